@@ -1,0 +1,31 @@
+namespace RlHarness.Core.Errors;
+
+/// <summary>What the process returns; documented in docs/cli.md.</summary>
+public enum ExitCode
+{
+    Success = 0,
+
+    /// <summary>A check that the command was asked for failed (<c>model verify</c>).</summary>
+    CheckFailed = 1,
+
+    /// <summary>The command line or the settings are wrong; nothing was started.</summary>
+    BadInput = 2,
+
+    /// <summary>A file that is needed is missing, cut or foreign.</summary>
+    BadFile = 3,
+
+    /// <summary>The machine lacks something: memory, disk, device, native library.</summary>
+    Resource = 4,
+
+    /// <summary>The run folder is in use by another process, or is not what the command expects.</summary>
+    RunFolder = 5,
+
+    /// <summary>A numerical check of the run failed (ratio at the first minibatch, a loss that is not finite).</summary>
+    Numerics = 6,
+
+    /// <summary>A defect of the program itself.</summary>
+    Internal = 70,
+
+    /// <summary>Stopped by Ctrl-C or a signal; <c>resume</c> goes on.</summary>
+    Interrupted = 130,
+}

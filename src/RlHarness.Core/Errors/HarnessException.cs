@@ -1,0 +1,25 @@
+namespace RlHarness.Core.Errors;
+
+/// <summary>
+/// An error that a person can cause or cure. The message says what happened and where, what was found, what was expected, and what to do; it is shown
+/// without a stack trace.
+/// </summary>
+public sealed class HarnessException : Exception
+{
+    public HarnessException(ExitCode exitCode, string what, string? found = null, string? expected = null, string? remedy = null, Exception? inner = null)
+        : base(Compose(what, found, expected, remedy), inner) => ExitCode = exitCode;
+
+    public ExitCode ExitCode { get; }
+
+    public static HarnessException BadFile(string path, string what, string? found = null, string? expected = null, string? remedy = null, Exception? inner = null)
+        => new(ExitCode.BadFile, $"{path}: {what}", found, expected, remedy, inner);
+
+    private static string Compose(string what, string? found, string? expected, string? remedy)
+    {
+        var lines = new List<string> { what };
+        if (found is not null) lines.Add("  found:    " + found);
+        if (expected is not null) lines.Add("  expected: " + expected);
+        if (remedy is not null) lines.Add("  do:       " + remedy);
+        return string.Join(Environment.NewLine, lines);
+    }
+}
