@@ -1,0 +1,157 @@
+// Symbols: N packed tokens, B sequences, T the longest of them, S tokens a step, H hidden size, h query heads, g key/value heads, d head size, V vocabulary.
+using RlHarness.Core.Errors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Decoders;
+
+/// <summary>
+/// A decoder-only transformer (Llama and its relatives): RMSNorm, rotary positions, grouped heads, gated feed-forward. Weights are fp32; products run in
+/// <see cref="ComputeType"/>. The residual stream, norms and softmax stay fp32.
+/// </summary>
+public sealed class Decoder : IDisposable
+{
+    private readonly RotaryTable _rotary;
+    private readonly RotaryTable? _localRotary;
+    private readonly Dictionary<string, Tensor> _lowPrecision = new(StringComparer.Ordinal);
+    private int _lowPrecisionVersion = -1;
+    private readonly DecoderLayer[] _layers;
+
+    public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
+    {
+        Config = config;
+        Layout = new ParameterLayout(config, withHead, fusedOnDisk);
+        Parameters = new ParameterStore(Layout.Parameters, device, requiresGrad);
+        _rotary = new RotaryTable(config.Rope, config.HeadDim, config.MaxPositionEmbeddings);
+        _localRotary = config.LocalRope is { } local ? new RotaryTable(local, config.HeadDim, config.MaxPositionEmbeddings) : null;
+        _layers = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new DecoderLayer(this, i))];
+    }
+
+    public DecoderConfig Config { get; }
+
+    public ParameterLayout Layout { get; }
+
+    public ParameterStore Parameters { get; }
+
+    /// <summary>LoRA adapters by fused parameter; empty when there are none.</summary>
+    public LoraAdapters? Adapters { get; set; }
+
+    /// <summary>Type of the matrix products: Float32, or BFloat16 over fp32 master weights.</summary>
+    public ScalarType ComputeType { get; set; } = ScalarType.Float32;
+
+    public Device Device => Parameters.Device;
+
+    /// <summary>The residual stream after the final norm, fp32 [N, H].</summary>
+    /// <param name="batch">Packed sequences.</param>
+    /// <param name="onHiddenState">Called with (layer index, [N, H]) before each layer, and after the final norm; for probes and tests.</param>
+    public Tensor Forward(TokenBatch batch, Action<int, Tensor>? onHiddenState = null)
+    {
+        CheckIds(batch);
+        using var scope = NewDisposeScope();
+        var rope = Rope(batch.Positions, batch.Longest - 1);
+        var attention = new PackedAttention(Config, batch);
+        var x = Embed(batch.Ids); // [N, H]
+        for (var i = 0; i < _layers.Length; i++)
+        {
+            onHiddenState?.Invoke(i, x);
+            x = _layers[i].Forward(x, rope, attention);
+        }
+
+        x = Norm(x, ParameterLayout.FinalNorm);
+        onHiddenState?.Invoke(_layers.Length, x);
+        return x.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>One step with a cache: S new tokens for each of B sequences, hidden state fp32 [B·S, H].</summary>
+    internal Tensor ForwardCached(Tensor ids, Tensor positions, long maxPosition, IAttention attention)
+    {
+        using var scope = NewDisposeScope();
+        var rope = Rope(positions, maxPosition);
+        var x = Embed(ids);
+        foreach (var layer in _layers) x = layer.Forward(x, rope, attention);
+        return Norm(x, ParameterLayout.FinalNorm).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Unscaled logits fp32 [N, V] of hidden states [N, H]. Ask only for rows that are scored.</summary>
+    public Tensor Logits(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        return nn.functional.linear(Cast(hidden), HeadWeight()).to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The head's matrix [V, H] in the compute type.</summary>
+    public Tensor HeadWeight() => Adapters?.SavedHead is { } saved ? saved : Weight(HeadName);
+
+    /// <summary>The parameter that the head uses: its own, or the embeddings'.</summary>
+    public string HeadName => Config.TieWordEmbeddings ? ParameterLayout.Embeddings : ParameterLayout.Head;
+
+    /// <summary>A parameter in the compute type. With gradients the cast is part of the graph; without, the copy is kept until the weights change.</summary>
+    internal Tensor Weight(string name)
+    {
+        var parameter = Parameters[name];
+        if (ComputeType == ScalarType.Float32) return parameter;
+        if (is_grad_enabled() && parameter.requires_grad) return parameter.to(ComputeType);
+        if (_lowPrecisionVersion != Parameters.Version) DropLowPrecision();
+        if (!_lowPrecision.TryGetValue(name, out var copy))
+        {
+            using var guard = no_grad();
+            _lowPrecision.Add(name, copy = parameter.to(ComputeType).DetachFromDisposeScope());
+        }
+
+        return copy;
+    }
+
+    internal Tensor Cast(Tensor x) => x.dtype == ComputeType ? x : x.to(ComputeType);
+
+    /// <summary>x Wᵀ + b and, where there is one, the adapter's part. [N, in] → [N, out] in the compute type.</summary>
+    internal Tensor Linear(Tensor x, string name)
+    {
+        var input = Cast(x);
+        var bias = name + ".bias";
+        var y = nn.functional.linear(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null);
+        return Adapters is null ? y : Adapters.Add(name, input, y);
+    }
+
+    /// <summary>RMSNorm (Zhang and Sennrich 2019) in fp32: x / √(mean(x²) + ε) · w.</summary>
+    internal Tensor Norm(Tensor x, string name)
+    {
+        var weight = Parameters[name];
+        return RmsNorm.Apply(x, Config.NormAddsOne ? weight + 1 : weight, Config.RmsNormEps);
+    }
+
+    public void Dispose()
+    {
+        DropLowPrecision();
+        Parameters.Dispose();
+        Adapters?.Dispose();
+        _rotary.Dispose();
+        _localRotary?.Dispose();
+    }
+
+    private void DropLowPrecision()
+    {
+        foreach (var tensor in _lowPrecision.Values) tensor.Dispose();
+        _lowPrecision.Clear();
+        _lowPrecisionVersion = Parameters.Version;
+    }
+
+    private RopeRows Rope(Tensor positions, long maxPosition)
+    {
+        var (cos, sin) = _rotary.At(positions, maxPosition, Device);
+        if (_localRotary is null) return new RopeRows(cos, sin, cos, sin, _rotary.RotaryDim);
+        var (localCos, localSin) = _localRotary.At(positions, maxPosition, Device);
+        return new RopeRows(cos, sin, localCos, localSin, _rotary.RotaryDim);
+    }
+
+    private Tensor Embed(Tensor ids)
+    {
+        var x = Embedding.Lookup(Parameters[ParameterLayout.Embeddings], ids); // [N, H]
+        return Config.EmbeddingScale == 1 ? x : x * Config.EmbeddingScale;
+    }
+
+    private void CheckIds(TokenBatch batch)
+    {
+        if (batch.Longest > Config.MaxPositionEmbeddings)
+            throw new HarnessException(ExitCode.BadInput, "a sequence is longer than the model's context", $"{batch.Longest} tokens", $"at most {Config.MaxPositionEmbeddings}", "shorten prompts or max_new_tokens");
+    }
+}

@@ -1,0 +1,101 @@
+using RlHarness.Core.Errors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Decoders;
+
+/// <summary>
+/// Named fp32 parameters as views of one flat tensor, and their gradients as views of another: an optimizer step is a handful of operations on flat
+/// memory, a copy of a model is one copy. Parameters that weight decay applies to come first.
+/// </summary>
+public sealed class ParameterStore : IDisposable
+{
+    private readonly Dictionary<string, Tensor> _byName = new(StringComparer.Ordinal);
+
+    public ParameterStore(IReadOnlyList<ParameterSpec> specs, Device device, bool requiresGrad = false)
+    {
+        using var scope = NewDisposeScope();
+        Specs = [.. specs.Where(s => s.Decays), .. specs.Where(s => !s.Decays)];
+        DecayedCount = Specs.Where(s => s.Decays).Sum(s => s.Count);
+        Count = Specs.Sum(s => s.Count);
+        Data = zeros(Count, ScalarType.Float32, device).DetachFromDisposeScope();
+        var offset = 0L;
+        foreach (var spec in Specs)
+        {
+            _byName.Add(spec.Name, Data.narrow(0, offset, spec.Count).view(spec.Shape).DetachFromDisposeScope());
+            offset += spec.Count;
+        }
+
+        if (requiresGrad) EnableGradients();
+    }
+
+    public IReadOnlyList<ParameterSpec> Specs { get; }
+
+    /// <summary>All parameters, [Count].</summary>
+    public Tensor Data { get; }
+
+    /// <summary>All gradients, [Count]; null while the store is frozen.</summary>
+    public Tensor? Gradient { get; private set; }
+
+    public long Count { get; }
+
+    /// <summary>The first so many numbers are matrices, which weight decay applies to.</summary>
+    public long DecayedCount { get; }
+
+    /// <summary>Changes with each update, so that derived copies know when they are stale.</summary>
+    public int Version { get; private set; }
+
+    public Device Device => Data.device;
+
+    public Tensor this[string name] => _byName.TryGetValue(name, out var tensor) ? tensor : throw new HarnessException(ExitCode.Internal, $"no parameter {name}");
+
+    public bool Contains(string name) => _byName.ContainsKey(name);
+
+    public void Touch() => Version++;
+
+    public void EnableGradients()
+    {
+        if (Gradient is not null) return;
+        using var scope = NewDisposeScope();
+        Gradient = zeros_like(Data).DetachFromDisposeScope();
+        var offset = 0L;
+        foreach (var spec in Specs)
+        {
+            var parameter = _byName[spec.Name];
+            parameter.requires_grad_(true);
+            parameter.grad = Gradient.narrow(0, offset, spec.Count).view(spec.Shape);
+            offset += spec.Count;
+        }
+    }
+
+    /// <summary>The gradient of one parameter, a view of <see cref="Gradient"/>; the caller disposes of it.</summary>
+    public Tensor GradientOf(string name)
+    {
+        if (Gradient is null) throw new HarnessException(ExitCode.Internal, "the parameters are frozen");
+        var offset = 0L;
+        foreach (var spec in Specs)
+        {
+            if (spec.Name == name) return Gradient.narrow(0, offset, spec.Count).view(spec.Shape);
+            offset += spec.Count;
+        }
+
+        throw new HarnessException(ExitCode.Internal, $"no parameter {name}");
+    }
+
+    public void ZeroGradients() => Gradient?.zero_();
+
+    public void CopyFrom(ParameterStore other)
+    {
+        if (other.Count != Count) throw new HarnessException(ExitCode.Internal, "parameter stores differ", $"{other.Count}", $"{Count} numbers");
+        using var guard = no_grad();
+        Data.copy_(other.Data);
+        Touch();
+    }
+
+    public void Dispose()
+    {
+        foreach (var tensor in _byName.Values) tensor.Dispose();
+        Data.Dispose();
+        Gradient?.Dispose();
+    }
+}

@@ -1,0 +1,121 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Decoders;
+
+/// <summary>
+/// Cosines and sines of the rotary embedding (Su et al. 2021), computed once for a model and grown when a longer sequence comes.
+/// Frequencies follow transformers' <c>modeling_rope_utils</c> for each rope type; angles are products of fp32 numbers, as there.
+/// </summary>
+public sealed class RotaryTable : IDisposable
+{
+    private readonly RopeSettings _settings;
+    private readonly int _headDim;
+    private readonly int _maxPositions;
+    private Tensor? _cos;
+    private Tensor? _sin;
+    private long _rows;
+
+    public RotaryTable(RopeSettings settings, int headDim, int maxPositionEmbeddings)
+    {
+        (_settings, _headDim, _maxPositions) = (settings, headDim, maxPositionEmbeddings);
+        RotaryDim = (int)(headDim * settings.PartialRotaryFactor) / 2 * 2;
+    }
+
+    /// <summary>How many of a head's dimensions are rotated.</summary>
+    public int RotaryDim { get; }
+
+    /// <summary>Rows for positions [N]: cos and sin, each [N, RotaryDim] in fp32.</summary>
+    public (Tensor Cos, Tensor Sin) At(Tensor positions, long maxPosition, Device device)
+    {
+        if (_cos is null || maxPosition >= _rows || _cos.device_type != device.type) Grow(Math.Max(maxPosition + 1, 512), device);
+        return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
+    }
+
+    public void Dispose()
+    {
+        _cos?.Dispose();
+        _sin?.Dispose();
+    }
+
+    private void Grow(long rows, Device device)
+    {
+        rows = (rows + 511) / 512 * 512;
+        var (inverse, factor) = InverseFrequencies(rows);
+        var half = RotaryDim / 2;
+        var cos = new float[rows * RotaryDim];
+        var sin = new float[rows * RotaryDim];
+        for (var p = 0L; p < rows; p++)
+        {
+            for (var i = 0; i < half; i++)
+            {
+                var angle = (double)(p * inverse[i]);
+                var at = p * RotaryDim + i;
+                cos[at] = cos[at + half] = (float)(Math.Cos(angle) * factor);
+                sin[at] = sin[at + half] = (float)(Math.Sin(angle) * factor);
+            }
+        }
+
+        using var scope = NewDisposeScope();
+        Dispose();
+        _cos = tensor(cos, rows, RotaryDim).to(device).DetachFromDisposeScope();
+        _sin = tensor(sin, rows, RotaryDim).to(device).DetachFromDisposeScope();
+        _rows = rows;
+    }
+
+    /// <summary>Inverse frequencies [RotaryDim / 2] and the factor on cos and sin.</summary>
+    internal (float[] Inverse, double Factor) InverseFrequencies(long sequenceLength)
+    {
+        var half = RotaryDim / 2;
+        var s = _settings;
+        var theta = s.RopeTheta;
+        if (s.RopeType == "dynamic" && sequenceLength > _maxPositions)
+            theta *= Math.Pow(s.Factor * sequenceLength / _maxPositions - (s.Factor - 1), RotaryDim / (RotaryDim - 2.0));
+        var inverse = Enumerable.Range(0, half).Select(i => 1.0 / Math.Pow(theta, 2.0 * i / RotaryDim)).ToArray();
+        var factor = 1.0;
+        switch (s.RopeType)
+        {
+            case "linear":
+                for (var i = 0; i < half; i++) inverse[i] /= s.Factor;
+                break;
+            case "llama3":
+                for (var i = 0; i < half; i++) inverse[i] = Llama3(inverse[i]);
+                break;
+            case "yarn":
+                factor = Yarn(inverse);
+                break;
+        }
+
+        return (Array.ConvertAll(inverse, f => (float)f), factor);
+    }
+
+    /// <summary>Llama 3.1's scaling: long wavelengths divided by the factor, short ones kept, a ramp between.</summary>
+    private double Llama3(double inverse)
+    {
+        var s = _settings;
+        var wavelength = 2 * Math.PI / inverse;
+        if (wavelength < s.OriginalMaxPositionEmbeddings / s.HighFreqFactor) return inverse;
+        if (wavelength > s.OriginalMaxPositionEmbeddings / s.LowFreqFactor) return inverse / s.Factor;
+        var smooth = (s.OriginalMaxPositionEmbeddings / wavelength - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor);
+        return (1 - smooth) * inverse / s.Factor + smooth * inverse;
+    }
+
+    /// <summary>YaRN (Peng et al. 2023): interpolates by dimension, and scales the attention.</summary>
+    private double Yarn(double[] inverse)
+    {
+        var s = _settings;
+        var original = s.OriginalMaxPositionEmbeddings > 0 ? s.OriginalMaxPositionEmbeddings : _maxPositions;
+        double Dimension(double rotations) => RotaryDim * Math.Log(original / (rotations * 2 * Math.PI)) / (2 * Math.Log(s.RopeTheta));
+        var low = Math.Max(Math.Floor(Dimension(s.BetaFast)), 0);
+        var high = Math.Min(Math.Ceiling(Dimension(s.BetaSlow)), RotaryDim - 1);
+        for (var i = 0; i < inverse.Length; i++)
+        {
+            var ramp = Math.Clamp((i - low) / Math.Max(high - low, 0.001), 0, 1);
+            inverse[i] = inverse[i] / s.Factor * ramp + inverse[i] * (1 - ramp);
+        }
+
+        static double Scale(double factor, double m) => factor <= 1 ? 1 : 0.1 * m * Math.Log(factor) + 1;
+        if (s.AttentionFactor is { } given) return given;
+        return s is { MScale: { } m, MScaleAllDim: { } all } && m != 0 && all != 0 ? Scale(s.Factor, m) / Scale(s.Factor, all) : Scale(s.Factor, 1);
+    }
+}
