@@ -1,0 +1,35 @@
+namespace RlHarness.Models.Files;
+
+/// <summary>How the numbers of a weight are stored. Names are those of safetensors and of ggml.</summary>
+public enum WeightType
+{
+    F32,
+    F16,
+    BF16,
+    F64,
+    I64,
+    I32,
+    I16,
+    I8,
+    U64,
+    U32,
+    U16,
+    U8,
+    Bool,
+    F8_E4M3,
+    F8_E5M2,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Q8_0,
+    Q2_K,
+    Q3_K,
+    Q4_K,
+    Q5_K,
+    Q6_K,
+    IQ4_NL,
+    IQ4_XS,
+    TQ1_0,
+    TQ2_0,
+}
