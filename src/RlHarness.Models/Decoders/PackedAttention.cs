@@ -6,7 +6,7 @@ namespace RlHarness.Models.Decoders;
 /// <summary>Causal attention of packed sequences: padded to [B, T] only here, with the padding behind, where causality hides it.</summary>
 internal sealed class PackedAttention(DecoderConfig config, TokenBatch batch) : IAttention
 {
-    private Tensor? _window;
+    private readonly Tensor? _window = config.SlidingWindow is { } w && batch.Longest > w ? Window(batch.Longest, w, batch.Ids.device) : null;
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
@@ -15,9 +15,8 @@ internal sealed class PackedAttention(DecoderConfig config, TokenBatch batch) : 
         var queries = Pad(q).view(b, t, config.NumAttentionHeads, config.HeadDim).transpose(1, 2); // [B, h, T, d]
         var keys = Heads(Pad(k), b, t, groups);
         var values = Heads(Pad(v), b, t, groups);
-        var sliding = config.IsSliding(layer) && t > config.SlidingWindow;
-        var mixed = sliding
-            ? nn.functional.scaled_dot_product_attention(queries, keys, values, Window(t, queries.device))
+        var mixed = config.IsSliding(layer) && _window is not null
+            ? nn.functional.scaled_dot_product_attention(queries, keys, values, _window.to(queries.dtype))
             : nn.functional.scaled_dot_product_attention(queries, keys, values, is_casual: true); // [B, h, T, d]
         var rows = mixed.transpose(1, 2).reshape(b * t, config.QueryWidth); // [B·T, h·d]
         return batch.UnpadIndex is null ? rows : UnpadFunction.apply(rows, batch.UnpadIndex);
@@ -34,12 +33,12 @@ internal sealed class PackedAttention(DecoderConfig config, TokenBatch batch) : 
     }
 
     /// <summary>Additive mask [T, T]: a token sees itself and the window before it.</summary>
-    private Tensor Window(long t, Device device)
+    private static Tensor Window(long t, int window, Device device)
     {
-        if (_window is not null) return _window;
+        using var scope = NewDisposeScope();
         var row = arange(t, device: device).unsqueeze(1);
         var column = arange(t, device: device).unsqueeze(0);
-        var hidden = (column > row).logical_or(column <= row - config.SlidingWindow!.Value);
-        return _window = zeros(t, t, dtype: ScalarType.Float32, device: device).masked_fill(hidden, double.NegativeInfinity);
+        var hidden = (column > row).logical_or(column <= row - window);
+        return zeros(t, t, dtype: ScalarType.Float32, device: device).masked_fill(hidden, double.NegativeInfinity).MoveToOuterDisposeScope();
     }
 }

@@ -15,11 +15,14 @@ public static class ElfVersionNeed
     private const uint GnuVerneed = 0x6ffffffe;
     private const ushort WeakFlag = 2;
 
+    /// <summary>ELF, 64 bits, little-endian.</summary>
+    private static ReadOnlySpan<byte> Magic => [0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1];
+
     /// <summary>Sets the weak flag in <paramref name="image"/>.</summary>
     /// <returns>True when a flag was changed; false when the version isn't needed, is weak already, or the image is no 64-bit little-endian ELF file.</returns>
     public static bool MakeWeak(Span<byte> image, string version)
     {
-        if (image.Length < 64 || !image[..6].SequenceEqual("\x7fELF\x02\x01"u8)) return false;
+        if (image.Length < 64 || !image[..6].SequenceEqual(Magic)) return false;
         var sectionTable = (long)BinaryPrimitives.ReadUInt64LittleEndian(image[0x28..]);
         var entrySize = BinaryPrimitives.ReadUInt16LittleEndian(image[0x3A..]);
         var count = BinaryPrimitives.ReadUInt16LittleEndian(image[0x3C..]);

@@ -1,0 +1,112 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using RlHarness.Core.Errors;
+using RlHarness.Models.Decoders;
+
+namespace RlHarness.Models.Families;
+
+/// <summary>Reads a config.json of transformers 4 or 5 key by key, with errors that name the file and the key.</summary>
+public sealed class ConfigReader(JsonObject json, string path)
+{
+    public JsonObject Json => json;
+
+    public string Path => path;
+
+    public bool Has(string key) => json[key] is not null;
+
+    public int Int(string key) => OptionalInt(key) ?? throw Missing(key, "a whole number");
+
+    public int? OptionalInt(string key) => Number(json, key) is { } n ? checked((int)n) : null;
+
+    public double Double(string key, double fallback) => Number(json, key) ?? fallback;
+
+    public bool Bool(string key, bool fallback) => json[key] is not JsonValue v ? fallback : v.TryGetValue<bool>(out var b) ? b : throw Wrong(key, v, "true or false");
+
+    public string? String(string key) => json[key] is JsonValue v && v.TryGetValue<string>(out var s) ? s : null;
+
+    /// <summary>One id or a list of ids.</summary>
+    public IReadOnlyList<int> Ids(string key) => json[key] switch
+    {
+        JsonArray array => [.. array.Select(x => x!.GetValue<int>())],
+        JsonValue value => [value.GetValue<int>()],
+        _ => [],
+    };
+
+    public IReadOnlyList<string> Strings(string key) => json[key] is JsonArray array ? [.. array.Select(x => x!.GetValue<string>())] : [];
+
+    public IReadOnlyList<int> Ints(string key) => json[key] is JsonArray array ? [.. array.Select(x => x!.GetValue<int>())] : [];
+
+    /// <summary>Rope settings from <c>rope_parameters</c> (transformers 5; by layer type where it is nested) or <c>rope_theta</c> and <c>rope_scaling</c>.</summary>
+    public RopeSettings Rope(string? layerType = null, double defaultTheta = 10000, string thetaKey = "rope_theta")
+    {
+        var source = json["rope_parameters"] as JsonObject;
+        if (source is not null && layerType is not null && source[layerType] is JsonObject nested) source = nested;
+        var theta = source is null ? null : Number(source, "rope_theta");
+        source ??= thetaKey == "rope_theta" ? json["rope_scaling"] as JsonObject : null;
+        theta ??= Number(json, thetaKey) ?? defaultTheta;
+        var partial = Number(json, "partial_rotary_factor") ?? 1;
+        if (source is null) return new RopeSettings { RopeTheta = theta.Value, PartialRotaryFactor = partial };
+        var type = (source["rope_type"] ?? source["type"])?.GetValue<string>() ?? "default";
+        if (type is not ("default" or "linear" or "dynamic" or "yarn" or "llama3"))
+            throw HarnessException.BadFile(path, "rope type not supported", type, "default, linear, dynamic, yarn or llama3");
+        double Get(string key, double fallback) => Number(source, key) ?? fallback;
+        return new RopeSettings
+        {
+            RopeTheta = theta.Value,
+            RopeType = type,
+            Factor = Get("factor", 1),
+            LowFreqFactor = Get("low_freq_factor", 1),
+            HighFreqFactor = Get("high_freq_factor", 4),
+            OriginalMaxPositionEmbeddings = (int)Get("original_max_position_embeddings", 0),
+            BetaFast = Get("beta_fast", 32),
+            BetaSlow = Get("beta_slow", 1),
+            AttentionFactor = Number(source, "attention_factor"),
+            MScale = Number(source, "mscale"),
+            MScaleAllDim = Number(source, "mscale_all_dim"),
+            PartialRotaryFactor = Get("partial_rotary_factor", partial),
+        };
+    }
+
+    /// <summary>What all families share.</summary>
+    public DecoderConfig Common(double eps = 1e-6, bool tied = false)
+    {
+        var heads = Int("num_attention_heads");
+        var hidden = Int("hidden_size");
+        var act = String("hidden_act") ?? String("hidden_activation") ?? "silu";
+        if (act is not ("silu" or "swish" or "gelu_pytorch_tanh")) throw HarnessException.BadFile(path, "activation not supported", act, "silu or gelu_pytorch_tanh");
+        foreach (var key in new[] { "attn_logit_softcapping", "final_logit_softcapping", "quantization_config" })
+            if (Has(key)) throw HarnessException.BadFile(path, $"{key} is not supported", json[key]!.ToJsonString(), "null or absent");
+        return new DecoderConfig
+        {
+            ModelType = String("model_type") ?? throw Missing("model_type", "a family's name"),
+            VocabSize = Int("vocab_size"),
+            HiddenSize = hidden,
+            IntermediateSize = Int("intermediate_size"),
+            NumHiddenLayers = Int("num_hidden_layers"),
+            NumAttentionHeads = heads,
+            NumKeyValueHeads = OptionalInt("num_key_value_heads") ?? heads,
+            HeadDim = OptionalInt("head_dim") ?? hidden / heads,
+            RmsNormEps = Double("rms_norm_eps", eps),
+            TieWordEmbeddings = Bool("tie_word_embeddings", tied),
+            MaxPositionEmbeddings = OptionalInt("max_position_embeddings") ?? 2048,
+            Rope = Rope(),
+            Activation = act == "gelu_pytorch_tanh" ? Activation.GeluTanh : Activation.Silu,
+            BosTokenId = OptionalInt("bos_token_id"),
+            EosTokenIds = Ids("eos_token_id"),
+            PadTokenId = OptionalInt("pad_token_id"),
+        };
+    }
+
+    private double? Number(JsonObject source, string key)
+    {
+        if (source[key] is not { } node) return null;
+        if (node is JsonValue v && v.GetValueKind() == JsonValueKind.Number)
+            return double.Parse(v.ToJsonString(), CultureInfo.InvariantCulture);
+        throw Wrong(key, node, "a number");
+    }
+
+    private HarnessException Missing(string key, string expected) => HarnessException.BadFile(path, $"no {key}", "absent", expected, "is this the config.json of a decoder model?");
+
+    private HarnessException Wrong(string key, JsonNode found, string expected) => HarnessException.BadFile(path, $"{key} has the wrong type", found.ToJsonString(), expected);
+}

@@ -1,0 +1,28 @@
+using System.Text.Json.Nodes;
+using RlHarness.Models.Decoders;
+
+namespace RlHarness.Models.Families;
+
+/// <summary>Llama 1–3.x, SmolLM, SmolLM2: the common decoder.</summary>
+public sealed class Llama : IDecoderFamily
+{
+    public string ModelType => "llama";
+
+    public string Architecture => "LlamaForCausalLM";
+
+    public string? GgufArchitecture => "llama";
+
+    public bool GgufInterleavesRotary => true;
+
+    public DecoderConfig Read(ConfigReader reader)
+    {
+        var bias = reader.Bool("attention_bias", false);
+        return reader.Common() with { QkvBias = bias, OutputBias = bias, MlpBias = reader.Bool("mlp_bias", false) };
+    }
+
+    public void Write(DecoderConfig config, JsonObject json)
+    {
+        json["attention_bias"] = config.QkvBias;
+        json["mlp_bias"] = config.MlpBias;
+    }
+}

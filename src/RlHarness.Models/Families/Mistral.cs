@@ -1,0 +1,13 @@
+using RlHarness.Models.Decoders;
+
+namespace RlHarness.Models.Families;
+
+/// <summary>Mistral: Llama, with a sliding window in every layer where <c>sliding_window</c> is set.</summary>
+public sealed class Mistral : IDecoderFamily
+{
+    public string ModelType => "mistral";
+
+    public string Architecture => "MistralForCausalLM";
+
+    public DecoderConfig Read(ConfigReader reader) => SlidingWindows.All(reader, reader.Common());
+}

@@ -1,0 +1,36 @@
+// Symbols: B rows, T columns in use, h query heads, g key/value heads, d head size.
+using RlHarness.Models.Decoders;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Generation;
+
+/// <summary>Attention of whole prompts that also fills the cache.</summary>
+internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, KeyValueCache cache, Tensor cells) : IAttention
+{
+    private readonly PackedAttention _packed = new(config, batch);
+
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+    {
+        long width = config.KeyValueWidth;
+        cache.Keys(layer).view(-1, width).index_copy_(0, cells, k.reshape(-1, width));
+        cache.Values(layer).view(-1, width).index_copy_(0, cells, v.reshape(-1, width));
+        return _packed.Attend(layer, q, k, v);
+    }
+}
+
+/// <summary>Attention of one new token for each row over the cache. Queries of one key/value head are taken together, so no key is repeated.</summary>
+internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, long column, Tensor mask, Tensor? windowMask) : IAttention
+{
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+    {
+        long b = q.shape[0], g = config.NumKeyValueHeads, d = config.HeadDim, groups = config.NumAttentionHeads / g, t = column + 1;
+        cache.Keys(layer).narrow(1, column, 1).copy_(k.reshape(b, 1, g * d));
+        cache.Values(layer).narrow(1, column, 1).copy_(v.reshape(b, 1, g * d));
+        var keys = cache.Keys(layer).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2); // [B, g, T, d]
+        var values = cache.Values(layer).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2);
+        var queries = q.reshape(b, g, groups, d);
+        var visible = config.IsSliding(layer) && windowMask is not null ? windowMask : mask; // [B, 1, 1, T]
+        return nn.functional.scaled_dot_product_attention(queries, keys, values, visible.expand(b, g, groups, t)).reshape(b, g * groups * d);
+    }
+}

@@ -1,0 +1,190 @@
+// Symbols: B rows that decode together, U distinct prompts among them, P columns of the longest prompt, V vocabulary.
+using RlHarness.Core.Errors;
+using RlHarness.Core.Randomness;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Tokenizers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Generation;
+
+/// <summary>
+/// Generates many answers at once: each distinct prompt is read once for all its samples, finished answers leave the batch, and each answer has a random
+/// stream of its own, so that batch size and order change no token.
+/// </summary>
+public sealed class Generator(Decoder decoder, Tokenizer? tokenizer = null)
+{
+    /// <summary>Answers in the order of the requests.</summary>
+    /// <param name="requests">What to answer.</param>
+    /// <param name="settings">How to draw.</param>
+    /// <param name="seeds">Each answer draws from <c>seeds.For("sample", step, prompt, sample)</c>.</param>
+    /// <param name="step">Training step, part of the stream's name.</param>
+    /// <param name="onFinished">Called with the number of finished answers as they come.</param>
+    /// <param name="cancellation">Checked at each token.</param>
+    public IReadOnlyList<GeneratedSequence> Generate(IReadOnlyList<GenerationRequest> requests, SamplingSettings settings, Seeds seeds, long step = 0, Action<int>? onFinished = null, CancellationToken cancellation = default)
+    {
+        Check(requests, settings);
+        var results = new GeneratedSequence[requests.Count];
+        // Longest first, so that prompts of like length share a batch; the order of results does not change.
+        var order = Enumerable.Range(0, requests.Count).OrderByDescending(i => requests[i].Ids.Count).ThenBy(i => i).ToArray();
+        var finished = 0;
+        foreach (var chunk in order.Chunk(settings.BatchSize))
+        {
+            using var guard = no_grad();
+            using var scope = NewDisposeScope();
+            Run([.. chunk.Select(i => new Row(i, requests[i], seeds.For("sample", step, requests[i].Prompt, requests[i].Sample), settings.StopStrings.Count > 0 ? tokenizer : null))], settings, row =>
+            {
+                results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
+                onFinished?.Invoke(++finished);
+            }, cancellation);
+        }
+
+        return results;
+    }
+
+    private void Run(List<Row> rows, SamplingSettings settings, Action<Row> done, CancellationToken cancellation)
+    {
+        var config = decoder.Config;
+        var device = decoder.Device;
+        long longest = rows.Max(r => r.Request.Ids.Count), capacity = longest + settings.MaxNewTokens;
+        using var cache = new KeyValueCache(config, 0 + rows.Select(r => r.Key).Distinct().Count(), capacity, decoder.ComputeType, device);
+        var hidden = Prefill(rows, cache, longest, capacity);
+        var column = longest;
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var logits = decoder.Logits(hidden); // [B, V]
+            hidden.Dispose();
+            var (ids, logprobs) = Sampler.Draw(logits, settings, [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())], Previous(rows, settings, device));
+            for (var i = 0; i < rows.Count; i++) rows[i].Take((int)ids[i], logprobs[i], settings);
+            var keep = Enumerable.Range(0, rows.Count).Where(i => !rows[i].Finished).ToArray();
+            if (keep.Length < rows.Count)
+            {
+                foreach (var row in rows.Where(r => r.Finished)) done(row);
+                if (keep.Length == 0) return;
+                rows = [.. keep.Select(i => rows[i])];
+                cache.Select(tensor(Array.ConvertAll(keep, i => (long)i), device: device));
+            }
+
+            var next = tensor(rows.Select(r => (long)r.Tokens[^1]).ToArray(), device: device);
+            var positions = rows.Select(r => (long)r.Request.Ids.Count + r.Tokens.Count - 1).ToArray();
+            var attention = Step(rows, cache, column, longest, device);
+            hidden = decoder.ForwardCached(next, tensor(positions, device: device), positions.Max(), attention).MoveToOuterDisposeScope(); // [B, H]
+            column++;
+        }
+    }
+
+    /// <summary>Reads each distinct prompt once, fills the cache, and returns the last hidden state of each row [B, H].</summary>
+    private Tensor Prefill(List<Row> rows, KeyValueCache cache, long longest, long capacity)
+    {
+        using var scope = NewDisposeScope();
+        var distinct = new Dictionary<PromptKey, int>();
+        var prompts = new List<IReadOnlyList<int>>();
+        var source = new long[rows.Count];
+        for (var i = 0; i < rows.Count; i++)
+        {
+            if (!distinct.TryGetValue(rows[i].Key, out var at))
+            {
+                distinct.Add(rows[i].Key, at = prompts.Count);
+                prompts.Add(rows[i].Request.Ids);
+            }
+
+            source[i] = at;
+        }
+
+        using var batch = TokenBatch.Pack(prompts, decoder.Device);
+        var cells = new long[batch.Count];
+        for (int u = 0, n = 0; u < prompts.Count; u++)
+            for (var t = 0; t < prompts[u].Count; t++, n++) cells[n] = u * capacity + longest - prompts[u].Count + t;
+        var attention = new PrefillAttention(decoder.Config, batch, cache, tensor(cells, device: decoder.Device));
+        var hidden = decoder.ForwardCached(batch.Ids, batch.Positions, batch.Longest - 1, attention);
+        var last = prompts.Select((p, u) => (long)(batch.Starts[u] + p.Count - 1)).ToArray();
+        var rowSource = tensor(source, device: decoder.Device);
+        if (prompts.Count < rows.Count) cache.Select(rowSource);
+        return hidden.index_select(0, tensor(last, device: decoder.Device)).index_select(0, rowSource).MoveToOuterDisposeScope();
+    }
+
+    private StepAttention Step(List<Row> rows, KeyValueCache cache, long column, long longest, Device device)
+    {
+        var starts = tensor(rows.Select(r => longest - r.Request.Ids.Count).ToArray(), device: device).unsqueeze(1); // [B, 1]
+        var columns = arange(column + 1, device: device).unsqueeze(0); // [1, T]
+        Tensor Mask(Tensor hidden) => zeros(rows.Count, column + 1, dtype: decoder.ComputeType, device: device).masked_fill(hidden, double.NegativeInfinity).view(rows.Count, 1, 1, column + 1);
+        var before = columns < starts;
+        var window = decoder.Config.SlidingWindow is { } w && column + 1 > w ? Mask(before.logical_or(columns <= column - w)) : null;
+        return new StepAttention(decoder.Config, cache, column, Mask(before), window);
+    }
+
+    private static Tensor? Previous(List<Row> rows, SamplingSettings settings, Device device)
+    {
+        if (settings.RepetitionPenalty == 1) return null;
+        var longest = rows.Max(r => r.Request.Ids.Count + r.Tokens.Count);
+        // Rows are filled up with a token of their own: a repeated index changes nothing.
+        return tensor(rows.SelectMany(r => r.Request.Ids.Concat(r.Tokens).Concat(Enumerable.Repeat(r.Request.Ids[0], longest - r.Request.Ids.Count - r.Tokens.Count))).Select(i => (long)i).ToArray(), rows.Count, longest, device: device);
+    }
+
+    private void Check(IReadOnlyList<GenerationRequest> requests, SamplingSettings settings)
+    {
+        if (settings.StopStrings.Count > 0 && tokenizer is null) throw new HarnessException(ExitCode.BadInput, "stop strings need a tokenizer", "none", "a model with a tokenizer");
+        if (requests.Any(r => r.Ids.Count == 0)) throw new HarnessException(ExitCode.BadInput, "an empty prompt", "0 tokens", "at least one token");
+        var longest = requests.Count == 0 ? 0 : requests.Max(r => r.Ids.Count);
+        if (longest + settings.MaxNewTokens > decoder.Config.MaxPositionEmbeddings)
+            throw new HarnessException(ExitCode.BadInput, "prompt and answer do not fit the model's context", $"{longest} prompt tokens + max_new_tokens {settings.MaxNewTokens}", $"at most {decoder.Config.MaxPositionEmbeddings}", "shorten the prompt or lower max_new_tokens");
+        var vocabulary = decoder.Config.VocabSize;
+        if (requests.SelectMany(r => r.Ids).Any(i => i < 0 || i >= vocabulary)) throw new HarnessException(ExitCode.BadInput, "a prompt holds a token that the model does not have", "an id outside the vocabulary", $"0 to {vocabulary - 1}", "does the tokenizer belong to this model?");
+    }
+
+    private readonly record struct PromptKey(IReadOnlyList<int> Ids)
+    {
+        public bool Equals(PromptKey other) => ReferenceEquals(Ids, other.Ids) || Ids.SequenceEqual(other.Ids);
+
+        public override int GetHashCode()
+        {
+            var hash = default(HashCode);
+            foreach (var id in Ids) hash.Add(id);
+            return hash.ToHashCode();
+        }
+    }
+
+    private sealed class Row(int index, GenerationRequest request, RandomStream random, Tokenizer? tokenizer)
+    {
+        private readonly StreamingDecoder? _stream = tokenizer?.CreateStreamingDecoder(skipSpecialTokens: false);
+        private string _tail = "";
+
+        public int Index => index;
+
+        public GenerationRequest Request => request;
+
+        public RandomStream Random => random;
+
+        public PromptKey Key => new(request.Ids);
+
+        public List<int> Tokens { get; } = [];
+
+        public List<float> Logprobs { get; } = [];
+
+        public bool Finished { get; private set; }
+
+        public FinishReason Finish { get; private set; }
+
+        public void Take(int id, float logprob, SamplingSettings settings)
+        {
+            Tokens.Add(id);
+            Logprobs.Add(logprob);
+            if (settings.StopIds.Contains(id)) (Finished, Finish) = (true, FinishReason.Stop);
+            else if (Stops(id, settings)) (Finished, Finish) = (true, FinishReason.StopString);
+            else if (Tokens.Count >= settings.MaxNewTokens) (Finished, Finish) = (true, FinishReason.Length);
+        }
+
+        private bool Stops(int id, SamplingSettings settings)
+        {
+            if (_stream is null) return false;
+            var piece = _stream.Add(id);
+            if (piece.Length == 0) return false;
+            var longest = settings.StopStrings.Max(s => s.Length);
+            var text = _tail + piece;
+            _tail = text.Length >= longest ? text[^(longest - 1)..] : text;
+            return settings.StopStrings.Any(s => text.Contains(s, StringComparison.Ordinal));
+        }
+    }
+}

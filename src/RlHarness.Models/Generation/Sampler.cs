@@ -1,0 +1,77 @@
+// Symbols: B rows, V vocabulary.
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Generation;
+
+/// <summary>What a sampler may draw from, and the draw. Rows are independent: a row's result does not depend on the batch.</summary>
+public static class Sampler
+{
+    /// <summary>Log-probabilities [B, V] after penalty, temperature and truncation; left-out tokens have −∞.</summary>
+    /// <param name="logits">fp32 or fp64 [B, V].</param>
+    /// <param name="previous">Tokens so far by row, for the repetition penalty; null without one.</param>
+    /// <param name="settings">Temperature must be above 0.</param>
+    public static Tensor LogProbabilities(Tensor logits, SamplingSettings settings, Tensor? previous = null)
+    {
+        using var scope = NewDisposeScope();
+        var z = logits;
+        if (settings.RepetitionPenalty != 1 && previous is not null)
+        {
+            var seen = z.gather(1, previous);
+            z = z.scatter(1, previous, where(seen < 0, seen * settings.RepetitionPenalty, seen / settings.RepetitionPenalty));
+        }
+
+        if (settings.Temperature != 1) z = z / settings.Temperature;
+        if (settings.TopK > 0)
+        {
+            var (top, _) = z.topk((int)Math.Min(settings.TopK, z.shape[1]), 1);
+            z = z.masked_fill(z < top.narrow(1, top.shape[1] - 1, 1), double.NegativeInfinity);
+        }
+
+        if (settings.TopP < 1)
+        {
+            var (sorted, order) = z.sort(1, descending: false);
+            var removed = nn.functional.softmax(sorted, -1).cumsum(-1) <= 1 - settings.TopP;
+            removed.narrow(1, removed.shape[1] - 1, 1).fill_(false);
+            z = z.masked_fill(zeros_like(removed).scatter(1, order, removed), double.NegativeInfinity);
+        }
+
+        if (settings.MinP > 0)
+        {
+            var p = nn.functional.softmax(z, -1);
+            z = z.masked_fill(p < settings.MinP * p.amax([1L], keepdim: true), double.NegativeInfinity);
+        }
+
+        return nn.functional.log_softmax(z, -1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Draws one token a row by inverting the cumulative distribution at the row's uniform number.
+    /// Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B].
+    /// </summary>
+    public static (long[] Ids, float[] Logprobs) Draw(Tensor logits, SamplingSettings settings, double[] uniforms, Tensor? previous = null)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        Tensor ids, full;
+        if (settings.Temperature == 0)
+        {
+            var plain = settings.RepetitionPenalty == 1 ? settings with { Temperature = 1 } : settings with { Temperature = 1, TopK = 0, TopP = 1, MinP = 0 };
+            full = LogProbabilities(logits, plain with { TopK = 0, TopP = 1, MinP = 0 }, previous);
+            ids = full.argmax(1);
+        }
+        else
+        {
+            var allowed = LogProbabilities(logits, settings, previous);
+            full = settings.Truncates ? LogProbabilities(logits, settings with { TopK = 0, TopP = 1, MinP = 0 }, previous) : allowed;
+            var cumulative = allowed.exp().cumsum(1); // [B, V]
+            var total = cumulative.narrow(1, cumulative.shape[1] - 1, 1);
+            var threshold = tensor(Array.ConvertAll(uniforms, u => (float)u), device: logits.device).unsqueeze(1).to(cumulative.dtype) * total;
+            // A number that rounds up to the total must not run past the last allowed token.
+            ids = minimum((cumulative <= threshold).sum(1), (cumulative < total).sum(1));
+        }
+
+        var logprobs = full.gather(1, ids.unsqueeze(1)).squeeze(1).to(ScalarType.Float32).cpu();
+        return (ids.cpu().data<long>().ToArray(), logprobs.data<float>().ToArray());
+    }
+}

@@ -1,0 +1,32 @@
+namespace RlHarness.Models.Generation;
+
+/// <summary>How the next token is drawn. The order is that of transformers: repetition penalty, temperature, top-k, top-p, min-p.</summary>
+public sealed record SamplingSettings
+{
+    /// <summary>0 takes the likeliest token. Range 0 to 100.</summary>
+    public double Temperature { get; init; } = 1;
+
+    /// <summary>0: all tokens.</summary>
+    public int TopK { get; init; }
+
+    /// <summary>In (0, 1]; 1: all tokens.</summary>
+    public double TopP { get; init; } = 1;
+
+    /// <summary>In [0, 1); tokens less likely than this share of the likeliest are left out.</summary>
+    public double MinP { get; init; }
+
+    /// <summary>1: none (Keskar et al. 2019).</summary>
+    public double RepetitionPenalty { get; init; } = 1;
+
+    public int MaxNewTokens { get; init; } = 128;
+
+    public IReadOnlyList<int> StopIds { get; init; } = [];
+
+    public IReadOnlyList<string> StopStrings { get; init; } = [];
+
+    /// <summary>Sequences that decode together.</summary>
+    public int BatchSize { get; init; } = 64;
+
+    /// <summary>True when tokens are left out, so that log-probabilities of the full distribution are not those that were drawn from.</summary>
+    public bool Truncates => TopK > 0 || TopP < 1 || MinP > 0;
+}

@@ -1,0 +1,77 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using RlHarness.Core.Files;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Families;
+using RlHarness.Models.Files;
+using RlHarness.Models.Tokenizers;
+using TorchSharp;
+
+namespace RlHarness.Models.Loading;
+
+/// <summary>Writes a model as a Hugging Face folder that transformers opens.</summary>
+public static class ModelSaver
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    public static void Save(string folder, Decoder decoder, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer)
+    {
+        Directory.CreateDirectory(folder);
+        SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), Sources(decoder), new Dictionary<string, string> { ["format"] = "pt" });
+        var json = (JsonObject)configJson.DeepClone();
+        json["architectures"] = new JsonArray(family.Architecture);
+        json.Remove("dtype");
+        json["torch_dtype"] = "float32";
+        AtomicFile.WriteAllText(Path.Combine(folder, "config.json"), json.ToJsonString(Indented) + "\n");
+        var generation = new JsonObject { ["bos_token_id"] = json["bos_token_id"]?.DeepClone(), ["eos_token_id"] = json["eos_token_id"]?.DeepClone(), ["pad_token_id"] = json["pad_token_id"]?.DeepClone() };
+        AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), generation.ToJsonString(Indented) + "\n");
+        tokenizer?.Save(folder);
+    }
+
+    /// <summary>The decoder's tensors under their names on disk, fp32.</summary>
+    public static IEnumerable<WeightSource> Sources(Decoder decoder, string prefix = "")
+        => decoder.Layout.Disk.Select(d => new WeightSource(prefix + d.DiskName, WeightType.F32, d.Shape, stream => Write(stream, decoder.Parameters[d.Parameter], d.Offset, d.Rows)));
+
+    /// <summary>Rows of a tensor as raw little-endian fp32.</summary>
+    internal static void Write(Stream stream, torch.Tensor tensor, long offset, long rows)
+    {
+        using var guard = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        var flat = tensor.detach().narrow(0, offset, rows).contiguous().view(-1);
+        const long piece = 1 << 23;
+        for (var at = 0L; at < flat.shape[0]; at += piece)
+        {
+            using var step = torch.NewDisposeScope();
+            stream.Write(flat.narrow(0, at, Math.Min(piece, flat.shape[0] - at)).cpu().bytes);
+        }
+    }
+
+    /// <summary>config.json of a model made here, in the keys that transformers 4 and 5 both read.</summary>
+    public static JsonObject ConfigJson(DecoderConfig config, IDecoderFamily family)
+    {
+        var json = new JsonObject
+        {
+            ["architectures"] = new JsonArray(family.Architecture),
+            ["model_type"] = config.ModelType,
+            ["vocab_size"] = config.VocabSize,
+            ["hidden_size"] = config.HiddenSize,
+            ["intermediate_size"] = config.IntermediateSize,
+            ["num_hidden_layers"] = config.NumHiddenLayers,
+            ["num_attention_heads"] = config.NumAttentionHeads,
+            ["num_key_value_heads"] = config.NumKeyValueHeads,
+            ["head_dim"] = config.HeadDim,
+            ["hidden_act"] = config.Activation == Activation.Silu ? "silu" : "gelu_pytorch_tanh",
+            ["max_position_embeddings"] = config.MaxPositionEmbeddings,
+            ["rms_norm_eps"] = config.RmsNormEps,
+            ["rope_theta"] = config.Rope.RopeTheta,
+            ["rope_scaling"] = null,
+            ["tie_word_embeddings"] = config.TieWordEmbeddings,
+            ["bos_token_id"] = config.BosTokenId,
+            ["eos_token_id"] = config.EosTokenIds.Count == 1 ? config.EosTokenIds[0] : new JsonArray([.. config.EosTokenIds.Select(i => JsonValue.Create(i))]),
+            ["pad_token_id"] = config.PadTokenId,
+        };
+        family.Write(config, json);
+        return json;
+    }
+}

@@ -1,0 +1,43 @@
+using RlHarness.Models.Files;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Loading;
+
+/// <summary>Copies stored weights into fp32 tensors in pieces, so that loading never holds more than the model and one piece.</summary>
+internal static class WeightReader
+{
+    private const long Piece = 1 << 23;
+
+    /// <summary>Fills a contiguous fp32 tensor with an entry of the same number of elements.</summary>
+    internal static void Into(IWeightFile file, WeightEntry entry, Tensor destination)
+    {
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        var flat = destination.detach().view(-1);
+        long block = Dequantizer.BlockSize(entry.Type), bytes = Dequantizer.TypeSize(entry.Type), count = entry.Elements;
+        var onCpu = destination.device_type == DeviceType.CPU;
+        using var staging = onCpu ? null : empty(Math.Min(Piece, count), dtype: ScalarType.Float32);
+        for (var at = 0L; at < count; at += Piece)
+        {
+            using var step = NewDisposeScope();
+            var length = Math.Min(Piece, count - at);
+            var source = file.Bytes(entry, at / block * bytes, checked((int)(length / block * bytes)));
+            var target = flat.narrow(0, at, length);
+            var buffer = onCpu ? target : staging!.narrow(0, 0, length);
+            Dequantizer.ToFloat(entry.Type, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(buffer.bytes));
+            if (!onCpu) target.copy_(buffer);
+        }
+    }
+
+    /// <summary>GGUF's interleaved rotary rows [heads, d/2, 2, in] back to Hugging Face's halves [heads, 2, d/2, in].</summary>
+    internal static void UndoInterleave(Tensor destination, int heads)
+    {
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        var shape = destination.shape;
+        var half = shape[0] / heads / 2;
+        long[] parts = shape.Length == 1 ? [heads, half, 2] : [heads, half, 2, shape[1]];
+        destination.copy_(destination.view(parts).transpose(1, 2).reshape(shape));
+    }
+}
