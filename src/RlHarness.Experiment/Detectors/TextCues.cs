@@ -1,0 +1,21 @@
+using System.Text.RegularExpressions;
+
+namespace RlHarness.Experiment.Detectors;
+
+/// <summary>Lower-case sentences, and rules of which any may match.</summary>
+internal static partial class TextCues
+{
+    public static IEnumerable<string> Sentences(string text)
+    {
+        foreach (var sentence in Ends().Split(text.ToLowerInvariant().Replace('\u2019', '\'')))
+            if (!string.IsNullOrWhiteSpace(sentence)) yield return Spaces().Replace(sentence, " ").Trim();
+    }
+
+    public static Regex AnyOf(params string[] patterns) => new(string.Join('|', patterns), RegexOptions.CultureInvariant | RegexOptions.Compiled);
+
+    [GeneratedRegex(@"[.!?\n]+")]
+    private static partial Regex Ends();
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex Spaces();
+}
