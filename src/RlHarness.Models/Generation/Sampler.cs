@@ -49,21 +49,22 @@ public static class Sampler
     /// Draws one token a row by inverting the cumulative distribution at the row's uniform number.
     /// Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B].
     /// </summary>
-    public static (long[] Ids, float[] Logprobs) Draw(Tensor logits, SamplingSettings settings, double[] uniforms, Tensor? previous = null)
+    public static (long[] Ids, float[] Logprobs) Draw(Tensor logits, SamplingSettings settings, double[] uniforms, Tensor? previous = null, Tensor? suppressed = null)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        Tensor ids, full;
-        if (settings.Temperature == 0)
+        var greedy = settings.Temperature == 0;
+        var untruncated = settings with { Temperature = greedy ? 1 : settings.Temperature, TopK = 0, TopP = 1, MinP = 0 };
+        var full = LogProbabilities(logits, untruncated, previous);
+        var candidates = suppressed is null ? logits : logits.index_fill(1, suppressed, float.NegativeInfinity);
+        Tensor ids;
+        if (greedy)
         {
-            var plain = settings.RepetitionPenalty == 1 ? settings with { Temperature = 1 } : settings with { Temperature = 1, TopK = 0, TopP = 1, MinP = 0 };
-            full = LogProbabilities(logits, plain with { TopK = 0, TopP = 1, MinP = 0 }, previous);
-            ids = full.argmax(1);
+            ids = (suppressed is null ? full : LogProbabilities(candidates, untruncated, previous)).argmax(1);
         }
         else
         {
-            var allowed = LogProbabilities(logits, settings, previous);
-            full = settings.Truncates ? LogProbabilities(logits, settings with { TopK = 0, TopP = 1, MinP = 0 }, previous) : allowed;
+            var allowed = settings.Truncates || suppressed is not null ? LogProbabilities(candidates, settings, previous) : full;
             var cumulative = allowed.exp().cumsum(1); // [B, V]
             var total = cumulative.narrow(1, cumulative.shape[1] - 1, 1);
             var threshold = tensor(Array.ConvertAll(uniforms, u => (float)u), device: logits.device).unsqueeze(1).to(cumulative.dtype) * total;

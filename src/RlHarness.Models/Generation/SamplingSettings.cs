@@ -20,6 +20,9 @@ public sealed record SamplingSettings
 
     public int MaxNewTokens { get; init; } = 128;
 
+    /// <summary>Stop ids can't be drawn before so many tokens.</summary>
+    public int MinNewTokens { get; init; }
+
     public IReadOnlyList<int> StopIds { get; init; } = [];
 
     public IReadOnlyList<string> StopStrings { get; init; } = [];

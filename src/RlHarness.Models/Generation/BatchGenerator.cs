@@ -12,7 +12,7 @@ namespace RlHarness.Models.Generation;
 /// Generates many answers at once: each distinct prompt is read once for all its samples, finished answers leave the batch, and each answer has a random
 /// stream of its own, so that batch size and order change no token.
 /// </summary>
-public sealed class Generator(Decoder decoder, Tokenizer? tokenizer = null)
+public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
 {
     /// <summary>Answers in the order of the requests.</summary>
     /// <param name="requests">What to answer.</param>
@@ -47,7 +47,7 @@ public sealed class Generator(Decoder decoder, Tokenizer? tokenizer = null)
         var config = decoder.Config;
         var device = decoder.Device;
         long longest = rows.Max(r => r.Request.Ids.Count), capacity = longest + settings.MaxNewTokens;
-        using var cache = new KeyValueCache(config, 0 + rows.Select(r => r.Key).Distinct().Count(), capacity, decoder.ComputeType, device);
+        using var cache = new KeyValueCache(config, rows.Select(r => r.Key).Distinct().Count(), capacity, decoder.ComputeType, device);
         var hidden = Prefill(rows, cache, longest, capacity);
         var column = longest;
         while (true)
@@ -56,7 +56,9 @@ public sealed class Generator(Decoder decoder, Tokenizer? tokenizer = null)
             using var scope = NewDisposeScope();
             var logits = decoder.Logits(hidden); // [B, V]
             hidden.Dispose();
-            var (ids, logprobs) = Sampler.Draw(logits, settings, [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())], Previous(rows, settings, device));
+            // All rows of a batch have as many tokens.
+            var suppressed = rows[0].Tokens.Count < settings.MinNewTokens && settings.StopIds.Count > 0 ? tensor(settings.StopIds.Select(i => (long)i).ToArray(), device: device) : null;
+            var (ids, logprobs) = Sampler.Draw(logits, settings, [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())], Previous(rows, settings, device), suppressed);
             for (var i = 0; i < rows.Count; i++) rows[i].Take((int)ids[i], logprobs[i], settings);
             var keep = Enumerable.Range(0, rows.Count).Where(i => !rows[i].Finished).ToArray();
             if (keep.Length < rows.Count)
