@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Models.Decoders;
 
 /// <summary>Packed rows [N, …] to padded [B·T, …]. The gradient is a gather too (padding has none), where autograd's own would be a serial scatter.</summary>
-internal sealed class PadFunction : autograd.SingleTensorFunction<PadFunction>
+public sealed class PadFunction : autograd.SingleTensorFunction<PadFunction>
 {
     public override string Name => nameof(PadFunction);
 
@@ -19,7 +19,7 @@ internal sealed class PadFunction : autograd.SingleTensorFunction<PadFunction>
 }
 
 /// <summary>Padded rows [B·T, …] back to packed [N, …]; the gradient of padding is zero.</summary>
-internal sealed class UnpadFunction : autograd.SingleTensorFunction<UnpadFunction>
+public sealed class UnpadFunction : autograd.SingleTensorFunction<UnpadFunction>
 {
     public override string Name => nameof(UnpadFunction);
 

@@ -1,0 +1,41 @@
+using RlHarness.Models.Decoders;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Training.Batching;
+
+/// <summary>Forward and backward of one micro-batch: body, scored rows, and what else hangs on them.</summary>
+public static class DifferentiablePass
+{
+    /// <summary>Adds the gradients of Σ losses to the decoder's trainable parameters.</summary>
+    /// <param name="decoder">The model that is trained.</param>
+    /// <param name="batch">Packed sequences with their scored tokens.</param>
+    /// <param name="temperature">On the logits.</param>
+    /// <param name="loss">Loss of the scored tokens.</param>
+    /// <param name="onRows">A further loss of the scored rows' hidden states [R, H] (a value head on the policy's body), or null.</param>
+    public static void Run(Decoder decoder, ScoredBatch batch, double temperature, TokenScorer.ChunkLoss loss, Func<Tensor, Tensor>? onRows = null)
+    {
+        using var scope = NewDisposeScope();
+        var rows = UnpadFunction.apply(decoder.Forward(batch.Tokens), batch.Rows); // [R, H]
+        var gradient = TokenScorer.Backward(decoder, rows, batch.Targets, temperature, loss);
+        if (onRows is not null)
+        {
+            var leaf = rows.detach().requires_grad_(true);
+            onRows(leaf).backward();
+            gradient.add_(leaf.grad!);
+        }
+
+        rows.backward([gradient]);
+    }
+
+    /// <summary>Hidden states of the scored rows, [R, H], without gradients.</summary>
+    public static Tensor Rows(Decoder decoder, ScoredBatch batch)
+    {
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        return decoder.Forward(batch.Tokens).index_select(0, batch.Rows).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The parameters that training changes: the adapters' where there are any, else the model's own.</summary>
+    public static ParameterStore Trainable(Decoder decoder) => decoder.Adapters?.Parameters ?? decoder.Parameters;
+}

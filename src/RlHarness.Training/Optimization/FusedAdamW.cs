@@ -1,0 +1,64 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace RlHarness.Training.Optimization;
+
+/// <summary>One pass over flat CPU memory for an AdamW step. Each element is its own computation, so the result does not depend on the split.</summary>
+internal static class FusedAdamW
+{
+    private const long Piece = 1 << 20;
+
+    internal readonly record struct Constants(float GradientScale, float Beta1, float Beta2, float Epsilon, float StepSize, float InverseCorrection2, float Decay);
+
+    internal static void Update(Tensor parameters, Tensor gradient, Tensor m, Tensor v, long decayed, Constants c)
+    {
+        var count = parameters.shape[0];
+        var pieces = (int)((count + Piece - 1) / Piece);
+        if (pieces == 1) Run(0);
+        else Parallel.For(0, pieces, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, Run);
+
+        void Run(int piece)
+        {
+            var at = piece * Piece;
+            var length = Math.Min(Piece, count - at);
+            using var p = parameters.narrow(0, at, length);
+            using var g = gradient.narrow(0, at, length);
+            using var pm = m.narrow(0, at, length);
+            using var pv = v.narrow(0, at, length);
+            Update(Floats(p), Floats(g), Floats(pm), Floats(pv), (int)Math.Clamp(decayed - at, 0, length), c);
+        }
+    }
+
+    private static Span<float> Floats(Tensor t) => MemoryMarshal.Cast<byte, float>(t.bytes);
+
+    private static void Update(Span<float> p, Span<float> g, Span<float> m, Span<float> v, int decayed, Constants c)
+    {
+        if (c.Decay != 1)
+            for (var i = 0; i < decayed; i++) p[i] *= c.Decay;
+        var width = Vector<float>.Count;
+        int at = 0, end = p.Length - p.Length % width;
+        var pv = MemoryMarshal.Cast<float, Vector<float>>(p);
+        var gv = MemoryMarshal.Cast<float, Vector<float>>(g);
+        var mv = MemoryMarshal.Cast<float, Vector<float>>(m);
+        var vv = MemoryMarshal.Cast<float, Vector<float>>(v);
+        for (; at < end; at += width)
+        {
+            var i = at / width;
+            var gradient = gv[i] * c.GradientScale;
+            var first = mv[i] * c.Beta1 + gradient * (1 - c.Beta1);
+            var second = vv[i] * c.Beta2 + gradient * gradient * (1 - c.Beta2);
+            mv[i] = first;
+            vv[i] = second;
+            pv[i] -= c.StepSize * first / (Vector.SquareRoot(second) * c.InverseCorrection2 + new Vector<float>(c.Epsilon));
+        }
+
+        for (; at < p.Length; at++)
+        {
+            var gradient = g[at] * c.GradientScale;
+            m[at] = m[at] * c.Beta1 + gradient * (1 - c.Beta1);
+            v[at] = v[at] * c.Beta2 + gradient * gradient * (1 - c.Beta2);
+            p[at] -= c.StepSize * m[at] / (MathF.Sqrt(v[at]) * c.InverseCorrection2 + c.Epsilon);
+        }
+    }
+}

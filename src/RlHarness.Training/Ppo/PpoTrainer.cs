@@ -1,0 +1,242 @@
+// Symbols: N episodes, T response tokens of the longest, R scored tokens of a micro-batch.
+using RlHarness.Core.Errors;
+using RlHarness.Models.Decoders;
+using RlHarness.Training.Arithmetic;
+using RlHarness.Training.Batching;
+using RlHarness.Training.Optimization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Training.Ppo;
+
+/// <summary>
+/// Proximal policy optimisation for language models (Schulman et al. 2017; Ziegler et al. 2019): a policy, a frozen reference, a critic.
+/// An iteration is <see cref="Prepare"/> (old log-probabilities, KL, values, advantages) and <see cref="Update"/> for each epoch and minibatch.
+/// </summary>
+public sealed class PpoTrainer : IDisposable
+{
+    private readonly Decoder _policy;
+    private readonly Decoder _reference;
+    private readonly Critic _critic;
+
+    /// <param name="policy">The model that is trained.</param>
+    /// <param name="reference">Frozen; the policy itself where only adapters are trained: then its answers are those with adapters switched off.</param>
+    /// <param name="critic">Values.</param>
+    /// <param name="settings">All settings.</param>
+    public PpoTrainer(Decoder policy, Decoder reference, Critic critic, PpoSettings settings)
+    {
+        (_policy, _reference, _critic, Settings) = (policy, reference, critic, settings);
+        if (ReferenceEquals(policy, reference) && policy.Adapters is null) throw new ArgumentException("without adapters the reference is a model of its own", nameof(reference));
+        KlCoefficient = settings.KlCoefficient;
+        var joint = settings.JointOptimizer || critic.SharesPolicy;
+        var trained = DifferentiablePass.Trainable(policy);
+        PolicyOptimizer = new AdamW(settings.Policy, joint ? [trained, .. critic.Stores] : [trained]);
+        CriticOptimizer = joint ? null : new AdamW(settings.Critic ?? settings.Policy, [.. critic.Stores]);
+    }
+
+    public PpoSettings Settings { get; }
+
+    public AdamW PolicyOptimizer { get; }
+
+    /// <summary>Null with one optimizer for both.</summary>
+    public AdamW? CriticOptimizer { get; }
+
+    /// <summary>The coefficient now: it moves with an adaptive target.</summary>
+    public double KlCoefficient { get; set; }
+
+    /// <summary>
+    /// Scores the episodes under policy, reference and critic. <paramref name="firstOrder"/> is the order of the first epoch: old log-probabilities are
+    /// computed in its very micro-batches, so that the first ratio is 1 bit for bit.
+    /// </summary>
+    public Experience Prepare(IReadOnlyList<Episode> episodes, IReadOnlyList<int> firstOrder)
+    {
+        if (episodes.Any(e => e.Response.Count == 0 || e.Prompt.Count == 0)) throw new ArgumentException("an episode needs a prompt and a response", nameof(episodes));
+        var n = episodes.Count;
+        float[][] logprobs = new float[n][], reference = new float[n][], values = new float[n][], entropies = new float[n][];
+        foreach (var minibatch in Minibatches(firstOrder))
+            foreach (var ids in Plan(episodes, minibatch))
+            {
+                using var scope = NewDisposeScope();
+                using var guard = no_grad();
+                using var batch = Pack(episodes, ids);
+                var rows = DifferentiablePass.Rows(_policy, batch);
+                var scored = TokenScorer.Score(_policy, rows, batch.Targets, Settings.Temperature);
+                Spread(scored.Logprobs, ids, batch, logprobs);
+                Spread(scored.Entropy, ids, batch, entropies);
+                Spread(ReferenceLogprobs(batch), ids, batch, reference);
+                Spread(_critic.Head.Forward(_critic.Body is { } body ? DifferentiablePass.Rows(body, batch) : rows), ids, batch, values);
+            }
+
+        return Estimate(episodes, logprobs, reference, values, entropies);
+    }
+
+    /// <summary>One optimizer step on a minibatch of the experience.</summary>
+    /// <exception cref="HarnessException">The ratio of the very first minibatch is not 1, or a gradient is not finite.</exception>
+    public MinibatchResult Update(Experience experience, IReadOnlyList<int> minibatch, int epoch, int index, double learningRateFactor)
+    {
+        var episodes = experience.Episodes;
+        PolicyOptimizer.ZeroGradients();
+        CriticOptimizer?.ZeroGradients();
+        var sums = new Sums();
+        var tokens = minibatch.Sum(i => (long)episodes[i].Response.Count);
+        var longest = minibatch.Max(i => episodes[i].Response.Count);
+        foreach (var ids in Plan(episodes, minibatch))
+        {
+            using var scope = NewDisposeScope();
+            using var batch = Pack(episodes, ids);
+            Tensor Gather(Func<int, IEnumerable<double>> of) => tensor(ids.SelectMany(of).Select(x => (float)x).ToArray(), device: _policy.Device);
+            var old = Gather(i => experience.Logprobs[i].Select(x => (double)x));
+            var advantages = Gather(i => experience.Advantages[i]);
+            var returns = Gather(i => experience.Returns[i]);
+            var oldValues = Gather(i => experience.Values[i].Select(x => (double)x));
+            var weights = Gather(i => Enumerable.Repeat(TokenWeights.Of(Settings.Normalization, episodes[i].Response.Count, tokens, minibatch.Count, longest), episodes[i].Response.Count));
+            var valueWeight = Settings.JointOptimizer || _critic.SharesPolicy ? Settings.ValueCoefficient : 1;
+            DifferentiablePass.Run(_policy, batch, Settings.Temperature, (logprobs, entropy, start, count) =>
+            {
+                var part = PolicyLoss.Compute(logprobs, old.narrow(0, start, count), advantages.narrow(0, start, count), weights.narrow(0, start, count), Settings.Clip);
+                sums.Policy(part, logprobs, old.narrow(0, start, count), entropy);
+                return Settings.EntropyCoefficient == 0 ? part.Loss : part.Loss - Settings.EntropyCoefficient * (entropy * weights.narrow(0, start, count)).sum();
+            }, _critic.SharesPolicy ? rows => Value(rows) : null);
+            if (_critic.Body is { } body) Value(UnpadFunction.apply(body.Forward(batch.Tokens), batch.Rows)).backward();
+
+            Tensor Value(Tensor rows)
+            {
+                // the critic's loss is a mean over tokens, whatever the policy's normalisation
+                var result = ValueLoss.Compute(_critic.Head.Forward(rows), oldValues, returns, full_like(returns, 1.0 / tokens), Settings.ClipRangeValue);
+                sums.Value(result);
+                return result.Loss * valueWeight;
+            }
+        }
+
+        if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= Settings.FirstRatioTolerance))
+            throw new HarnessException(ExitCode.Numerics, "the probability ratio is not 1 at the first minibatch", $"largest |ratio − 1| = {sums.MaxDeviation:g3}", $"at most {Settings.FirstRatioTolerance:g3}",
+                "this is a defect of the program or of a library: report it with run.json");
+        var policyNorm = Norm(DifferentiablePass.Trainable(_policy));
+        var criticNorm = Math.Sqrt(_critic.Stores.Sum(s => Math.Pow(Norm(s), 2)));
+        PolicyOptimizer.Step(Settings.Policy.LearningRate * learningRateFactor);
+        CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
+        return sums.Result(epoch, index, tokens, policyNorm, criticNorm);
+    }
+
+    /// <summary>Cuts an order into <see cref="PpoSettings.Minibatches"/> parts of like size.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> Minibatches(IReadOnlyList<int> order)
+    {
+        var size = (order.Count + Settings.Minibatches - 1) / Settings.Minibatches;
+        return [.. order.Chunk(size)];
+    }
+
+    public void AdaptKl(Experience experience)
+    {
+        if (Settings.KlTarget is { } target) KlCoefficient = AdaptiveKl.Next(KlCoefficient, experience.MeanKl, target, Settings.KlHorizon, experience.Episodes.Count);
+    }
+
+    public void Dispose()
+    {
+        PolicyOptimizer.Dispose();
+        CriticOptimizer?.Dispose();
+    }
+
+    private Experience Estimate(IReadOnlyList<Episode> episodes, float[][] logprobs, float[][] reference, float[][] values, float[][] entropies)
+    {
+        using var scope = NewDisposeScope();
+        var lengths = episodes.Select(e => e.Response.Count).ToArray();
+        var longest = lengths.Max();
+        Tensor Padded(float[][] rows)
+        {
+            var flat = new double[rows.Length * longest];
+            for (var i = 0; i < rows.Length; i++)
+                for (var t = 0; t < rows[i].Length; t++) flat[i * longest + t] = rows[i][t];
+            return tensor(flat, rows.Length, longest);
+        }
+
+        double[][] Jagged(Tensor padded)
+        {
+            var flat = padded.data<double>().ToArray();
+            return [.. lengths.Select((l, i) => flat[(i * longest)..(i * longest + l)])];
+        }
+
+        var mask = Padded([.. lengths.Select(l => Enumerable.Repeat(1f, l).ToArray())]); // [N, T], float64
+        var kl = Kl.Estimate(Settings.KlEstimator, Padded(logprobs), Padded(reference)) * mask;
+        var rewards = Advantages.TokenRewards(kl, KlCoefficient, tensor(episodes.Select(e => e.Score).ToArray()), lengths, mask);
+        var gae = Advantages.Gae(rewards, Padded(values), mask, Settings.Gamma, Settings.Lambda);
+        var advantages = Settings.WhitenAdvantages && lengths.Sum() > 1 ? Masked.Whiten(gae.Values, mask) : gae.Values;
+        var explained = Masked.ExplainedVariance(gae.Returns, Padded(values), mask).item<double>();
+        return new Experience(episodes, logprobs, reference, values, entropies, Jagged(kl), Jagged(advantages), Jagged(gae.Returns), explained);
+    }
+
+    private Tensor ReferenceLogprobs(ScoredBatch batch)
+    {
+        var own = ReferenceEquals(_policy, _reference);
+        if (own) _policy.Adapters!.Enabled = false;
+        try
+        {
+            return TokenScorer.Score(_reference, DifferentiablePass.Rows(_reference, batch), batch.Targets, Settings.Temperature).Logprobs;
+        }
+        finally
+        {
+            if (own) _policy.Adapters!.Enabled = true;
+        }
+    }
+
+    private IReadOnlyList<IReadOnlyList<int>> Plan(IReadOnlyList<Episode> episodes, IReadOnlyList<int> minibatch)
+        => [.. MicroBatches.Plan([.. minibatch.Select(i => episodes[i].Length)], Settings.MicroBatchTokens).Select(p => (IReadOnlyList<int>)[.. p.Select(k => minibatch[k])])];
+
+    private ScoredBatch Pack(IReadOnlyList<Episode> episodes, IReadOnlyList<int> ids) => ScoredBatch.Pack([.. ids.Select(i => ScoredSequence.Response(episodes[i].Prompt, episodes[i].Response))], _policy.Device);
+
+    private static void Spread(Tensor flat, IReadOnlyList<int> ids, ScoredBatch batch, float[][] into)
+    {
+        var values = flat.to(ScalarType.Float32).cpu().data<float>().ToArray();
+        var at = 0;
+        for (var i = 0; i < ids.Count; i++)
+        {
+            into[ids[i]] = values[at..(at + batch.Counts[i])];
+            at += batch.Counts[i];
+        }
+    }
+
+    private static double Norm(ParameterStore store)
+    {
+        using var guard = no_grad();
+        using var norm = store.Gradient!.norm();
+        return norm.to(ScalarType.Float64).item<double>();
+    }
+
+    /// <summary>Sums over the micro-batches of one minibatch.</summary>
+    private sealed class Sums
+    {
+        private double _policyLoss, _valueLoss, _entropy, _approxKl, _clipped, _valueClipped, _ratio, _ratioSquared;
+
+        public double MaxDeviation { get; private set; }
+
+        public void Policy(PolicyLoss.Result part, Tensor logprobs, Tensor old, Tensor entropy)
+        {
+            using var guard = no_grad();
+            using var scope = NewDisposeScope();
+            _policyLoss += Number(part.Loss);
+            _entropy += Number(entropy.sum());
+            _approxKl += Number(0.5 * (logprobs.detach() - old).square().sum());
+            _clipped += Number(part.Clipped.sum());
+            _ratio += Number(part.Ratio.to(ScalarType.Float64).sum());
+            _ratioSquared += Number(part.Ratio.to(ScalarType.Float64).square().sum());
+            var deviation = Number((part.Ratio - 1).abs().max());
+            MaxDeviation = double.IsNaN(deviation) ? double.NaN : Math.Max(MaxDeviation, deviation);
+        }
+
+        public void Value(ValueLoss.Result result)
+        {
+            using var guard = no_grad();
+            using var scope = NewDisposeScope();
+            _valueLoss += Number(result.Loss);
+            _valueClipped += Number(result.Clipped.sum());
+        }
+
+        public MinibatchResult Result(int epoch, int index, long tokens, double policyNorm, double criticNorm)
+        {
+            var mean = _ratio / tokens;
+            var variance = tokens > 1 ? Math.Max(0, (_ratioSquared - tokens * mean * mean) / (tokens - 1)) : 0;
+            return new(epoch, index, _policyLoss, _valueLoss, _entropy / tokens, _approxKl / tokens, _clipped / tokens, _valueClipped / tokens, mean, variance, MaxDeviation, policyNorm, criticNorm);
+        }
+
+        private static double Number(Tensor t) => t.detach().to(ScalarType.Float64).item<double>();
+    }
+}

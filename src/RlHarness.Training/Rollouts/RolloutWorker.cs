@@ -1,0 +1,25 @@
+using RlHarness.Core.Randomness;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Generation;
+using RlHarness.Models.Tokenizers;
+
+namespace RlHarness.Training.Rollouts;
+
+/// <summary>Lets a policy answer prompts. Usable alone: it knows nothing of rewards or updates.</summary>
+public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingSettings settings, Seeds seeds)
+{
+    private readonly BatchGenerator _generator = new(policy, tokenizer);
+
+    /// <param name="Prompt">Index of the prompt, as asked.</param>
+    /// <param name="Sample">Index of the sample.</param>
+    /// <param name="PromptIds">What the policy read.</param>
+    /// <param name="ResponseIds">What it drew, the stop id included.</param>
+    /// <param name="Logprobs">As it drew them, at the sampling temperature.</param>
+    /// <param name="Finish">Why it ended.</param>
+    /// <param name="Text">The response without special tokens.</param>
+    public sealed record Rollout(long Prompt, long Sample, IReadOnlyList<int> PromptIds, IReadOnlyList<int> ResponseIds, IReadOnlyList<float> Logprobs, FinishReason Finish, string Text);
+
+    /// <summary>Answers in the order of the prompts. (step, prompt, sample) name each answer's random stream.</summary>
+    public IReadOnlyList<Rollout> Run(IReadOnlyList<GenerationRequest> requests, long step, Action<int>? onFinished = null, CancellationToken cancellation = default)
+        => [.. _generator.Generate(requests, settings, seeds, step, onFinished, cancellation).Select(g => new Rollout(g.Request.Prompt, g.Request.Sample, g.Request.Ids, g.Tokens, g.Logprobs, g.Finish, tokenizer.Decode(g.Tokens, skipSpecialTokens: true)))];
+}

@@ -1,0 +1,65 @@
+using RlHarness.Models.Decoders;
+using RlHarness.Training.Batching;
+using RlHarness.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace RlHarness.Training.Supervised;
+
+/// <summary>
+/// Supervised tuning: the mean of −log p over all scored tokens of the whole batch, however it is split into micro-batches.
+/// </summary>
+public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, int microBatchTokens) : IDisposable
+{
+    public AdamW Optimizer { get; } = new(settings, DifferentiablePass.Trainable(decoder));
+
+    /// <param name="Loss">Mean −log p over scored tokens, nats.</param>
+    /// <param name="Tokens">Scored tokens.</param>
+    /// <param name="AllTokens">Tokens that were read.</param>
+    /// <param name="GradientNorm">Before clipping.</param>
+    public sealed record StepResult(double Loss, int Tokens, int AllTokens, double GradientNorm);
+
+    /// <summary>One optimizer step on a batch.</summary>
+    public StepResult Step(IReadOnlyList<ScoredSequence> batch, double learningRate)
+    {
+        var (loss, tokens) = AccumulateGradients(batch);
+        var norm = Optimizer.Step(learningRate);
+        return new StepResult(loss, tokens, batch.Sum(s => s.Ids.Count), norm);
+    }
+
+    /// <summary>Zeroes the gradients and adds those of the batch; returns the loss and the number of scored tokens.</summary>
+    public (double Loss, int Tokens) AccumulateGradients(IReadOnlyList<ScoredSequence> batch)
+    {
+        Optimizer.ZeroGradients();
+        var total = batch.Sum(s => s.Scored.Count);
+        var sum = 0.0;
+        foreach (var plan in MicroBatches.Plan([.. batch.Select(s => s.Ids.Count)], microBatchTokens))
+        {
+            using var packed = ScoredBatch.Pack([.. plan.Select(i => batch[i])], decoder.Device);
+            DifferentiablePass.Run(decoder, packed, temperature: 1, (logprobs, _, _, _) =>
+            {
+                var loss = -logprobs.sum() / total;
+                sum += loss.item<float>();
+                return loss;
+            });
+        }
+
+        return (sum, total);
+    }
+
+    /// <summary>Mean −log p over scored tokens, without training.</summary>
+    public double Evaluate(IReadOnlyList<ScoredSequence> sequences)
+    {
+        var (sum, count) = (0.0, 0);
+        foreach (var plan in MicroBatches.Plan([.. sequences.Select(s => s.Ids.Count)], microBatchTokens))
+        {
+            using var scope = NewDisposeScope();
+            using var packed = ScoredBatch.Pack([.. plan.Select(i => sequences[i])], decoder.Device);
+            sum -= TokenScorer.Score(decoder, DifferentiablePass.Rows(decoder, packed), packed.Targets, 1).Logprobs.to(ScalarType.Float64).sum().item<double>();
+            count += packed.Scored;
+        }
+
+        return count == 0 ? double.NaN : sum / count;
+    }
+
+    public void Dispose() => Optimizer.Dispose();
+}
