@@ -7,11 +7,19 @@ public static class Proportion
     public static Interval Wilson(long successes, long trials, double confidence = 0.95)
     {
         Demand.Counts(successes, trials);
+        return WilsonEffective(successes / (double)trials, trials, confidence);
+    }
+
+    /// <summary>Wilson for a rate over an effective number of trials, which need not be whole: n over the design effect.</summary>
+    public static Interval WilsonEffective(double rate, double trials, double confidence = 0.95)
+    {
+        Demand.Probability(rate);
+        Demand.That(trials > 0, $"more than 0 trials, not {trials}");
         var z = Normal.Z(confidence);
-        double n = trials, p = successes / n, z2 = z * z;
-        var centre = (p + (z2 / (2 * n))) / (1 + (z2 / n));
-        var half = z / (1 + (z2 / n)) * Math.Sqrt((p * (1 - p) / n) + (z2 / (4 * n * n)));
-        return new(successes == 0 ? 0 : centre - half, successes == trials ? 1 : centre + half);
+        var z2 = z * z;
+        var centre = (rate + (z2 / (2 * trials))) / (1 + (z2 / trials));
+        var half = z / (1 + (z2 / trials)) * Math.Sqrt((rate * (1 - rate) / trials) + (z2 / (4 * trials * trials)));
+        return new(rate == 0 ? 0 : centre - half, rate == 1 ? 1 : centre + half);
     }
 
     /// <summary>
