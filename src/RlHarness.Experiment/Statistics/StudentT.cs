@@ -1,0 +1,39 @@
+using MathNet.Numerics;
+
+namespace RlHarness.Experiment.Statistics;
+
+/// <summary>Student's t distribution.</summary>
+public static class StudentT
+{
+    /// <summary>P(T &gt; x) = ½ I(ν/(ν+x²); ν/2, ½) for x ≥ 0.</summary>
+    public static double Survival(double x, double df)
+    {
+        if (!(df > 0)) throw new ArgumentOutOfRangeException(nameof(df), df, "above 0");
+        if (x == 0) return 0.5;
+        // Where x² is small beside ν, 1 − w is the small number: take the complement.
+        var square = x * x;
+        var half = square < df
+            ? 0.5 * (1 - Beta.Regularized(0.5, df / 2, square / (df + square)))
+            : 0.5 * Beta.Regularized(df / 2, 0.5, df / (df + square));
+        return x > 0 ? half : 1 - half;
+    }
+
+    public static double Cdf(double x, double df) => Survival(-x, df);
+
+    public static double TwoSided(double t, double df) => double.IsNaN(t) ? double.NaN : Math.Min(1, 2 * Survival(Math.Abs(t), df));
+
+    /// <summary>x with upper tail <paramref name="p"/>, by Newton's method inside a bracket.</summary>
+    public static double UpperQuantile(double p, double df)
+    {
+        Demand.Probability(p);
+        if (p == 0) return double.PositiveInfinity;
+        if (p == 1) return double.NegativeInfinity;
+        if (p == 0.5) return 0;
+        if (p > 0.5) return -UpperQuantile(1 - p, df);
+        var high = 1.0;
+        while (Survival(high, df) > p) high *= 2;
+        return Roots.Monotone(x => Math.Log(Survival(x, df) / p), 0, high);
+    }
+
+    internal static double T(double confidence, double df) => UpperQuantile((1 - Demand.Fraction(confidence)) / 2, df);
+}
