@@ -1,0 +1,67 @@
+using System.Text.Json;
+using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
+
+namespace RlHarness.Core.Runs;
+
+/// <summary>A run's folder, held by one process at a time.</summary>
+public sealed class RunFolder : IDisposable
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private readonly FileStream _lock;
+
+    private RunFolder(string path, FileStream held) => (Path, _lock) = (path, held);
+
+    public string Path { get; }
+
+    public string Database => System.IO.Path.Combine(Path, "run.db");
+
+    public string Metrics => System.IO.Path.Combine(Path, "metrics.jsonl");
+
+    public string Config => System.IO.Path.Combine(Path, "config.yaml");
+
+    public string Report => System.IO.Path.Combine(Path, "report.html");
+
+    /// <summary>Folder of a stage's outputs.</summary>
+    public string Stage(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Creates a new folder for a run named <paramref name="name"/>: <c>name</c>, or <c>name-2</c>, <c>name-3</c> … where that exists.</summary>
+    public static RunFolder Create(string parent, string name, object about, string resolvedYaml)
+    {
+        Directory.CreateDirectory(parent);
+        for (var i = 1; ; i++)
+        {
+            var path = System.IO.Path.Combine(parent, i == 1 ? name : $"{name}-{i}");
+            if (Directory.Exists(path) || File.Exists(path)) continue;
+            Directory.CreateDirectory(path);
+            var folder = Hold(path);
+            AtomicFile.WriteAllText(folder.Config, resolvedYaml);
+            AtomicFile.WriteAllText(System.IO.Path.Combine(path, "run.json"), JsonSerializer.Serialize(about, Indented) + "\n");
+            return folder;
+        }
+    }
+
+    /// <summary>Opens an existing run.</summary>
+    /// <exception cref="HarnessException">It is no run, or another process holds it.</exception>
+    public static RunFolder Open(string path)
+    {
+        if (!File.Exists(System.IO.Path.Combine(path, "run.json")) || !File.Exists(System.IO.Path.Combine(path, "config.yaml")))
+            throw new HarnessException(ExitCode.RunFolder, $"{path}: not a run's folder", Directory.Exists(path) ? "a folder without run.json or config.yaml" : "nothing at this path", "a folder that `train` made, such as checkpoints/quickstart");
+        return Hold(path);
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    private static RunFolder Hold(string path)
+    {
+        var file = System.IO.Path.Combine(path, ".lock");
+        try
+        {
+            return new RunFolder(path, new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose));
+        }
+        catch (IOException e)
+        {
+            throw new HarnessException(ExitCode.RunFolder, $"{path}: the run is in use by another process", $"{file} is held", "a run that nobody is working on", "wait for the other process, or stop it; its work is kept", e);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using RlHarness.Core.Errors;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace RlHarness.Core.Settings;
+
+/// <summary>
+/// Reads YAML, with dotted overrides, into an immutable record. All problems are reported together, each with its key, place, value and allowed range; an
+/// unknown key names its nearest known neighbour.
+/// </summary>
+public sealed class SettingsReader
+{
+    private readonly List<SettingsProblem> _problems = [];
+    private readonly Dictionary<YamlNode, string> _origins = [];
+    private readonly string _file;
+
+    private SettingsReader(string file) => _file = file;
+
+    /// <summary>Reads a file. <paramref name="check"/> finds what single values can't show.</summary>
+    /// <exception cref="HarnessException">The file is missing, is no YAML, or has problems.</exception>
+    public static T Read<T>(string path, IReadOnlyList<string> overrides, Func<T, IEnumerable<SettingsProblem>>? check = null)
+        where T : new()
+    {
+        if (!File.Exists(path)) throw new HarnessException(ExitCode.BadInput, $"{path}: no such settings file", "nothing at this path", "a YAML file, such as configs/quickstart.yaml");
+        return Parse(path, File.ReadAllText(path), overrides, check);
+    }
+
+    /// <summary>As <see cref="Read{T}"/>, from text.</summary>
+    public static T Parse<T>(string name, string yaml, IReadOnlyList<string> overrides, Func<T, IEnumerable<SettingsProblem>>? check = null)
+        where T : new()
+    {
+        var reader = new SettingsReader(name);
+        var root = reader.Load(yaml);
+        foreach (var text in overrides) reader.Apply(root, text);
+        var result = (T)reader.Bind(typeof(T), root, new T(), "")!;
+        if (reader._problems.Count == 0 && check is not null) reader._problems.AddRange(check(result));
+        if (reader._problems.Count == 0) return result;
+        throw new HarnessException(ExitCode.BadInput, $"{name}: {reader._problems.Count} problem{(reader._problems.Count == 1 ? "" : "s")} in the settings{Environment.NewLine}" + string.Join(Environment.NewLine, reader._problems.Select(p => "  - " + p)),
+            remedy: "correct them all and start again; nothing was started (docs/settings.md lists every key)");
+    }
+
+    private YamlMappingNode Load(string yaml)
+    {
+        try
+        {
+            var stream = new YamlStream();
+            stream.Load(new StringReader(yaml));
+            return stream.Documents.Count == 0 ? new YamlMappingNode() : stream.Documents[0].RootNode as YamlMappingNode
+                ?? throw new HarnessException(ExitCode.BadInput, $"{_file}: the settings are not a mapping", "a list or a single value", "key: value lines");
+        }
+        catch (YamlException e)
+        {
+            throw new HarnessException(ExitCode.BadInput, $"{_file}:{e.Start.Line}: not YAML", e.Message, "YAML 1.2", "mind the indentation (spaces, not tabs)", e);
+        }
+    }
+
+    /// <summary>Applies <c>a.b=c</c>; the value is YAML.</summary>
+    private void Apply(YamlMappingNode root, string text)
+    {
+        var equals = text.IndexOf('=', StringComparison.Ordinal);
+        if (equals < 1)
+        {
+            _problems.Add(new(text, "command line", "an override is key=value, such as rl.learning_rate=1e-5"));
+            return;
+        }
+
+        var path = text[..equals].Split('.');
+        YamlNode value;
+        try
+        {
+            var stream = new YamlStream();
+            stream.Load(new StringReader(text[(equals + 1)..]));
+            value = stream.Documents.Count == 0 ? new YamlScalarNode("") : stream.Documents[0].RootNode;
+        }
+        catch (YamlException e)
+        {
+            _problems.Add(new(text[..equals], "command line", $"not a YAML value: {e.Message}"));
+            return;
+        }
+
+        Mark(value);
+        var at = root;
+        foreach (var part in path[..^1])
+        {
+            var key = new YamlScalarNode(part);
+            if (at.Children.TryGetValue(key, out var child) && child is YamlMappingNode map)
+            {
+                at = map;
+                continue;
+            }
+
+            var fresh = new YamlMappingNode();
+            Mark(fresh);
+            _origins[key] = "command line";
+            at.Children[key] = fresh;
+            at = fresh;
+        }
+
+        var last = new YamlScalarNode(path[^1]);
+        at.Children.Remove(last);
+        _origins[last] = "command line";
+        at.Children.Add(last, value);
+    }
+
+    private void Mark(YamlNode node)
+    {
+        _origins[node] = "command line";
+        switch (node)
+        {
+            case YamlMappingNode map:
+                foreach (var (k, v) in map.Children) (_origins[k], _) = ("command line", Marked(v));
+                break;
+            case YamlSequenceNode list:
+                foreach (var v in list.Children) Mark(v);
+                break;
+        }
+    }
+
+    private bool Marked(YamlNode node)
+    {
+        Mark(node);
+        return true;
+    }
+
+    private string Where(YamlNode node) => _origins.TryGetValue(node, out var origin) ? origin : $"{_file}:{node.Start.Line}";
+
+    private void Problem(string key, YamlNode node, string what) => _problems.Add(new(key, Where(node), what));
+
+    private object? Bind(Type type, YamlNode node, object? fallback, string path)
+    {
+        var bare = Nullable.GetUnderlyingType(type) ?? type;
+        if (node is YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any } empty && (empty.Value is null or "" or "null" or "~"))
+        {
+            if (Nullable.GetUnderlyingType(type) is not null || (!type.IsValueType && bare != typeof(string) && !typeof(IEnumerable).IsAssignableFrom(bare)) || (bare == typeof(string) && fallback is null)) return null;
+            Problem(path, node, $"empty; expected {Describe(bare)}");
+            return fallback;
+        }
+
+        if (bare == typeof(string) || bare.IsPrimitive || bare.IsEnum) return Scalar(bare, node, fallback, path);
+        if (bare.IsGenericType && bare.GetGenericTypeDefinition() == typeof(IReadOnlyList<>)) return List(bare.GetGenericArguments()[0], node, fallback, path);
+        return Record(bare, node, fallback, path);
+    }
+
+    private object? Scalar(Type type, YamlNode node, object? fallback, string path)
+    {
+        if (node is not YamlScalarNode { Value: { } text })
+        {
+            Problem(path, node, $"a {(node is YamlSequenceNode ? "list" : "mapping")}; expected {Describe(type)}");
+            return fallback;
+        }
+
+        var culture = CultureInfo.InvariantCulture;
+        if (type == typeof(string)) return text;
+        if (type == typeof(bool) && bool.TryParse(text, out var b)) return b;
+        if (type == typeof(int) && int.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, culture, out var i)) return i;
+        if (type == typeof(long) && long.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, culture, out var l)) return l;
+        if (type == typeof(double) && double.TryParse(text, NumberStyles.Float, culture, out var d)) return d;
+        if (type.IsEnum && Enum.GetValues(type).Cast<object>().FirstOrDefault(v => SettingNames.Snake(v.ToString()!) == text) is { } value) return value;
+        Problem(path, node, $"\"{text}\"; expected {Describe(type)}" + (type.IsEnum && Nearest.To(text, EnumNames(type)) is { } near ? $" (did you mean {near}?)" : ""));
+        return fallback;
+    }
+
+    private object? List(Type item, YamlNode node, object? fallback, string path)
+    {
+        if (node is not YamlSequenceNode sequence)
+        {
+            Problem(path, node, $"not a list; expected a list of {Describe(item)}, such as [a, b]");
+            return fallback;
+        }
+
+        var list = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(item))!;
+        for (var i = 0; i < sequence.Children.Count; i++)
+        {
+            var value = Bind(item, sequence.Children[i], Default(item), $"{path}[{i}]");
+            if (value is not null) list.Add(value);
+        }
+
+        return list;
+    }
+
+    private static object? Default(Type type) => type.IsValueType ? Activator.CreateInstance(type) : type == typeof(string) ? "" : Activator.CreateInstance(type);
+
+    private object? Record(Type type, YamlNode node, object? fallback, string path)
+    {
+        if (node is not YamlMappingNode map)
+        {
+            Problem(path, node, "a single value; expected key: value lines below it");
+            return fallback;
+        }
+
+        var result = fallback is null ? Activator.CreateInstance(type)! : Clone(fallback);
+        var properties = type.GetProperties().Where(p => p.SetMethod is not null).ToDictionary(p => SettingNames.Snake(p.Name), StringComparer.Ordinal);
+        foreach (var (keyNode, valueNode) in map.Children)
+        {
+            var key = (keyNode as YamlScalarNode)?.Value ?? "";
+            var full = path.Length == 0 ? key : $"{path}.{key}";
+            if (!properties.TryGetValue(key, out var property))
+            {
+                Problem(full, keyNode, Nearest.To(key, properties.Keys) is { } near ? $"unknown key; did you mean {(path.Length == 0 ? near : $"{path}.{near}")}?" : $"unknown key; known here: {string.Join(", ", properties.Keys)}");
+                continue;
+            }
+
+            var before = _problems.Count;
+            var value = Bind(property.PropertyType, valueNode, property.GetValue(result), full);
+            if (_problems.Count == before) Check(property, value, valueNode, full);
+            property.SetValue(result, value);
+        }
+
+        return result;
+    }
+
+    private void Check(PropertyInfo property, object? value, YamlNode node, string path)
+    {
+        if (value is null) return;
+        if (property.GetCustomAttribute<AllowedAttribute>() is { } range && value is IConvertible number and not string && !range.Holds(number.ToDouble(CultureInfo.InvariantCulture)))
+            Problem(path, node, $"{((IFormattable)value).ToString(null, CultureInfo.InvariantCulture)}; allowed: {range}");
+        if (property.GetCustomAttribute<OneOfAttribute>() is { } words)
+            foreach (var text in value is string s ? [s] : value as IEnumerable<string> ?? [])
+                if (!words.Values.Contains(text)) Problem(path, node, $"\"{text}\"; allowed: {string.Join(", ", words.Values)}" + (Nearest.To(text, words.Values) is { } near ? $" (did you mean {near}?)" : ""));
+    }
+
+    /// <summary>A shallow copy: records copy themselves through their hidden clone method.</summary>
+    private static object Clone(object record) => record.GetType().GetMethod("<Clone>$")?.Invoke(record, null) ?? record;
+
+    private static IEnumerable<string> EnumNames(Type type) => Enum.GetNames(type).Select(SettingNames.Snake);
+
+    private static string Describe(Type type) => type == typeof(bool) ? "true or false" : type == typeof(int) || type == typeof(long) ? "a whole number" : type == typeof(double) ? "a number"
+        : type.IsEnum ? string.Join(", ", EnumNames(type)) : type == typeof(string) ? "text" : "key: value lines";
+}
