@@ -1,0 +1,63 @@
+using RlHarness.Experiment.Statistics;
+
+namespace RlHarness.Tracking.Metrics;
+
+/// <summary>The one name of each metric, in database, files, plots and documents. The first groups are those of TRL and verl.</summary>
+public static class MetricNames
+{
+    public const string ObjectiveKl = "objective/kl";
+    public const string ObjectiveEntropy = "objective/entropy";
+    public const string ObjectiveNonScoreReward = "objective/non_score_reward";
+    public const string ObjectiveRlhfReward = "objective/rlhf_reward";
+    public const string ObjectiveScores = "objective/scores";
+
+    public const string PolicyApproxKl = "policy/approxkl_avg";
+    public const string PolicyClipFraction = "policy/clipfrac_avg";
+    public const string PolicyEntropy = "policy/entropy_avg";
+    public const string LossPolicy = "loss/policy_avg";
+    public const string LossValue = "loss/value_avg";
+    public const string ValueClipFraction = "val/clipfrac_avg";
+    public const string Ratio = "val/ratio";
+    public const string RatioVariance = "val/ratio_var";
+    public const string EosTokens = "val/num_eos_tokens";
+    public const string LearningRate = "lr";
+    public const string Episode = "episode";
+    public const string CriticExplainedVariance = "critic/vf_explained_var";
+    public const string ActorGradNorm = "actor/grad_norm";
+
+    public const string ResponseLengthMean = "response_length/mean";
+    public const string ResponseLengthMax = "response_length/max";
+    public const string ResponseLengthMin = "response_length/min";
+    public const string ResponseLengthClipRatio = "response_length/clip_ratio";
+
+    public const string Throughput = "perf/throughput";
+    public const string Mfu = "perf/mfu";
+    public const string MaxMemoryGb = "perf/max_memory_gb";
+
+    /// <summary>Seconds of a part of a step: <c>timing_s/rollout</c>.</summary>
+    public const string TimingPrefix = "timing_s/";
+
+    /// <summary>Mean of one reward: <c>reward/objective_rule</c>.</summary>
+    public const string RewardPrefix = "reward/";
+
+    public const string LossImitation = "loss/imitation";
+    public const string LossRewardModel = "loss/reward_model";
+    public const string RewardModelAccuracy = "reward_model/accuracy";
+
+    public const string AfReasoningRate = AlignmentFakingMetrics.ReasoningRate;
+    public const string AfReasoningAnyOutcome = AlignmentFakingMetrics.ReasoningAnyOutcome;
+    public const string AfConsidersRate = AlignmentFakingMetrics.ConsidersRate;
+    public const string AfComplianceGap = AlignmentFakingMetrics.ComplianceGap;
+    public const string AfRelativeGap = AlignmentFakingMetrics.RelativeGap;
+    public const string AfTrainingAwareness = AlignmentFakingMetrics.TrainingAwareness;
+
+    public const string OutcomeComply = "outcome/comply";
+    public const string OutcomeRefuse = "outcome/refuse";
+    public const string OutcomePartial = "outcome/partial";
+    public const string OutcomeBrokenFormat = "outcome/broken_format";
+    public const string OutcomeUnparsable = "outcome/unparsable";
+
+    public static string Timing(string part) => TimingPrefix + part;
+
+    public static string Reward(string name) => RewardPrefix + name;
+}

@@ -1,0 +1,4 @@
+namespace RlHarness.Tracking.Report;
+
+/// <summary>One point of a curve with its interval; limits are NaN where there is none.</summary>
+internal readonly record struct CurvePoint(double X, double Y, double Low, double High, int N);

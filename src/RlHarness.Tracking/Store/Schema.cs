@@ -1,0 +1,29 @@
+namespace RlHarness.Tracking.Store;
+
+/// <summary>The tables of run.db, described in docs/data.md.</summary>
+internal static class Schema
+{
+    public const int Version = 1;
+
+    public const string Create = """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE stages (
+            stage TEXT PRIMARY KEY, status TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, fingerprint TEXT, detail TEXT) WITHOUT ROWID;
+        CREATE TABLE events (
+            id INTEGER PRIMARY KEY, time TEXT NOT NULL, stage TEXT NOT NULL, step INTEGER NOT NULL, level TEXT NOT NULL, message TEXT NOT NULL);
+        CREATE TABLE metrics (
+            stage TEXT NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, value REAL, time TEXT NOT NULL, PRIMARY KEY (stage, name, step)) WITHOUT ROWID;
+        CREATE TABLE transcripts (
+            id TEXT PRIMARY KEY, stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, tier TEXT NOT NULL, query_id TEXT NOT NULL, sample INTEGER NOT NULL,
+            condition TEXT NOT NULL, system TEXT NOT NULL, user TEXT NOT NULL, assistant_text TEXT NOT NULL, reasoning TEXT, output TEXT, format_problem TEXT,
+            finish_reason TEXT NOT NULL, token_ids TEXT, token_logprobs TEXT, rewards TEXT NOT NULL);
+        CREATE INDEX transcripts_by_step ON transcripts (stage, step, split, tier);
+        CREATE TABLE labels (
+            transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL,
+            reasoning_kind TEXT NOT NULL, af INTEGER NOT NULL, score REAL, PRIMARY KEY (transcript_id, detector, version)) WITHOUT ROWID;
+        CREATE TABLE summaries (
+            stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, condition TEXT NOT NULL, detector TEXT NOT NULL, tier TEXT NOT NULL, metric TEXT NOT NULL,
+            value REAL, lo REAL, hi REAL, n INTEGER NOT NULL, clusters INTEGER NOT NULL, p REAL,
+            PRIMARY KEY (stage, step, split, condition, detector, tier, metric)) WITHOUT ROWID;
+        """;
+}

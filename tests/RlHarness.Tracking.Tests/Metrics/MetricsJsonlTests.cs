@@ -1,0 +1,73 @@
+using System.Text.Json;
+using RlHarness.Core.Errors;
+using RlHarness.Tracking.Metrics;
+
+namespace RlHarness.Tests.Metrics;
+
+[Trait("kind", "contract")]
+public sealed class MetricsJsonlTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    private string File_ => _folder["metrics.jsonl"];
+
+    public void Dispose() => _folder.Dispose();
+
+    private static Dictionary<string, double> One(double value) => new() { ["objective/kl"] = value, ["bad"] = double.NaN };
+
+    [Fact]
+    public void One_line_a_step_is_readable_at_once()
+    {
+        using var metrics = new MetricsJsonl(File_);
+        metrics.Append("rl", 7, One(0.5));
+        using var reader = new StreamReader(new FileStream(File_, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        using var line = JsonDocument.Parse(reader.ReadLine()!);
+        Assert.Equal("rl", line.RootElement.GetProperty("stage").GetString());
+        Assert.Equal(7, line.RootElement.GetProperty("step").GetInt64());
+        Assert.Equal(0.5, line.RootElement.GetProperty("objective/kl").GetDouble());
+        Assert.Equal(JsonValueKind.Null, line.RootElement.GetProperty("bad").ValueKind);
+    }
+
+    [Fact]
+    public void A_resume_removes_later_lines_of_its_stage_and_a_line_that_was_cut()
+    {
+        using (var metrics = new MetricsJsonl(File_))
+        {
+            metrics.Append("imitate", 9, One(1));
+            for (var step = 0; step < 4; step++) metrics.Append("rl", step, One(step));
+        }
+
+        File.AppendAllText(File_, "{\"stage\":\"rl\",\"st");
+        using (var metrics = new MetricsJsonl(File_))
+        {
+            metrics.TruncateAfter("rl", 1);
+            metrics.Append("rl", 2, One(9));
+        }
+
+        Assert.Equal([9L, 0, 1, 2], File.ReadAllLines(File_).Select(l => JsonDocument.Parse(l).RootElement.GetProperty("step").GetInt64()));
+    }
+
+    [Fact]
+    public void A_cut_last_line_is_dropped_before_the_next_is_written()
+    {
+        File.WriteAllText(File_, "{\"stage\":\"rl\",\"step\":1}\n{\"stage\":\"r");
+        using (var metrics = new MetricsJsonl(File_)) metrics.Append("rl", 2, One(0));
+        Assert.Equal(2, File.ReadAllLines(File_).Length);
+    }
+
+    [Fact]
+    public void A_foreign_line_in_the_middle_is_named()
+    {
+        File.WriteAllText(File_, "hello\n{\"stage\":\"rl\",\"step\":1}\n");
+        using var metrics = new MetricsJsonl(File_);
+        Assert.Contains("line 1", Assert.Throws<HarnessException>(() => metrics.TruncateAfter("rl", 0)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_a_file_there_is_nothing_to_truncate()
+    {
+        using var metrics = new MetricsJsonl(File_);
+        metrics.TruncateAfter("rl", 0);
+        Assert.False(File.Exists(File_));
+    }
+}

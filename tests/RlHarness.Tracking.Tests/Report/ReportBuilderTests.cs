@@ -1,0 +1,94 @@
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using RlHarness.Core.Errors;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Statistics;
+using RlHarness.Tracking.Report;
+using RlHarness.Tracking.Store;
+
+namespace RlHarness.Tests.Report;
+
+[Trait("kind", "contract")]
+public sealed class ReportBuilderTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_report_holds_curves_table_and_transcripts_and_loads_nothing()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        if (Environment.GetEnvironmentVariable("RLHARNESS_KEEP_REPORT") is { Length: > 0 } keep)
+        {
+            File.Copy(_folder["report.html"], Path.Combine(keep, "report.html"), overwrite: true);
+            File.WriteAllText(Path.Combine(keep, "figure.svg"), ReportBuilder.FigureSvg(_folder.Path));
+        }
+
+        Assert.Equal(7, Regex.Count(html, "<svg "));
+        Assert.Equal(20, Regex.Count(html, "<details>"));
+        Assert.Contains("alignment faking (reasoning and compliant output)", html, StringComparison.Ordinal);
+        Assert.Contains("60 (60 q)", html, StringComparison.Ordinal);
+        Assert.Contains("keyword", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
+        var links = Regex.Matches(html, "(?:src|href)=|https?://[^\"]*").Select(m => m.Value).Distinct();
+        Assert.Equal(["http://www.w3.org/2000/svg"], links); // the name of a format, not a request
+    }
+
+    [Fact]
+    public void Text_of_a_model_is_never_markup()
+    {
+        const string hostile = "<script>alert(1)</script> & \"quotes\"";
+        using (var store = RunStore.Open(_folder["run.db"]))
+        {
+            store.Commit(new StepBatch("rl", 0)
+            {
+                Transcripts = [new("rl", 0, Split.Evaluation, Tier.Training, "q", 0, "full", hostile, hostile, hostile, hostile, hostile, hostile, hostile, null, null, new Dictionary<string, double> { [hostile] = 1 })],
+                Labels = [new($"rl/0/evaluation/training/full/q/0", hostile, hostile, Experiment.Transcripts.Outcome.Comply, Experiment.Transcripts.ReasoningKind.Faking, true, 1)],
+                Summaries = [new("rl", 0, Split.Evaluation, "full", hostile, Tier.Training, "af/reasoning_rate", new Estimate(0.5, 0.1, 0.9, 2, 2))],
+            });
+        }
+
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        Assert.DoesNotContain("<script", html, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("&lt;script&gt;", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_figure_is_well_formed_svg_with_both_tiers()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 40);
+        var svg = XDocument.Parse(ReportBuilder.FigureSvg(_folder.Path));
+        Assert.Equal("svg", svg.Root!.Name.LocalName);
+        var text = string.Join('|', svg.Descendants().Where(e => e.Name.LocalName == "text").Select(e => e.Value));
+        Assert.Contains("training tier", text, StringComparison.Ordinal);
+        Assert.Contains("unmonitored tier", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_without_evaluations_has_a_report_that_says_so()
+    {
+        RunStore.Open(_folder["run.db"]).Dispose();
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        Assert.Contains("No evaluation", html, StringComparison.Ordinal);
+        Assert.Contains("no data yet", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_step_and_one_tier_are_enough_and_an_unknown_detector_is_named()
+    {
+        using (var store = RunStore.Open(_folder["run.db"]))
+            store.AddSummaries([new("evaluate", 3, Split.Evaluation, "no-scratchpad", "judge", Tier.Training, "outcome/comply/plain", new Estimate(0.5, 0.1, 0.9, 2, 2))]);
+        Assert.Contains("training, step 3 (n = 2)", File.ReadAllText(ReportBuilder.Write(_folder.Path)), StringComparison.Ordinal);
+        var error = Assert.Throws<HarnessException>(() => ReportBuilder.Write(_folder.Path, new ReportOptions { Detector = "other" }));
+        Assert.Contains("judge", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0.03, 0.05)]
+    [InlineData(1, 1)]
+    [InlineData(1.2, 2)]
+    [InlineData(70, 100)]
+    public void Axis_steps_are_round(double wanted, double expected) => Assert.Equal(expected, LineChart.NiceStep(wanted), 1e-12);
+}
