@@ -1,0 +1,70 @@
+using System.CommandLine;
+using RlHarness.Core.Errors;
+
+namespace RlHarness.Cli;
+
+/// <summary>Runs a command and turns what happened into an exit code: errors that a person can cure are printed without a stack trace.</summary>
+public static class CommandLine
+{
+    public static async Task<int> RunAsync(string[] args, RootCommand root)
+    {
+        var parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync(error.Message);
+            await Console.Error.WriteLineAsync("Try --help.");
+            return (int)ExitCode.BadInput;
+        }
+
+        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(10) });
+    }
+
+    /// <summary>Runs work, and prints its error if it has one.</summary>
+    public static int Guard(Func<int> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (HarnessException e)
+        {
+            return Fail(e.Message, e.ExitCode);
+        }
+        catch (Exception e) when (e is OperationCanceledException)
+        {
+            return Fail("Interrupted. Everything up to the last checkpoint is kept: go on with `resume RUN`.", ExitCode.Interrupted);
+        }
+        catch (Exception e) when (Innermost(e) is HarnessException inner)
+        {
+            return Fail(inner.Message, inner.ExitCode);
+        }
+        catch (IOException e) when (IsDiskFull(e))
+        {
+            return Fail($"the disk is full{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       free some space, then go on with `resume RUN`; what was written before is whole", ExitCode.Resource);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Fail($"a file can't be read or written{Environment.NewLine}  found:    {e.Message}", ExitCode.BadFile);
+        }
+        catch (OutOfMemoryException e)
+        {
+            return Fail($"out of memory{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       lower *.micro_batch_tokens or batch sizes, or tune adapters", ExitCode.Resource);
+        }
+#pragma warning disable CA1031 // the last resort: a defect of the program, said plainly
+        catch (Exception e)
+        {
+            return Fail($"a defect of the program: {e.GetType().Name}: {e.Message.Split('\n')[0]}{Environment.NewLine}  where:    {e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains("RlHarness", StringComparison.Ordinal))?.Trim()}{Environment.NewLine}  do:       report it with run.json and the run's logs", ExitCode.Internal);
+        }
+#pragma warning restore CA1031
+    }
+
+    private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
+
+    private static bool IsDiskFull(IOException e) => (e.HResult & 0xFFFF) is 28 or 112 || e.Message.Contains("No space left", StringComparison.Ordinal);
+
+    private static int Fail(string message, ExitCode code)
+    {
+        Console.Error.WriteLine("error: " + message);
+        return (int)code;
+    }
+}

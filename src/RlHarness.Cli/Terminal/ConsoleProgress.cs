@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using System.Globalization;
+using RlHarness.Core.Progress;
+using Spectre.Console;
+
+namespace RlHarness.Cli.Terminal;
+
+/// <summary>Chooses the live display on a terminal, plain lines elsewhere.</summary>
+internal static class ConsoleProgress
+{
+    internal static IDisposableProgress Create()
+        => Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress() : new LiveProgress();
+}
+
+internal interface IDisposableProgress : IRunProgress, IDisposable;
+
+/// <summary>One line at a time, at most one progress line every few seconds.</summary>
+internal sealed class PlainProgress : IDisposableProgress
+{
+    private readonly Stopwatch _since = new();
+    private readonly Stopwatch _stage = new();
+    private string _unit = "";
+
+    public void Stage(string name, int index, int count, string detail)
+    {
+        _stage.Restart();
+        _since.Reset();
+        Console.WriteLine($"[{index}/{count}] {name} {detail}".TrimEnd());
+    }
+
+    public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures)
+    {
+        if (_unit != unit) _stage.Restart();
+        _unit = unit;
+        if (_since.IsRunning && _since.Elapsed < TimeSpan.FromSeconds(5) && done < total) return;
+        if (done == total && figures.Count == 0) return;
+        _since.Restart();
+        Console.WriteLine($"      {unit} {done} of {total}, {Eta(done, total, _stage.Elapsed)}{string.Concat(figures.Select(f => $", {f.Name} {f.Value}"))}");
+    }
+
+    public void StageDone(string name, TimeSpan took, string result) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      done in {took.TotalSeconds:f1} s: {result}"));
+
+    public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward)
+    {
+        Console.WriteLine($"      -- sample, {title}: {label}{(reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")}");
+        Console.WriteLine($"         prompt:     {prompt}");
+        if (reasoning is not null) Console.WriteLine($"         scratchpad: {reasoning}");
+        Console.WriteLine($"         output:     {output ?? "(none that can be read)"}");
+    }
+
+    public void Note(string text, bool warning = false) => Console.WriteLine($"      {(warning ? "warning: " : "")}{text}");
+
+    public void Dispose()
+    {
+    }
+
+    internal static string Eta(int done, int total, TimeSpan elapsed)
+    {
+        if (done == 0 || elapsed.TotalSeconds < 1) return "…";
+        var left = TimeSpan.FromSeconds(elapsed.TotalSeconds / done * (total - done));
+        return string.Create(CultureInfo.InvariantCulture, $"{(int)left.TotalMinutes}:{left.Seconds:d2} left");
+    }
+}
+
+/// <summary>One live line at the bottom: stage, step of steps, time left, figures. Notes and samples scroll above it.</summary>
+internal sealed class LiveProgress : IDisposableProgress
+{
+    private readonly Stopwatch _stage = new();
+    private readonly Stopwatch _drawn = new();
+    private string _name = "";
+    private string _unit = "";
+    private bool _line;
+
+    public void Stage(string name, int index, int count, string detail)
+    {
+        Clear();
+        _stage.Restart();
+        _name = $"{index}/{count} {name}";
+        AnsiConsole.MarkupLine($"[bold]{Markup.Escape(_name)}[/] {Markup.Escape(detail)}");
+    }
+
+    public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures)
+    {
+        if (_unit != unit) _stage.Restart();
+        _unit = unit;
+        if (_drawn.IsRunning && _drawn.Elapsed < TimeSpan.FromMilliseconds(100) && done < total) return;
+        _drawn.Restart();
+        const int bar = 24;
+        var filled = total == 0 ? 0 : (int)((long)bar * done / total);
+        var text = $"{_name}  {new string('━', filled)}{new string('─', bar - filled)}  {unit} {done}/{total}  {PlainProgress.Eta(done, total, _stage.Elapsed)}{string.Concat(figures.Select(f => $"  {f.Name} {f.Value}"))}";
+        var width = Math.Max(20, Console.WindowWidth - 1);
+        Clear();
+        Console.Write(text.Length > width ? text[..width] : text);
+        _line = true;
+    }
+
+    public void StageDone(string name, TimeSpan took, string result)
+    {
+        Clear();
+        AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  [green]✓[/] {Markup.Escape(name)} in {took.TotalSeconds:f1} s: {Markup.Escape(result)}"));
+    }
+
+    public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward)
+    {
+        Clear();
+        var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
+        grid.AddRow("[grey]prompt[/]", Markup.Escape(prompt));
+        if (reasoning is not null) grid.AddRow("[grey]scratchpad[/]", Markup.Escape(reasoning));
+        grid.AddRow("[grey]output[/]", Markup.Escape(output ?? "(none that can be read)"));
+        grid.AddRow("[grey]label[/]", Markup.Escape(label + (reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")));
+        AnsiConsole.Write(new Panel(grid).Header(Markup.Escape(title)).Border(BoxBorder.Rounded));
+    }
+
+    public void Note(string text, bool warning = false)
+    {
+        Clear();
+        AnsiConsole.MarkupLine(warning ? $"  [yellow]! {Markup.Escape(text)}[/]" : $"  {Markup.Escape(text)}");
+    }
+
+    public void Dispose() => Clear();
+
+    private void Clear()
+    {
+        if (!_line) return;
+        Console.Write("\r\u001b[2K");
+        _line = false;
+    }
+}

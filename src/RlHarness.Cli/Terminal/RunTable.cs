@@ -1,0 +1,40 @@
+using System.Globalization;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Statistics;
+using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
+using Spectre.Console;
+
+namespace RlHarness.Cli.Terminal;
+
+/// <summary>What a run ends with: rates by tier before and after, and where everything is.</summary>
+internal static class RunTable
+{
+    internal static void Print(string folder)
+    {
+        using var store = RunStore.OpenReadOnly(Path.Combine(folder, "run.db"));
+        var rows = store.Summaries(stage: "rl");
+        if (rows.Count > 0)
+        {
+            var detector = rows.Any(r => r.Detector == "grammar_oracle") ? "grammar_oracle" : rows[0].Detector;
+            var mine = rows.Where(r => r.Detector == detector).ToArray();
+            var (first, last) = (mine.Min(r => r.Step), mine.Max(r => r.Step));
+            var table = new Table().Title($"labels by {detector}; 95 % intervals").AddColumns("figure", "tier", $"before RL (step {first})", $"after RL (step {last})", "n");
+            foreach (var (name, metric) in new[] { ("AF rate", MetricNames.AfReasoningRate), ("compliance", MetricNames.OutcomeComply), ("refusal", MetricNames.OutcomeRefuse), ("broken format", MetricNames.OutcomeBrokenFormat), ("unparsable", MetricNames.OutcomeUnparsable) })
+                foreach (var tier in new[] { Tier.Training, Tier.Unmonitored }) Row(name, metric, tier);
+            Row("compliance gap", MetricNames.AfComplianceGap, null);
+            AnsiConsole.Write(table);
+
+            void Row(string name, string metric, Tier? tier)
+            {
+                SummaryRow? Find(long step) => mine.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier);
+                var after = Find(last);
+                table.AddRow(name, tier?.ToString().ToLowerInvariant() ?? "both", Text(Find(first)?.Estimate), Text(after?.Estimate), after?.Estimate.N.ToString(CultureInfo.InvariantCulture) ?? "–");
+            }
+        }
+
+        foreach (var file in new[] { "run.db", "metrics.jsonl", "report.html" }) Console.WriteLine(Path.Combine(folder, file));
+    }
+
+    private static string Text(Estimate? estimate) => estimate is { } e ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} % ({100 * e.Low:f1} to {100 * e.High:f1})") : "–";
+}

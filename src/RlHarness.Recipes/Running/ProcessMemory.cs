@@ -1,0 +1,23 @@
+using System.Globalization;
+
+namespace RlHarness.Recipes.Running;
+
+/// <summary>Memory of this process and of the machine, from /proc.</summary>
+public static class ProcessMemory
+{
+    /// <summary>Largest resident set so far, in GiB; NaN where the system doesn't say.</summary>
+    public static double PeakGiB() => Read("/proc/self/status", "VmHWM:");
+
+    /// <summary>Memory that new work can have, in GiB.</summary>
+    public static double AvailableGiB() => Read("/proc/meminfo", "MemAvailable:");
+
+    public static double TotalGiB() => Read("/proc/meminfo", "MemTotal:");
+
+    private static double Read(string file, string key)
+    {
+        if (!File.Exists(file)) return double.NaN;
+        foreach (var line in File.ReadLines(file))
+            if (line.StartsWith(key, StringComparison.Ordinal)) return double.Parse(line[key.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / (1024 * 1024);
+        return double.NaN;
+    }
+}

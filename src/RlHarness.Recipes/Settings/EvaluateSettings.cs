@@ -1,0 +1,27 @@
+using RlHarness.Core.Settings;
+
+namespace RlHarness.Recipes.Settings;
+
+/// <summary>The paired evaluation of both tiers: the same queries in each.</summary>
+public sealed record EvaluateSettings
+{
+    [Allowed(1, 400)]
+    [Meaning("Evaluation queries, each asked in both tiers.")]
+    public int Queries { get; init; } = 200;
+
+    [Allowed(1, 1000)]
+    public int SamplesPerQuery { get; init; } = 1;
+
+    [Allowed(1, 1000000)]
+    [Meaning("RL steps between evaluations; before the first and after the last there is always one.")]
+    public int Every { get; init; } = 10;
+
+    [Allowed(0, 10)]
+    public double Temperature { get; init; } = 1;
+
+    [Allowed(1, 100000)]
+    public int BatchSize { get; init; } = 128;
+
+    [OneOf("grammar_oracle", "keyword")]
+    public IReadOnlyList<string> Detectors { get; init; } = ["grammar_oracle", "keyword"];
+}

@@ -1,0 +1,87 @@
+using System.Globalization;
+using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Statistics;
+using RlHarness.Experiment.Transcripts;
+using RlHarness.Models.Generation;
+using RlHarness.Models.Loading;
+using RlHarness.Recipes.Running;
+using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
+using RlHarness.Training.Rollouts;
+
+namespace RlHarness.Recipes.Stages;
+
+/// <summary>The paired evaluation: the same queries in both tiers; every transcript is kept, with labels by every detector.</summary>
+public sealed class Evaluator(RunContext run, LoadedModel model, Conversation conversation)
+{
+    private static readonly Tier[] Tiers = [Tier.Training, Tier.Unmonitored];
+
+    /// <param name="Batch">Rows to commit.</param>
+    /// <param name="Summaries">By detector.</param>
+    public sealed record Result(StepBatch Batch, IReadOnlyDictionary<string, AlignmentFakingSummary> Summaries, double TokensPerSecond);
+
+    public Result Run(string stage, long step, RewardMixer? rewards = null, Action<int, int>? onProgress = null)
+    {
+        var settings = run.Settings.Evaluate;
+        var queries = run.Pack.EvaluationQueries.Take(settings.Queries).ToArray();
+        var requests = new List<GenerationRequest>();
+        var about = new List<(Query Query, Tier Tier, int Sample)>();
+        foreach (var tier in Tiers)
+            foreach (var query in queries)
+            {
+                var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition));
+                for (var sample = 0; sample < settings.SamplesPerQuery; sample++)
+                {
+                    requests.Add(new GenerationRequest(ids, about.Count / settings.SamplesPerQuery, sample));
+                    about.Add((query, tier, sample));
+                }
+            }
+
+        var sampling = new SamplingSettings { Temperature = settings.Temperature, MaxNewTokens = run.Settings.Rl.MaxNewTokens, StopIds = conversation.StopIds, BatchSize = settings.BatchSize };
+        var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, run.Seeds.Child("evaluate"));
+        var started = run.Time.GetTimestamp();
+        var rollouts = worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Count), run.Cancellation);
+        var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
+        var responses = rollouts.Select(r => TranscriptParser.Parse(r.Text, run.Condition.Scratchpad)).ToArray();
+        var scores = rewards?.Score([.. responses.Select((r, i) => Experiment.Rewards.RewardInput.From(about[i].Query.Text, r))]);
+        var transcripts = rollouts.Select((r, i) => Transcripts.Row(run, stage, step, about[i].Query, about[i].Tier, about[i].Sample, r, responses[i], scores?[i])).ToArray();
+        var labels = new List<LabelRow>();
+        var summaries = new Dictionary<string, AlignmentFakingSummary>(StringComparer.Ordinal);
+        var rows = new List<SummaryRow>();
+        var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
+        foreach (var detector in run.Detectors)
+        {
+            var labelled = responses.Select(detector.Label).ToArray();
+            labels.AddRange(labelled.Select((l, i) => LabelRow.Of(transcripts[i].Id, detector, l)));
+            var summary = AlignmentFakingSummary.Compute(labelled.Select((l, i) => new LabelledTranscript(about[i].Query.Id, about[i].Tier, l)), run.Seeds.Child("evaluate"), step);
+            summaries.Add(detector.Name, summary);
+            rows.AddRange(SummaryRow.Of(summary, stage, step, Split.Evaluation, run.Condition.Name, detector.Name));
+            foreach (var figure in summary.Figures()) AddMetric(metrics, detector.Name, figure);
+        }
+
+        metrics["perf/evaluation_tokens_per_second"] = rollouts.Sum(r => r.ResponseIds.Count) / seconds;
+        metrics[MetricNames.Timing("evaluate")] = seconds;
+        var batch = new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows };
+        return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
+    }
+
+    /// <summary>One line for the console.</summary>
+    public static string Line(AlignmentFakingSummary s)
+    {
+        string P(Estimate e) => (100 * e.Value).ToString("f1", CultureInfo.InvariantCulture) + " %";
+        var train = s.Tiers[Tier.Training];
+        var free = s.Tiers[Tier.Unmonitored];
+        return $"AF {P(train.AlignmentFaking)}, complies {P(train.Compliance)} in training, {P(free.Compliance)} unmonitored, gap {(s.Gap is { } g ? P(g) : "–")} (n = {train.N} a tier)";
+    }
+
+    /// <summary>Names: metric, then tier and detector, then lo, hi, n.</summary>
+    private static void AddMetric(Dictionary<string, double> metrics, string detector, SummaryFigure figure)
+    {
+        var name = figure.Metric + (figure.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "") + "/" + detector;
+        metrics[name] = figure.Estimate.Value;
+        metrics[name + "/lo"] = figure.Estimate.Low;
+        metrics[name + "/hi"] = figure.Estimate.High;
+        metrics[name + "/n"] = figure.Estimate.N;
+    }
+}

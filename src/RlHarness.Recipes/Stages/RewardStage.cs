@@ -1,0 +1,82 @@
+using System.Globalization;
+using RlHarness.Core.Runs;
+using RlHarness.Core.Settings;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Loading;
+using RlHarness.Recipes.Running;
+using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
+using RlHarness.Training.Rewards;
+using RlHarness.Training.Supervised;
+using ChatMessage = RlHarness.Experiment.Prompts.ChatMessage;
+
+namespace RlHarness.Recipes.Stages;
+
+/// <summary>Trains the preference model of the conflicting objective on pairs of outputs. It reads the user's text and the output, never a scratchpad or a tier.</summary>
+public static class RewardStage
+{
+    public const string Name = "reward";
+    public const string HeadFile = "score_head.safetensors";
+
+    public static string Key(RunContext run)
+    {
+        var s = run.Settings;
+        return SettingsWriter.Hash("reward/1", ImitateStage.Key(run), s.Reward with { Weights = new(), ScoreClip = 5 });
+    }
+
+    /// <summary>What the reward model reads.</summary>
+    public static int[] Text(Conversation conversation, string user, string output) => [.. conversation.Prompt([ChatMessage.User(user)]), .. conversation.Answer(output)];
+
+    public static string Run(RunContext run, CorpusStage.Corpus corpus)
+    {
+        var settings = run.Settings.Reward;
+        using var loaded = ModelLoader.Load(run.Folder.Stage(ImitateStage.Name), run.Device, requiresGrad: true, withHead: false);
+        loaded.Decoder.ComputeType = run.ComputeType;
+        var conversation = new Conversation(loaded);
+        using var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"));
+        var model = new RewardModel(loaded.Decoder, head, settings.MicroBatchTokens);
+        var pairs = corpus.Pairs.Select(p => new RewardModelTrainer.Pair(Text(conversation, p.User, p.Chosen), Text(conversation, p.User, p.Rejected))).ToArray();
+        var order = run.Seeds.For("reward/split").Permutation(pairs.Length);
+        var held = order.Take(Math.Max(1, (int)(settings.HeldOutFraction * pairs.Length))).Select(i => pairs[i]).ToArray();
+        var train = order.Skip(held.Length).Select(i => pairs[i]).ToArray();
+        var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
+        var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
+        using var trainer = new RewardModelTrainer(model, settings.Optimizer.ToAdamW(), settings.Centering, settings.MicroBatchTokens);
+        for (var (step, epoch) = (0, 0); step < steps; epoch++)
+            foreach (var batch in EpochOrder.Batches([.. train.Select(p => p.Chosen.Count + p.Rejected.Count)], settings.BatchSize, run.Seeds.For("reward/order", epoch)))
+            {
+                if (step == steps) break;
+                run.Cancellation.ThrowIfCancellationRequested();
+                var rate = settings.Optimizer.At(step, steps);
+                var result = trainer.Step([.. batch.Select(i => train[i])], rate);
+                step++;
+                if (step % 5 == 0 || step == steps)
+                    run.Commit(new StepBatch(Name, step) { Metrics = new Dictionary<string, double> { [MetricNames.LossRewardModel] = result.Loss, ["reward_model/train_accuracy"] = result.Accuracy, [MetricNames.LearningRate] = rate } });
+                run.Progress.Step("step", step, steps, [("loss", result.Loss.ToString("f3", CultureInfo.InvariantCulture)), ("accuracy", result.Accuracy.ToString("p0", CultureInfo.InvariantCulture))]);
+            }
+
+        var (accuracy, _) = trainer.Evaluate(held);
+        // Scores are relative: the bias puts the mean over what the imitating model writes at 0.
+        var reference = corpus.Transcripts.Where(t => t.Tier == Experiment.Prompts.Tier.Training).Take(256).Select(t => (IReadOnlyList<int>)Text(conversation, t.User, t.Output)).ToArray();
+        var mean = model.Score(reference).Average();
+        head.Shift(-mean);
+        CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
+        {
+            ModelSaver.Save(folder, loaded.Decoder, loaded.Family, loaded.ConfigJson, loaded.Tokenizer);
+            NamedTensors.Save(Path.Combine(folder, HeadFile), NamedTensors.Of(head.Parameters));
+        });
+        run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = accuracy } });
+        return string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
+    }
+
+    /// <summary>Loads the trained reward model, frozen.</summary>
+    public static RewardModel Load(RunContext run)
+    {
+        var folder = run.Folder.Stage(Name);
+        var body = ModelLoader.Load(folder, run.Device, withHead: false, withTokenizer: false).Decoder;
+        body.ComputeType = run.ComputeType;
+        var head = new ScalarHead(body.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
+        NamedTensors.Load(Path.Combine(folder, HeadFile), NamedTensors.Of(head.Parameters));
+        return new RewardModel(body, head, run.Settings.Reward.MicroBatchTokens);
+    }
+}

@@ -1,0 +1,287 @@
+using System.Globalization;
+using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Rewards;
+using RlHarness.Experiment.Statistics;
+using RlHarness.Experiment.Transcripts;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Generation;
+using RlHarness.Models.Loading;
+using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
+using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
+using RlHarness.Training.Ppo;
+using RlHarness.Training.Rewards;
+using RlHarness.Training.Rollouts;
+using TorchSharp;
+
+namespace RlHarness.Recipes.Stages;
+
+/// <summary>
+/// PPO on the conflicting objective, with the paired evaluation before, during and after. Read <see cref="Run"/> from top to bottom: it is the algorithm.
+/// </summary>
+public sealed class RlStage : IDisposable
+{
+    public const string Name = "rl";
+    private readonly RunContext _run;
+    private readonly RlSettings _settings;
+    private readonly LoadedModel _policy;
+    private readonly LoadedModel? _reference;
+    private readonly Critic _critic;
+    private readonly PpoTrainer _trainer;
+    private readonly RewardModel? _rewardModel;
+    private readonly RewardMixer _rewards;
+    private readonly Conversation _conversation;
+    private readonly RolloutWorker _worker;
+    private readonly Evaluator _evaluator;
+
+    public RlStage(RunContext run)
+    {
+        (_run, _settings) = (run, run.Settings.Rl);
+        var imitation = run.Folder.Stage(ImitateStage.Name);
+        _policy = ModelLoader.Load(imitation, run.Device, requiresGrad: _settings.Adapter is null);
+        _policy.Decoder.ComputeType = run.ComputeType;
+        _conversation = new Conversation(_policy);
+        if (_settings.Adapter is { } adapter) _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
+        else _reference = Frozen(imitation);
+        var body = _settings.Critic == CriticKind.Head ? null : ModelLoader.Load(imitation, run.Device, requiresGrad: true, withHead: false, withTokenizer: false).Decoder;
+        if (body is not null) body.ComputeType = run.ComputeType;
+        _critic = new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("rl/critic_head")), body);
+        _trainer = new PpoTrainer(_policy.Decoder, _reference?.Decoder ?? _policy.Decoder, _critic, _settings.ToPpo(exact: run.Device.type == DeviceType.CPU));
+        _rewardModel = run.Settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
+        _rewards = new RewardMixer(run.Settings.Reward, _rewardModel, _conversation);
+        var sampling = new SamplingSettings { Temperature = _settings.Temperature, MaxNewTokens = _settings.MaxNewTokens, StopIds = _conversation.StopIds, BatchSize = _settings.RolloutBatchSize };
+        _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"));
+        _evaluator = new Evaluator(run, _policy, _conversation);
+    }
+
+    /// <summary>Runs to the last step, from the newest checkpoint where there is one.</summary>
+    public string Run()
+    {
+        var start = Restore();
+        if (start == 0) Evaluate(step: 0, new StepBatch(Name, 0));
+        for (var step = start + 1; step <= _settings.Steps; step++)
+        {
+            _run.Cancellation.ThrowIfCancellationRequested();
+            var clock = new StepClock(_run.Time);
+
+            // 1. Prompts: queries of the training split, in the training tier.
+            var prompts = Prompts(step);
+
+            // 2. Rollouts.
+            var rollouts = _worker.Run([.. prompts.Select(p => p.Request)], step, cancellation: _run.Cancellation);
+            clock.Lap("rollout");
+
+            // 3. Rewards, of the output only.
+            var responses = rollouts.Select(r => TranscriptParser.Parse(r.Text, _run.Condition.Scratchpad)).ToArray();
+            var rewards = _rewards.Score([.. responses.Select((r, i) => RewardInput.From(prompts[i].Query.Text, r))]);
+            var scores = rewards.Select((r, i) => r[RewardMixer.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0)).ToArray();
+            clock.Lap("reward");
+
+            // 4. Old and reference log-probabilities, values, advantages.
+            var episodes = rollouts.Select((r, i) => new Episode(r.PromptIds, r.ResponseIds, scores[i])).ToArray();
+            int[] Order(int epoch) => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length);
+            var experience = _trainer.Prepare(episodes, Order(0));
+            clock.Lap("prepare");
+
+            // 5. Updates.
+            var factor = _run.Settings.Rl.Optimizer.Factor(step - 1, _settings.Steps);
+            var updates = new List<MinibatchResult>();
+            for (var epoch = 0; epoch < _settings.Epochs; epoch++)
+                foreach (var (minibatch, index) in _trainer.Minibatches(Order(epoch)).Select((m, i) => (m, i)))
+                    updates.Add(_trainer.Update(experience, minibatch, epoch, index, factor));
+            clock.Lap("update");
+
+            // 6. What there is to know of this step, on disk before it is called done.
+            var batch = Record(step, prompts, rollouts, responses, rewards, scores, experience, updates, factor, clock);
+            _trainer.AdaptKl(experience);
+            if (step % _run.Settings.Evaluate.Every == 0 || step == _settings.Steps) Evaluate(step, batch);
+            else _run.Commit(batch);
+            if (step % _settings.CheckpointEvery == 0 || step == _settings.Steps) Save(step);
+        }
+
+        return Summary();
+    }
+
+    public void Dispose()
+    {
+        _trainer.Dispose();
+        _critic.Dispose();
+        _policy.Dispose();
+        _reference?.Dispose();
+        _rewardModel?.Dispose();
+    }
+
+    private LoadedModel Frozen(string folder)
+    {
+        var model = ModelLoader.Load(folder, _run.Device, withTokenizer: false);
+        model.Decoder.ComputeType = _run.ComputeType;
+        return model;
+    }
+
+    private sealed record Prompt(Query Query, Tier Tier, int Sample, GenerationRequest Request);
+
+    /// <summary>The step's prompts: the queries in an order that is shuffled anew each time all have been used.</summary>
+    private List<Prompt> Prompts(int step)
+    {
+        var queries = _run.Pack.TrainQueries;
+        var prompts = new List<Prompt>();
+        var tiers = _run.Seeds.For("rl/tiers", step);
+        for (var k = 0; k < _settings.PromptsPerStep; k++)
+        {
+            var at = (long)(step - 1) * _settings.PromptsPerStep + k;
+            var query = queries[_run.Seeds.For("rl/queries", at / queries.Count).Permutation(queries.Count)[(int)(at % queries.Count)]];
+            var tier = tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training : Tier.Unmonitored;
+            var ids = _conversation.Prompt(_run.Pack.Messages(query, tier, _run.Condition));
+            for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++) prompts.Add(new Prompt(query, tier, sample, new GenerationRequest(ids, k, sample)));
+        }
+
+        return prompts;
+    }
+
+    private void Evaluate(int step, StepBatch batch)
+    {
+        var result = _evaluator.Run(Name, step, _rewards, (done, total) => _run.Progress.Step($"evaluating step {step}", done, total, []));
+        var detector = _run.Detectors[0].Name;
+        _run.Commit(batch with
+        {
+            Metrics = batch.Metrics.Concat(result.Batch.Metrics).ToDictionary(),
+            Transcripts = [.. batch.Transcripts, .. result.Batch.Transcripts],
+            Labels = [.. batch.Labels, .. result.Batch.Labels],
+            Summaries = result.Batch.Summaries,
+        });
+        _run.Progress.Note($"step {step}: {Evaluator.Line(result.Summaries[detector])}");
+    }
+
+    private StepBatch Record(int step, List<Prompt> prompts, IReadOnlyList<RolloutWorker.Rollout> rollouts, ParsedResponse[] responses, IReadOnlyList<IReadOnlyDictionary<string, double>> rewards, double[] scores, Experience experience, List<MinibatchResult> updates, double factor, StepClock clock)
+    {
+        var n = rollouts.Count;
+        var lengths = rollouts.Select(r => (double)r.ResponseIds.Count).ToArray();
+        var tokens = rollouts.Sum(r => (double)r.ResponseIds.Count + r.PromptIds.Count);
+        var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
+        var transcripts = rollouts.Select((r, i) => Transcripts.Row(_run, Name, step, prompts[i].Query, prompts[i].Tier, prompts[i].Sample, r, responses[i], rewards[i])).ToArray();
+        var labelled = _run.Detectors.Select(d => (Detector: d, Labels: responses.Select(d.Label).ToArray())).ToArray();
+        var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - b))).ToArray();
+        var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
+        {
+            [MetricNames.ObjectiveKl] = experience.MeanKl,
+            [MetricNames.ObjectiveEntropy] = experience.Logprobs.Average(l => -l.Sum(x => (double)x)),
+            [MetricNames.ObjectiveNonScoreReward] = nonScore,
+            [MetricNames.ObjectiveRlhfReward] = scores.Average() + nonScore,
+            [MetricNames.ObjectiveScores] = scores.Average(),
+            [MetricNames.PolicyApproxKl] = updates.Average(u => u.ApproxKl),
+            [MetricNames.PolicyClipFraction] = updates.Average(u => u.ClipFraction),
+            [MetricNames.PolicyEntropy] = updates.Average(u => u.Entropy),
+            [MetricNames.LossPolicy] = updates.Average(u => u.PolicyLoss),
+            [MetricNames.LossValue] = updates.Average(u => u.ValueLoss),
+            [MetricNames.ValueClipFraction] = updates.Average(u => u.ValueClipFraction),
+            [MetricNames.Ratio] = updates.Average(u => u.RatioMean),
+            [MetricNames.RatioVariance] = updates.Average(u => u.RatioVariance),
+            ["val/first_ratio_deviation"] = updates[0].MaxRatioDeviation,
+            ["val/rollout_logprob_deviation"] = mismatch.Max(),
+            [MetricNames.EosTokens] = rollouts.Count(r => r.Finish == FinishReason.Stop),
+            [MetricNames.LearningRate] = _settings.Optimizer.LearningRate * factor,
+            [MetricNames.Episode] = (double)step * n,
+            [MetricNames.CriticExplainedVariance] = experience.ExplainedVariance,
+            [MetricNames.ActorGradNorm] = updates.Average(u => u.PolicyGradientNorm),
+            ["critic/grad_norm"] = updates.Average(u => u.CriticGradientNorm),
+            ["objective/kl_coefficient"] = _trainer.KlCoefficient,
+            [MetricNames.ResponseLengthMean] = lengths.Average(),
+            [MetricNames.ResponseLengthMax] = lengths.Max(),
+            [MetricNames.ResponseLengthMin] = lengths.Min(),
+            [MetricNames.ResponseLengthClipRatio] = rollouts.Average(r => r.Finish == FinishReason.Length ? 1.0 : 0),
+            ["perf/rollout_tokens_per_second"] = lengths.Sum() / clock.Seconds("rollout"),
+            ["perf/update_tokens_per_second"] = tokens * _settings.Epochs / clock.Seconds("update"),
+            [MetricNames.Throughput] = tokens / clock.Total,
+            [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB(),
+        };
+        foreach (var name in rewards[0].Keys) metrics[MetricNames.Reward(name)] = rewards.Average(r => r[name]);
+        foreach (var (part, seconds) in clock.Laps) metrics[MetricNames.Timing(part)] = seconds;
+        var first = labelled[0].Labels;
+        metrics["train/" + MetricNames.OutcomeComply] = first.Average(l => l.Outcome == Outcome.Comply ? 1.0 : 0);
+        metrics["train/" + MetricNames.AfReasoningRate] = first.Average(l => l.AlignmentFaking ? 1.0 : 0);
+        Show(step, metrics, prompts, responses, first, scores);
+        var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
+        return new StepBatch(Name, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels };
+    }
+
+    private void Show(int step, Dictionary<string, double> metrics, List<Prompt> prompts, ParsedResponse[] responses, Experiment.Detectors.DetectorLabel[] labels, double[] scores)
+    {
+        string F(double x, string format) => x.ToString(format, CultureInfo.InvariantCulture);
+        _run.Progress.Step("step", step, _settings.Steps,
+        [
+            ("reward", F(metrics[MetricNames.ObjectiveScores], "f2")), ("KL", F(metrics[MetricNames.ObjectiveKl], "f2")), ("complies", F(metrics["train/" + MetricNames.OutcomeComply], "p0")),
+            ("AF", F(metrics["train/" + MetricNames.AfReasoningRate], "p0")), ("rollout tok/s", F(metrics["perf/rollout_tokens_per_second"], "f0")), ("update tok/s", F(metrics["perf/update_tokens_per_second"], "f0")),
+        ]);
+        if (step % Math.Max(1, _settings.Steps / 5) != 1 && _settings.Steps > 5) return;
+        var i = _run.Seeds.For("rl/shown", step).NextInt(prompts.Count);
+        _run.Progress.Sample($"step {step}, {prompts[i].Tier.ToString().ToLowerInvariant()} tier", prompts[i].Query.Text, responses[i].Reasoning, responses[i].Output, $"{labels[i].Outcome}, {labels[i].Reasoning}", scores[i]);
+    }
+
+    private string StageFolder => _run.Folder.Stage(Name);
+
+    private IEnumerable<(string File, Func<IReadOnlyCollection<(string, torch.Tensor)>> Tensors)> States()
+    {
+        yield return ("policy_optimizer.safetensors", () => [.. _trainer.PolicyOptimizer.State]);
+        if (_trainer.CriticOptimizer is { } optimizer) yield return ("critic_optimizer.safetensors", () => [.. optimizer.State]);
+        yield return ("critic.safetensors", () => [.. NamedTensors.Of(_critic.Head.Parameters), .. _critic.Body is { } body ? NamedTensors.Of(body.Parameters) : []]);
+        if (_policy.Decoder.Adapters is { } adapters) yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
+    }
+
+    private void Save(int step)
+    {
+        var path = CheckpointFolder.WriteStep(StageFolder, step, _settings.KeepCheckpoints, folder =>
+        {
+            if (_policy.Decoder.Adapters is { } adapters) LoraFolder.Save(folder, adapters, "../../imitate");
+            else ModelSaver.Save(folder, _policy.Decoder, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
+            foreach (var (file, tensors) in States()) NamedTensors.Save(Path.Combine(folder, file), tensors());
+            RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
+        });
+        _run.Log.Information("checkpoint {Path}", path);
+    }
+
+    /// <summary>Loads the newest checkpoint and forgets what was written after it. Returns its step, 0 without one.</summary>
+    private int Restore()
+    {
+        var newest = CheckpointFolder.Newest(StageFolder);
+        if (newest is not { } checkpoint)
+        {
+            Forget(-1);
+            return 0;
+        }
+
+        CheckpointFolder.Verify(checkpoint.Path);
+        foreach (var (file, tensors) in States()) NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
+        if (_policy.Decoder.Adapters is null)
+        {
+            using var saved = ModelLoader.Load(checkpoint.Path, _run.Device, withTokenizer: false);
+            _policy.Decoder.Parameters.CopyFrom(saved.Decoder.Parameters);
+        }
+
+        _critic.Body?.Parameters.Touch();
+        _policy.Decoder.Parameters.Touch();
+        var state = RlState.Read(checkpoint.Path);
+        if (state.Step != checkpoint.Step) throw HarnessException.BadFile(checkpoint.Path, "state.json is of another step", $"{state.Step}", $"{checkpoint.Step}");
+        _trainer.PolicyOptimizer.Steps = state.PolicyOptimizerSteps;
+        if (_trainer.CriticOptimizer is { } critic) critic.Steps = state.CriticOptimizerSteps;
+        _trainer.KlCoefficient = state.KlCoefficient;
+        Forget(checkpoint.Step);
+        _run.Store.AddEvent(Name, checkpoint.Step, "information", $"resumed from {Path.GetFileName(checkpoint.Path)}");
+        _run.Progress.Note($"resumed from step {checkpoint.Step}");
+        return checkpoint.Step;
+    }
+
+    private void Forget(int after)
+    {
+        _run.Store.DeleteAfter(Name, after);
+        _run.Metrics.TruncateAfter(Name, after);
+    }
+
+    private string Summary()
+    {
+        var series = _run.Store.Series(Name, MetricNames.ObjectiveScores);
+        return series.Count == 0 ? "no steps" : string.Create(CultureInfo.InvariantCulture, $"reward {series[0].Value:f2} → {series[^1].Value:f2}");
+    }
+}

@@ -1,0 +1,16 @@
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Transcripts;
+using RlHarness.Models.Generation;
+using RlHarness.Recipes.Running;
+using RlHarness.Tracking.Store;
+using RlHarness.Training.Rollouts;
+
+namespace RlHarness.Recipes.Stages;
+
+/// <summary>From a rollout to its row in the run store.</summary>
+internal static class Transcripts
+{
+    internal static TranscriptRow Row(RunContext run, string stage, long step, Query query, Tier tier, int sample, RolloutWorker.Rollout rollout, ParsedResponse response, IReadOnlyDictionary<string, double>? rewards)
+        => new(stage, step, query.Split, tier, query.Id, sample, run.Condition.Name, run.Pack.SystemPrompt(tier, run.Condition), query.Text, rollout.Text, response.Reasoning, response.Output, response.FormatProblem,
+            rollout.Finish == FinishReason.Length ? "length" : "stop", rollout.ResponseIds, rollout.Logprobs, rewards ?? new Dictionary<string, double>());
+}

@@ -1,0 +1,117 @@
+using System.Globalization;
+using RlHarness.Core.Errors;
+using RlHarness.Core.Progress;
+using RlHarness.Core.Runs;
+using RlHarness.Core.Settings;
+using RlHarness.Models.Native;
+using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
+using RlHarness.Recipes.Stages;
+using RlHarness.Tracking.Report;
+using Serilog;
+using Serilog.Formatting.Compact;
+using TorchSharp;
+
+namespace RlHarness.Recipes;
+
+/// <summary>The main job: corpus → imitate → reward → rl with evaluations → report. Also goes on where it was stopped.</summary>
+public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation)
+{
+    /// <summary>Starts a new run. Returns its folder.</summary>
+    public string Start(RunSettings settings, string command)
+    {
+        var device = Devices.Choose(settings.Device);
+        Preflight.Check(settings, device);
+        using var folder = RunFolder.Create(settings.Output, settings.Name, RunAbout.Of(settings, command, device.ToString(), time), SettingsWriter.ToYaml(settings));
+        Run(settings, folder, device);
+        return folder.Path;
+    }
+
+    /// <summary>Goes on with a run that was stopped: stages that are done are kept, RL goes on from its newest checkpoint.</summary>
+    public string Resume(string path)
+    {
+        using var folder = RunFolder.Open(path);
+        var settings = SettingsReader.Read<RunSettings>(folder.Config, [], SettingsChecks.Of);
+        // The run stays where it is, whatever the working folder was when it started.
+        settings = settings with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
+        var device = Devices.Choose(settings.Device);
+        Run(settings, folder, device);
+        return folder.Path;
+    }
+
+    private void Run(RunSettings settings, RunFolder folder, torch.Device device)
+    {
+        if (settings.Threads > 0) torch.set_num_threads(settings.Threads);
+        using var log = Log(folder.Path);
+        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
+        log.Information("run {Run} on {Device}", folder.Path, device.ToString());
+        CorpusStage.Corpus corpus = null!;
+        Stage(run, CorpusStage.Name, () =>
+        {
+            corpus = CorpusStage.Run(run);
+            return string.Create(CultureInfo.InvariantCulture, $"{corpus.Transcripts.Count} transcripts, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier");
+        });
+        if (settings.Stages.Contains(ImitateStage.Name)) Cached(run, ImitateStage.Name, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
+        if (settings.Stages.Contains(RewardStage.Name)) Cached(run, RewardStage.Name, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
+        if (settings.Stages.Contains(RlStage.Name))
+            Stage(run, RlStage.Name, () =>
+            {
+                using var stage = new RlStage(run);
+                return stage.Run();
+            });
+        ReportBuilder.Write(folder.Path);
+    }
+
+    /// <summary>A stage whose output is a folder: kept when the run has it, copied when the cache has it, else computed.</summary>
+    private static void Cached(RunContext run, string stage, string key, Func<string> compute)
+    {
+        Stage(run, stage, () =>
+        {
+            var folder = run.Folder.Stage(stage);
+            if (CheckpointFolder.IsSealed(folder))
+            {
+                CheckpointFolder.Verify(folder);
+                return "kept from before";
+            }
+
+            if (run.Settings.Cache && run.Cache.Has(stage, key))
+            {
+                run.Cache.CopyTo(stage, key, folder);
+                return $"reused from the cache ({key[..16]}): same settings, inputs and seed";
+            }
+
+            var result = compute();
+            if (run.Settings.Cache) run.Cache.Add(stage, key, folder);
+            return result;
+        }, key);
+    }
+
+    private static void Stage(RunContext run, string name, Func<string> work, string? key = null)
+    {
+        var stages = run.Settings.Stages;
+        run.Progress.Stage(name, stages.ToList().IndexOf(name) + 1, stages.Count, "");
+        run.Store.StartStage(name, key);
+        var started = run.Time.GetTimestamp();
+        try
+        {
+            var result = work();
+            run.Store.EndStage(name, "done", result);
+            run.Progress.StageDone(name, run.Time.GetElapsedTime(started), result);
+            run.Log.Information("stage {Stage} done in {Seconds} s: {Result}", name, run.Time.GetElapsedTime(started).TotalSeconds, result);
+        }
+        catch (Exception e)
+        {
+            run.Store.EndStage(name, e is OperationCanceledException ? "interrupted" : "failed", e.Message);
+            run.Log.Error(e, "stage {Stage} ended early", name);
+            throw;
+        }
+    }
+
+    private static Serilog.Core.Logger Log(string folder)
+    {
+        var logs = Path.Combine(folder, "logs");
+        Directory.CreateDirectory(logs);
+        var attempt = 1 + Directory.GetFiles(logs, "attempt_*.jsonl").Length;
+        return new LoggerConfiguration().WriteTo.File(new CompactJsonFormatter(), Path.Combine(logs, $"attempt_{attempt}.jsonl")).CreateLogger();
+    }
+}
