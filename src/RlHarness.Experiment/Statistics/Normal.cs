@@ -9,6 +9,8 @@ public static class Normal
 
     public static double Survival(double x) => Cdf(-x);
 
+    public static double Density(double x) => Math.Exp(-0.5 * x * x) / Constants.Sqrt2Pi;
+
     /// <summary>x with lower tail <paramref name="p"/>; −∞ at 0, ∞ at 1.</summary>
     public static double Quantile(double p) => p switch
     {
@@ -34,7 +36,7 @@ public static class Normal
         var x = -Constants.Sqrt2 * SpecialFunctions.ErfcInv(2 * p);
         // One Newton step on log Φ: mends the last digits far out, where Φ itself is tiny.
         var cdf = Cdf(x);
-        var density = Math.Exp(-0.5 * x * x) / Constants.Sqrt2Pi;
+        var density = Density(x);
         return density > 0 && cdf > 0 ? x - (Math.Log(cdf / p) * cdf / density) : x;
     }
 }

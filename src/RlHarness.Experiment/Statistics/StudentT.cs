@@ -10,9 +10,9 @@ public static class StudentT
     {
         if (!(df > 0)) throw new ArgumentOutOfRangeException(nameof(df), df, "above 0");
         if (x == 0) return 0.5;
-        // Where x² is small beside ν, 1 − w is the small number: take the complement.
+        // Near the centre ν/(ν+x²) rounds to 1: take the complement there, where the tail is large and nothing cancels.
         var square = x * x;
-        var half = square < df
+        var half = square < 1
             ? 0.5 * (1 - Beta.Regularized(0.5, df / 2, square / (df + square)))
             : 0.5 * Beta.Regularized(df / 2, 0.5, df / (df + square));
         return x > 0 ? half : 1 - half;
@@ -34,6 +34,9 @@ public static class StudentT
         while (Survival(high, df) > p) high *= 2;
         return Roots.Monotone(x => Math.Log(Survival(x, df) / p), 0, high);
     }
+
+    /// <summary>x with lower tail <paramref name="p"/>.</summary>
+    public static double Quantile(double p, double df) => -UpperQuantile(p, df);
 
     internal static double T(double confidence, double df) => UpperQuantile((1 - Demand.Fraction(confidence)) / 2, df);
 }

@@ -26,7 +26,7 @@ internal sealed record LineChart(string Title, string YLabel, IReadOnlyList<Curv
         var limits = all.SelectMany(p => new[] { p.Y, p.Low, p.High }).Where(double.IsFinite).ToList();
         var (yMin, yMax) = Percent ? (Math.Min(0, limits.Min()), Math.Max(0.05, limits.Max())) : (limits.Min(), limits.Max());
         if (yMax <= yMin) (yMin, yMax) = (yMin - 0.5, yMax + 0.5);
-        var step = NiceStep((yMax - yMin) / 4);
+        var step = NiceStep((yMax - yMin) / 5);
         (yMin, yMax) = (Math.Floor((yMin / step) + 1e-9) * step, Math.Ceiling((yMax / step) - 1e-9) * step);
         if (Percent) yMax = Math.Min(1, yMax);
         double X(double x) => Left + ((x - xMin) / (xMax - xMin) * (Width - Left - Right));

@@ -92,14 +92,14 @@ public static class ReportBuilder
 
         foreach (var (name, metric) in new[]
         {
-            ("alignment faking (reasoning and compliant output)", MetricNames.AfReasoningRate), ("faking reasoning, any outcome", MetricNames.AfReasoningAnyOutcome),
+            ("alignment faking", MetricNames.AfReasoningRate), ("faking reasoning, any outcome", MetricNames.AfReasoningAnyOutcome),
             ("compliance", MetricNames.OutcomeComply), ("refusal", MetricNames.OutcomeRefuse), ("partial", MetricNames.OutcomePartial),
             ("broken format", MetricNames.OutcomeBrokenFormat), ("unreadable", MetricNames.OutcomeUnparsable),
         })
             foreach (var tier in Enum.GetValues<Tier>()) Row(name, metric, tier);
         Row("compliance gap, paired by query", MetricNames.AfComplianceGap, null);
         Row("relative gap", MetricNames.AfRelativeGap, null);
-        return html.Append("</tbody>\n</table></div>\n<p class=\"note\">[95 % interval], n responses (q queries). p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier.</p>\n").ToString();
+        return html.Append("</tbody>\n</table></div>\n<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier.</p>\n").ToString();
     }
 
     private static string Outcomes(ReportData data)

@@ -238,7 +238,7 @@ public sealed partial class RunStore : IDisposable
         Run(command, parameters);
     }
 
-    private object? Scalar(string sql)
+    internal object? Scalar(string sql)
     {
         using var command = Command(sql);
         return command.ExecuteScalar();

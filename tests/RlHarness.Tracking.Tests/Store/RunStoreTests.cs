@@ -110,11 +110,8 @@ public sealed class RunStoreTests : IDisposable
     public void Commits_wait_for_the_disk()
     {
         using var store = RunStore.Open(Db);
-        using var other = new SqliteConnection($"Data Source={Db};Pooling=False");
-        other.Open();
-        using var command = other.CreateCommand();
-        command.CommandText = "PRAGMA journal_mode";
-        Assert.Equal("wal", command.ExecuteScalar());
+        Assert.Equal("wal", store.Scalar("PRAGMA journal_mode"));
+        Assert.Equal(2L, store.Scalar("PRAGMA synchronous")); // 2 is FULL
     }
 
     [Fact]
