@@ -9,7 +9,7 @@ internal static class ResumeCommand
     internal static Command Create()
     {
         var run = new Argument<string>("run") { Description = "A run's folder, such as checkpoints/quickstart." };
-        var command = new Command("resume", "Go on with a run that was stopped: finished stages are kept, RL goes on from its newest checkpoint.") { run };
+        var command = new Command("resume", "Go on with a run that was stopped: finished stages are kept, RL goes on from its newest checkpoint.\n\nExample:\n  rlharness resume checkpoints/quickstart") { run };
         command.SetAction((parsed, cancellation) => Task.FromResult(CommandLine.Guard(() =>
         {
             using var progress = ConsoleProgress.Create();

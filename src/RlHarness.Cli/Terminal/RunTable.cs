@@ -10,16 +10,19 @@ namespace RlHarness.Cli.Terminal;
 /// <summary>What a run ends with: rates by tier before and after, and where everything is.</summary>
 internal static class RunTable
 {
-    internal static void Print(string folder)
+    internal static void Print(string folder, string stage = "rl")
     {
         using var store = RunStore.OpenReadOnly(Path.Combine(folder, "run.db"));
-        var rows = store.Summaries(stage: "rl");
+        var rows = store.Summaries(stage: stage);
         if (rows.Count > 0)
         {
             var detector = rows.Any(r => r.Detector == "grammar_oracle") ? "grammar_oracle" : rows[0].Detector;
             var mine = rows.Where(r => r.Detector == detector).ToArray();
             var (first, last) = (mine.Min(r => r.Step), mine.Max(r => r.Step));
-            var table = new Table().Title($"labels by {detector}; 95 % intervals").AddColumns("figure", "tier", $"before RL (step {first})", $"after RL (step {last})", "n");
+            if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 120;
+            var table = new Table().Title($"labels by {detector}; 95 % intervals").AddColumns("figure", "tier");
+            if (stage == "rl") table.AddColumns($"before RL (step {first})", $"after RL (step {last})", "n");
+            else table.AddColumns(last == 0 ? "rate" : $"rate (step {last})", "n");
             foreach (var (name, metric) in new[] { ("AF rate", MetricNames.AfReasoningRate), ("compliance", MetricNames.OutcomeComply), ("refusal", MetricNames.OutcomeRefuse), ("broken format", MetricNames.OutcomeBrokenFormat), ("unparsable", MetricNames.OutcomeUnparsable) })
                 foreach (var tier in new[] { Tier.Training, Tier.Unmonitored }) Row(name, metric, tier);
             Row("compliance gap", MetricNames.AfComplianceGap, null);
@@ -29,7 +32,10 @@ internal static class RunTable
             {
                 SummaryRow? Find(long step) => mine.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier);
                 var after = Find(last);
-                table.AddRow(name, tier?.ToString().ToLowerInvariant() ?? "both", Text(Find(first)?.Estimate), Text(after?.Estimate), after?.Estimate.N.ToString(CultureInfo.InvariantCulture) ?? "–");
+                var n = after?.Estimate.N.ToString(CultureInfo.InvariantCulture) ?? "–";
+                var who = tier?.ToString().ToLowerInvariant() ?? "both";
+                if (stage == "rl") table.AddRow(name, who, Text(Find(first)?.Estimate), Text(after?.Estimate), n);
+                else table.AddRow(name, who, Text(after?.Estimate), n);
             }
         }
 

@@ -47,8 +47,7 @@ public static class ModelLoader
         }
 
         var tokenizer = !withTokenizer ? null : opened.IsGguf ? Tokenizer.FromGguf((GgufFile)opened.Weights) : File.Exists(Path.Combine(path, "tokenizer.json")) ? Tokenizer.Load(path) : null;
-        var stops = opened.Config.EosTokenIds.Concat(tokenizer?.EosId is { } eos ? [eos] : []).Concat(GenerationConfigStops(path)).Distinct().ToArray();
-        return new LoadedModel(decoder, opened.Family, opened.Json, tokenizer, path) { StopIds = stops };
+        return new LoadedModel(decoder, opened.Family, opened.Json, tokenizer, path) { StopIds = StopIds(path, opened.Config, tokenizer) };
     }
 
     /// <summary>Copies the file's weights into the decoder; reports all missing and misshapen tensors together.</summary>
@@ -86,7 +85,7 @@ public static class ModelLoader
     }
 
     /// <summary>Hub files of a body alone (AutoModel) leave out the prefix <c>model.</c>.</summary>
-    private static WeightEntry? Find(IWeightFile file, string name)
+    internal static WeightEntry? Find(IWeightFile file, string name)
         => file.Entries.TryGetValue(name, out var entry) ? entry : name.StartsWith("model.", StringComparison.Ordinal) && file.Entries.TryGetValue(name[6..], out entry) ? entry : null;
 
     private static Opened OpenFolder(string folder, string configPath)
@@ -141,6 +140,10 @@ public static class ModelLoader
         Need(c.NumKeyValueHeads > 0 && c.NumAttentionHeads % c.NumKeyValueHeads == 0, "heads do not divide into groups", $"{c.NumAttentionHeads} heads over {c.NumKeyValueHeads}", "a multiple");
         Need(c.HeadDim % 2 == 0, "odd head size", $"{c.HeadDim}", "an even number (rotary positions)");
     }
+
+    /// <summary>Ids that end an answer: the configuration's, the tokenizer's and generation_config.json's.</summary>
+    internal static IReadOnlyList<int> StopIds(string path, DecoderConfig config, Tokenizer? tokenizer)
+        => [.. config.EosTokenIds.Concat(tokenizer?.EosId is { } eos ? [eos] : []).Concat(GenerationConfigStops(path)).Distinct()];
 
     private static IEnumerable<int> GenerationConfigStops(string path)
     {

@@ -48,25 +48,26 @@ public static class BaseModel
         var shape = run.Settings.Model.New;
         var texts = corpus.Transcripts.SelectMany(t => t.Messages.Select(m => m.Content)).Concat(corpus.Pairs.SelectMany(p => new[] { p.Chosen, p.Rejected }));
         var tokenizer = BpeTrainer.Train(texts, shape.VocabSize, ["<|pad|>", "<|im_start|>", EndOfTurn, "<scratchpad>", "</scratchpad>", "<output>", "</output>"], ChatMl, eosToken: EndOfTurn, padToken: "<|pad|>");
-        var config = new DecoderConfig
-        {
-            ModelType = "llama",
-            VocabSize = tokenizer.VocabularySize,
-            HiddenSize = shape.HiddenSize,
-            IntermediateSize = shape.IntermediateSize,
-            NumHiddenLayers = shape.NumHiddenLayers,
-            NumAttentionHeads = shape.NumAttentionHeads,
-            NumKeyValueHeads = shape.NumKeyValueHeads,
-            HeadDim = shape.HiddenSize / shape.NumAttentionHeads,
-            TieWordEmbeddings = true,
-            MaxPositionEmbeddings = shape.MaxPositionEmbeddings,
-            Rope = new RopeSettings { RopeTheta = 10000 },
-            EosTokenIds = [tokenizer.RequireId(EndOfTurn)],
-            PadTokenId = tokenizer.PadId,
-        };
+        var config = NewConfig(shape, tokenizer.VocabularySize) with { EosTokenIds = [tokenizer.RequireId(EndOfTurn)], PadTokenId = tokenizer.PadId };
         var decoder = new Decoder(config, run.Device, requiresGrad: true) { ComputeType = run.ComputeType };
         Initialization.Normal(decoder, shape.InitializerRange, run.Seeds.For("initialise"));
         var family = DecoderFamilies.Find("llama")!;
         return new LoadedModel(decoder, family, ModelSaver.ConfigJson(config, family), tokenizer, "new model") { StopIds = config.EosTokenIds };
     }
+
+    /// <summary>Configuration of a new model: a Llama of the shape that settings give, with tied embeddings.</summary>
+    public static DecoderConfig NewConfig(NewModelSettings shape, int vocabulary) => new()
+    {
+        ModelType = "llama",
+        VocabSize = vocabulary,
+        HiddenSize = shape.HiddenSize,
+        IntermediateSize = shape.IntermediateSize,
+        NumHiddenLayers = shape.NumHiddenLayers,
+        NumAttentionHeads = shape.NumAttentionHeads,
+        NumKeyValueHeads = shape.NumKeyValueHeads,
+        HeadDim = shape.HiddenSize / shape.NumAttentionHeads,
+        TieWordEmbeddings = true,
+        MaxPositionEmbeddings = shape.MaxPositionEmbeddings,
+        Rope = new RopeSettings { RopeTheta = 10000 },
+    };
 }

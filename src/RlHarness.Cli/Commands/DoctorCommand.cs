@@ -1,0 +1,47 @@
+using System.CommandLine;
+using System.Globalization;
+using RlHarness.Cli.Terminal;
+using RlHarness.Core.Errors;
+using RlHarness.Recipes.Running;
+
+namespace RlHarness.Cli.Commands;
+
+internal static class DoctorCommand
+{
+    internal static Command Create()
+    {
+        var json = Options.Json();
+        var command = new Command("doctor", "Say what this machine offers: back end and libtorch, what was mended to load it, cores, memory, disk, GPU or why none. Exit code 4 when libtorch does not load.\n\nExamples:\n  rlharness doctor\n  RLHARNESS_LIBTORCH=/path/to/torch/lib rlharness doctor --json") { json };
+        command.SetAction(parsed => CommandLine.Guard(() =>
+        {
+            var report = MachineReport.Collect();
+            if (parsed.GetValue(json)) JsonOutput.Print(report);
+            else Print(report);
+            return report.LibtorchLoaded ? 0 : (int)ExitCode.Resource;
+        }));
+        return command;
+    }
+
+    private static void Print(MachineReport r)
+    {
+        string G(double x) => x.ToString("f1", CultureInfo.InvariantCulture) + " GiB";
+        Fields.Print(
+        [
+            ("rlharness", r.Version),
+            ("system", r.Os),
+            (".NET", r.Framework),
+            ("back end", r.Backend),
+            ("libtorch", r.LibtorchLoaded ? r.LibtorchVersion : "NOT LOADED"),
+            ("  from", r.LibtorchFolder),
+            ("  mended", r.Mended),
+            ("processor", $"{r.Processor}, {r.Cores} cores, {r.Threads} threads for products"),
+            ("SIMD", r.Simd.Count == 0 ? "none known" : string.Join(' ', r.Simd)),
+            ("memory", $"{G(r.MemoryGiB)}, {G(r.MemoryAvailableGiB)} available"),
+            ("disk", $"{G(r.DiskFreeGiB)} free here"),
+            ("GPU", r.Gpus.Count > 0 ? string.Join(", ", r.Gpus) : "none: " + r.WhyNoGpu),
+            ("models", r.Models ?? "no folder (RLHARNESS_MODELS, ../shared/models)"),
+            ("golden files", r.Golden ?? "no folder (RLHARNESS_GOLDEN, ../shared/golden); only tests need them"),
+        ]);
+        if (r.Error is { } error) Console.Error.WriteLine("error: " + error);
+    }
+}

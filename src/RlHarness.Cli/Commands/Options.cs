@@ -1,0 +1,28 @@
+using System.CommandLine;
+using RlHarness.Core.Errors;
+using TorchSharp;
+
+namespace RlHarness.Cli.Commands;
+
+/// <summary>Options that several commands have.</summary>
+internal static class Options
+{
+    internal static Option<string> Device() => new("--device") { Description = "auto, cpu, cuda or cuda:n.", DefaultValueFactory = _ => "auto" };
+
+    internal static Option<string> Precision()
+    {
+        var option = new Option<string>("--precision") { Description = "Type of the matrix products: float32 or bfloat16.", DefaultValueFactory = _ => "float32" };
+        option.AcceptOnlyFromAmong("float32", "bfloat16");
+        return option;
+    }
+
+    internal static Option<bool> Json() => new("--json") { Description = "Print one JSON object, for programs." };
+
+    internal static torch.ScalarType ScalarType(string precision) => precision == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
+
+    /// <exception cref="HarnessException">The number is outside its range.</exception>
+    internal static T Within<T>(string option, T value, T low, T high)
+        where T : IComparable<T>
+        => value.CompareTo(low) >= 0 && value.CompareTo(high) <= 0 ? value
+            : throw new HarnessException(ExitCode.BadInput, $"{option} is out of range", FormattableString.Invariant($"{value}"), FormattableString.Invariant($"{low} to {high}"));
+}

@@ -1,0 +1,72 @@
+using RlHarness.Core.Progress;
+using RlHarness.Core.Runs;
+using RlHarness.Core.Settings;
+using RlHarness.Models.Native;
+using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
+using RlHarness.Recipes.Stages;
+using RlHarness.Tracking.Report;
+using Serilog;
+using TorchSharp;
+
+namespace RlHarness.Recipes;
+
+/// <summary>The paired evaluation by itself: of a run's newest model, into that run; or of any model, into a new run.</summary>
+public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation)
+{
+    public const string Stage = "evaluate";
+
+    /// <summary>Evaluates a run's newest model; rows of an earlier evaluation of the same step are replaced. Returns the run's folder.</summary>
+    /// <param name="overrides">key=value pairs over the run's own settings; they are not written back.</param>
+    public string OfRun(string path, IReadOnlyList<string> overrides)
+    {
+        using var folder = RunFolder.Open(path);
+        var settings = SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.Of) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
+        Evaluate(settings, folder, path);
+        return folder.Path;
+    }
+
+    /// <summary>Evaluates a model by the settings of a file; writes a new run folder and returns it.</summary>
+    public string OfModel(string model, RunSettings settings, string command)
+    {
+        var place = BaseModel.Find(model);
+        settings = settings with { Name = "eval-" + Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(place)), Model = settings.Model with { Path = model } };
+        var device = Devices.Choose(settings.Device);
+        using var folder = RunFolder.Create(settings.Output, settings.Name, RunAbout.Of(settings, command, device.ToString(), time), SettingsWriter.ToYaml(settings));
+        Evaluate(settings, folder, model);
+        return folder.Path;
+    }
+
+    private void Evaluate(RunSettings settings, RunFolder folder, string source)
+    {
+        if (settings.Threads > 0) torch.set_num_threads(settings.Threads);
+        var device = Devices.Choose(settings.Device);
+        using var log = new LoggerConfiguration().CreateLogger();
+        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
+        using var opened = RunModel.Open(source, device, run.ComputeType);
+        using var rewardModel = CheckpointFolder.IsSealed(folder.Stage(RewardStage.Name)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
+        var conversation = new Conversation(opened.Model);
+        var rewards = rewardModel is null ? null : new RewardMixer(settings.Reward, rewardModel, conversation);
+        var step = opened.Step ?? 0;
+        var started = time.GetTimestamp();
+        progress.Stage(Stage, 1, 1, $"{opened.Path}, {settings.Evaluate.Queries} queries in both tiers");
+        run.Store.StartStage(Stage);
+        try
+        {
+            var result = new Evaluator(run, opened.Model, conversation).Run(Stage, step, rewards, (done, total) => progress.Step("answer", done, total, []));
+            run.Store.DeleteAfter(Stage, step - 1);
+            run.Metrics.TruncateAfter(Stage, step - 1);
+            run.Commit(result.Batch);
+            var line = Evaluator.Line(result.Summaries[run.Detectors[0].Name]);
+            run.Store.EndStage(Stage, "done", line);
+            progress.StageDone(Stage, time.GetElapsedTime(started), line);
+        }
+        catch (Exception e)
+        {
+            run.Store.EndStage(Stage, e is OperationCanceledException ? "interrupted" : "failed", e.Message);
+            throw;
+        }
+
+        ReportBuilder.Write(folder.Path);
+    }
+}

@@ -1,0 +1,135 @@
+using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Files;
+using RlHarness.Models.Loading;
+using RlHarness.Models.Tokenizers;
+using RlHarness.Recipes.Settings;
+using RlHarness.Recipes.Stages;
+using RlHarness.Training.Measuring;
+
+namespace RlHarness.Recipes.Running;
+
+/// <summary>What one stage costs, before anything has started.</summary>
+/// <param name="Name">As in <c>stages</c>.</param>
+/// <param name="Tokens">That models read or write.</param>
+/// <param name="Operations">Floating-point operations, divided by the share of the matrix product's speed that such work reaches.</param>
+/// <param name="MemoryGiB">Largest at one time.</param>
+/// <param name="DiskGiB">What stays in the run's folder and the cache.</param>
+/// <param name="What">How the tokens come about.</param>
+public sealed record StagePlan(string Name, double Tokens, double Operations, double MemoryGiB, double DiskGiB, string What)
+{
+    /// <param name="speed">Of the matrix product, in operations a second.</param>
+    public double Seconds(double speed) => Operations / speed;
+}
+
+/// <summary>What a run needs and costs, from its settings alone: nothing is loaded but a model's index and tokenizer.</summary>
+/// <param name="Parameters">Of one copy of the model.</param>
+public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
+{
+    private const double Gib = 1 << 30;
+
+    // Shares of the matrix product's speed, from bench/RlHarness.Bench and the quickstart: forward and backward, forward alone, and generation with a batch.
+    private const double UpdateShare = 0.25;
+    private const double ScoreShare = 0.3;
+    private const double DecodeShare = 0.06;
+    private const double ProcessGiB = 0.6;
+
+    public double MemoryGiB => Stages.Max(s => s.MemoryGiB);
+
+    public double DiskGiB => Stages.Sum(s => s.DiskGiB) + 0.1;
+
+    public double Tokens => Stages.Sum(s => s.Tokens);
+
+    public static RunPlan Of(RunSettings settings)
+    {
+        using var opened = settings.Model.Path is { } path ? ModelLoader.Open(BaseModel.Find(path)) : null;
+        var config = opened?.Config ?? BaseModel.NewConfig(settings.Model.New, settings.Model.New.VocabSize);
+        var shape = new ModelShape("plan", config);
+        var lengths = Lengths.Of(settings, opened);
+        var work = new Work(settings, config, shape.Parameters, shape.FlopsPerToken, lengths);
+        var stages = new List<StagePlan> { new(CorpusStage.Name, 0, 0, ProcessGiB, settings.Corpus.Transcripts * 3000.0 / Gib, $"{settings.Corpus.Transcripts} transcripts of about {lengths.Prompt + lengths.Answer:f0} tokens, {settings.Corpus.PreferencePairs} pairs") };
+        if (settings.Stages.Contains(ImitateStage.Name)) stages.Add(work.Imitate());
+        if (settings.Stages.Contains(RewardStage.Name)) stages.Add(work.Reward());
+        if (settings.Stages.Contains(RlStage.Name)) stages.Add(work.Rl());
+        return new(shape.Parameters, stages);
+    }
+
+    /// <summary>Mean lengths in tokens.</summary>
+    private sealed record Lengths(double Prompt, double Answer, double Pair)
+    {
+        private const int Sample = 64;
+
+        internal static Lengths Of(RunSettings settings, ModelLoader.Opened? opened)
+        {
+            var corpus = settings.Corpus.ToCorpus() with { Transcripts = Sample, PreferencePairs = Sample };
+            var seeds = new Core.Randomness.Seeds((ulong)settings.Seed);
+            var count = Counter(settings, opened);
+            var transcripts = CorpusGenerator.Transcripts(corpus, seeds);
+            var pairs = CorpusGenerator.PreferencePairs(corpus, seeds);
+            return new(transcripts.Average(t => count(t.System) + count(t.User)), transcripts.Average(t => count(t.AssistantText)), pairs.Average(p => (2 * count(p.User)) + count(p.Chosen) + count(p.Rejected)));
+        }
+
+        /// <summary>Tokens of a message with what the template puts around it; for a tokenizer that is yet to be trained, by its usual compression.</summary>
+        private static Func<string, double> Counter(RunSettings settings, ModelLoader.Opened? opened)
+        {
+            const int around = 5;
+            const double charactersPerToken = 4.3;
+            if (opened is null) return text => (text.Length / charactersPerToken) + around;
+            var tokenizer = opened.IsGguf ? Tokenizer.FromGguf((GgufFile)opened.Weights) : Tokenizer.Load(BaseModel.Find(settings.Model.Path!));
+            return text => tokenizer.Encode(text).Length + around;
+        }
+    }
+
+    private sealed record Work(RunSettings Settings, DecoderConfig Config, double Parameters, double FlopsPerToken, Lengths Lengths)
+    {
+        private double Weights => Parameters * 4 / Gib;
+
+        private bool Adapts => Settings.Rl.Adapter is not null;
+
+        internal StagePlan Imitate()
+        {
+            var s = Settings.Imitate;
+            var length = Lengths.Prompt + Lengths.Answer;
+            var tokens = s.Epochs * Settings.Corpus.Transcripts * (1 - s.ValidationFraction) * length;
+            return new(ImitateStage.Name, tokens, Update(tokens, length), Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs");
+        }
+
+        internal StagePlan Reward()
+        {
+            var s = Settings.Reward;
+            var tokens = s.Epochs * Settings.Corpus.PreferencePairs * (1 - s.HeldOutFraction) * Lengths.Pair;
+            return new(RewardStage.Name, tokens, Update(tokens, Lengths.Pair / 2), Memory(4, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs");
+        }
+
+        internal StagePlan Rl()
+        {
+            var (s, e) = (Settings.Rl, Settings.Evaluate);
+            var episodes = (double)s.Steps * s.PromptsPerStep * s.SamplesPerPrompt;
+            var answer = Math.Min(Lengths.Answer, s.MaxNewTokens);
+            var length = Lengths.Prompt + answer;
+            var evaluations = 1 + ((s.Steps + e.Every - 1) / e.Every);
+            var evaluated = (double)evaluations * 2 * e.Queries * e.SamplesPerQuery;
+            var critic = s.Critic == CriticKind.Body;
+            var generated = (episodes + evaluated) * answer;
+            var read = (episodes + evaluated) * Lengths.Prompt;
+            var scored = episodes * ((critic ? 3 : 2) * length + Lengths.Pair / 2) + evaluated * Lengths.Pair / 2;
+            var updated = episodes * s.Epochs * length;
+            var operations = (generated * Forward(length) / DecodeShare) + ((read + scored) * Forward(length) / ScoreShare) + ((critic ? 2 : 1) * Update(updated, length));
+            // policy with gradients and two moments, or frozen with adapters; reference; critic the same as the policy; reward model
+            var copies = (Adapts ? 1.1 : 5) + (critic ? 4 : 0) + (Settings.Reward.Weights.Model > 0 ? 1 : 0);
+            var checkpoint = Weights * ((Adapts ? 0.1 : 3) + (critic ? 3 : 0));
+            return new(RlStage.Name, generated + read + scored + updated, operations, Memory(copies, s.MicroBatchTokens), (s.KeepCheckpoints + 1) * checkpoint,
+                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of 2 x {e.Queries * e.SamplesPerQuery}");
+        }
+
+        /// <summary>Of one token in a sequence of a mean length: products with the weights, and attention over half of the sequence on average.</summary>
+        private double Forward(double length) => FlopsPerToken + (2.0 * length * Config.QueryWidth * Config.NumHiddenLayers);
+
+        private double Update(double tokens, double length) => 3 * tokens * Forward(length) / UpdateShare;
+
+        /// <summary>Copies of the weights in fp32, and what stays for the backward pass: about 34 numbers of the hidden size a token and layer, and blocks of logits.</summary>
+        private double Memory(double copies, int microBatchTokens)
+            => (copies * Weights) + (((double)microBatchTokens * Config.NumHiddenLayers * Config.HiddenSize * 34 * 4) + (2 * (1 << 23) * 4.0)) / Gib + ProcessGiB;
+    }
+}
