@@ -30,9 +30,9 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
     private const double Gib = 1 << 30;
 
     // Shares of the matrix product's speed, from bench/RlHarness.Bench and the quickstart: forward and backward, forward alone, and generation with a batch.
-    private const double UpdateShare = 0.25;
-    private const double ScoreShare = 0.3;
-    private const double DecodeShare = 0.06;
+    private const double UpdateShare = 0.35;
+    private const double ScoreShare = 0.4;
+    private const double DecodeShare = 0.05;
     private const double ProcessGiB = 0.6;
 
     public double MemoryGiB => Stages.Max(s => s.MemoryGiB);

@@ -60,9 +60,11 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
             }
 
             Time(2);
-            var prefill = Time(1);
+            var prefill = Math.Min(Time(1), Time(1));
             var total = Math.Min(Time(newTokens + 1), Time(newTokens + 1));
-            yield return new(size, newTokens, size * newTokens / Math.Max(1e-9, total - prefill), size * PromptLength / prefill);
+            // Where another program took the cores during the prompts alone, their time can't be told apart: then it counts as generation.
+            var seconds = total > 1.1 * prefill ? total - prefill : total;
+            yield return new(size, newTokens, size * newTokens / seconds, size * PromptLength / prefill);
         }
     }
 

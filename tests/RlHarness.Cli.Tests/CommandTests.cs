@@ -1,0 +1,79 @@
+using System.Text.Json;
+using RlHarness.Tests;
+
+namespace RlHarness.Cli.Tests;
+
+[Trait("kind", "contract")]
+public class CommandTests
+{
+    [Fact]
+    public void A_dry_run_shows_settings_costs_and_power_and_writes_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        var config = Path.Combine(Harness.Root, "configs", "quickstart.yaml");
+        var result = Harness.Run(folder.Path, "train", config, "--dry-run", "device=cpu", "evaluate.queries=20");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        foreach (var words in new[] { "name: quickstart", "imitate", "reward", "GFLOPS", "20 paired queries", "warning: 20 queries can miss the paper's gap of 11.3 points before RL", "nothing was written" })
+            Assert.Contains(words, result.Output, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
+    public void Doctor_says_which_libtorch_was_loaded()
+    {
+        using var folder = new TemporaryFolder();
+        var result = Harness.Run(folder.Path, "doctor", "--json");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        var json = JsonDocument.Parse(result.Output).RootElement;
+        Assert.True(json.GetProperty("libtorch_loaded").GetBoolean());
+        Assert.Equal(Environment.ProcessorCount, json.GetProperty("cores").GetInt32());
+        Assert.True(json.GetProperty("memory_gi_b").GetDouble() > 0);
+    }
+
+    [SkippableFact]
+    public void A_model_answers_the_same_alone_as_among_several_samples()
+    {
+        var model = Golden.RequireModel("SmolLM2-135M-Instruct-GGUF");
+        using var folder = new TemporaryFolder();
+        var one = Harness.Run(folder.Path, "generate", model, "--prompt", "Say hello.", "--max-new-tokens", "4", "--device", "cpu");
+        var two = Harness.Run(folder.Path, "generate", model, "--prompt", "Say hello.", "--max-new-tokens", "4", "--device", "cpu", "--samples", "2");
+        Assert.Equal((0, 0), (one.ExitCode, two.ExitCode));
+        Assert.NotEmpty(one.Output.Trim());
+        Assert.Contains(one.Output.Trim(), two.Output, StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public void Inspect_exits_with_1_when_something_is_not_supported()
+    {
+        using var folder = new TemporaryFolder();
+        var result = Harness.Run(folder.Path, "model", "inspect", Golden.Require("models", "olmo2"), "--json");
+        Assert.Equal(1, result.ExitCode);
+        Assert.Equal("olmo2", JsonDocument.Parse(result.Output).RootElement.GetProperty("family").GetString());
+    }
+
+    [Fact]
+    public void Help_teaches_with_examples()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "doctor" })
+            Assert.Contains("rlharness " + command, Harness.Run(folder.Path, command, "--help").Output, StringComparison.Ordinal);
+        Assert.Contains("Exit codes:", Harness.Run(folder.Path, "--help").Output, StringComparison.Ordinal);
+        Assert.Matches(@"^\d+\.\d+\.\d+", Harness.Run(folder.Path, "--version").Output);
+    }
+
+    [Fact]
+    public void The_page_of_settings_is_as_the_program_writes_it()
+    {
+        var page = Path.Combine(Harness.Root, "docs", "settings.md");
+        var written = Harness.Run(Harness.Root, "settings-doc").Output;
+        Assert.True(File.ReadAllText(page).ReplaceLineEndings("\n") == written.ReplaceLineEndings("\n"), "docs/settings.md is not up to date: rlharness settings-doc > docs/settings.md");
+    }
+
+    [Fact]
+    public void Every_exit_code_and_command_is_in_the_documentation()
+    {
+        var page = File.ReadAllText(Path.Combine(Harness.Root, "docs", "cli.md"));
+        foreach (var code in Enum.GetValues<Core.Errors.ExitCode>()) Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
+        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "doctor" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
+    }
+}
