@@ -7,6 +7,11 @@ internal static class NativeStart
 {
     // Tests may touch TorchSharp before anything of RlHarness.Models, which is what makes it load.
     [ModuleInitializer]
-    internal static void Load() => RlHarness.Models.Native.NativeRuntime.EnsureLoaded();
+    internal static void Load()
+    {
+        RlHarness.Models.Native.NativeRuntime.EnsureLoaded();
+        // Test projects run side by side: two threads each would wait for one another's processor.
+        TorchSharp.torch.set_num_threads(1);
+    }
 }
 #endif
