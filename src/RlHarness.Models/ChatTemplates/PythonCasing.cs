@@ -8,16 +8,47 @@ internal static class PythonCasing
     // SpecialCasing.txt, the unconditional mappings to several letters, and two that .NET's invariant casing leaves out.
     private static readonly Dictionary<int, string> Uppers = new()
     {
-        [0xDF] = "SS", [0x131] = "I", [0x17F] = "S", [0x149] = "\u02BCN", [0x1F0] = "J\u030C", [0x390] = "\u0399\u0308\u0301", [0x3B0] = "\u03A5\u0308\u0301", [0x587] = "\u0535\u0552",
-        [0x1E96] = "H\u0331", [0x1E97] = "T\u0308", [0x1E98] = "W\u030A", [0x1E99] = "Y\u030A", [0x1E9A] = "A\u02BE",
-        [0xFB00] = "FF", [0xFB01] = "FI", [0xFB02] = "FL", [0xFB03] = "FFI", [0xFB04] = "FFL", [0xFB05] = "ST", [0xFB06] = "ST",
-        [0xFB13] = "\u0544\u0546", [0xFB14] = "\u0544\u0535", [0xFB15] = "\u0544\u053B", [0xFB16] = "\u054E\u0546", [0xFB17] = "\u0544\u053D",
+        [0xDF] = "SS",
+        [0x131] = "I",
+        [0x17F] = "S",
+        [0x149] = "\u02BCN",
+        [0x1F0] = "J\u030C",
+        [0x390] = "\u0399\u0308\u0301",
+        [0x3B0] = "\u03A5\u0308\u0301",
+        [0x587] = "\u0535\u0552",
+        [0x1E96] = "H\u0331",
+        [0x1E97] = "T\u0308",
+        [0x1E98] = "W\u030A",
+        [0x1E99] = "Y\u030A",
+        [0x1E9A] = "A\u02BE",
+        [0xFB00] = "FF",
+        [0xFB01] = "FI",
+        [0xFB02] = "FL",
+        [0xFB03] = "FFI",
+        [0xFB04] = "FFL",
+        [0xFB05] = "ST",
+        [0xFB06] = "ST",
+        [0xFB13] = "\u0544\u0546",
+        [0xFB14] = "\u0544\u0535",
+        [0xFB15] = "\u0544\u053B",
+        [0xFB16] = "\u054E\u0546",
+        [0xFB17] = "\u0544\u053D",
     };
 
     private static readonly Dictionary<int, string> Titles = new()
     {
-        [0x1C4] = "\u01C5", [0x1C5] = "\u01C5", [0x1C6] = "\u01C5", [0x1C7] = "\u01C8", [0x1C8] = "\u01C8", [0x1C9] = "\u01C8",
-        [0x1CA] = "\u01CB", [0x1CB] = "\u01CB", [0x1CC] = "\u01CB", [0x1F1] = "\u01F2", [0x1F2] = "\u01F2", [0x1F3] = "\u01F2",
+        [0x1C4] = "\u01C5",
+        [0x1C5] = "\u01C5",
+        [0x1C6] = "\u01C5",
+        [0x1C7] = "\u01C8",
+        [0x1C8] = "\u01C8",
+        [0x1C9] = "\u01C8",
+        [0x1CA] = "\u01CB",
+        [0x1CB] = "\u01CB",
+        [0x1CC] = "\u01CB",
+        [0x1F1] = "\u01F2",
+        [0x1F2] = "\u01F2",
+        [0x1F3] = "\u01F2",
     };
 
     public static string Upper(string text) => Map(text, (rune, _, _) => UpperOf(rune));

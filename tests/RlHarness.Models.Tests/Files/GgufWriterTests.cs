@@ -18,7 +18,13 @@ public sealed class GgufWriterTests : IDisposable
         var values = Enumerable.Range(0, 64).Select(i => (i - 31) * 0.5f).ToArray();
         var metadata = new Dictionary<string, object>
         {
-            ["general.architecture"] = "llama", ["a.u32"] = 7u, ["a.f32"] = 1e-5f, ["a.bool"] = true, ["a.strings"] = new[] { "x", "é" }, ["a.ints"] = new[] { 1, -2 }, ["a.long"] = -5L,
+            ["general.architecture"] = "llama",
+            ["a.u32"] = 7u,
+            ["a.f32"] = 1e-5f,
+            ["a.bool"] = true,
+            ["a.strings"] = new[] { "x", "é" },
+            ["a.ints"] = new[] { 1, -2 },
+            ["a.long"] = -5L,
         };
         WeightType[] types = [WeightType.F32, WeightType.F16, WeightType.BF16, WeightType.Q8_0];
         GgufWriter.Write(path, metadata, [.. types.Select(type => new WeightSource(type.ToString(), type, [2, 32], Quantizer.FromFloat(type, values)))]);
