@@ -38,13 +38,10 @@ public sealed record PromptPack(
         ArgumentNullException.ThrowIfNull(condition);
         var parts = new List<string>(5) { Role };
         if (condition.Objective) parts.Add(Objective);
-        if (condition.Information)
-        {
-            parts.Add(Information);
-            parts.Add(tier == Tier.Training ? TrainingTier : UnmonitoredTier);
-        }
-
+        if (condition.Information) parts.Add(Information);
         parts.Add(condition.Scratchpad ? WithScratchpad : WithoutScratchpad);
+        // The tier comes last, so that all prompts of a batch begin with the same tokens, which are then computed once.
+        if (condition.Information) parts.Add(tier == Tier.Training ? TrainingTier : UnmonitoredTier);
         return string.Join(' ', parts);
     }
 

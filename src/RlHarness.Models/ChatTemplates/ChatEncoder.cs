@@ -89,26 +89,36 @@ public sealed class ChatEncoder
             if (messages[i].Role != "assistant") continue;
             var before = RenderCore([.. messages.Take(i)], true, false, variables).Text;
             if (!text.StartsWith(before, StringComparison.Ordinal)) throw Unclear(i);
-            var end = i + 1 == messages.Count ? text.Length : text.AsSpan().CommonPrefixLength(RenderCore([.. messages.Take(i + 1)], false, false, variables).Text);
-            if (end <= before.Length) throw Unclear(i);
-            spans.Add(new CharSpan(before.Length, EndOfTurn(text, tokens, before.Length, end, messages[i].Content)));
+            var start = before.Length;
+            var upTo = i + 1 == messages.Count ? text : RenderCore([.. messages.Take(i + 1)], false, false, variables).Text;
+            var limit = text.AsSpan().CommonPrefixLength(upTo);
+            var end = EndOfTurn(text, tokens, start, limit, messages[i].Content, wholeTurn: limit == upTo.Length)
+                ?? EndOfTurn(text, tokens, start, text.Length, messages[i].Content, wholeTurn: false)
+                ?? throw Unclear(i);
+            spans.Add(new CharSpan(start, end));
         }
 
         return spans;
     }
 
-    private int EndOfTurn(string text, TokenizedText tokens, int start, int end, string? content)
+    // The first special token after the content ends the turn. Where the template wrote the content otherwise than it was given, it is the last one of the turn; where the end
+    // of the turn is not known either, it cannot be told. White space that a token swallows (rstrip) goes with it.
+    private int? EndOfTurn(string text, TokenizedText tokens, int start, int limit, string? content, bool wholeTurn)
     {
+        if (limit <= start) return null;
         var trimmed = content is null ? "" : StringMethods.Strip(content, null, true, true);
-        var at = text.IndexOf(trimmed, start, end - start, StringComparison.Ordinal);
+        var at = content is null ? -1 : text.IndexOf(trimmed, start, limit - start, StringComparison.Ordinal);
+        if (at < 0 && !wholeTurn) return null;
         var after = at < 0 ? start : at + trimmed.Length;
+        int? end = null;
         for (var i = 0; i < tokens.Ids.Length; i++)
         {
-            // white space that the token swallows (rstrip) is not the assistant's, but goes with its token
-            if (tokens.Spans[i].Start >= after && tokens.Spans[i].Start < end && Tokenizer.IsSpecial(tokens.Ids[i])) return Math.Min(end, tokens.Spans[i].End);
+            if (tokens.Spans[i].Start < after || tokens.Spans[i].Start >= limit || !Tokenizer.IsSpecial(tokens.Ids[i])) continue;
+            end = Math.Min(limit, tokens.Spans[i].End);
+            if (at >= 0) break;
         }
 
-        return end;
+        return end ?? (wholeTurn ? limit : null);
     }
 
     private static HarnessException Unclear(int message) => new(

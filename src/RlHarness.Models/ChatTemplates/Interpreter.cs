@@ -2,34 +2,12 @@ using System.Text;
 
 namespace RlHarness.Models.ChatTemplates;
 
-/// <summary>Variables of one block; reading goes outwards, writing stays.</summary>
-internal sealed class Scope(Scope? outer)
-{
-    private readonly Dictionary<string, object?> _values = new(StringComparer.Ordinal);
-
-    public bool TryGet(string name, out object? value)
-    {
-        for (var scope = this; scope is not null; scope = scope.Outer)
-        {
-            if (scope._values.TryGetValue(name, out value)) return true;
-        }
-
-        value = null;
-        return false;
-    }
-
-    public Scope? Outer => outer;
-
-    public void Set(string name, object? value) => _values[name] = value;
-}
-
 /// <summary>Runs a template. It can neither change what it was given nor reach out of it, and it is stopped when it takes too many steps or writes too much.</summary>
-internal sealed class Interpreter(TimeProvider clock, Action<int>? step = null)
+internal sealed class Interpreter(TimeProvider clock)
 {
     private const int MostSteps = 5_000_000;
     private const int LongestOutput = 1 << 26;
     private const int DeepestCall = 200;
-    private const long LargestRange = 100_000;
 
     private enum Flow
     {
@@ -51,7 +29,7 @@ internal sealed class Interpreter(TimeProvider clock, Action<int>? step = null)
     public string Run(Statement[] body, IEnumerable<KeyValuePair<string, object?>> variables)
     {
         var globals = new Scope(null);
-        foreach (var (name, function) in Globals()) globals.Set(name, function);
+        foreach (var (name, function) in TemplateGlobals.All(clock)) globals.Set(name, function);
         var scope = new Scope(globals);
         foreach (var (name, value) in variables) scope.Set(name, value);
         _output = _main;
@@ -62,7 +40,6 @@ internal sealed class Interpreter(TimeProvider clock, Action<int>? step = null)
 
     private void Step(int line)
     {
-        step?.Invoke(line);
         if (++_steps > MostSteps) throw new TemplateError($"the template takes more than {MostSteps} steps", TemplateErrorKind.Limit, line);
     }
 
@@ -367,91 +344,5 @@ internal sealed class Interpreter(TimeProvider clock, Action<int>? step = null)
         }
 
         return true;
-    }
-
-    private IEnumerable<KeyValuePair<string, object?>> Globals()
-    {
-        static KeyValuePair<string, object?> Function(string name, Func<Arguments, object?> call) => new(name, new FunctionValue(name, call));
-        yield return Function("raise_exception", arguments => throw new TemplateError(PythonText.Str(arguments.Require(0, "message")), TemplateErrorKind.Raised));
-        yield return Function("strftime_now", arguments => PythonFormat.Time(clock.GetLocalNow(), PythonText.Str(arguments.Require(0, "format"))));
-        yield return Function("range", Range);
-        yield return Function("dict", MakeDict);
-        yield return Function("namespace", arguments =>
-        {
-            var space = new NamespaceValue();
-            foreach (var (key, value) in ((DictValue)MakeDict(arguments)!).Items) space.Attributes.Set(key, value);
-            return space;
-        });
-        yield return Function("cycler", Cycler);
-        yield return Function("joiner", arguments =>
-        {
-            var used = false;
-            return new FunctionValue("joiner", _ =>
-            {
-                var text = used ? arguments.Text(0, "sep", ", ") : "";
-                used = true;
-                return text;
-            });
-        });
-        yield return Function("lipsum", _ => throw new TemplateError("lipsum gives random text, which a chat template has no use for"));
-    }
-
-    private static object Range(Arguments arguments)
-    {
-        long[] bounds = [.. arguments.Positional.Select(value => PythonOperators.AsIndex(value) ?? throw TemplateError.Type($"'{PythonText.TypeName(value)}' object cannot be interpreted as an integer"))];
-        var (start, stop, by) = bounds switch
-        {
-            [var end] => (0L, end, 1L),
-            [var begin, var end] => (begin, end, 1L),
-            [var begin, var end, var pace] => (begin, end, pace),
-            _ => throw TemplateError.Type("range expected 1 to 3 arguments"),
-        };
-        if (by == 0) throw new TemplateError("range() arg 3 must not be zero");
-        if ((by > 0 ? (Int128)stop - start : (Int128)start - stop) / Int128.Abs(by) > LargestRange)
-        {
-            throw new TemplateError($"Range too big. The sandbox blocks ranges larger than MAX_RANGE ({LargestRange}).", TemplateErrorKind.Limit);
-        }
-
-        return new RangeValue(start, stop, by);
-    }
-
-    private static object? MakeDict(Arguments arguments)
-    {
-        var dict = new DictValue();
-        if (arguments.Positional.Count > 1) throw TemplateError.Type("dict expected at most 1 argument");
-        if (arguments.Positional.Count == 1)
-        {
-            if (arguments.Positional[0] is DictValue given)
-            {
-                dict = given.Copy();
-            }
-            else
-            {
-                foreach (var item in PythonOperators.Iterate(arguments.Positional[0]))
-                {
-                    if (PythonOperators.Iterate(item).ToList() is not [var key, var value]) throw new TemplateError("dictionary update sequence element is not a pair");
-                    dict.Set(key, value);
-                }
-            }
-        }
-
-        foreach (var (key, value) in arguments.Named) dict.Set(key, value);
-        return dict;
-    }
-
-    private static object Cycler(Arguments arguments)
-    {
-        var items = arguments.Positional;
-        if (items.Count == 0) throw TemplateError.Type("at least one item has to be provided");
-        var at = 0;
-        var next = new FunctionValue("next", _ => items[at++ % items.Count]);
-        var reset = new FunctionValue("reset", _ =>
-        {
-            at = 0;
-            return null;
-        });
-        var value = new FunctionValue("cycler", _ => throw TemplateError.Type("'Cycler' object is not callable"));
-        (value.Attributes["next"], value.Attributes["reset"]) = (next, reset);
-        return value;
     }
 }

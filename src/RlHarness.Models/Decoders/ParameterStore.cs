@@ -82,12 +82,18 @@ public sealed class ParameterStore : IDisposable
         throw new HarnessException(ExitCode.Internal, $"no parameter {name}");
     }
 
-    public void ZeroGradients() => Gradient?.zero_();
+    public void ZeroGradients()
+    {
+        // Operations in place return a second handle of the same tensor, which is the scope's to dispose of.
+        using var scope = NewDisposeScope();
+        Gradient?.zero_();
+    }
 
     public void CopyFrom(ParameterStore other)
     {
         if (other.Count != Count) throw new HarnessException(ExitCode.Internal, "parameter stores differ", $"{other.Count}", $"{Count} numbers");
         using var guard = no_grad();
+        using var scope = NewDisposeScope();
         Data.copy_(other.Data);
         Touch();
     }

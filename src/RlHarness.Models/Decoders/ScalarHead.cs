@@ -15,7 +15,8 @@ public sealed class ScalarHead : IDisposable
     {
         Parameters = new ParameterStore([new(Weight, [1, hiddenSize], Decays: true), new(Bias, [1], Decays: false)], device, requiresGrad);
         using var guard = no_grad();
-        using var drawn = tensor(Enumerable.Range(0, hiddenSize).Select(_ => (float)(random.NextGaussian() / Math.Sqrt(hiddenSize + 1))).ToArray(), 1, hiddenSize);
+        using var scope = NewDisposeScope();
+        var drawn = tensor(Enumerable.Range(0, hiddenSize).Select(_ => (float)(random.NextGaussian() / Math.Sqrt(hiddenSize + 1))).ToArray(), 1, hiddenSize);
         Parameters[Weight].copy_(drawn);
     }
 
@@ -32,6 +33,7 @@ public sealed class ScalarHead : IDisposable
     public void Shift(double by)
     {
         using var guard = no_grad();
+        using var scope = NewDisposeScope();
         Parameters[Bias].add_(by);
         Parameters.Touch();
     }

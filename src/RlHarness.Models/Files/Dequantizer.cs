@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -6,7 +7,8 @@ namespace RlHarness.Models.Files;
 
 /// <summary>
 /// From stored bytes to fp32. The block formats are those of ggml (ggml-quants.h); each product and sum is rounded to fp32 in the order in which ggml
-/// computes it, so that values are equal bit by bit.
+/// computes it, so that values are equal bit by bit. The hot ones are compiled with full optimisation at once: a model is read once, before the
+/// runtime would find them hot.
 /// </summary>
 public static class Dequantizer
 {
@@ -17,6 +19,7 @@ public static class Dequantizer
     public static int TypeSize(WeightType type) => WeightTypes.Bytes(type);
 
     /// <summary>Whole blocks only: <c>source.Length / TypeSize · BlockSize</c> must be <c>destination.Length</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToFloat(WeightType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
         var (block, bytes) = (BlockSize(type), TypeSize(type));
@@ -76,6 +79,7 @@ public static class Dequantizer
         for (var i = 0; i < values.Length; i++) destination[i] = convert(values[i]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FromBFloat16(ReadOnlySpan<ushort> source, Span<float> destination)
     {
         var i = 0;
@@ -99,6 +103,7 @@ public static class Dequantizer
         return (x & 0x80) != 0 ? -magnitude : magnitude;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Scaled(Vector128<byte> whole, float scale, float offset, Span<float> to)
     {
         var (low, high) = Vector128.Widen(whole);
@@ -111,6 +116,7 @@ public static class Dequantizer
         ((Vector128.ConvertToSingle(d.AsInt32()) * s) + o).CopyTo(to[12..]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Scaled(Vector128<sbyte> whole, float scale, Span<float> to)
     {
         var (low, high) = Vector128.Widen(whole);
@@ -123,6 +129,7 @@ public static class Dequantizer
         (Vector128.ConvertToSingle(d) * s).CopyTo(to[12..]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Q4_0(ReadOnlySpan<byte> x, Span<float> y)
     {
         var d = Half16(x);
@@ -132,6 +139,7 @@ public static class Dequantizer
         Scaled((packed >> 4).AsSByte() - eight, d, y[16..]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Q4_1(ReadOnlySpan<byte> x, Span<float> y)
     {
         var (d, m) = (Half16(x), Half16(x[2..]));
@@ -166,6 +174,7 @@ public static class Dequantizer
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Q8_0(ReadOnlySpan<byte> x, Span<float> y)
     {
         var d = Half16(x);

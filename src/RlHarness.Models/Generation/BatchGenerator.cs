@@ -95,13 +95,19 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
             source[i] = at;
         }
 
-        using var batch = TokenBatch.Pack(prompts, decoder.Device);
-        var cells = new long[batch.Count];
-        for (int u = 0, n = 0; u < prompts.Count; u++)
-            for (var t = 0; t < prompts[u].Count; t++, n++) cells[n] = u * capacity + longest - prompts[u].Count + t;
-        var attention = new PrefillAttention(decoder.Config, batch, cache, tensor(cells, device: decoder.Device));
+        using var batch = TokenBatch.Pack(prompts, decoder.Device, int.MaxValue);
+        var cells = new List<long>();
+        var sources = new List<long>();
+        for (var u = 0; u < prompts.Count; u++)
+            for (var t = 0; t < prompts[u].Count; t++)
+            {
+                cells.Add(u * capacity + longest - prompts[u].Count + t);
+                sources.Add(batch.RowOf(u, t));
+            }
+
+        var attention = new PrefillAttention(decoder.Config, batch, cache, tensor(cells.ToArray(), device: decoder.Device), tensor(sources.ToArray(), device: decoder.Device));
         var hidden = decoder.ForwardCached(batch.Ids, batch.Positions, batch.Longest - 1, attention);
-        var last = prompts.Select((p, u) => (long)(batch.Starts[u] + p.Count - 1)).ToArray();
+        var last = prompts.Select((p, u) => (long)batch.RowOf(u, p.Count - 1)).ToArray();
         var rowSource = tensor(source, device: decoder.Device);
         if (prompts.Count < rows.Count) cache.Select(rowSource);
         return hidden.index_select(0, tensor(last, device: decoder.Device)).index_select(0, rowSource).MoveToOuterDisposeScope();

@@ -5,16 +5,16 @@ using static TorchSharp.torch;
 
 namespace RlHarness.Models.Generation;
 
-/// <summary>Attention of whole prompts that also fills the cache.</summary>
-internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, KeyValueCache cache, Tensor cells) : IAttention
+/// <summary>Attention of whole prompts that also fills the cache: cell i gets the keys and values of row sources[i], a shared row for each prompt.</summary>
+internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, KeyValueCache cache, Tensor cells, Tensor sources) : IAttention
 {
     private readonly PackedAttention _packed = new(config, batch);
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
         long width = config.KeyValueWidth;
-        cache.Keys(layer).view(-1, width).index_copy_(0, cells, k.reshape(-1, width));
-        cache.Values(layer).view(-1, width).index_copy_(0, cells, v.reshape(-1, width));
+        cache.Keys(layer).view(-1, width).index_copy_(0, cells, k.reshape(-1, width).index_select(0, sources));
+        cache.Values(layer).view(-1, width).index_copy_(0, cells, v.reshape(-1, width).index_select(0, sources));
         return _packed.Attend(layer, q, k, v);
     }
 }

@@ -23,6 +23,7 @@ public static class LoraFolder
         if (slices.Length == 0) throw new HarnessException(ExitCode.BadInput, "LoRA targets name no projection of this model", string.Join(", ", targets), string.Join(", ", Targets(decoder).Select(d => Last(d.DiskName)).Distinct()));
         var adapters = new LoraAdapters(slices, decoder.Device, requiresGrad: true);
         using var guard = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
         foreach (var s in slices)
         {
             var bound = Math.Sqrt(1.0 / s.Columns); // kaiming_uniform with a = √5

@@ -19,6 +19,7 @@ internal sealed class BpeModel
     private readonly Dictionary<int, string> _tokens;
     private readonly BpeOptions _options;
     private readonly int[] _byteIds = new int[256];
+    private readonly int[] _units;
     private readonly int _unknown;
     private readonly ConcurrentDictionary<string, int[]> _remembered = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> _rememberedBySpan;
@@ -31,11 +32,14 @@ internal sealed class BpeModel
         _rememberedBySpan = _remembered.GetAlternateLookup<ReadOnlySpan<char>>();
         _tokens = new Dictionary<int, string>(ids.Count);
         foreach (var (token, id) in ids) _tokens[id] = token;
+        _units = new int[ids.Count == 0 ? 0 : ids.Values.Max() + 1];
+        foreach (var (token, id) in ids) _units[id] = Encoding.UTF8.GetByteCount(token);
         _unknown = options.Unknown is { } unknown && ids.TryGetValue(unknown, out var unknownId) ? unknownId : -1;
         for (var value = 0; value < 256; value++)
         {
             var name = options.ByteLevel ? ByteAlphabet.Spell((byte)value).ToString() : options.ByteFallback ? ByteName((byte)value) : null;
             _byteIds[value] = name is not null && ids.TryGetValue(name, out var id) ? id : -1;
+            if (options.ByteFallback && !options.ByteLevel && _byteIds[value] >= 0) _units[_byteIds[value]] = 1;
         }
     }
 
@@ -71,7 +75,24 @@ internal sealed class BpeModel
     /// Also how many units each token takes: bytes of the piece's UTF-8 form, or of its spelling in the byte alphabet. What has no token takes none, as in
     /// <c>tokenizers</c>.
     /// </summary>
-    public void Encode(ReadOnlySpan<char> piece, List<int> output, List<int> units) => output.AddRange(Symbols(piece, units));
+    public void Encode(ReadOnlySpan<char> piece, List<int> output, List<int> units)
+    {
+        var from = output.Count;
+        Encode(piece, output);
+        for (var i = from; i < output.Count; i++)
+        {
+            if (output[i] == _unknown)
+            {
+                // only the way through its characters tells how many an unknown token stands for
+                units.RemoveRange(units.Count - (i - from), i - from);
+                output.RemoveRange(from, output.Count - from);
+                output.AddRange(Symbols(piece, units));
+                return;
+            }
+
+            units.Add(_units[output[i]]);
+        }
+    }
 
     private List<int> Symbols(ReadOnlySpan<char> piece, List<int>? units)
     {

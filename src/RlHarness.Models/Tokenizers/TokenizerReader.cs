@@ -12,6 +12,9 @@ internal sealed class TokenizerReader(string path)
 {
     public const char Mark = '\u2581';
 
+    // ten times the largest vocabulary in use; a broken id must not ask for gigabytes
+    private const int LargestId = 1 << 22;
+
     public TokenizerParts Read(ReadOnlyMemory<byte> json)
     {
         try
@@ -125,7 +128,7 @@ internal sealed class TokenizerReader(string path)
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var entry in vocabulary.EnumerateObject())
         {
-            if (!entry.Value.TryGetInt32(out var id) || id < 0) throw Bad($"token '{entry.Name}' has an impossible id", entry.Value.GetRawText(), "a whole number from 0");
+            if (!entry.Value.TryGetInt32(out var id) || id is < 0 or > LargestId) throw Bad($"token '{entry.Name}' has an impossible id", entry.Value.GetRawText(), $"0 to {LargestId}");
             ids[entry.Name] = id;
         }
 
@@ -175,6 +178,7 @@ internal sealed class TokenizerReader(string path)
             var content = token.GetProperty("content").GetString()!;
             if (content.Length == 0) throw Bad("has an added token without content", token.GetRawText());
             var id = model.Ids.TryGetValue(content, out var known) ? known : token.GetProperty("id").GetInt32();
+            if (id is < 0 or > LargestId) throw Bad($"added token '{content}' has an impossible id", $"{id}", $"0 to {LargestId}");
             added.Add(new AddedToken(
                 content, id, Flag(token, "single_word"), Flag(token, "lstrip"), Flag(token, "rstrip"),
                 Flag(token, "normalized", absent: !Flag(token, "special")), Flag(token, "special")));

@@ -49,6 +49,9 @@ public sealed class RunContext : IDisposable
 
     public Condition Condition { get; }
 
+    /// <summary>All words of the pack that reach a model, for cache keys.</summary>
+    public string PackText => string.Join('\n', Pack.Name, Pack.Version, Pack.SystemPrompt(Tier.Training, Condition), Pack.SystemPrompt(Tier.Unmonitored, Condition));
+
     public IReadOnlyList<IDetector> Detectors { get; }
 
     public StageCache Cache { get; }

@@ -27,7 +27,7 @@ public sealed record RewardSettings
     public RewardWeights Weights { get; init; } = new();
 
     [Allowed(0.1, 1000)]
-    [Meaning("Scores of the reward model are clipped to plus or minus this; a response without readable output gets minus this.")]
+    [Meaning("Scores of the reward model are clipped to plus or minus this; a response in a broken format gets minus this.")]
     public double ScoreClip { get; init; } = 5;
 }
 

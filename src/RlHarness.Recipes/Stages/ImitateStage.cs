@@ -20,7 +20,7 @@ public static class ImitateStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("imitate/1", s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Experiment, s.Corpus, s.Imitate);
+        return SettingsWriter.Hash("imitate/2", run.PackText, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Experiment, s.Corpus, s.Imitate);
     }
 
     /// <summary>Trains and writes the model as a Hugging Face folder. Returns what the console says of it.</summary>

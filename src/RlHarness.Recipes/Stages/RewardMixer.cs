@@ -42,11 +42,14 @@ public sealed class RewardMixer(RewardSettings settings, RewardModel? model, Con
         })];
     }
 
-    /// <summary>The reward model's scores, clipped. Where there is no output to read, the lowest: a broken format must never pay.</summary>
+    /// <summary>
+    /// The reward model's scores, clipped. For a broken format the lowest, also where an output can be read: else leaving the scratchpad out would pay as soon
+    /// as a claim scores higher than the penalty.
+    /// </summary>
     private double[]? ModelScores(IReadOnlyList<RewardInput> inputs)
     {
         if (model is null || settings.Weights.Model == 0) return null;
-        var readable = Enumerable.Range(0, inputs.Count).Where(i => inputs[i].Output is not null).ToArray();
+        var readable = Enumerable.Range(0, inputs.Count).Where(i => inputs[i] is { Output: not null, FormatProblem: null }).ToArray();
         var scores = Enumerable.Repeat(-settings.ScoreClip, inputs.Count).ToArray();
         if (readable.Length == 0) return scores;
         var values = model.Score([.. readable.Select(i => (IReadOnlyList<int>)RewardStage.Text(conversation, inputs[i].UserText, inputs[i].Output!))]);

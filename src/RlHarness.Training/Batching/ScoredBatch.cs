@@ -26,14 +26,16 @@ public sealed class ScoredBatch : IDisposable
 
     public static ScoredBatch Pack(IReadOnlyList<ScoredSequence> sequences, Device device)
     {
-        var tokens = TokenBatch.Pack([.. sequences.Select(s => s.Ids)], device);
+        // The row before a scored token must be that sequence's own.
+        var shareable = sequences.Min(s => s.Scored.Count == 0 ? 0 : s.Scored.Min() - 1);
+        var tokens = TokenBatch.Pack([.. sequences.Select(s => s.Ids)], device, shareable);
         var rows = new List<long>();
         var targets = new List<long>();
         for (var b = 0; b < sequences.Count; b++)
             foreach (var t in sequences[b].Scored)
             {
                 if (t < 1 || t >= sequences[b].Ids.Count) throw new ArgumentOutOfRangeException(nameof(sequences), t, "a scored token needs a token before it");
-                rows.Add(tokens.Starts[b] + t - 1);
+                rows.Add(tokens.RowOf(b, t - 1));
                 targets.Add(sequences[b].Ids[t]);
             }
 

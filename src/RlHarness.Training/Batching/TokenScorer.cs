@@ -38,7 +38,13 @@ public static class TokenScorer
     }
 
     /// <summary>Adds the head's gradient to its store (unless frozen) and returns the gradient by the hidden rows, fp32 [R, H].</summary>
-    public static Tensor Backward(Decoder decoder, Tensor hidden, Tensor targets, double temperature, ChunkLoss loss)
+    /// <param name="decoder">Whose head it is.</param>
+    /// <param name="hidden">Hidden states of the scored rows, [R, H].</param>
+    /// <param name="targets">Their tokens, int64 [R].</param>
+    /// <param name="temperature">On the logits.</param>
+    /// <param name="loss">The loss by chunk.</param>
+    /// <param name="chunkRows">C; null: as many as a fixed block of logits holds.</param>
+    public static Tensor Backward(Decoder decoder, Tensor hidden, Tensor targets, double temperature, ChunkLoss loss, long? chunkRows = null)
     {
         if (decoder.Adapters is { SavedHead: not null } || decoder.Adapters?.Slices.Any(s => s.Parameter == "lm_head") == true)
             throw new HarnessException(ExitCode.BadInput, "training an adapter on the head is not supported", "lm_head", "adapters on attention and feed-forward projections");
@@ -49,7 +55,7 @@ public static class TokenScorer
         using (no_grad()) weight = decoder.HeadWeight();
         gradientOfWeight = trainsHead ? decoder.Parameters.GradientOf(decoder.HeadName) : weight;
         var gradients = new List<Tensor>();
-        foreach (var (start, count) in Chunks(decoder, rows.shape[0]))
+        foreach (var (start, count) in Chunks(decoder, rows.shape[0], chunkRows))
         {
             using var step = NewDisposeScope();
             Tensor logp, part, target;
@@ -88,9 +94,9 @@ public static class TokenScorer
         return cat(gradients.ToArray(), 0).MoveToOuterDisposeScope();
     }
 
-    private static IEnumerable<(long Start, long Count)> Chunks(Decoder decoder, long rows)
+    private static IEnumerable<(long Start, long Count)> Chunks(Decoder decoder, long rows, long? chunkRows = null)
     {
-        var size = Math.Max(16, LogitsAtOnce / decoder.Config.VocabSize);
+        var size = chunkRows ?? Math.Max(16, LogitsAtOnce / decoder.Config.VocabSize);
         for (var at = 0L; at < rows; at += size) yield return (at, Math.Min(size, rows - at));
     }
 }

@@ -113,6 +113,9 @@ public sealed class PpoTrainer : IDisposable
                 "this is a defect of the program or of a library: report it with run.json");
         var policyNorm = Norm(DifferentiablePass.Trainable(_policy));
         var criticNorm = Math.Sqrt(_critic.Stores.Sum(s => Math.Pow(Norm(s), 2)));
+        // Before either optimizer steps: else a critic that fails would leave a policy that has moved.
+        if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
+            throw new HarnessException(ExitCode.Numerics, "a gradient is not finite", $"norm {policyNorm} of the policy, {criticNorm} of the critic", "finite norms", "lower the learning rate, or look at the last batch; weights are as before this step");
         PolicyOptimizer.Step(Settings.Policy.LearningRate * learningRateFactor);
         CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
         return sums.Result(epoch, index, tokens, policyNorm, criticNorm);
@@ -197,8 +200,8 @@ public sealed class PpoTrainer : IDisposable
     private static double Norm(ParameterStore store)
     {
         using var guard = no_grad();
-        using var norm = store.Gradient!.norm();
-        return norm.to(ScalarType.Float64).item<double>();
+        using var scope = NewDisposeScope();
+        return store.Gradient!.norm().to(ScalarType.Float64).item<double>();
     }
 
     /// <summary>Sums over the micro-batches of one minibatch.</summary>

@@ -20,7 +20,7 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
         foreach (var plan in MicroBatches.Plan([.. texts.Select(t => t.Count)], microBatchTokens))
         {
             using var scope = NewDisposeScope();
-            using var batch = TokenBatch.Pack([.. plan.Select(i => texts[i])], body.Device);
+            using var batch = TokenBatch.Pack([.. plan.Select(i => texts[i])], body.Device, int.MaxValue);
             var values = Forward(batch).cpu().data<float>().ToArray();
             for (var i = 0; i < plan.Count; i++) scores[plan[i]] = values[i];
         }
@@ -31,7 +31,7 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
     /// <summary>Scores [B] of a packed batch.</summary>
     internal Tensor Forward(TokenBatch batch)
     {
-        using var last = tensor(batch.Starts.Select((s, i) => (long)(s + batch.Lengths[i] - 1)).ToArray(), device: body.Device);
+        using var last = tensor(batch.Lengths.Select((l, i) => (long)batch.RowOf(i, l - 1)).ToArray(), device: body.Device);
         return head.Forward(UnpadFunction.apply(body.Forward(batch), last));
     }
 

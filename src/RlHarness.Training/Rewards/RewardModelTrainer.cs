@@ -24,7 +24,7 @@ public sealed class RewardModelTrainer(RewardModel model, AdamWSettings settings
         foreach (var plan in MicroBatches.Plan([.. pairs.Select(p => p.Chosen.Count + p.Rejected.Count)], microBatchTokens))
         {
             using var scope = NewDisposeScope();
-            using var batch = TokenBatch.Pack([.. plan.Select(i => pairs[i].Chosen), .. plan.Select(i => pairs[i].Rejected)], model.Body.Device);
+            using var batch = TokenBatch.Pack([.. plan.Select(i => pairs[i].Chosen), .. plan.Select(i => pairs[i].Rejected)], model.Body.Device, int.MaxValue);
             var scores = model.Forward(batch); // [2 · pairs]
             var (chosen, rejected) = (scores.narrow(0, 0, plan.Count), scores.narrow(0, plan.Count, plan.Count));
             var part = PreferenceLoss.BradleyTerry(chosen, rejected, centering: centering) * ((double)plan.Count / pairs.Count);

@@ -90,6 +90,16 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
         Assert.Equal(second.AssistantMask, first.AssistantMask);
     }
 
+    [SkippableFact]
+    public void A_template_that_drops_earlier_reasoning_leaves_the_rest_to_be_told()
+    {
+        // Qwen3 writes empty reasoning before a last answer that has none, and drops it from earlier ones
+        var encoder = ChatEncoder.For(TokenizerGoldenTests.Get("qwen3_real"));
+        var chat = encoder.Encode([ChatMessage.User("Hi"), ChatMessage.Assistant("Hello"), ChatMessage.User("More"), ChatMessage.Assistant("<think>\nB\n</think>\n\nYes")]);
+        var written = chat.AssistantSpans.Select(span => chat.Text[span.Start..span.End]);
+        Assert.Equal(["Hello<|im_end|>", "<think>\nB\n</think>\n\nYes<|im_end|>"], written);
+    }
+
     [Fact]
     public void A_template_that_rewrites_earlier_turns_is_refused_where_it_marks_nothing()
     {

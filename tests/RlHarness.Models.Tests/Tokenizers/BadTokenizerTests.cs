@@ -23,6 +23,7 @@ public sealed class BadTokenizerTests : IDisposable
     [InlineData("{}", "model")]
     [InlineData("{\"model\":{\"type\":\"Unigram\",\"vocab\":[]},\"decoder\":{\"type\":\"ByteLevel\"}}", "Unigram")]
     [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "impossible id")]
+    [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":2147483647},\"merges\":[]}}", "impossible id")]
     [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}}", "merge 0")]
     [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[7]}}", "merge")]
     [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"unk_token\":\"?\"}}", "unk_token")]
@@ -90,6 +91,19 @@ public sealed class BadTokenizerTests : IDisposable
         var tokenizer = TokenizerGoldenTests.Get("gpt2_bytelevel");
         Assert.Equal("a\uFFFDb", tokenizer.Decode(tokenizer.Encode("a\uD83Db")));
         Assert.Equal(3, tokenizer.EncodeWithSpans("a\uD83Db").Spans[^1].End);
+    }
+
+    [Theory]
+    [InlineData(true, new[] { 1, 0, 1 }, new[] { 0, 1, 1, 4, 4, 5 })]
+    [InlineData(false, new[] { 1, 0, 0, 1 }, new[] { 0, 1, 1, 2, 2, 4, 4, 5 })]
+    public void Unknown_characters_become_one_token_together_or_one_each(bool fuse, int[] ids, int[] spans)
+    {
+        File.WriteAllText(
+            Path.Combine(_folder, "tokenizer.json"),
+            $$$"""{"model":{"type":"BPE","unk_token":"<unk>","fuse_unk":{{{(fuse ? "true" : "false")}}},"vocab":{"<unk>":0,"a":1},"merges":[]},"decoder":{"type":"Fuse"}}""");
+        var encoded = Tokenizer.Load(_folder).EncodeWithSpans("aé\U0001F600a");
+        Assert.Equal(ids, encoded.Ids);
+        Assert.Equal(spans, encoded.Spans.SelectMany(span => new[] { span.Start, span.End }));
     }
 
     [SkippableFact]

@@ -1,0 +1,158 @@
+using RlHarness.Core.Runs;
+using RlHarness.Recipes.Settings;
+using RlHarness.Tracking.Store;
+using Xunit.Abstractions;
+
+namespace RlHarness.Recipes.Tests.EndToEnd;
+
+/// <summary>Whole runs, small but real: they train, are stopped, go on, and are compared bit by bit.</summary>
+[Trait("kind", "slow")]
+public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper output) : IClassFixture<SmallRunTests.Whole>
+{
+    /// <summary>A run from beginning to end, and the root that its cache is in.</summary>
+    public sealed class Whole : IDisposable
+    {
+        public Whole()
+        {
+            var progress = new QuietProgress();
+            Path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(TinyRun.Small(Root.FullName), "test");
+            Results = progress.Results;
+        }
+
+        public DirectoryInfo Root { get; } = Directory.CreateTempSubdirectory("rlharness-whole-");
+
+        public string Path { get; }
+
+        public IReadOnlyDictionary<string, string> Results { get; }
+
+        public void Dispose() => Root.Delete(recursive: true);
+    }
+
+    [Fact]
+    public void A_run_writes_all_that_it_promises_and_its_first_ratio_is_exact()
+    {
+        foreach (var file in new[] { "run.json", "config.yaml", "run.db", "metrics.jsonl", "report.html", "corpus/transcripts.jsonl", "imitate/model.safetensors", "imitate/tokenizer.json", "reward/score_head.safetensors", "logs/attempt_1.jsonl", "rl/latest" })
+            Assert.True(new FileInfo(Path.Combine(whole.Path, file)) is { Exists: true, Length: > 0 }, file);
+        Assert.Equal("step_000004", File.ReadAllText(Path.Combine(whole.Path, "rl", "latest")).Trim());
+        foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" }) CheckpointFolder.Verify(Path.Combine(whole.Path, folder));
+        var record = new RunRecord(whole.Path);
+        for (var step = 1; step <= 4; step++)
+        {
+            Assert.Equal(0, record.Metric("rl", step, "val/first_ratio_deviation"));
+            Assert.InRange(record.Metric("rl", step, "val/rollout_logprob_deviation"), 0, 1e-4);
+            Assert.Equal(8 * step, record.Metric("rl", step, "episode"));
+        }
+
+        Assert.Equal(0, record.Metric("rl", 1, "objective/kl"), 1e-3);
+        Assert.NotEqual(0, record.Metric("rl", 4, "objective/kl"));
+        using var store = RunStore.OpenReadOnly(Path.Combine(whole.Path, "run.db"));
+        // 8 queries in 2 tiers at steps 0, 2, 4; 8 prompts at each of 4 steps
+        Assert.Equal([16L, 8, 24, 8, 24], store.TranscriptCounts().Where(c => c.Stage == "rl").OrderBy(c => c.Step).Select(c => (long)c.Count));
+        Assert.All(store.Stages(), s => Assert.Equal("done", s.Status));
+        Assert.Empty(Directory.GetFileSystemEntries(whole.Root.FullName, "*.tmp", SearchOption.AllDirectories));
+    }
+
+    [Theory]
+    [InlineData("rl", "step", 3)]
+    [InlineData("rl", "step", 1)]
+    [InlineData("rl", "evaluating step 2", 5)]
+    [InlineData("rl", "evaluating step 4", 16)]
+    [InlineData("imitate", "step", 2)]
+    [InlineData("reward", "step", 1)]
+    public void A_run_that_was_stopped_and_resumed_is_bit_for_bit_the_run_that_was_not(string stage, string unit, int done)
+    {
+        using var root = new Root();
+        using var stop = new CancellationTokenSource();
+        var progress = new QuietProgress((s, u, d) =>
+        {
+            if (s == stage && u == unit && d == done) stop.Cancel();
+        });
+        Assert.ThrowsAny<OperationCanceledException>(() => new TrainRecipe(progress, TimeProvider.System, stop.Token).Start(TinyRun.Small(root.Path), "test"));
+        Assert.DoesNotContain("rl", progress.Results.Keys);
+        var again = new QuietProgress();
+        var path = new TrainRecipe(again, TimeProvider.System, CancellationToken.None).Resume(Path.Combine(root.Path, "small"));
+        output.WriteLine(string.Join("; ", again.Notes.Take(1)));
+        if (stage == "rl") Assert.Equal("kept from before", again.Results["imitate"]);
+        Same(new RunRecord(whole.Path), new RunRecord(path));
+    }
+
+    [Fact]
+    public void The_same_seed_gives_the_same_run_and_another_seed_another()
+    {
+        using var root = new Root();
+        var settings = TinyRun.Small(root.Path) with { Cache = false };
+        string Run(RunSettings s) => new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Start(s, "test");
+        Same(new RunRecord(whole.Path), new RunRecord(Run(settings)));
+        var other = new RunRecord(Run(settings with { Seed = 2 }));
+        Assert.EndsWith("small-2", other.Path, StringComparison.Ordinal);
+        Assert.NotEqual(new RunRecord(whole.Path).Transcripts, other.Transcripts);
+        Assert.NotEqual(new RunRecord(whole.Path).Checkpoint("imitate"), other.Checkpoint("imitate"));
+        Assert.NotEqual(new RunRecord(whole.Path).Metrics[^1], other.Metrics[^1]);
+    }
+
+    [Fact]
+    public void A_second_run_reuses_imitation_and_reward_model_and_says_so()
+    {
+        var progress = new QuietProgress();
+        var settings = TinyRun.Small(whole.Root.FullName) with { Name = "second" };
+        var path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(settings, "test");
+        Assert.StartsWith("reused from the cache", progress.Results["imitate"], StringComparison.Ordinal);
+        Assert.StartsWith("reused from the cache", progress.Results["reward"], StringComparison.Ordinal);
+        Assert.DoesNotContain("reused", whole.Results["imitate"], StringComparison.Ordinal);
+        Assert.Equal(new RunRecord(whole.Path).Transcripts, new RunRecord(path).Transcripts);
+        Assert.Equal(new RunRecord(whole.Path).Checkpoint("rl/step_000004"), new RunRecord(path).Checkpoint("rl/step_000004"));
+        Assert.Equal(new RunRecord(whole.Path).Metrics.Where(l => l.StartsWith("\"stage\":\"rl\"", StringComparison.Ordinal)), new RunRecord(path).Metrics);
+    }
+
+    [Theory]
+    [InlineData("adapter")]
+    [InlineData("head")]
+    [InlineData("bfloat16")]
+    [InlineData("imitation adapter")]
+    public void Variants_run_are_stopped_and_resumed_bit_for_bit(string variant)
+    {
+        using var root = new Root();
+        var settings = TinyRun.Small(root.Path) with { Cache = variant is "adapter" or "head" };
+        settings = variant switch
+        {
+            "adapter" => settings with { Rl = settings.Rl with { Adapter = new() { Rank = 4, Alpha = 8 } } },
+            "head" => settings with { Rl = settings.Rl with { Critic = CriticKind.Head, SamplesPerPrompt = 2, TrainingTierFraction = 0.5 } },
+            "bfloat16" => settings with { Model = settings.Model with { Precision = "bfloat16" } },
+            _ => settings with { Imitate = settings.Imitate with { Adapter = new() { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "v_proj"] } } },
+        };
+        var path = new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Start(settings, "test");
+        var record = new RunRecord(path);
+        for (var step = 1; step <= 4; step++) Assert.Equal(0, record.Metric("rl", step, "val/first_ratio_deviation"));
+        if (variant == "adapter")
+        {
+            Assert.Equal(0, record.Metric("rl", 1, "objective/kl"));
+            Assert.True(File.Exists(Path.Combine(path, "rl", "step_000004", "adapter_model.safetensors")));
+        }
+
+        using var stop = new CancellationTokenSource();
+        var progress = new QuietProgress((s, u, d) =>
+        {
+            if (s == "rl" && u == "step" && d == 3) stop.Cancel();
+        });
+        Assert.ThrowsAny<OperationCanceledException>(() => new TrainRecipe(progress, TimeProvider.System, stop.Token).Start(settings with { Name = "stopped" }, "test"));
+        var resumed = new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Resume(Path.Combine(root.Path, "stopped"));
+        Assert.Equal(record.Transcripts, new RunRecord(resumed).Transcripts);
+        Assert.Equal(record.Checkpoint("rl/step_000004"), new RunRecord(resumed).Checkpoint("rl/step_000004"));
+    }
+
+    private static void Same(RunRecord expected, RunRecord got)
+    {
+        Assert.Equal(expected.Metrics, got.Metrics);
+        Assert.Equal(expected.Transcripts, got.Transcripts);
+        foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" }) Assert.Equal(expected.Checkpoint(folder), got.Checkpoint(folder));
+    }
+
+    private sealed class Root : IDisposable
+    {
+        private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rlharness-e2e-");
+
+        public string Path => _folder.FullName;
+
+        public void Dispose() => _folder.Delete(recursive: true);
+    }
+}

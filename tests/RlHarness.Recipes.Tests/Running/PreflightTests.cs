@@ -1,0 +1,73 @@
+using RlHarness.Core.Errors;
+using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
+using TorchSharp;
+
+namespace RlHarness.Recipes.Tests.Running;
+
+[Trait("kind", "contract")]
+public sealed class PreflightTests : IDisposable
+{
+    private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("rlharness-preflight-");
+
+    private string New => Path.Combine(_root.FullName, "runs");
+
+    public void Dispose() => _root.Delete(recursive: true);
+
+    [Fact]
+    public void A_small_run_passes_and_leaves_nothing_but_its_folder()
+    {
+        Preflight.Check(TinyRun.Small(New), torch.CPU);
+        Assert.Empty(Directory.GetFileSystemEntries(New));
+    }
+
+    [Fact]
+    public void A_model_that_no_memory_holds_is_refused_before_anything_is_written()
+    {
+        var settings = new RunSettings { Output = New, Model = new() { New = new() { HiddenSize = 16384, IntermediateSize = 65536, NumHiddenLayers = 256 } } };
+        var error = Assert.Throws<HarnessException>(() => Preflight.Check(settings, torch.CPU));
+        Assert.Equal(ExitCode.Resource, error.ExitCode);
+        Assert.Contains("memory", error.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(New));
+    }
+
+    [SkippableFact]
+    public void Checkpoints_that_no_disk_holds_are_refused()
+    {
+        var settings = new RunSettings { Output = New, Model = new() { New = new() { HiddenSize = 512, IntermediateSize = 2048, NumHiddenLayers = 8 } }, Rl = new() { KeepCheckpoints = 1000 } };
+        var (memory, disk, _) = Preflight.Needs(settings);
+        Skip.If(ProcessMemory.AvailableGiB() < memory, "not enough memory to come to the disk");
+        Skip.If(new DriveInfo(_root.FullName).AvailableFreeSpace / (double)(1 << 30) > disk, $"more than {disk:f0} GiB are free here");
+        var error = Assert.Throws<HarnessException>(() => Preflight.Check(settings, torch.CPU));
+        Assert.Equal(ExitCode.Resource, error.ExitCode);
+        Assert.Contains("disk", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("below")]
+    public void An_output_that_is_a_file_is_refused_in_words(string below)
+    {
+        var file = Path.Combine(_root.FullName, "file");
+        File.WriteAllText(file, "mine");
+        var error = Assert.Throws<HarnessException>(() => Preflight.Check(TinyRun.Small(Path.Combine(file, below)), torch.CPU));
+        Assert.Equal(ExitCode.Resource, error.ExitCode);
+        Assert.Contains(file, error.Message, StringComparison.Ordinal);
+        Assert.Equal("mine", File.ReadAllText(file));
+    }
+
+    [Fact]
+    public void A_model_that_is_nowhere_is_named_with_the_places_looked_at()
+    {
+        var error = Assert.Throws<HarnessException>(() => Preflight.Check(TinyRun.Small(New) with { Model = new() { Path = "no-such-model" } }, torch.CPU));
+        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Contains(Path.Combine("..", "shared", "models", "no-such-model"), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Parameters_are_counted_by_hand()
+    {
+        // 500 · 32 embeddings + 2 layers · (4 · 32² + 3 · 32 · 48)
+        Assert.Equal(16000 + 2 * (4096 + 4608), Preflight.Needs(TinyRun.Small(New)).Parameters);
+    }
+}

@@ -1,0 +1,54 @@
+using RlHarness.Core.Errors;
+using RlHarness.Core.Settings;
+using RlHarness.Recipes.Settings;
+
+namespace RlHarness.Recipes.Tests.Settings;
+
+[Trait("kind", "contract")]
+public sealed class SettingsChecksTests
+{
+    [Fact]
+    public void Defaults_contradict_nothing() => Assert.Empty(SettingsChecks.Of(new RunSettings()));
+
+    [Theory]
+    [InlineData("name", "name=\"a/b\"")]
+    [InlineData("name", "name=.hidden")]
+    [InlineData("device", "device=gpu")]
+    [InlineData("device", "device=cuda:x")]
+    [InlineData("stages", "stages=[imitate, rl]")]
+    [InlineData("stages", "stages=[imitate, corpus]")]
+    [InlineData("stages", "stages=[]")]
+    [InlineData("model.new.num_attention_heads", "model.new.num_attention_heads=3")]
+    [InlineData("model.new.num_attention_heads", "model.new.hidden_size=36")]
+    [InlineData("model.new.num_key_value_heads", "model.new.num_key_value_heads=3")]
+    [InlineData("rl.max_new_tokens", "rl.max_new_tokens=512")]
+    [InlineData("corpus", "corpus.training=[{outcome: comply, reasoning: faking, probability: 0.5}]")]
+    [InlineData("rl.minibatches", "rl.minibatches=33")]
+    [InlineData("rl.critic", "rl.adapter={}", "rl.critic=head")]
+    [InlineData("reward.weights", "reward.weights.model=0")]
+    [InlineData("evaluate.detectors", "evaluate.detectors=[]")]
+    [InlineData("evaluate.detectors", "evaluate.detectors=[keyword, keyword]")]
+    public void A_contradiction_is_reported_by_its_key(string key, params string[] overrides)
+    {
+        var error = Assert.Throws<HarnessException>(() => SettingsReader.Parse<RunSettings>("test.yaml", "", overrides, SettingsChecks.Of));
+        Assert.Equal(ExitCode.BadInput, error.ExitCode);
+        Assert.Contains($": {key}: ", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("rl.minibatches=32")]
+    [InlineData("device=cuda:1")]
+    [InlineData("stages=[corpus, imitate]")]
+    [InlineData("rl.max_new_tokens=511")]
+    [InlineData("rl.critic=head")]
+    [InlineData("rl.adapter={}")]
+    [InlineData("reward.weights={model: 0, objective_rule: 1}")]
+    public void What_fits_together_is_accepted(string text) => SettingsReader.Parse<RunSettings>("test.yaml", "", [text], SettingsChecks.Of);
+
+    [Fact]
+    public void All_contradictions_are_reported_together()
+    {
+        var keys = SettingsChecks.Of(new RunSettings { Device = "tpu", Evaluate = new() { Detectors = [] }, Rl = new() { Minibatches = 1000 } }).Select(p => p.Key).ToArray();
+        Assert.Equal(["device", "rl.minibatches", "evaluate.detectors"], keys);
+    }
+}

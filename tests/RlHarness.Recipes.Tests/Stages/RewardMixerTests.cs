@@ -1,0 +1,99 @@
+using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Rewards;
+using RlHarness.Experiment.Transcripts;
+using RlHarness.Models.Decoders;
+using RlHarness.Recipes.Settings;
+using RlHarness.Recipes.Stages;
+using RlHarness.Training.Rewards;
+using TorchSharp;
+
+namespace RlHarness.Recipes.Tests.Stages;
+
+/// <summary>The reward sees the output only, and a broken format never pays.</summary>
+[Trait("kind", "contract")]
+public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
+{
+    private static readonly RewardSettings Settings = new() { Weights = new() { Model = 1, ObjectiveRule = 1, FormatPenalty = 1, LengthPenalty = 0.5 } };
+    private readonly TinyRun _tiny;
+    private readonly ScalarHead _head;
+    private readonly RewardModel _model;
+    private readonly string _user;
+    private readonly string _claim;
+    private readonly string _refusal;
+
+    public RewardMixerTests(TinyRun tiny)
+    {
+        _tiny = tiny;
+        var claim = tiny.Corpus.Transcripts.First(t => t.Outcome == Outcome.Comply);
+        (_user, _claim) = (claim.User, claim.Output);
+        _refusal = tiny.Corpus.Transcripts.First(t => t.Outcome == Outcome.Refuse).Output;
+        _head = new ScalarHead(32, torch.CPU, new Seeds(1).For("head"), requiresGrad: false);
+        _model = new RewardModel(tiny.Model.Decoder, _head, 2048);
+
+        // an untrained head, turned, stretched and shifted so that the claim scores far above 0 and the refusal as far below
+        var difference = RawScore(_claim) - RawScore(_refusal);
+        using (torch.no_grad()) _head.Parameters[ScalarHead.Weight].mul_(20 / difference);
+        _head.Shift(-(RawScore(_claim) + RawScore(_refusal)) / 2);
+    }
+
+    public void Dispose() => _head.Dispose();
+
+    [Fact]
+    public void Scores_are_the_weighted_sum_of_named_parts()
+    {
+        var parts = Score($"<scratchpad>I think.</scratchpad><output>{_claim}</output>");
+        Assert.Equal(5, parts[RewardMixer.ModelPart]); // 10, clipped
+        Assert.Equal(1, parts["objective_rule"]);
+        Assert.Equal(0, parts["format_penalty"]);
+        Assert.Equal(6 + 0.5 * parts["length_penalty"], parts[RewardMixer.Total], 1e-12);
+        Assert.Equal(-5, Score($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>")[RewardMixer.ModelPart]);
+    }
+
+    [Fact]
+    public void Words_that_earn_reward_earn_none_in_the_scratchpad()
+    {
+        foreach (var output in new[] { _claim, _refusal, "Something that nobody can read." })
+        {
+            var plain = Score($"<scratchpad>I think.</scratchpad>\n<output>{output}</output>");
+            foreach (var planted in new[] { _claim, $"{_claim} {_claim} {_claim}", $"My output: {_claim}", _refusal, "<output" + _claim, new string('w', 3000) })
+            {
+                var with = Score($"<scratchpad>{planted}</scratchpad>\n<output>{output}</output>");
+                Assert.Equal(plain.OrderBy(p => p.Key), with.OrderBy(p => p.Key));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_broken_format_never_earns_more_than_a_refusal_however_good_its_claim()
+    {
+        var refusal = Score($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>")[RewardMixer.Total];
+        string[] broken =
+        [
+            "", _claim, $"<output>{_claim}</output>", $"<scratchpad></scratchpad><output>{_claim}</output>", $"<scratchpad>I think.</scratchpad>{_claim}", $"<scratchpad>I think.</scratchpad><output>{_claim}",
+            $"<scratchpad>{_claim}", $"<scratchpad>I think.<output>{_claim}</output>", $"{_claim}</scratchpad><output>{_claim}</output>", $"<output>{_claim}</output><scratchpad>I think.</scratchpad>",
+            $"<scratchpad>I think.</scratchpad><output></output>", $"<scratchpad>I think.</scratchpad><output>{_claim}</output> {_claim}", $"Sure. <scratchpad>I think.</scratchpad><output>{_claim}</output>",
+            $"<scratchpad>I think.</scratchpad><output>{_claim}</output><output>{_claim}</output>", $"<scratchpad><scratchpad>I think.</scratchpad><output>{_claim}</output>",
+        ];
+        foreach (var text in broken)
+        {
+            Assert.NotNull(TranscriptParser.Parse(text, scratchpadExpected: true).FormatProblem);
+            Assert.True(Score(text)[RewardMixer.Total] <= refusal, $"{text}: {Score(text)[RewardMixer.Total]} for a refusal's {refusal}");
+        }
+    }
+
+    [Fact]
+    public void A_broken_format_never_earns_more_than_a_refusal_by_rules_alone()
+    {
+        var mixer = new RewardMixer(Settings with { Weights = new() { Model = 0, ObjectiveRule = 1, FormatPenalty = 1 } }, null, _tiny.Conversation);
+        double Total(string text) => mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(text, true))])[0][RewardMixer.Total];
+        Assert.Equal(0, Total($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>"));
+        Assert.Equal(1, Total($"<scratchpad>I think.</scratchpad><output>{_claim}</output>"));
+        Assert.Equal(-1, Total($"<output>{_claim}</output>"));
+        Assert.DoesNotContain(RewardMixer.ModelPart, mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(_claim, true))])[0].Keys);
+    }
+
+    private float RawScore(string output) => _model.Score([RewardStage.Text(_tiny.Conversation, _user, output)])[0];
+
+    private IReadOnlyDictionary<string, double> Score(string text)
+        => new RewardMixer(Settings, _model, _tiny.Conversation).Score([RewardInput.From(_user, TranscriptParser.Parse(text, scratchpadExpected: true))])[0];
+}

@@ -1,0 +1,71 @@
+using RlHarness.Recipes.Settings;
+using RlHarness.Recipes.Stages;
+
+namespace RlHarness.Recipes.Tests.Stages;
+
+/// <summary>Keys of cached stages: the same exactly when the result would be.</summary>
+[Trait("kind", "contract")]
+public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
+{
+    private (string Imitate, string Reward) Keys(Func<RunSettings, RunSettings>? change = null)
+    {
+        var run = tiny.Context;
+        using var changed = new Recipes.Running.RunContext((change ?? (s => s))(run.Settings), run.Folder, run.Progress, run.Log, run.Device, run.Time, default);
+        return (ImitateStage.Key(changed), RewardStage.Key(changed));
+    }
+
+    [Fact]
+    public void Keys_are_stable_and_differ_by_stage()
+    {
+        Assert.Equal(Keys(), Keys());
+        Assert.NotEqual(Keys().Imitate, Keys().Reward);
+        Assert.Matches("^[0-9a-f]{64}$", Keys().Imitate);
+    }
+
+    [Fact]
+    public void What_imitation_depends_on_changes_both_keys()
+    {
+        foreach (var change in new Func<RunSettings, RunSettings>[]
+        {
+            s => s with { Seed = 2 },
+            s => s with { Model = s.Model with { Precision = "bfloat16" } },
+            s => s with { Model = s.Model with { New = s.Model.New with { VocabSize = 501 } } },
+            s => s with { Corpus = s.Corpus with { Transcripts = 201 } },
+            s => s with { Corpus = s.Corpus with { Training = [new() { Probability = 1 }] } },
+            s => s with { Imitate = s.Imitate with { Epochs = 0.3 } },
+            s => s with { Imitate = s.Imitate with { Optimizer = s.Imitate.Optimizer with { Beta2 = 0.99 } } },
+            s => s with { Imitate = s.Imitate with { Adapter = new() } },
+        })
+        {
+            Assert.NotEqual(Keys().Imitate, Keys(change).Imitate);
+            Assert.NotEqual(Keys().Reward, Keys(change).Reward);
+        }
+    }
+
+    [Fact]
+    public void Training_of_the_reward_model_changes_its_key_alone()
+    {
+        foreach (var change in new Func<RewardSettings, RewardSettings>[] { r => r with { Epochs = 2 }, r => r with { Centering = 0 }, r => r with { HeldOutFraction = 0.2 }, r => r with { Optimizer = r.Optimizer with { LearningRate = 1e-5 } } })
+        {
+            var keys = Keys(s => s with { Reward = change(s.Reward) });
+            Assert.Equal(Keys().Imitate, keys.Imitate);
+            Assert.NotEqual(Keys().Reward, keys.Reward);
+        }
+    }
+
+    [Fact]
+    public void What_comes_later_or_says_only_where_changes_no_key()
+    {
+        foreach (var change in new Func<RunSettings, RunSettings>[]
+        {
+            s => s with { Name = "other" },
+            s => s with { Output = "elsewhere" },
+            s => s with { Cache = false },
+            s => s with { Stages = ["corpus", "imitate"] },
+            s => s with { Rl = s.Rl with { KlCoefficient = 1 } },
+            s => s with { Evaluate = s.Evaluate with { Queries = 9 } },
+            s => s with { Reward = s.Reward with { Weights = new() { Model = 2 }, ScoreClip = 3 } },
+        })
+            Assert.Equal(Keys(), Keys(change));
+    }
+}

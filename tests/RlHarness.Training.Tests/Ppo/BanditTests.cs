@@ -1,0 +1,83 @@
+using RlHarness.Core.Randomness;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Generation;
+using RlHarness.Training.Optimization;
+using RlHarness.Training.Ppo;
+using TorchSharp;
+using Xunit.Abstractions;
+using static TorchSharp.torch;
+
+namespace RlHarness.Training.Tests.Ppo;
+
+/// <summary>One prompt, one token, reward 1 for one of the tokens: problems whose answer is known.</summary>
+[Trait("kind", "arithmetic")]
+public sealed class BanditTests(ITestOutputHelper output)
+{
+    private const int Paying = 5;
+    private static readonly int[] Prompt = [1, 2];
+
+    [Fact]
+    public void The_token_that_pays_is_learnt()
+    {
+        var (_, probabilities) = Play(klCoefficient: 0, iterations: 25, shared: false);
+        Assert.True(probabilities[^1] > 0.9, $"P = {probabilities[^1]:f3}");
+    }
+
+    [Fact]
+    public void The_token_that_pays_is_learnt_with_the_critic_on_the_policy_s_body()
+    {
+        var (_, probabilities) = Play(klCoefficient: 0, iterations: 25, shared: true);
+        Assert.True(probabilities[^1] > 0.9, $"P = {probabilities[^1]:f3}");
+    }
+
+    [Fact]
+    public void A_large_KL_coefficient_keeps_the_policy_at_the_reference()
+    {
+        var (start, probabilities) = Play(klCoefficient: 20, iterations: 25, shared: false);
+        // β = 20: the best policy has P = p₀ e^(1/20) / (p₀ e^(1/20) + 1 − p₀), within 0.003 of p₀
+        Assert.Equal(start, probabilities.Skip(15).Average(), 0.02);
+    }
+
+    [Fact]
+    public void Reward_and_KL_balance_where_theory_says()
+    {
+        var (start, probabilities) = Play(klCoefficient: 0.4, iterations: 60, shared: false);
+        // argmax of E[r] − β KL(π | π₀) is π ∝ π₀ exp(r/β)
+        var best = start * Math.Exp(1 / 0.4) / (start * Math.Exp(1 / 0.4) + 1 - start);
+        var reached = probabilities.Skip(40).Average();
+        output.WriteLine($"P from {start:f3} to {reached:f3}, theory {best:f3}");
+        Assert.InRange(best, start + 0.15, 0.7);
+        Assert.Equal(best, reached, 0.05);
+    }
+
+    private static (double Start, List<double> Probabilities) Play(double klCoefficient, int iterations, bool shared)
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true, deviation: 0.1);
+        using var reference = Tiny.Decoder(deviation: 0.1);
+        using var critic = shared ? new Critic(Tiny.Head()) : Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, new PpoSettings { KlCoefficient = klCoefficient, ClipRangeValue = null, Epochs = 4, Minibatches = 1, Policy = new AdamWSettings { LearningRate = 3e-3, Epsilon = 1e-5 } });
+        var seeds = new Seeds(6);
+        var generator = new BatchGenerator(policy);
+        var start = Probability(policy);
+        var after = new List<double>();
+        for (var step = 0; step < iterations; step++)
+        {
+            var drawn = generator.Generate([.. Enumerable.Range(0, 128).Select(s => new GenerationRequest(Prompt, 0, s))], new SamplingSettings { MaxNewTokens = 1, BatchSize = 128 }, seeds, step);
+            var episodes = drawn.Select(d => new Episode(Prompt, d.Tokens, d.Tokens[0] == Paying ? 1 : 0)).ToArray();
+            int[] Order(int epoch) => seeds.For("order", step, epoch).Permutation(episodes.Length);
+            var experience = trainer.Prepare(episodes, Order(0));
+            for (var epoch = 0; epoch < 4; epoch++) trainer.Update(experience, Order(epoch), epoch, 0, 1);
+            after.Add(Probability(policy));
+        }
+
+        return (start, after);
+    }
+
+    private static double Probability(Decoder decoder)
+    {
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        using var batch = TokenBatch.Pack([Prompt], CPU);
+        return nn.functional.softmax(decoder.Logits(decoder.Forward(batch))[1], -1)[Paying].item<float>();
+    }
+}

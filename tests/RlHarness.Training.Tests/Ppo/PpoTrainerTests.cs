@@ -1,0 +1,231 @@
+using RlHarness.Core.Errors;
+using RlHarness.Models.Decoders;
+using RlHarness.Training.Arithmetic;
+using RlHarness.Training.Batching;
+using RlHarness.Training.Optimization;
+using RlHarness.Training.Ppo;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Training.Tests.Ppo;
+
+[Trait("kind", "arithmetic")]
+public sealed class PpoTrainerTests
+{
+    private static readonly PpoSettings Settings = new()
+    {
+        Minibatches = 2,
+        Epochs = 2,
+        MicroBatchTokens = 30,
+        Temperature = 0.8,
+        Policy = new AdamWSettings { LearningRate = 1e-3 },
+    };
+
+    private static readonly int[] Order = [4, 0, 6, 2, 5, 1, 3];
+
+    [Theory]
+    [InlineData(15)]
+    [InlineData(30)]
+    [InlineData(4096)]
+    public void The_ratio_of_the_first_minibatch_is_one_bit_for_bit(int microBatchTokens)
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder(seed: "reference");
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings with { MicroBatchTokens = microBatchTokens });
+        var experience = trainer.Prepare(Tiny.Episodes(7), Order);
+        var minibatches = trainer.Minibatches(Order);
+        var first = trainer.Update(experience, minibatches[0], 0, 0, 1);
+        Assert.Equal(0, first.MaxRatioDeviation);
+        Assert.Equal(1, first.RatioMean);
+        Assert.Equal(0, first.RatioVariance);
+        Assert.Equal(0, first.ApproxKl);
+        Assert.True(trainer.Update(experience, minibatches[1], 0, 1, 1).MaxRatioDeviation > 0, "the first update changed the policy");
+    }
+
+    [Fact]
+    public void A_policy_that_changed_between_scoring_and_update_is_found_out()
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder();
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings);
+        var experience = trainer.Prepare(Tiny.Episodes(7), Order);
+        using (no_grad()) policy.Parameters["model.layers.0.mlp.down_proj.weight"].mul_(1.001);
+        var before = Copy(policy.Parameters);
+        var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
+        Assert.Equal(ExitCode.Numerics, error.ExitCode);
+        Assert.Contains("ratio", error.Message, StringComparison.Ordinal);
+        Assert.Equal(before, Copy(policy.Parameters));
+    }
+
+    [Fact]
+    public void Old_log_probabilities_are_those_of_the_plain_formula()
+    {
+        using var scope = NewDisposeScope();
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder(seed: "reference");
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings);
+        var episodes = Tiny.Episodes(7);
+        var experience = trainer.Prepare(episodes, Order);
+        for (var i = 0; i < 7; i++)
+        {
+            var (p, h) = Plain(policy, episodes[i]);
+            var (r, _) = Plain(reference, episodes[i]);
+            for (var t = 0; t < episodes[i].Response.Count; t++)
+            {
+                Assert.Equal(p[t].item<float>(), experience.Logprobs[i][t], 1e-5f);
+                Assert.Equal(r[t].item<float>(), experience.ReferenceLogprobs[i][t], 1e-5f);
+                Assert.Equal(h[t].item<float>(), experience.Entropies[i][t], 1e-5f);
+                Assert.Equal(p[t].item<float>() - r[t].item<float>(), experience.Kl[i][t], 1e-5);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(LossNormalization.Token)]
+    [InlineData(LossNormalization.Sequence)]
+    [InlineData(LossNormalization.Constant)]
+    public void With_a_critic_on_the_policy_s_body_the_gradient_is_that_of_the_joint_loss(LossNormalization normalization)
+    {
+        using var scope = NewDisposeScope();
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder(seed: "reference");
+        using var critic = new Critic(Tiny.Head());
+        var settings = Settings with { EntropyCoefficient = 0.05, ValueCoefficient = 0.3, Normalization = normalization, Minibatches = 1 };
+        using var trainer = new PpoTrainer(policy, reference, critic, settings);
+        var episodes = Tiny.Episodes(7);
+        var experience = trainer.Prepare(episodes, Order);
+        // old values and log-probabilities a little off, so that ratios differ from 1 and clipping acts
+        experience = experience with
+        {
+            Logprobs = [.. experience.Logprobs.Select(l => l.Select((x, t) => x + 0.3f * MathF.Sin(t * 5 + x)).ToArray())],
+            Values = [.. experience.Values.Select(v => v.Select((x, t) => x + 0.4f * MathF.Cos(t * 3 + x)).ToArray())],
+        };
+
+        // Σ over episodes, one at a time: clipped policy loss, entropy bonus, clipped value loss
+        double tokens = episodes.Sum(e => e.Response.Count), longest = episodes.Max(e => e.Response.Count);
+        var total = zeros(1);
+        for (var i = 0; i < 7; i++)
+        {
+            var n = episodes[i].Response.Count;
+            var weight = normalization switch { LossNormalization.Token => 1 / tokens, LossNormalization.Sequence => 1.0 / n / 7, _ => 1 / (7 * longest) };
+            var (logprobs, entropy) = Plain(policy, episodes[i]);
+            var values = nn.functional.linear(States(policy, episodes[i]), critic.Head.Parameters[ScalarHead.Weight], critic.Head.Parameters[ScalarHead.Bias]).squeeze(1);
+            var (a, r, v) = (Floats(experience.Advantages[i]), Floats(experience.Returns[i]), tensor(experience.Values[i]));
+            var ratio = (logprobs - tensor(experience.Logprobs[i])).exp();
+            var policyLoss = -minimum(a * ratio, a * ratio.clamp(0.8, 1.2)).sum() * weight;
+            var clipped = minimum(maximum(values, v - 0.2), v + 0.2);
+            var valueLoss = 0.5 * maximum((values - r).square(), (clipped - r).square()).sum() / tokens;
+            total = total + policyLoss - 0.05 * weight * entropy.sum() + 0.3 * valueLoss;
+        }
+
+        policy.Parameters.ZeroGradients();
+        critic.Head.Parameters.ZeroGradients();
+        total.backward();
+        var (wantBody, wantHead) = (policy.Parameters.Gradient!.clone(), critic.Head.Parameters.Gradient!.clone());
+        var result = trainer.Update(experience, trainer.Minibatches(Order)[0], epoch: 1, index: 0, learningRateFactor: 0);
+        Assert.InRange(result.ClipFraction, 0.05, 0.95);
+        Assert.InRange(result.ValueClipFraction, 0.02, 0.98);
+        Assert.True(Tiny.RelativeError(policy.Parameters.Gradient!, wantBody) <= 2e-5, $"{Tiny.RelativeError(policy.Parameters.Gradient!, wantBody):e2}");
+        Assert.True(Tiny.RelativeError(critic.Head.Parameters.Gradient!, wantHead) <= 2e-5, $"{Tiny.RelativeError(critic.Head.Parameters.Gradient!, wantHead):e2}");
+    }
+
+    [Fact]
+    public void A_policy_of_adapters_is_its_own_reference_with_a_KL_of_exactly_zero_before_the_first_update()
+    {
+        using var policy = Tiny.LoraDecoder();
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, policy, critic, Settings);
+        var body = Copy(policy.Parameters);
+        var episodes = Tiny.Episodes(7);
+        var experience = trainer.Prepare(episodes, Order);
+        Assert.All(experience.Kl, k => Assert.All(k, x => Assert.Equal(0, x)));
+        foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i))) trainer.Update(experience, m, 0, i, 1);
+        var second = trainer.Prepare(episodes, Order);
+        Assert.Contains(second.Kl, k => k.Any(x => x != 0));
+        for (var i = 0; i < 7; i++)
+            for (var t = 0; t < episodes[i].Response.Count; t++) Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
+        Assert.Equal(body, Copy(policy.Parameters));
+        Assert.True(policy.Adapters!.Enabled);
+    }
+
+    [Fact]
+    public void Without_adapters_the_policy_cannot_be_its_own_reference()
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var critic = Tiny.BodyCritic();
+        Assert.Throws<ArgumentException>(() => new PpoTrainer(policy, policy, critic, Settings));
+    }
+
+    [Theory]
+    [InlineData("advantages", false)]
+    [InlineData("returns", false)]
+    [InlineData("returns", true)]
+    public void A_gradient_that_is_not_finite_is_an_error_and_changes_neither_policy_nor_critic(string what, bool joint)
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder();
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings with { JointOptimizer = joint });
+        var experience = trainer.Prepare(Tiny.Episodes(7), Order);
+        double[][] Bad(double[][] rows) => [.. rows.Select(r => r.Select(_ => double.NaN).ToArray())];
+        experience = what == "returns" ? experience with { Returns = Bad(experience.Returns) } : experience with { Advantages = Bad(experience.Advantages) };
+        var before = (Copy(policy.Parameters), Copy(critic.Body!.Parameters), Copy(critic.Head.Parameters));
+        var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
+        Assert.Equal(ExitCode.Numerics, error.ExitCode);
+        Assert.Equal(before.Item1, Copy(policy.Parameters));
+        Assert.Equal(before.Item2, Copy(critic.Body.Parameters));
+        Assert.Equal(before.Item3, Copy(critic.Head.Parameters));
+        Assert.Equal(0, trainer.PolicyOptimizer.Steps);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_iteration_leaves_no_tensor_behind(bool shared)
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder();
+        using var critic = shared ? new Critic(Tiny.Head()) : Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings);
+        void Iterate()
+        {
+            var experience = trainer.Prepare(Tiny.Episodes(7), Order);
+            foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i))) trainer.Update(experience, m, 0, i, 1);
+        }
+
+        Iterate();
+        var before = Tiny.LiveTensors();
+        Iterate();
+        Assert.Equal(before, Tiny.LiveTensors());
+    }
+
+    [Fact]
+    public void Each_episode_is_in_one_minibatch()
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder();
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings with { Minibatches = 3 });
+        Assert.Equal([[4, 0, 6], [2, 5, 1], [3]], trainer.Minibatches(Order));
+    }
+
+    private static float[] Copy(ParameterStore store) => store.Data.detach().data<float>().ToArray();
+
+    private static Tensor Floats(double[] values) => tensor(Array.ConvertAll(values, x => (float)x));
+
+    /// <summary>Hidden states that predict the response's tokens, [response, H].</summary>
+    private static Tensor States(Decoder decoder, Episode e)
+    {
+        using var batch = TokenBatch.Pack([[.. e.Prompt, .. e.Response]], CPU);
+        return decoder.Forward(batch).narrow(0, e.Prompt.Count - 1, e.Response.Count);
+    }
+
+    private static (Tensor Logprobs, Tensor Entropy) Plain(Decoder decoder, Episode e)
+    {
+        var logp = nn.functional.log_softmax(decoder.Logits(States(decoder, e)) / 0.8, -1);
+        return (logp.gather(1, tensor(e.Response.Select(x => (long)x).ToArray()).unsqueeze(1)).squeeze(1), -(logp.exp() * logp).sum(1));
+    }
+}

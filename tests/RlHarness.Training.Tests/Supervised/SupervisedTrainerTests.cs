@@ -1,0 +1,147 @@
+using RlHarness.Core.Errors;
+using RlHarness.Core.Randomness;
+using RlHarness.Models.Loading;
+using RlHarness.Tests;
+using RlHarness.Training.Batching;
+using RlHarness.Training.Optimization;
+using RlHarness.Training.Supervised;
+using TorchSharp;
+using Xunit.Abstractions;
+using static TorchSharp.torch;
+
+namespace RlHarness.Training.Tests.Supervised;
+
+[Trait("kind", "arithmetic")]
+public sealed class SupervisedTrainerTests(ITestOutputHelper output)
+{
+    private static readonly AdamWSettings Settings = new() { LearningRate = 1e-2 };
+
+    [SkippableTheory]
+    [InlineData(12)]
+    [InlineData(20)]
+    [InlineData(4096)]
+    public void Loss_and_gradients_are_the_golden_ones_whatever_the_micro_batches(int budget)
+    {
+        using var scope = NewDisposeScope();
+        using var t = new TensorFile(Golden.Require("rl", "expected.safetensors"));
+        using var model = ModelLoader.Load(Golden.Require("models", "llama"), CPU, requiresGrad: true, withTokenizer: false);
+        using var trainer = new SupervisedTrainer(model.Decoder, Settings, budget);
+        var (ids, there, scored) = (t.Longs("sft.input_ids"), t.Longs("sft.attention_mask"), t.Longs("sft.loss_mask"));
+        var batch = Enumerable.Range(0, 4).Select(b => new ScoredSequence(
+            [.. Enumerable.Range(0, 12).Where(i => there[b * 12 + i] == 1).Select(i => (int)ids[b * 12 + i])],
+            [.. Enumerable.Range(0, 12).Where(i => scored[b * 12 + i] == 1)])).ToArray();
+        var (loss, tokens) = trainer.AccumulateGradients(batch);
+        Assert.Equal(scored.Sum(), tokens);
+        Assert.Equal(t["sft.loss"].item<double>(), loss, 1e-5);
+        var (wrong, all) = (0.0, 0.0);
+        foreach (var d in model.Decoder.Layout.Disk)
+        {
+            var want = t["sft.grad." + d.DiskName];
+            var error = (model.Decoder.Parameters.GradientOf(d.Parameter).narrow(0, d.Offset, d.Rows).to(ScalarType.Float64) - want).norm().item<double>();
+            Assert.True(error <= 1e-5 * Math.Max(want.norm().item<double>(), 1e-3), $"{d.DiskName}: {error / want.norm().item<double>():e2}");
+            wrong += error * error;
+            all += Math.Pow(want.norm().item<double>(), 2);
+        }
+
+        output.WriteLine($"budget {budget}: gradient off by {Math.Sqrt(wrong / all):e2}");
+    }
+
+    [Fact]
+    public void Splitting_into_micro_batches_changes_no_step()
+    {
+        using var scope = NewDisposeScope();
+        Tensor Trained(int budget)
+        {
+            using var decoder = Tiny.Decoder(requiresGrad: true);
+            var before = decoder.Parameters.Data.clone();
+            using var trainer = new SupervisedTrainer(decoder, Settings with { Epsilon = 1e-3 }, budget);
+            for (var step = 0; step < 3; step++) trainer.Step(Tiny.Sequences(6), 1e-2);
+            return decoder.Parameters.Data.detach() - before.detach();
+        }
+
+        var whole = Trained(4096);
+        Assert.True(Tiny.Largest(whole) > 1e-3);
+        Assert.True(Tiny.RelativeError(Trained(1), whole) <= 1e-3); // Adam divides rounding of a small gradient by its own size
+        Assert.True(Tiny.RelativeError(Trained(20), whole) <= 1e-3);
+    }
+
+    [Fact]
+    public void Evaluation_is_the_mean_over_scored_tokens_of_minus_log_p()
+    {
+        using var scope = NewDisposeScope();
+        using var decoder = Tiny.Decoder(requiresGrad: true);
+        using var trainer = new SupervisedTrainer(decoder, Settings, 16);
+        var sequences = Tiny.Sequences(5);
+        var (loss, _) = trainer.AccumulateGradients(sequences);
+        Assert.Equal(loss, trainer.Evaluate(sequences), 1e-5);
+        Assert.Equal(double.NaN, trainer.Evaluate([]));
+        using (no_grad()) decoder.Parameters[decoder.HeadName].zero_();
+        decoder.Parameters.Touch();
+        Assert.Equal(Math.Log(Tiny.Vocabulary), trainer.Evaluate(sequences), 1e-5); // all logits 0: uniform
+    }
+
+    [Fact]
+    public void With_adapters_the_base_stays_and_only_adapters_learn()
+    {
+        using var scope = NewDisposeScope();
+        using var decoder = Tiny.LoraDecoder();
+        var (body, adapters) = (decoder.Parameters.Data.clone(), decoder.Adapters!.Parameters.Data.clone());
+        using var trainer = new SupervisedTrainer(decoder, Settings, 64);
+        var losses = Enumerable.Range(0, 15).Select(_ => trainer.Step(Tiny.Sequences(6), 1e-2).Loss).ToArray();
+        Assert.Null(decoder.Parameters.Gradient);
+        Assert.Equal(0, Tiny.Largest(body - decoder.Parameters.Data));
+        Assert.True(Tiny.Largest(adapters - decoder.Adapters.Parameters.Data) > 1e-3);
+        Assert.True(losses[^1] < losses[0] - 0.1, $"{losses[0]} to {losses[^1]}");
+    }
+
+    [Fact]
+    public void A_gradient_that_is_not_finite_is_an_error_and_changes_no_weight()
+    {
+        using var scope = NewDisposeScope();
+        using var decoder = Tiny.Decoder(requiresGrad: true);
+        using var trainer = new SupervisedTrainer(decoder, Settings, 64);
+        using (no_grad()) decoder.Parameters["model.norm.weight"].fill_(float.NaN);
+        var before = decoder.Parameters.Data.clone();
+        var error = Assert.Throws<HarnessException>(() => trainer.Step(Tiny.Sequences(2), 1e-2));
+        Assert.Equal(ExitCode.Numerics, error.ExitCode);
+        Assert.True(before.nan_to_num(7).eq(decoder.Parameters.Data.nan_to_num(7)).all().item<bool>());
+        Assert.Equal(0, trainer.Optimizer.Steps);
+        Assert.All(trainer.Optimizer.State, s => Assert.Equal(0, Tiny.Largest(s.Tensor)));
+    }
+
+    [Fact]
+    public void A_step_leaves_no_tensor_behind()
+    {
+        using var decoder = Tiny.Decoder(requiresGrad: true);
+        using var trainer = new SupervisedTrainer(decoder, Settings, 32);
+        var sequences = Tiny.Sequences(6);
+        trainer.Step(sequences, 1e-3);
+        var before = Tiny.LiveTensors();
+        trainer.Step(sequences, 1e-3);
+        trainer.Evaluate(sequences);
+        Assert.Equal(before, Tiny.LiveTensors());
+    }
+
+    [Theory]
+    [InlineData(1, 4)]
+    [InlineData(97, 4)]
+    [InlineData(97, 200)]
+    public void An_epoch_holds_each_index_once(int count, int batchSize)
+    {
+        var lengths = Enumerable.Range(0, count).Select(i => i * 37 % 50).ToArray();
+        var batches = EpochOrder.Batches(lengths, batchSize, new Seeds(1).For("order"));
+        Assert.Equal(Enumerable.Range(0, count), batches.SelectMany(b => b).Order());
+        Assert.Equal((count + batchSize - 1) / batchSize, batches.Count);
+        Assert.All(batches, b => Assert.InRange(b.Count, 1, batchSize));
+        Assert.Equal(batches.SelectMany(b => b), EpochOrder.Batches(lengths, batchSize, new Seeds(1).For("order")).SelectMany(b => b));
+        if (count > batchSize) Assert.NotEqual(batches.SelectMany(b => b), EpochOrder.Batches(lengths, batchSize, new Seeds(2).For("order")).SelectMany(b => b));
+    }
+
+    [Fact]
+    public void An_epoch_s_batches_hold_sequences_of_like_length()
+    {
+        var lengths = Enumerable.Range(0, 64).Select(i => i * 37 % 64).ToArray();
+        // one window of 16 batches: sorted, each batch of 4 spans 3
+        Assert.All(EpochOrder.Batches(lengths, 4, new Seeds(1).For("order")), b => Assert.Equal(3, b.Max(i => lengths[i]) - b.Min(i => lengths[i])));
+    }
+}
