@@ -1,6 +1,7 @@
 using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
+using RlHarness.Models.Loading;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
@@ -32,6 +33,8 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         var place = BaseModel.Find(model);
         settings = settings with { Name = "eval-" + Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(place)), Model = settings.Model with { Path = model } };
         var device = Devices.Choose(settings.Device);
+        // A file that can't be read is found before a run folder exists.
+        ModelLoader.Open(place).Dispose();
         using var folder = RunFolder.Create(settings.Output, settings.Name, RunAbout.Of(settings, command, device.ToString(), time), SettingsWriter.ToYaml(settings));
         Evaluate(settings, folder, model);
         return folder.Path;

@@ -97,7 +97,7 @@ public class BadInputTests
         using var folder = new TemporaryFolder();
         folder.Write("a.yaml", Small);
         folder.Write("out", "a file where a folder has to be");
-        Harness.Run(folder.Path, "train", "a.yaml", "device=cpu").Fails(3, "out");
+        Harness.Run(folder.Path, "train", "a.yaml", "device=cpu").Fails(4, "out can't be written", "found:", "do:");
         Assert.StartsWith("a file", File.ReadAllText(folder.At("out")), StringComparison.Ordinal);
     }
 }

@@ -69,7 +69,7 @@ public class ElfVersionNeedTests
             Assert.Equal(before, image);
         }
 
-        Assert.False(ElfVersionNeed.MakeWeak("\x7fELF"u8.ToArray(), Wanted));
+        Assert.False(ElfVersionNeed.MakeWeak("\u007fELF"u8.ToArray(), Wanted));
         Assert.False(ElfVersionNeed.MakeWeak([], Wanted));
     }
 
@@ -92,7 +92,7 @@ public class ElfVersionNeedTests
     private static byte[] Image()
     {
         var image = new byte[SectionsOffset + (2 * 64)];
-        "\x7fELF"u8.CopyTo(image);
+        "\u007fELF"u8.CopyTo(image);
         (image[4], image[5]) = (2, 1);
         U64(0x28, SectionsOffset);
         U16(0x3A, 64);
