@@ -1,7 +1,7 @@
 using System.Reflection;
+using RlHarness.Core.Settings;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Settings;
-using RlHarness.Core.Settings;
 
 namespace RlHarness.Recipes.Running;
 

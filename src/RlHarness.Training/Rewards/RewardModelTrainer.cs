@@ -1,7 +1,7 @@
+using RlHarness.Models.Decoders;
 using RlHarness.Training.Arithmetic;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Optimization;
-using RlHarness.Models.Decoders;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Rewards;
