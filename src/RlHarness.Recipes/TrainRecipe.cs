@@ -80,6 +80,9 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 return $"reused from the cache ({key[..16]}): same settings, inputs and seed";
             }
 
+            // A stage that was stopped starts over, so what it wrote before would stand twice.
+            run.Store.DeleteAfter(stage, -1);
+            run.Metrics.TruncateAfter(stage, -1);
             var result = compute();
             if (run.Settings.Cache) run.Cache.Add(stage, key, folder);
             return result;

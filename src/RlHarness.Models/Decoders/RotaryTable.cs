@@ -15,6 +15,7 @@ public sealed class RotaryTable : IDisposable
     private Tensor? _cos;
     private Tensor? _sin;
     private long _rows;
+    private long _length;
 
     public RotaryTable(RopeSettings settings, int headDim, int maxPositionEmbeddings)
     {
@@ -28,7 +29,9 @@ public sealed class RotaryTable : IDisposable
     /// <summary>Rows for positions [N]: cos and sin, each [N, RotaryDim] in fp32.</summary>
     public (Tensor Cos, Tensor Sin) At(Tensor positions, long maxPosition, Device device)
     {
-        if (_cos is null || maxPosition >= _rows || _cos.device_type != device.type) Grow(Math.Max(maxPosition + 1, 512), device);
+        // Dynamic frequencies depend on the sequence's length where it is beyond the trained one, never on how many rows are kept.
+        var length = _settings.RopeType == "dynamic" ? Math.Max(maxPosition + 1, _maxPositions) : 0;
+        if (_cos is null || maxPosition >= _rows || length != _length || _cos.device_type != device.type) Grow(Math.Max(maxPosition + 1, 512), length, device);
         return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
     }
 
@@ -38,10 +41,10 @@ public sealed class RotaryTable : IDisposable
         _sin?.Dispose();
     }
 
-    private void Grow(long rows, Device device)
+    private void Grow(long rows, long length, Device device)
     {
         rows = (rows + 511) / 512 * 512;
-        var (inverse, factor) = InverseFrequencies(rows);
+        var (inverse, factor) = InverseFrequencies(length);
         var half = RotaryDim / 2;
         var cos = new float[rows * RotaryDim];
         var sin = new float[rows * RotaryDim];
@@ -61,6 +64,7 @@ public sealed class RotaryTable : IDisposable
         _cos = tensor(cos, rows, RotaryDim).to(device).DetachFromDisposeScope();
         _sin = tensor(sin, rows, RotaryDim).to(device).DetachFromDisposeScope();
         _rows = rows;
+        _length = length;
     }
 
     /// <summary>Inverse frequencies [RotaryDim / 2] and the factor on cos and sin.</summary>

@@ -17,7 +17,7 @@ public sealed class ConfigReader(JsonObject json, string path)
 
     public int Int(string key) => OptionalInt(key) ?? throw Missing(key, "a whole number");
 
-    public int? OptionalInt(string key) => Number(json, key) is { } n ? checked((int)n) : null;
+    public int? OptionalInt(string key) => Number(json, key) is not { } n ? null : n == Math.Floor(n) && Math.Abs(n) <= int.MaxValue ? (int)n : throw Wrong(key, json[key]!, "a whole number");
 
     public double Double(string key, double fallback) => Number(json, key) ?? fallback;
 
@@ -28,14 +28,14 @@ public sealed class ConfigReader(JsonObject json, string path)
     /// <summary>One id or a list of ids.</summary>
     public IReadOnlyList<int> Ids(string key) => json[key] switch
     {
-        JsonArray array => [.. array.Select(x => x!.GetValue<int>())],
-        JsonValue value => [value.GetValue<int>()],
+        JsonArray array => Items<int>(key, array, "one token id or a list of them"),
+        JsonValue value => Items<int>(key, [value.DeepClone()], "one token id or a list of them"),
         _ => [],
     };
 
-    public IReadOnlyList<string> Strings(string key) => json[key] is JsonArray array ? [.. array.Select(x => x!.GetValue<string>())] : [];
+    public IReadOnlyList<string> Strings(string key) => json[key] is JsonArray array ? Items<string>(key, array, "a list of texts") : [];
 
-    public IReadOnlyList<int> Ints(string key) => json[key] is JsonArray array ? [.. array.Select(x => x!.GetValue<int>())] : [];
+    public IReadOnlyList<int> Ints(string key) => json[key] is JsonArray array ? Items<int>(key, array, "a list of whole numbers") : [];
 
     /// <summary>Rope settings from <c>rope_parameters</c> (transformers 5; by layer type where it is nested) or <c>rope_theta</c> and <c>rope_scaling</c>.</summary>
     public RopeSettings Rope(string? layerType = null, double defaultTheta = 10000, string thetaKey = "rope_theta")
@@ -47,7 +47,8 @@ public sealed class ConfigReader(JsonObject json, string path)
         theta ??= Number(json, thetaKey) ?? defaultTheta;
         var partial = Number(json, "partial_rotary_factor") ?? 1;
         if (source is null) return new RopeSettings { RopeTheta = theta.Value, PartialRotaryFactor = partial };
-        var type = (source["rope_type"] ?? source["type"])?.GetValue<string>() ?? "default";
+        var kind = source["rope_type"] ?? source["type"];
+        var type = kind is null ? "default" : kind is JsonValue text && text.TryGetValue<string>(out var named) ? named : kind.ToJsonString();
         if (type is not ("default" or "linear" or "dynamic" or "yarn" or "llama3"))
             throw HarnessException.BadFile(path, "rope type not supported", type, "default, linear, dynamic, yarn or llama3");
         double Get(string key, double fallback) => Number(source, key) ?? fallback;
@@ -73,6 +74,7 @@ public sealed class ConfigReader(JsonObject json, string path)
     {
         var heads = Int("num_attention_heads");
         var hidden = Int("hidden_size");
+        if (heads <= 0) throw Wrong("num_attention_heads", json["num_attention_heads"]!, "1 or more");
         var act = String("hidden_act") ?? String("hidden_activation") ?? "silu";
         if (act is not ("silu" or "swish" or "gelu_pytorch_tanh")) throw HarnessException.BadFile(path, "activation not supported", act, "silu or gelu_pytorch_tanh");
         foreach (var key in new[] { "attn_logit_softcapping", "final_logit_softcapping", "quantization_config" })
@@ -96,6 +98,13 @@ public sealed class ConfigReader(JsonObject json, string path)
             EosTokenIds = Ids("eos_token_id"),
             PadTokenId = OptionalInt("pad_token_id"),
         };
+    }
+
+    private List<T> Items<T>(string key, JsonArray array, string expected)
+    {
+        var items = new List<T>(array.Count);
+        foreach (var item in array) items.Add(item is JsonValue value && value.TryGetValue<T>(out var read) ? read : throw Wrong(key, json[key]!, expected));
+        return items;
     }
 
     private double? Number(JsonObject source, string key)

@@ -40,7 +40,16 @@ public static class LoraFolder
     {
         var path = Path.Combine(folder, "adapter_config.json");
         if (!File.Exists(path)) throw HarnessException.BadFile(path, "no adapter here", "absent", "a folder in PEFT's format");
-        var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        JsonObject json;
+        try
+        {
+            json = JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new JsonException("no object");
+        }
+        catch (JsonException e)
+        {
+            throw HarnessException.BadFile(path, "not a JSON object", e.Message, "PEFT's adapter_config.json", inner: e);
+        }
+
         Refuse(json, path);
         using var file = SafetensorsFile.Open(Path.Combine(folder, "adapter_model.safetensors"));
         var reader = new ConfigReader(json, path);
@@ -54,7 +63,11 @@ public static class LoraFolder
             var key = $"{Prefix}{module}.lora_A.weight";
             if (!file.Entries.TryGetValue(key, out var a)) continue;
             known.Add(key);
-            known.Add($"{Prefix}{module}.lora_B.weight");
+            var second = $"{Prefix}{module}.lora_B.weight";
+            known.Add(second);
+            if (!file.Entries.TryGetValue(second, out var b)) throw HarnessException.BadFile(file.Path, $"{second} is missing", "lora_A alone", "lora_A and lora_B of each module");
+            if (a.Shape.Length != 2 || !a.Shape.SequenceEqual([a.Shape[0], disk.Shape[1]]) || !b.Shape.SequenceEqual([disk.Shape[0], a.Shape[0]]))
+                throw HarnessException.BadFile(file.Path, $"the adapter of {module} does not fit this model", $"lora_A [{string.Join(", ", a.Shape)}], lora_B [{string.Join(", ", b.Shape)}]", $"[r, {disk.Shape[1]}] and [{disk.Shape[0]}, r]", "does it belong to another base model?");
             var rank = (int)a.Shape[0];
             var own = Pattern(json["alpha_pattern"], module) ?? alpha;
             slices.Add(Slice(disk, rank, own / (rs ? Math.Sqrt(rank) : rank)));
@@ -119,12 +132,9 @@ public static class LoraFolder
             if (json[key] is { } node && !fine(node)) throw HarnessException.BadFile(path, $"adapter kind not supported: {key}", node.ToJsonString(), expected);
         }
 
-        No("peft_type", n => n.GetValue<string>() == "LORA", "\"LORA\"");
-        No("use_dora", n => !n.GetValue<bool>(), "false");
-        No("bias", n => n.GetValue<string>() == "none", "\"none\"");
-        No("lora_bias", n => !n.GetValue<bool>(), "false");
-        No("fan_in_fan_out", n => !n.GetValue<bool>(), "false");
-        No("modules_to_save", n => n.AsArray().All(m => m!.GetValue<string>() == "lm_head"), "[\"lm_head\"] or null");
+        foreach (var (key, only) in new[] { ("peft_type", "\"LORA\""), ("use_dora", "false"), ("bias", "\"none\""), ("lora_bias", "false"), ("fan_in_fan_out", "false") })
+            No(key, n => n.ToJsonString() == only, only);
+        No("modules_to_save", n => n is JsonArray names && names.All(m => m?.ToJsonString() == "\"lm_head\""), "[\"lm_head\"] or null");
         foreach (var key in new[] { "layer_replication", "use_qalora", "use_bdlora", "trainable_token_indices", "target_parameters" })
             No(key, n => n is JsonValue v && v.TryGetValue<bool>(out var b) && !b, "null or false");
     }

@@ -101,7 +101,7 @@ public static class ModelLoader
         }
 
         if (json["text_config"] is JsonObject) throw HarnessException.BadFile(configPath, "a model of text and images", "text_config", "a text-only decoder", "use the text-only variant of the model");
-        var type = json["model_type"]?.GetValue<string>() ?? "";
+        var type = json["model_type"] is JsonValue named && named.TryGetValue<string>(out var text) ? text : json["model_type"]?.ToJsonString() ?? "";
         var family = DecoderFamilies.Find(type) ?? throw HarnessException.BadFile(configPath, "model family not supported", $"model_type \"{type}\"", DecoderFamilies.Names, "see docs/model-families.md for how to add one");
         var config = family.Read(new ConfigReader(json, configPath));
         Check(config, configPath);

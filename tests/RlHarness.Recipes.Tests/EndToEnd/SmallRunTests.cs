@@ -56,9 +56,9 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     [InlineData("rl", "step", 3)]
     [InlineData("rl", "step", 1)]
     [InlineData("rl", "evaluating step 2", 5)]
-    [InlineData("rl", "evaluating step 4", 16)]
-    [InlineData("imitate", "step", 2)]
-    [InlineData("reward", "step", 1)]
+    [InlineData("rl", "evaluating step 4", 5)]
+    [InlineData("imitate", "step", 12)]
+    [InlineData("reward", "step", 7)]
     public void A_run_that_was_stopped_and_resumed_is_bit_for_bit_the_run_that_was_not(string stage, string unit, int done)
     {
         using var root = new Root();

@@ -45,7 +45,7 @@ public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
     [Fact]
     public void Training_of_the_reward_model_changes_its_key_alone()
     {
-        foreach (var change in new Func<RewardSettings, RewardSettings>[] { r => r with { Epochs = 2 }, r => r with { Centering = 0 }, r => r with { HeldOutFraction = 0.2 }, r => r with { Optimizer = r.Optimizer with { LearningRate = 1e-5 } } })
+        foreach (var change in new Func<RewardSettings, RewardSettings>[] { r => r with { Epochs = 3 }, r => r with { Centering = 0 }, r => r with { HeldOutFraction = 0.2 }, r => r with { Optimizer = r.Optimizer with { LearningRate = 1e-5 } } })
         {
             var keys = Keys(s => s with { Reward = change(s.Reward) });
             Assert.Equal(Keys().Imitate, keys.Imitate);
