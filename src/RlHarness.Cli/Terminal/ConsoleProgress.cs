@@ -14,28 +14,49 @@ internal static class ConsoleProgress
 
 internal interface IDisposableProgress : IRunProgress, IDisposable;
 
+/// <summary>Time left, from the pace since this unit of work began to be counted.</summary>
+internal sealed class Pace
+{
+    private readonly Stopwatch _watch = new();
+    private string _unit = "";
+    private int _from;
+
+    internal void Restart() => _unit = "";
+
+    internal string Left(string unit, int done, int total)
+    {
+        if (_unit != unit)
+        {
+            (_unit, _from) = (unit, done);
+            _watch.Restart();
+        }
+
+        if (done <= _from || _watch.Elapsed.TotalSeconds < 1) return "…";
+        var left = TimeSpan.FromSeconds(_watch.Elapsed.TotalSeconds / (done - _from) * (total - done));
+        return string.Create(CultureInfo.InvariantCulture, $"{(int)left.TotalMinutes}:{left.Seconds:d2} left");
+    }
+}
+
 /// <summary>One line at a time, at most one progress line every few seconds.</summary>
 internal sealed class PlainProgress : IDisposableProgress
 {
     private readonly Stopwatch _since = new();
-    private readonly Stopwatch _stage = new();
-    private string _unit = "";
+    private readonly Pace _pace = new();
 
     public void Stage(string name, int index, int count, string detail)
     {
-        _stage.Restart();
+        _pace.Restart();
         _since.Reset();
         Console.WriteLine($"[{index}/{count}] {name} {detail}".TrimEnd());
     }
 
     public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures)
     {
-        if (_unit != unit) _stage.Restart();
-        _unit = unit;
+        var left = _pace.Left(unit, done, total);
         if (_since.IsRunning && _since.Elapsed < TimeSpan.FromSeconds(5) && done < total) return;
         if (done == total && figures.Count == 0) return;
         _since.Restart();
-        Console.WriteLine($"      {unit} {done} of {total}, {Eta(done, total, _stage.Elapsed)}{string.Concat(figures.Select(f => $", {f.Name} {f.Value}"))}");
+        Console.WriteLine($"      {unit} {done} of {total}, {left}{string.Concat(figures.Select(f => $", {f.Name} {f.Value}"))}");
     }
 
     public void StageDone(string name, TimeSpan took, string result) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      done in {took.TotalSeconds:f1} s: {result}"));
@@ -53,41 +74,32 @@ internal sealed class PlainProgress : IDisposableProgress
     public void Dispose()
     {
     }
-
-    internal static string Eta(int done, int total, TimeSpan elapsed)
-    {
-        if (done == 0 || elapsed.TotalSeconds < 1) return "…";
-        var left = TimeSpan.FromSeconds(elapsed.TotalSeconds / done * (total - done));
-        return string.Create(CultureInfo.InvariantCulture, $"{(int)left.TotalMinutes}:{left.Seconds:d2} left");
-    }
 }
 
 /// <summary>One live line at the bottom: stage, step of steps, time left, figures. Notes and samples scroll above it.</summary>
 internal sealed class LiveProgress : IDisposableProgress
 {
-    private readonly Stopwatch _stage = new();
+    private readonly Pace _pace = new();
     private readonly Stopwatch _drawn = new();
     private string _name = "";
-    private string _unit = "";
     private bool _line;
 
     public void Stage(string name, int index, int count, string detail)
     {
         Clear();
-        _stage.Restart();
+        _pace.Restart();
         _name = $"{index}/{count} {name}";
         AnsiConsole.MarkupLine($"[bold]{Markup.Escape(_name)}[/] {Markup.Escape(detail)}");
     }
 
     public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures)
     {
-        if (_unit != unit) _stage.Restart();
-        _unit = unit;
+        var left = _pace.Left(unit, done, total);
         if (_drawn.IsRunning && _drawn.Elapsed < TimeSpan.FromMilliseconds(100) && done < total) return;
         _drawn.Restart();
         const int bar = 24;
         var filled = total == 0 ? 0 : (int)((long)bar * done / total);
-        var text = $"{_name}  {new string('━', filled)}{new string('─', bar - filled)}  {unit} {done}/{total}  {PlainProgress.Eta(done, total, _stage.Elapsed)}{string.Concat(figures.Select(f => $"  {f.Name} {f.Value}"))}";
+        var text = $"{_name}  {new string('━', filled)}{new string('─', bar - filled)}  {unit} {done}/{total}  {left}{string.Concat(figures.Select(f => $"  {f.Name} {f.Value}"))}";
         var width = Math.Max(20, Console.WindowWidth - 1);
         Clear();
         Console.Write(text.Length > width ? text[..width] : text);

@@ -35,7 +35,8 @@ public sealed class PreflightTests : IDisposable
     public void Checkpoints_that_no_disk_holds_are_refused()
     {
         var settings = new RunSettings { Output = New, Model = new() { New = new() { HiddenSize = 512, IntermediateSize = 2048, NumHiddenLayers = 8 } }, Rl = new() { KeepCheckpoints = 1000 } };
-        var (memory, disk, _) = Preflight.Needs(settings);
+        var plan = RunPlan.Of(settings);
+        var (memory, disk) = (plan.MemoryGiB, plan.DiskGiB);
         Skip.If(ProcessMemory.AvailableGiB() < memory, "not enough memory to come to the disk");
         Skip.If(new DriveInfo(_root.FullName).AvailableFreeSpace / (double)(1 << 30) > disk, $"more than {disk:f0} GiB are free here");
         var error = Assert.Throws<HarnessException>(() => Preflight.Check(settings, torch.CPU));
@@ -68,6 +69,6 @@ public sealed class PreflightTests : IDisposable
     public void Parameters_are_counted_by_hand()
     {
         // 500 · 32 embeddings + 2 layers · (4 · 32² + 3 · 32 · 48)
-        Assert.Equal(16000 + 2 * (4096 + 4608), Preflight.Needs(TinyRun.Small(New)).Parameters);
+        Assert.Equal(16000 + 2 * (4096 + 4608), RunPlan.Of(TinyRun.Small(New)).Parameters);
     }
 }
