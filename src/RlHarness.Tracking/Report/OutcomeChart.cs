@@ -19,7 +19,7 @@ internal sealed record OutcomeChart(IReadOnlyList<OutcomeBar> Bars, double Width
         (AlignmentFakingMetrics.OutcomeRate(Outcome.Unparsable), "unreadable", "unreadable"),
     ];
 
-    private const double Left = 190;
+    private const double Left = 216;
     private const double Row = 30;
     private const double Top = 72;
 
