@@ -19,6 +19,9 @@ public static class CommandLine
         return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(10) });
     }
 
+    /// <summary>As <see cref="Guard"/>, on a thread of its own: only while the caller waits does Ctrl-C reach the cancellation token.</summary>
+    public static Task<int> GuardAsync(Func<int> work) => Task.Run(() => Guard(work));
+
     /// <summary>Runs work, and prints its error if it has one.</summary>
     public static int Guard(Func<int> work)
     {

@@ -19,7 +19,7 @@ internal static class EvalCommand
         var queries = new Option<int?>("--queries") { Description = "As evaluate.queries." };
         var samples = new Option<int?>("--samples") { Description = "As evaluate.samples_per_query." };
         var command = new Command("eval", "The paired evaluation: the same queries in both tiers. Of a run: its newest RL checkpoint, into the run's own run.db (stage evaluate) and report. Of a model with --config: into a new run folder.\n\nExamples:\n  rlharness eval checkpoints/quickstart --queries 400\n  rlharness eval SmolLM2-135M-Instruct-GGUF --config configs/smollm2.yaml --queries 50") { target, overrides, config, queries, samples };
-        command.SetAction((parsed, cancellation) => Task.FromResult(CommandLine.Guard(() =>
+        command.SetAction((parsed, cancellation) => CommandLine.GuardAsync(() =>
         {
             var all = new List<string>(parsed.GetValue(overrides) ?? []);
             if (parsed.GetValue(queries) is { } q) all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.queries={q}"));
@@ -30,7 +30,7 @@ internal static class EvalCommand
             progress.Dispose();
             RunTable.Print(folder, EvaluateRecipe.Stage);
             return 0;
-        })));
+        }));
         return command;
     }
 

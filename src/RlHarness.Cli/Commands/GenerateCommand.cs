@@ -30,7 +30,7 @@ internal static class GenerateCommand
         {
             Model, Prompt, System, MaxNewTokens, Temperature, TopK, TopP, MinP, Seed, Samples, Stop, device, precision, Raw,
         };
-        command.SetAction((parsed, cancellation) => Task.FromResult(CommandLine.Guard(() => Run(parsed, Devices.Choose(parsed.GetValue(device)!), Options.ScalarType(parsed.GetValue(precision)!), cancellation))));
+        command.SetAction((parsed, cancellation) => CommandLine.GuardAsync(() => Run(parsed, Devices.Choose(parsed.GetValue(device)!), Options.ScalarType(parsed.GetValue(precision)!), cancellation)));
         return command;
     }
 

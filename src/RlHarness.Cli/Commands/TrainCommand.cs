@@ -14,7 +14,7 @@ internal static class TrainCommand
         var overrides = new Argument<string[]>("overrides") { Description = "key=value pairs over the file, such as rl.learning_rate=1e-5.", Arity = ArgumentArity.ZeroOrMore };
         var dryRun = new Option<bool>("--dry-run") { Description = "Show resolved settings, what each stage costs, and what effect the design can see; start nothing." };
         var command = new Command("train", "Run the stages of a settings file: corpus, imitation tuning, reward model, PPO with evaluations. Ends with a table and the paths of run.db, metrics.jsonl and report.html. Ctrl-C stops it; `resume` goes on.\n\nExamples:\n  rlharness train configs/quickstart.yaml\n  rlharness train configs/quickstart.yaml seed=2 rl.steps=10 name=short\n  rlharness train configs/smollm2.yaml model.path=/models/SmolLM2-135M-Instruct device=cuda --dry-run\n\nEvery key: docs/settings.md.") { config, overrides, dryRun };
-        command.SetAction((parsed, cancellation) => Task.FromResult(CommandLine.Guard(() =>
+        command.SetAction((parsed, cancellation) => CommandLine.GuardAsync(() =>
         {
             var settings = SettingsReader.Read<RunSettings>(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? [], SettingsChecks.Of);
             if (parsed.GetValue(dryRun))
@@ -28,7 +28,7 @@ internal static class TrainCommand
             progress.Dispose();
             RunTable.Print(folder);
             return 0;
-        })));
+        }));
         return command;
     }
 }

@@ -68,7 +68,7 @@ public sealed class PreflightTests : IDisposable
     [Fact]
     public void Parameters_are_counted_by_hand()
     {
-        // 500 · 32 embeddings + 2 layers · (4 · 32² + 3 · 32 · 48)
-        Assert.Equal(16000 + 2 * (4096 + 4608), RunPlan.Of(TinyRun.Small(New)).Parameters);
+        // 500 · 32 embeddings + 2 layers · (q and o 2 · 32², k and v 2 · 32 · 16, feed-forward 3 · 32 · 48, two norms) + the last norm
+        Assert.Equal(16000 + 2 * (2048 + 1024 + 4608 + 64) + 32, RunPlan.Of(TinyRun.Small(New)).Parameters);
     }
 }
