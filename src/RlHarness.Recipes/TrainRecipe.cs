@@ -98,6 +98,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         try
         {
             var result = work();
+            NativeRuntime.ReleaseFreeMemory();
             run.Store.EndStage(name, "done", result);
             run.Progress.StageDone(name, run.Time.GetElapsedTime(started), result);
             run.Log.Information("stage {Stage} done in {Seconds} s: {Result}", name, run.Time.GetElapsedTime(started).TotalSeconds, result);
