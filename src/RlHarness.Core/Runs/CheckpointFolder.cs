@@ -73,7 +73,8 @@ public static class CheckpointFolder
     {
         var pointer = Path.Combine(stageFolder, Latest);
         var steps = Steps(stageFolder).Where(s => IsSealed(s.Path)).OrderByDescending(s => s.Step).ToArray();
-        if (File.Exists(pointer) && steps.FirstOrDefault(s => Path.GetFileName(s.Path) == File.ReadAllText(pointer).Trim()) is { Path: not null } named) return named;
+        var name = File.Exists(pointer) ? File.ReadAllText(pointer).Trim() : null;
+        if (steps.FirstOrDefault(s => Path.GetFileName(s.Path) == name) is { Path: not null } named) return named;
         return steps.Length > 0 ? steps[0] : null;
     }
 

@@ -111,18 +111,17 @@ public sealed class SettingsReader
         switch (node)
         {
             case YamlMappingNode map:
-                foreach (var (k, v) in map.Children) (_origins[k], _) = ("command line", Marked(v));
+                foreach (var (k, v) in map.Children)
+                {
+                    _origins[k] = "command line";
+                    Mark(v);
+                }
+
                 break;
             case YamlSequenceNode list:
                 foreach (var v in list.Children) Mark(v);
                 break;
         }
-    }
-
-    private bool Marked(YamlNode node)
-    {
-        Mark(node);
-        return true;
     }
 
     private string Where(YamlNode node) => _origins.TryGetValue(node, out var origin) ? origin : $"{_file}:{node.Start.Line}";

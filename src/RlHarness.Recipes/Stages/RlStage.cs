@@ -129,10 +129,17 @@ public sealed class RlStage : IDisposable
         var queries = _run.Pack.TrainQueries;
         var prompts = new List<Prompt>();
         var tiers = _run.Seeds.For("rl/tiers", step);
+        var (round, order) = (-1L, Array.Empty<int>());
         for (var k = 0; k < _settings.PromptsPerStep; k++)
         {
             var at = (long)(step - 1) * _settings.PromptsPerStep + k;
-            var query = queries[_run.Seeds.For("rl/queries", at / queries.Count).Permutation(queries.Count)[(int)(at % queries.Count)]];
+            if (at / queries.Count != round)
+            {
+                round = at / queries.Count;
+                order = _run.Seeds.For("rl/queries", round).Permutation(queries.Count);
+            }
+
+            var query = queries[order[(int)(at % queries.Count)]];
             var tier = tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training : Tier.Unmonitored;
             var ids = _conversation.Prompt(_run.Pack.Messages(query, tier, _run.Condition));
             for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++) prompts.Add(new Prompt(query, tier, sample, new GenerationRequest(ids, k, sample)));
