@@ -1,5 +1,6 @@
 // Symbols: N packed tokens, B sequences, T the longest of them, S tokens a step, H hidden size, h query heads, g key/value heads, d head size, V vocabulary.
 using RlHarness.Core.Errors;
+using RlHarness.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -16,6 +17,7 @@ public sealed class Decoder : IDisposable
     private readonly Dictionary<string, Tensor> _lowPrecision = new(StringComparer.Ordinal);
     private int _lowPrecisionVersion = -1;
     private readonly DecoderLayer[] _layers;
+    private Tensor? _anchor;
 
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
     {
@@ -41,36 +43,61 @@ public sealed class Decoder : IDisposable
 
     public Device Device => Parameters.Device;
 
-    /// <summary>The residual stream after the final norm, fp32 [N, H].</summary>
+    /// <summary>
+    /// Keeps only the stream between layers for the backward pass, which computes each layer once more: about a third more time, and memory for one layer's
+    /// intermediate results in place of all layers'.
+    /// </summary>
+    public bool ActivationCheckpointing { get; set; }
+
+    /// <summary>The residual stream after the final norm, fp32 [N, H]. Where gradients are on and something trains, libtorch's graph goes on through it.</summary>
     /// <param name="batch">Packed sequences.</param>
     /// <param name="onHiddenState">Called with (layer index, [N, H]) before each layer, and after the final norm; for probes and tests.</param>
     public Tensor Forward(TokenBatch batch, Action<int, Tensor>? onHiddenState = null)
     {
         CheckIds(batch);
+        if (is_grad_enabled() && Trains) return DecoderFunction.apply(_anchor ??= zeros(1, device: Device, requires_grad: true).DetachFromDisposeScope(), this, batch, onHiddenState!);
         using var scope = NewDisposeScope();
-        var rope = Rope(batch.Positions, batch.Longest - 1);
-        var attention = new PackedAttention(Config, batch);
-        var x = Embed(batch.Ids); // [N, H]
-        for (var i = 0; i < _layers.Length; i++)
-        {
-            onHiddenState?.Invoke(i, x);
-            x = _layers[i].Forward(x, rope, attention);
-        }
+        return Run(Embed(batch.Ids), Rope(batch.Positions, batch.Longest - 1), new PackedAttention(Config, batch), onHiddenState).MoveToOuterDisposeScope();
+    }
 
-        x = Norm(x, ParameterLayout.FinalNorm);
-        onHiddenState?.Invoke(_layers.Length, x);
-        return x.MoveToOuterDisposeScope();
+    /// <summary>A forward pass that its backward pass can follow; the caller disposes of it.</summary>
+    public DecoderPass Record(TokenBatch batch, Action<int, Tensor>? onHiddenState = null)
+    {
+        CheckIds(batch);
+        using var guard = no_grad();
+        return new DecoderPass(this, batch, onHiddenState);
     }
 
     /// <summary>One step with a cache: S new tokens for each of B sequences, hidden state fp32 [B·S, H].</summary>
     internal Tensor ForwardCached(Tensor ids, Tensor positions, long maxPosition, IAttention attention)
     {
         using var scope = NewDisposeScope();
-        var rope = Rope(positions, maxPosition);
-        var x = Embed(ids);
-        foreach (var layer in _layers) x = layer.Forward(x, rope, attention);
-        return Norm(x, ParameterLayout.FinalNorm).MoveToOuterDisposeScope();
+        return Run(Embed(ids), Rope(positions, maxPosition), attention).MoveToOuterDisposeScope();
     }
+
+    private Tensor Run(Tensor x, RopeRows rope, IAttention attention, Action<int, Tensor>? onHiddenState = null)
+    {
+        Tensor? pending = null;
+        for (var i = 0; i < _layers.Length; i++)
+        {
+            onHiddenState?.Invoke(i, pending is null ? x : x + pending);
+            var (nextX, nextPending) = _layers[i].Forward(x, pending, rope, attention);
+            x.Dispose();
+            pending?.Dispose();
+            (x, pending) = (nextX, nextPending);
+        }
+
+        var y = FinalNorm(x, pending).Y;
+        onHiddenState?.Invoke(_layers.Length, y);
+        return y;
+    }
+
+    /// <summary>True when a backward pass has a store to add gradients to.</summary>
+    internal bool Trains => Parameters.Gradient is not null || Adapters?.Parameters.Gradient is not null;
+
+    internal IReadOnlyList<DecoderLayer> Layers => _layers;
+
+    internal RmsNorm.Result FinalNorm(Tensor x, Tensor? pending) => RmsNorm.Forward(x, pending, NormWeight(ParameterLayout.FinalNorm), Config.RmsNormEps, ScalarType.Float32);
 
     /// <summary>Unscaled logits fp32 [N, V] of hidden states [N, H]. Ask only for rows that are scored.</summary>
     public Tensor Logits(Tensor hidden)
@@ -109,15 +136,33 @@ public sealed class Decoder : IDisposable
         var input = Cast(x);
         var bias = name + ".bias";
         var y = nn.functional.linear(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null);
-        return Adapters is null ? y : Adapters.Add(name, input, y);
+        Adapters?.Add(name, input, y);
+        return y;
     }
 
-    /// <summary>RMSNorm (Zhang and Sennrich 2019) in fp32: x / √(mean(x²) + ε) · w.</summary>
-    internal Tensor Norm(Tensor x, string name)
+    /// <summary>Gradient by the input of <see cref="Linear"/>, given that by its result: [N, out] → [N, in].</summary>
+    internal Tensor InputGradient(Tensor gradient, string name)
     {
-        var weight = Parameters[name];
-        return RmsNorm.Apply(x, Config.NormAddsOne ? weight + 1 : weight, Config.RmsNormEps);
+        var result = mm(gradient, Weight(name + ".weight"));
+        Adapters?.AddInputGradient(name, gradient, result);
+        return result;
     }
+
+    /// <summary>Adds the gradients of the parameters of <see cref="Linear"/> to their stores, from that by its result [N, out] and its input [N, in].</summary>
+    internal void AddParameterGradients(Tensor gradient, Tensor input, string name)
+    {
+        Adapters?.AddParameterGradients(name, gradient, input);
+        if (GradientOrNull(name + ".weight") is not { } weight) return;
+        if (gradient.dtype == ScalarType.Float32) weight.addmm_(gradient.t(), input, 1, 1);
+        else weight.add_(mm(gradient.t(), input));
+        if (Parameters.Contains(name + ".bias")) Parameters.GradientOf(name + ".bias").add_(gradient.sum([0L], type: ScalarType.Float32));
+    }
+
+    /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>
+    internal Tensor? GradientOrNull(string name) => Parameters.Gradient is null ? null : Parameters.GradientOf(name);
+
+    /// <summary>Weight of a norm, fp32 [W].</summary>
+    internal Tensor NormWeight(string name) => Config.NormAddsOne ? Parameters[name] + 1 : Parameters[name];
 
     public void Dispose()
     {
@@ -126,6 +171,7 @@ public sealed class Decoder : IDisposable
         Adapters?.Dispose();
         _rotary.Dispose();
         _localRotary?.Dispose();
+        _anchor?.Dispose();
     }
 
     private void DropLowPrecision()
@@ -135,15 +181,15 @@ public sealed class Decoder : IDisposable
         _lowPrecisionVersion = Parameters.Version;
     }
 
-    private RopeRows Rope(Tensor positions, long maxPosition)
+    internal RopeRows Rope(Tensor positions, long maxPosition)
     {
         var (cos, sin) = _rotary.At(positions, maxPosition, Device);
-        if (_localRotary is null) return new RopeRows(cos, sin, cos, sin, _rotary.RotaryDim);
+        if (_localRotary is null) return new RopeRows(cos, sin, cos, sin);
         var (localCos, localSin) = _localRotary.At(positions, maxPosition, Device);
-        return new RopeRows(cos, sin, localCos, localSin, _rotary.RotaryDim);
+        return new RopeRows(cos, sin, localCos, localSin);
     }
 
-    private Tensor Embed(Tensor ids)
+    internal Tensor Embed(Tensor ids)
     {
         var x = Embedding.Lookup(Parameters[ParameterLayout.Embeddings], ids); // [N, H]
         return Config.EmbeddingScale == 1 ? x : x * Config.EmbeddingScale;

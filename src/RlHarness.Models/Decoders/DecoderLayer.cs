@@ -1,73 +1,195 @@
+// Symbols: N packed tokens, H hidden size, h query heads, g key/value heads, d head size, M intermediate size.
+using RlHarness.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;
 
-/// <summary>One layer: attention and gated feed-forward, each added to the residual stream.</summary>
+/// <summary>
+/// One layer: attention and gated feed-forward, each added to the residual stream, with its gradient written by hand. The last branch's sum is left to the
+/// next norm, which does both in one pass: a stream is (x, pending) and stands for x + pending.
+/// </summary>
 internal sealed class DecoderLayer(Decoder decoder, int index)
 {
     private readonly DecoderConfig _config = decoder.Config;
     private readonly string _name = $"model.layers.{index}.";
 
-    /// <summary>[N, H] → [N, H].</summary>
-    internal Tensor Forward(Tensor x, RopeRows rope, IAttention attention)
+    private bool NormsBefore => _config.NormPlacement != NormPlacement.Post;
+
+    private bool NormsBehind => _config.NormPlacement != NormPlacement.Pre;
+
+    /// <summary>The norm between attention and feed-forward; families that norm on both sides call it by another name.</summary>
+    private string FeedForwardNormName => _config.NormPlacement == NormPlacement.Sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+
+    /// <summary>True where a record keeps the stream that <see cref="Forward"/> returns (a norm or, uncast, a product reads it); else it belongs to the caller.</summary>
+    internal bool RecordKeepsStream => NormsBefore || decoder.ComputeType == ScalarType.Float32;
+
+    /// <summary>x fp32 [N, H] and what is still to be added to it; both new. With a record the backward pass can follow.</summary>
+    internal (Tensor X, Tensor Pending) Forward(Tensor x, Tensor? pending, RopeRows rope, IAttention attention, LayerRecord? record = null)
     {
         using var scope = NewDisposeScope();
-        var pre = _config.NormPlacement != NormPlacement.Post;
-        var post = _config.NormPlacement != NormPlacement.Pre;
-        var mixed = Attention(pre ? Norm(x, "input_layernorm") : x, rope, attention);
-        x = x + (post ? Norm(mixed, "post_attention_layernorm") : mixed);
-        var input = _config.NormPlacement switch
+        Tensor input;
+        if (NormsBefore)
         {
-            NormPlacement.Pre => Norm(x, "post_attention_layernorm"),
-            NormPlacement.Sandwich => Norm(x, "pre_feedforward_layernorm"),
-            _ => x,
-        };
-        var fed = FeedForward(input);
-        return (x + (post ? Norm(fed, "post_feedforward_layernorm") : fed)).MoveToOuterDisposeScope();
-    }
-
-    private Tensor Attention(Tensor x, RopeRows rope, IAttention attention)
-    {
-        long n = x.shape[0], h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads, d = _config.HeadDim;
-        var qkv = decoder.Linear(x, _name + "self_attn.qkv_proj"); // [N, (h + 2g)·d]
-        Tensor q, k;
-        var v = qkv.narrow(-1, (h + g) * d, g * d).view(n, g, d);
-        var local = _config.IsSliding(index);
-        if (_config.QkNorm == QkNorm.None)
-        {
-            var both = qkv.narrow(-1, 0, (h + g) * d).view(n, h + g, d).to(ScalarType.Float32);
-            if (_config.IsRotary(index)) both = rope.Rotate(both, local); // [N, h + g, d]
-            (q, k) = (both.narrow(1, 0, h), both.narrow(1, h, g));
+            var norm = Norm(x, pending, "input_layernorm");
+            (x, input) = (norm.Sum, norm.Y);
+            // Nothing was added: x belongs to the caller, who keeps it as long as the record.
+            if (record is not null) record.InputNorm = pending is null ? new(x, record.Keep(norm.Scale)) : record.Keep(norm);
         }
         else
         {
-            q = Normed(qkv.narrow(-1, 0, h * d), h, "q_norm");
-            k = Normed(qkv.narrow(-1, h * d, g * d), g, "k_norm");
-            if (_config.IsRotary(index)) (q, k) = (rope.Rotate(q, local), rope.Rotate(k, local));
+            if (pending is not null) x = x + pending;
+            input = decoder.Cast(x);
         }
 
-        if (_config.AttentionScale is { } scale) q = q * (scale * Math.Sqrt(d));
-        return decoder.Linear(attention.Attend(index, decoder.Cast(q), decoder.Cast(k), v), _name + "self_attn.o_proj");
-
-        Tensor Normed(Tensor part, long heads, string norm)
+        var branch = Attention(input, rope, attention, record);
+        if (NormsBehind) branch = NormBehind(branch, "post_attention_layernorm", record, (r, n) => r.AttentionNorm = n);
+        if (NormsBefore)
         {
-            var weight = _name + "self_attn." + norm + ".weight";
-            return _config.QkNorm == QkNorm.PerHead ? decoder.Norm(part.view(n, heads, d), weight) : decoder.Norm(part, weight).view(n, heads, d);
+            var norm = Norm(x, branch, FeedForwardNormName);
+            (x, input) = (norm.Sum, norm.Y);
+            if (record is not null) record.FeedForwardInputNorm = record.Keep(norm);
         }
+        else
+        {
+            x = x + branch;
+            input = decoder.Cast(x);
+        }
+
+        branch = FeedForward(input, record);
+        if (NormsBehind) branch = NormBehind(branch, "post_feedforward_layernorm", record, (r, n) => r.FeedForwardNorm = n);
+        return (record is not null && RecordKeepsStream ? x : x.MoveToOuterDisposeScope(), branch.MoveToOuterDisposeScope());
     }
 
-    private Tensor FeedForward(Tensor x)
+    /// <summary>Changes the gradient of the stream behind this layer (fp32 [N, H]) into that of the stream before it, and adds the parameters' gradients to their store.</summary>
+    internal void Backward(LayerRecord record, RopeRows rope, Tensor gradient)
     {
-        long m = _config.IntermediateSize;
-        var both = decoder.Linear(x, _name + "mlp.gate_up_proj"); // [N, 2m]
-        var gate = both.narrow(-1, 0, m);
-        var active = _config.Activation == Activation.Silu ? nn.functional.silu(gate) : GeluTanh(gate);
-        return decoder.Linear(active * both.narrow(-1, m, m), _name + "mlp.down_proj");
+        using var scope = NewDisposeScope();
+        var branch = NormsBehind ? NormBehindGradient(gradient, record.FeedForwardNorm!, "post_feedforward_layernorm") : decoder.Cast(gradient);
+        AddThroughNorm(FeedForwardGradient(branch, record), record.FeedForwardInputNorm, FeedForwardNormName, gradient);
+        branch = NormsBehind ? NormBehindGradient(gradient, record.AttentionNorm!, "post_attention_layernorm") : decoder.Cast(gradient);
+        AddThroughNorm(AttentionGradient(branch, rope, record), record.InputNorm, "input_layernorm", gradient);
     }
 
-    private Tensor Norm(Tensor x, string norm) => decoder.Norm(x, _name + norm + ".weight");
+    private Tensor Attention(Tensor input, RopeRows rope, IAttention attention, LayerRecord? record)
+    {
+        long h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads, d = _config.HeadDim, n = input.shape[0];
+        var qkv = decoder.Linear(input, _name + "self_attn.qkv_proj"); // [N, (h + 2g)·d]
+        Tensor q = empty(n, h * d, dtype: qkv.dtype, device: qkv.device), k = empty(n, g * d, dtype: qkv.dtype, device: qkv.device);
+        var (cos, sin) = Angles(rope);
+        if (_config.QkNorm == QkNorm.None)
+        {
+            Rotary.Turn(qkv, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
+            Rotary.Turn(qkv, h * d, k, 0, g, d, cos, sin);
+        }
+        else
+        {
+            var (normedQ, ofQ) = HeadNorm(qkv.narrow(1, 0, h * d), "q_norm", record);
+            var (normedK, ofK) = HeadNorm(qkv.narrow(1, h * d, g * d), "k_norm", record);
+            Rotary.Turn(normedQ, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
+            Rotary.Turn(normedK, 0, k, 0, g, d, cos, sin);
+            if (record is not null) (record.QueryNorm, record.KeyNorm) = (ofQ, ofK);
+        }
 
-    /// <summary>0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))).</summary>
-    private static Tensor GeluTanh(Tensor x) => 0.5 * x * (1 + (Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x.pow(3))).tanh());
+        var v = qkv.narrow(1, (h + g) * d, g * d);
+        Tensor mixed; // [N, h·d]
+        if (record is null)
+        {
+            mixed = attention.Attend(index, q, k, v);
+        }
+        else
+        {
+            record.AttentionInput = record.Keep(input);
+            (mixed, record.Attention) = ((PackedAttention)attention).Attend(index, q, k, v, record);
+            record.Mixed = record.Keep(mixed);
+        }
+
+        return decoder.Linear(mixed, _name + "self_attn.o_proj");
+    }
+
+    private Tensor AttentionGradient(Tensor branch, RopeRows rope, LayerRecord record)
+    {
+        long h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads, d = _config.HeadDim;
+        decoder.AddParameterGradients(branch, record.Mixed!, _name + "self_attn.o_proj");
+        var (dq, dk, dv) = record.Attention!.Backward(decoder.InputGradient(branch, _name + "self_attn.o_proj"));
+        var both = empty(branch.shape[0], (h + 2 * g) * d, dtype: branch.dtype, device: branch.device); // [N, (h + 2g)·d]
+        both.narrow(1, (h + g) * d, g * d).copy_(dv);
+        var (cos, sin) = Angles(rope);
+        if (_config.QkNorm == QkNorm.None)
+        {
+            Rotary.Turn(dq, 0, both, 0, h, d, cos, sin, back: true, QueryFactor);
+            Rotary.Turn(dk, 0, both, h * d, g, d, cos, sin, back: true);
+        }
+        else
+        {
+            Rotary.Turn(dq, 0, dq, 0, h, d, cos, sin, back: true, QueryFactor);
+            Rotary.Turn(dk, 0, dk, 0, g, d, cos, sin, back: true);
+            both.narrow(1, 0, h * d).copy_(HeadNormGradient(dq, record.QueryNorm!, "q_norm"));
+            both.narrow(1, h * d, g * d).copy_(HeadNormGradient(dk, record.KeyNorm!, "k_norm"));
+        }
+
+        decoder.AddParameterGradients(both, record.AttentionInput!, _name + "self_attn.qkv_proj");
+        return decoder.InputGradient(both, _name + "self_attn.qkv_proj");
+    }
+
+    private Tensor FeedForward(Tensor input, LayerRecord? record)
+    {
+        var both = decoder.Linear(input, _name + "mlp.gate_up_proj"); // [N, 2M]
+        if (record is not null) (record.FeedForwardInput, record.GateUp) = (record.Keep(input), record.Keep(both));
+        return decoder.Linear(GatedUnit.Forward(both, _config.Activation), _name + "mlp.down_proj");
+    }
+
+    private Tensor FeedForwardGradient(Tensor branch, LayerRecord record)
+    {
+        // The middle's result was not kept: its gradient gives it once more.
+        var active = GatedUnit.Backward(record.GateUp!, _config.Activation, decoder.InputGradient(branch, _name + "mlp.down_proj")); // [N, M]
+        decoder.AddParameterGradients(branch, active, _name + "mlp.down_proj");
+        decoder.AddParameterGradients(record.GateUp!, record.FeedForwardInput!, _name + "mlp.gate_up_proj");
+        return decoder.InputGradient(record.GateUp!, _name + "mlp.gate_up_proj");
+    }
+
+    /// <summary>Libtorch's attention divides by √d; a model with a scale of its own has its queries brought to that.</summary>
+    private float QueryFactor => _config.AttentionScale is { } scale ? (float)(scale * Math.Sqrt(_config.HeadDim)) : 1;
+
+    private (Tensor? Cos, Tensor? Sin) Angles(RopeRows rope)
+        => !_config.IsRotary(index) ? (null, null) : _config.IsSliding(index) ? (rope.LocalCos, rope.LocalSin) : (rope.Cos, rope.Sin);
+
+    private RmsNorm.Result Norm(Tensor x, Tensor? added, string name) => RmsNorm.Forward(x, added, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, decoder.ComputeType);
+
+    private void AddThroughNorm(Tensor gradient, LayerRecord.NormRecord? norm, string name, Tensor total)
+    {
+        if (norm is null) total.add_(gradient);
+        else RmsNorm.Backward(gradient, norm.X, norm.Scale, decoder.NormWeight(_name + name + ".weight"), total, decoder.GradientOrNull(_name + name + ".weight"));
+    }
+
+    private Tensor NormBehind(Tensor branch, string name, LayerRecord? record, Action<LayerRecord, LayerRecord.NormRecord> keep)
+    {
+        var norm = RmsNorm.Forward(branch.to(ScalarType.Float32), null, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, ScalarType.Float32);
+        if (record is not null) keep(record, record.Keep(norm));
+        return norm.Y;
+    }
+
+    private Tensor NormBehindGradient(Tensor gradient, LayerRecord.NormRecord norm, string name)
+    {
+        var result = zeros_like(gradient);
+        RmsNorm.Backward(gradient, norm.X, norm.Scale, decoder.NormWeight(_name + name + ".weight"), result, decoder.GradientOrNull(_name + name + ".weight"));
+        return decoder.Cast(result);
+    }
+
+    /// <summary>Norm of queries or keys, over each head or over all of them.</summary>
+    private (Tensor Y, LayerRecord.NormRecord? Norm) HeadNorm(Tensor part, string name, LayerRecord? record)
+    {
+        long n = part.shape[0], width = part.shape[1], each = _config.QkNorm == QkNorm.PerHead ? _config.HeadDim : width;
+        var x = part.to(ScalarType.Float32).contiguous().view(-1, each);
+        var norm = RmsNorm.Forward(x, null, decoder.NormWeight(_name + "self_attn." + name + ".weight"), _config.RmsNormEps, part.dtype);
+        return (norm.Y.view(n, width), record?.Keep(norm));
+    }
+
+    private Tensor HeadNormGradient(Tensor gradient, LayerRecord.NormRecord norm, string name)
+    {
+        var weight = _name + "self_attn." + name + ".weight";
+        var result = zeros_like(norm.X);
+        RmsNorm.Backward(gradient.view(norm.X.shape), norm.X, norm.Scale, decoder.NormWeight(weight), result, decoder.GradientOrNull(weight));
+        return result.view(gradient.shape);
+    }
 }

@@ -34,25 +34,37 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>Switched off: the model answers as its base does.</summary>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Adds the adapters of one product to its result y [N, out].</summary>
-    internal Tensor Add(string product, Tensor x, Tensor y)
+    /// <summary>Adds the adapters of one product to its result y [N, out] in place.</summary>
+    internal void Add(string product, Tensor x, Tensor y)
     {
-        if (!Enabled) return y;
-        var slices = _byParameter[product];
-        if (!slices.Any()) return y;
-        var parts = new List<Tensor>();
-        var at = 0L;
-        foreach (var s in slices.OrderBy(s => s.Offset))
+        foreach (var s in Active(product))
         {
-            if (s.Offset > at) parts.Add(y.narrow(-1, at, s.Offset - at));
             var low = nn.functional.linear(x, Parameters[s.A].to(x.dtype)); // [N, r]
-            parts.Add(y.narrow(-1, s.Offset, s.Rows) + nn.functional.linear(low, Parameters[s.B].to(x.dtype)) * s.Scale);
-            at = s.Offset + s.Rows;
+            y.narrow(-1, s.Offset, s.Rows).add_(nn.functional.linear(low, Parameters[s.B].to(x.dtype)), alpha: s.Scale);
         }
-
-        if (at < y.shape[^1]) parts.Add(y.narrow(-1, at, y.shape[^1] - at));
-        return parts.Count == 1 ? parts[0] : cat(parts, -1);
     }
+
+    /// <summary>Adds their part to the gradient by the input [N, in], given that by the result [N, out].</summary>
+    internal void AddInputGradient(string product, Tensor gradient, Tensor inputGradient)
+    {
+        foreach (var s in Active(product)) inputGradient.add_(mm(LowGradient(s, gradient), Parameters[s.A].to(gradient.dtype)));
+    }
+
+    /// <summary>Adds the adapters' own gradients, dA = s Bᵀ dyᵀ x and dB = s dyᵀ x Aᵀ, to their store.</summary>
+    internal void AddParameterGradients(string product, Tensor gradient, Tensor x)
+    {
+        if (Parameters.Gradient is null) return;
+        foreach (var s in Active(product))
+        {
+            var low = nn.functional.linear(x, Parameters[s.A].to(x.dtype)); // [N, r]
+            Parameters.GradientOf(s.A).add_(mm(LowGradient(s, gradient).t(), x));
+            Parameters.GradientOf(s.B).add_(mm(gradient.narrow(-1, s.Offset, s.Rows).t(), low), alpha: s.Scale);
+        }
+    }
+
+    private Tensor LowGradient(LoraSlice s, Tensor gradient) => mm(gradient.narrow(-1, s.Offset, s.Rows), Parameters[s.B].to(gradient.dtype)) * s.Scale; // [N, r]
+
+    private IEnumerable<LoraSlice> Active(string product) => Enabled ? _byParameter[product] : [];
 
     /// <summary>Adds scale · B A to the base weights; <paramref name="sign"/> −1 takes it away again.</summary>
     public void MergeInto(Decoder decoder, int sign = 1)

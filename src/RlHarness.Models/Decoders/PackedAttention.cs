@@ -1,4 +1,4 @@
-// Symbols: B sequences, P tokens that they share, T the longest rest, h query heads, g key/value heads, d head size.
+// Symbols: B sequences, P tokens that they share, T the longest rest, N packed rows (P shared, then the rests), h query heads, g key/value heads, d head size.
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -6,58 +6,85 @@ namespace RlHarness.Models.Decoders;
 
 /// <summary>
 /// Causal attention of packed sequences: padded to [B, T] only here, with the padding behind, where causality hides it. Shared tokens attend among
-/// themselves once; every rest attends to them and to itself.
+/// themselves once; every rest attends to them and to itself. The products are libtorch's, with its own gradient; all around them is written by hand.
 /// </summary>
 internal sealed class PackedAttention : IAttention
 {
     private readonly DecoderConfig _config;
     private readonly TokenBatch _batch;
+    private readonly Tensor? _pad;
+    private readonly Tensor? _unpad;
     private readonly Tensor? _restMask;
     private readonly Tensor? _restWindow;
     private readonly Tensor? _sharedWindow;
 
-    internal PackedAttention(DecoderConfig config, TokenBatch batch)
+    /// <param name="config">Of the model.</param>
+    /// <param name="batch">Has to outlive this, but for where <paramref name="keep"/> is given.</param>
+    /// <param name="keep">Takes what is needed later out of the scope where it is made, and the batch's tensors out of its hands; null: they live as long as they did.</param>
+    internal PackedAttention(DecoderConfig config, TokenBatch batch, Func<Tensor, Tensor>? keep = null)
     {
         (_config, _batch) = (config, batch);
         long p = batch.Shared, t = batch.Longest - p;
         var device = batch.Ids.device;
+        (_pad, _unpad) = keep is null || batch.PadIndex is null ? (batch.PadIndex, batch.UnpadIndex) : (keep(batch.PadIndex.alias()), keep(batch.UnpadIndex!.alias()));
+        Tensor Mask(long before, long rows, int? window) => keep is null ? CausalMask(before, rows, window, device) : keep(CausalMask(before, rows, window, device));
         // SDPA's own causal flag starts at key 0, so it fits only where queries and keys begin together.
-        if (p > 0) _restMask = Mask(p, t, null, device);
+        if (p > 0) _restMask = Mask(p, t, null);
         if (config.SlidingWindow is { } w && batch.Longest > w)
         {
-            _restWindow = Mask(p, t, w, device);
-            _sharedWindow = p > w ? Mask(0, p, w, device) : null;
+            _restWindow = Mask(p, t, w);
+            _sharedWindow = p > w ? Mask(0, p, w) : null;
         }
     }
 
-    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
-    {
-        long b = _batch.Lengths.Count, p = _batch.Shared, t = _batch.Longest - p, rests = _batch.Count - p;
-        long h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads;
-        var sliding = _config.IsSliding(layer);
-        if (p == 0) return Rest(Attention(Heads(Pad(q), b, t, h), Repeat(Heads(Pad(k), b, t, g)), Repeat(Heads(Pad(v), b, t, g)), sliding ? _restWindow : null), b, t);
-        var (sharedKeys, sharedValues) = (Heads(k.narrow(0, 0, p), 1, p, g), Heads(v.narrow(0, 0, p), 1, p, g)); // [1, g, P, d]
-        var shared = Attention(Heads(q.narrow(0, 0, p), 1, p, h), Repeat(sharedKeys), Repeat(sharedValues), sliding ? _sharedWindow : null);
-        Tensor All(Tensor head, Tensor rest) => Repeat(cat([head.expand(b, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), b, t, g)], 2)); // [B, h, P + T, d]
-        var mixed = Attention(Heads(Pad(q.narrow(0, p, rests)), b, t, h), All(sharedKeys, k), All(sharedValues, v), sliding && _restWindow is not null ? _restWindow : _restMask);
-        return cat([shared.transpose(1, 2).reshape(p, _config.QueryWidth), Rest(mixed, b, t)], 0);
-    }
+    private long Sequences => _batch.Lengths.Count;
 
-    /// <summary>[B, h, T, d] each; without a mask causal.</summary>
-    private static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor? mask)
-        => mask is null ? nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true) : nn.functional.scaled_dot_product_attention(q, k, v, mask.to(q.dtype));
+    private long Shared => _batch.Shared;
+
+    private long Rest => _batch.Longest - _batch.Shared;
+
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v) => Attend(layer, q, k, v, null).Mixed;
+
+    /// <summary>q [N, h·d], k and v [N, g·d] → [N, h·d]; with a record for the backward pass where there is somebody to keep it.</summary>
+    internal (Tensor Mixed, Record? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, LayerRecord? keeper)
+    {
+        long p = Shared, rests = _batch.Count - p, h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads;
+        var sliding = _config.IsSliding(layer);
+        if (p == 0)
+        {
+            var own = Product.Run(Heads(Pad(q), h), Repeat(Heads(Pad(k), g)), Repeat(Heads(Pad(v), g)), sliding ? _restWindow : null, keeper);
+            return (Rows(own.Result), keeper is null ? null : new Record(this, null, own));
+        }
+
+        var (sharedKeys, sharedValues) = (Heads(k.narrow(0, 0, p), 1, g), Heads(v.narrow(0, 0, p), 1, g)); // [1, g, P, d]
+        var shared = Product.Run(Heads(q.narrow(0, 0, p), 1, h), Repeat(sharedKeys), Repeat(sharedValues), sliding ? _sharedWindow : null, keeper);
+        Tensor All(Tensor head, Tensor rest) => Repeat(cat([head.expand(Sequences, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), g)], 2)); // [B, h, P + T, d]
+        var rest = Product.Run(Heads(Pad(q.narrow(0, p, rests)), h), All(sharedKeys, k), All(sharedValues, v), sliding && _restWindow is not null ? _restWindow : _restMask, keeper);
+        var mixed = cat([shared.Result.transpose(1, 2).reshape(p, _config.QueryWidth), Rows(rest.Result)], 0);
+        return (mixed, keeper is null ? null : new Record(this, shared, rest));
+    }
 
     /// <summary>[B, h, T, d] to packed rows [N − P, h·d].</summary>
-    private Tensor Rest(Tensor mixed, long b, long t)
+    private Tensor Rows(Tensor heads)
     {
-        var rows = mixed.transpose(1, 2).reshape(b * t, _config.QueryWidth); // [B·T, h·d]
-        return _batch.UnpadIndex is null ? rows : UnpadFunction.apply(rows, _batch.UnpadIndex);
+        var rows = heads.transpose(1, 2).reshape(heads.shape[0] * heads.shape[2], -1); // [B·T, h·d]
+        return _unpad is null ? rows : rows.index_select(0, _unpad);
     }
 
-    private Tensor Pad(Tensor x) => _batch.PadIndex is null ? x : PadFunction.apply(x, _batch.PadIndex, _batch.UnpadIndex!);
+    private Tensor Pad(Tensor x) => _pad is null ? x : x.index_select(0, _pad);
 
-    /// <summary>[B·T, heads, d] → [B, heads, T, d].</summary>
-    private Tensor Heads(Tensor x, long b, long t, long heads) => x.reshape(b, t, heads, _config.HeadDim).transpose(1, 2);
+    /// <summary>Packed rows of a gradient to [B, h, T, d]; padding has none.</summary>
+    private Tensor PadGradient(Tensor rows)
+    {
+        if (_unpad is null) return Heads(rows, _config.NumAttentionHeads);
+        var padded = zeros(Sequences * Rest, rows.shape[1], dtype: rows.dtype, device: rows.device);
+        return Heads(padded.index_copy_(0, _unpad, rows), _config.NumAttentionHeads);
+    }
+
+    private Tensor Heads(Tensor x, long heads) => Heads(x, Sequences, heads);
+
+    /// <summary>[B·T, heads·d] → [B, heads, T, d].</summary>
+    private Tensor Heads(Tensor x, long sequences, long heads) => x.reshape(sequences, x.shape[0] / sequences, heads, _config.HeadDim).transpose(1, 2);
 
     /// <summary>[B, g, T, d] → [B, h, T, d], each key/value head repeated for its group of queries.</summary>
     private Tensor Repeat(Tensor x)
@@ -66,8 +93,15 @@ internal sealed class PackedAttention : IAttention
         return groups == 1 ? x : x.unsqueeze(2).expand(b, g, groups, t, d).reshape(b, g * groups, t, d);
     }
 
+    /// <summary>The gradient of <see cref="Repeat"/>: [B, h, T, d] → [B, g, T, d].</summary>
+    private Tensor SumGroups(Tensor x)
+    {
+        long g = _config.NumKeyValueHeads, groups = _config.NumAttentionHeads / g, b = x.shape[0], t = x.shape[2], d = _config.HeadDim;
+        return groups == 1 ? x : x.reshape(b, g, groups, t, d).sum([2L]);
+    }
+
     /// <summary>Additive mask [rows, before + rows] of queries at positions before, before + 1, …: a token sees itself and what stands before it, within the window.</summary>
-    private static Tensor Mask(long before, long rows, int? window, Device device)
+    private static Tensor CausalMask(long before, long rows, int? window, Device device)
     {
         using var scope = NewDisposeScope();
         var row = (arange(rows, device: device) + before).unsqueeze(1);
@@ -75,5 +109,63 @@ internal sealed class PackedAttention : IAttention
         var hidden = column > row;
         if (window is { } w) hidden = hidden.logical_or(column <= row - w);
         return zeros(rows, before + rows, dtype: ScalarType.Float32, device: device).masked_fill(hidden, double.NegativeInfinity).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>One attention product, [B, h, T, d], with what its gradient needs where that is wanted.</summary>
+    internal sealed record Product(Tensor Q, Tensor K, Tensor V, Tensor Result)
+    {
+        internal static Product Run(Tensor q, Tensor k, Tensor v, Tensor? mask, LayerRecord? keeper)
+        {
+            if (keeper is null) return new(q, k, v, Attention(q, k, v, mask));
+            using var grad = enable_grad();
+            Tensor Leaf(Tensor x) => keeper.Keep(x.detach().requires_grad_(true));
+            (q, k, v) = (Leaf(q), Leaf(k), Leaf(v));
+            return new(q, k, v, keeper.Keep(Attention(q, k, v, mask)));
+        }
+
+        internal (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient)
+        {
+            using var grad = enable_grad();
+            var all = autograd.grad([Result], [Q, K, V], [gradient]);
+            return (all[0], all[1], all[2]);
+        }
+
+        /// <summary>Without a mask causal.</summary>
+        private static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor? mask)
+            => mask is null ? nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true) : nn.functional.scaled_dot_product_attention(q, k, v, mask.to(q.dtype));
+    }
+
+    /// <summary>A forward pass, to be followed by its backward pass once.</summary>
+    internal sealed class Record
+    {
+        private readonly PackedAttention _attention;
+        private readonly Product? _shared;
+        private readonly Product _rest;
+
+        internal Record(PackedAttention attention, Product? shared, Product rest) => (_attention, _shared, _rest) = (attention, shared, rest);
+
+        /// <summary>From the gradient of the result [N, h·d] to those of q [N, h·d], k and v [N, g·d].</summary>
+        internal (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient)
+        {
+            var a = _attention;
+            var p = a.Shared;
+            if (_shared is null)
+            {
+                var (q, k, v) = _rest.Backward(a.PadGradient(gradient));
+                return (a.Rows(q), a.Rows(a.SumGroups(k)), a.Rows(a.SumGroups(v)));
+            }
+
+            var (sharedQ, sharedK, sharedV) = _shared.Backward(a.Heads(gradient.narrow(0, 0, p), 1, a._config.NumAttentionHeads));
+            var (restQ, allK, allV) = _rest.Backward(a.PadGradient(gradient.narrow(0, p, gradient.shape[0] - p)));
+            Tensor Queries() => cat([sharedQ.transpose(1, 2).reshape(p, -1), a.Rows(restQ)], 0);
+            Tensor Keys(Tensor ofShared, Tensor ofAll)
+            {
+                var all = a.SumGroups(ofAll); // [B, g, P + T, d]
+                var head = a.SumGroups(ofShared) + all.narrow(2, 0, p).sum([0L], keepdim: true); // [1, g, P, d]
+                return cat([head.transpose(1, 2).reshape(p, -1), a.Rows(all.narrow(2, p, all.shape[2] - p))], 0);
+            }
+
+            return (Queries(), Keys(sharedK, allK), Keys(sharedV, allV));
+        }
     }
 }

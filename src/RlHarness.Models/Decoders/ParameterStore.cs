@@ -11,6 +11,7 @@ namespace RlHarness.Models.Decoders;
 public sealed class ParameterStore : IDisposable
 {
     private readonly Dictionary<string, Tensor> _byName = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Tensor> _gradients = new(StringComparer.Ordinal);
 
     public ParameterStore(IReadOnlyList<ParameterSpec> specs, Device device, bool requiresGrad = false)
     {
@@ -64,23 +65,14 @@ public sealed class ParameterStore : IDisposable
             var parameter = _byName[spec.Name];
             parameter.requires_grad_(true);
             parameter.grad = Gradient.narrow(0, offset, spec.Count).view(spec.Shape);
+            _gradients.Add(spec.Name, Gradient.narrow(0, offset, spec.Count).view(spec.Shape).DetachFromDisposeScope());
             offset += spec.Count;
         }
     }
 
-    /// <summary>The gradient of one parameter, a view of <see cref="Gradient"/>; the caller disposes of it.</summary>
+    /// <summary>The gradient of one parameter, a view of <see cref="Gradient"/> that belongs to this store.</summary>
     public Tensor GradientOf(string name)
-    {
-        if (Gradient is null) throw new HarnessException(ExitCode.Internal, "the parameters are frozen");
-        var offset = 0L;
-        foreach (var spec in Specs)
-        {
-            if (spec.Name == name) return Gradient.narrow(0, offset, spec.Count).view(spec.Shape);
-            offset += spec.Count;
-        }
-
-        throw new HarnessException(ExitCode.Internal, $"no parameter {name}");
-    }
+        => _gradients.TryGetValue(name, out var gradient) ? gradient : throw new HarnessException(ExitCode.Internal, Gradient is null ? "the parameters are frozen" : $"no parameter {name}");
 
     public void ZeroGradients()
     {
@@ -100,7 +92,7 @@ public sealed class ParameterStore : IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in _byName.Values) tensor.Dispose();
+        foreach (var tensor in _byName.Values.Concat(_gradients.Values)) tensor.Dispose();
         Data.Dispose();
         Gradient?.Dispose();
     }

@@ -16,16 +16,23 @@ public static class DifferentiablePass
     public static void Run(Decoder decoder, ScoredBatch batch, double temperature, TokenScorer.ChunkLoss loss, Func<Tensor, Tensor>? onRows = null)
     {
         using var scope = NewDisposeScope();
-        var rows = UnpadFunction.apply(decoder.Forward(batch.Tokens), batch.Rows); // [R, H]
+        using var pass = decoder.Record(batch.Tokens);
+        var rows = pass.Hidden.index_select(0, batch.Rows); // [R, H]
         var gradient = TokenScorer.Backward(decoder, rows, batch.Targets, temperature, loss);
-        if (onRows is not null)
-        {
-            var leaf = rows.detach().requires_grad_(true);
-            onRows(leaf).backward();
-            gradient.add_(leaf.grad!);
-        }
+        if (onRows is not null) gradient.add_(Gradient(rows, onRows));
+        pass.Backward(Spread(pass, batch.Rows, gradient));
+    }
 
-        rows.backward([gradient]);
+    /// <summary>Adds the gradients of a loss of some rows' hidden states to the decoder's trainable parameters.</summary>
+    /// <param name="decoder">The model that is trained.</param>
+    /// <param name="batch">Packed sequences.</param>
+    /// <param name="rows">Which rows, each once, int64 [R].</param>
+    /// <param name="loss">The loss of their hidden states [R, H].</param>
+    public static void Run(Decoder decoder, TokenBatch batch, Tensor rows, Func<Tensor, Tensor> loss)
+    {
+        using var scope = NewDisposeScope();
+        using var pass = decoder.Record(batch);
+        pass.Backward(Spread(pass, rows, Gradient(pass.Hidden.index_select(0, rows), loss)));
     }
 
     /// <summary>Hidden states of the scored rows, [R, H], without gradients.</summary>
@@ -38,4 +45,15 @@ public static class DifferentiablePass
 
     /// <summary>The parameters that training changes: the adapters' where there are any, else the model's own.</summary>
     public static ParameterStore Trainable(Decoder decoder) => decoder.Adapters?.Parameters ?? decoder.Parameters;
+
+    /// <summary>Gradient of a loss by hidden rows, fp32 [R, H].</summary>
+    private static Tensor Gradient(Tensor rows, Func<Tensor, Tensor> loss)
+    {
+        var leaf = rows.detach().requires_grad_(true);
+        loss(leaf).backward();
+        return leaf.grad!;
+    }
+
+    /// <summary>Gradients of some rows [R, H] among those of all, [N, H]: the others have none.</summary>
+    private static Tensor Spread(DecoderPass pass, Tensor rows, Tensor gradient) => zeros_like(pass.Hidden).index_copy_(0, rows, gradient);
 }

@@ -97,7 +97,7 @@ public sealed class PpoTrainer : IDisposable
                 sums.Policy(part, logprobs, old.narrow(0, start, count), entropy);
                 return Settings.EntropyCoefficient == 0 ? part.Loss : part.Loss - Settings.EntropyCoefficient * (entropy * weights.narrow(0, start, count)).sum();
             }, _critic.SharesPolicy ? rows => Value(rows) : null);
-            if (_critic.Body is { } body) Value(UnpadFunction.apply(body.Forward(batch.Tokens), batch.Rows)).backward();
+            if (_critic.Body is { } body) DifferentiablePass.Run(body, batch.Tokens, batch.Rows, Value);
 
             Tensor Value(Tensor rows)
             {

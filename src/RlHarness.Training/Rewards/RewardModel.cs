@@ -21,19 +21,16 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
         {
             using var scope = NewDisposeScope();
             using var batch = TokenBatch.Pack([.. plan.Select(i => texts[i])], body.Device, int.MaxValue);
-            var values = Forward(batch).cpu().data<float>().ToArray();
+            using var last = LastRows(batch);
+            var values = head.Forward(body.Forward(batch).index_select(0, last)).cpu().data<float>().ToArray();
             for (var i = 0; i < plan.Count; i++) scores[plan[i]] = values[i];
         }
 
         return scores;
     }
 
-    /// <summary>Scores [B] of a packed batch.</summary>
-    internal Tensor Forward(TokenBatch batch)
-    {
-        using var last = tensor(batch.Lengths.Select((l, i) => (long)batch.RowOf(i, l - 1)).ToArray(), device: body.Device);
-        return head.Forward(UnpadFunction.apply(body.Forward(batch), last));
-    }
+    /// <summary>Row of each text's last token, where its score is read, int64 [B].</summary>
+    internal Tensor LastRows(TokenBatch batch) => tensor(batch.Lengths.Select((l, i) => (long)batch.RowOf(i, l - 1)).ToArray(), device: body.Device);
 
     public void Dispose()
     {

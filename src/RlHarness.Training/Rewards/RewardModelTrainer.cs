@@ -25,12 +25,15 @@ public sealed class RewardModelTrainer(RewardModel model, AdamWSettings settings
         {
             using var scope = NewDisposeScope();
             using var batch = TokenBatch.Pack([.. plan.Select(i => pairs[i].Chosen), .. plan.Select(i => pairs[i].Rejected)], model.Body.Device, int.MaxValue);
-            var scores = model.Forward(batch); // [2 · pairs]
-            var (chosen, rejected) = (scores.narrow(0, 0, plan.Count), scores.narrow(0, plan.Count, plan.Count));
-            var part = PreferenceLoss.BradleyTerry(chosen, rejected, centering: centering) * ((double)plan.Count / pairs.Count);
-            part.backward();
-            loss += part.item<float>();
-            right += PreferenceLoss.Accuracy(chosen.detach(), rejected.detach()).item<double>() * plan.Count;
+            DifferentiablePass.Run(model.Body, batch, model.LastRows(batch), rows =>
+            {
+                var scores = model.Head.Forward(rows); // [2 · pairs]
+                var (chosen, rejected) = (scores.narrow(0, 0, plan.Count), scores.narrow(0, plan.Count, plan.Count));
+                var part = PreferenceLoss.BradleyTerry(chosen, rejected, centering: centering) * ((double)plan.Count / pairs.Count);
+                loss += part.item<float>();
+                right += PreferenceLoss.Accuracy(chosen.detach(), rejected.detach()).item<double>() * plan.Count;
+                return part;
+            });
         }
 
         return new StepResult(loss, right / pairs.Count, Optimizer.Step(learningRate));

@@ -1,0 +1,55 @@
+using RlHarness.Models.Kernels;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Decoders;
+
+/// <summary>What one layer's forward pass leaves behind for its backward pass. Its tensors belong to it and outlive the scopes that they were made in.</summary>
+internal sealed class LayerRecord : IDisposable
+{
+    private readonly List<Tensor> _kept = [];
+
+    /// <summary>Input of the attention products, in the compute type [N, H].</summary>
+    internal Tensor? AttentionInput { get; set; }
+
+    /// <summary>The norm before attention.</summary>
+    internal NormRecord? InputNorm { get; set; }
+
+    internal NormRecord? QueryNorm { get; set; }
+
+    internal NormRecord? KeyNorm { get; set; }
+
+    internal PackedAttention.Record? Attention { get; set; }
+
+    /// <summary>Result of the attention, input of the output product [N, h·d].</summary>
+    internal Tensor? Mixed { get; set; }
+
+    /// <summary>The norm behind attention (post-norm families).</summary>
+    internal NormRecord? AttentionNorm { get; set; }
+
+    internal NormRecord? FeedForwardInputNorm { get; set; }
+
+    internal Tensor? FeedForwardInput { get; set; }
+
+    /// <summary>Gate and up [N, 2M]; the backward pass replaces it by its gradient.</summary>
+    internal Tensor? GateUp { get; set; }
+
+    internal NormRecord? FeedForwardNorm { get; set; }
+
+    /// <summary>Takes a tensor out of its scope and keeps it until this record is disposed of.</summary>
+    internal Tensor Keep(Tensor tensor)
+    {
+        _kept.Add(tensor.DetachFromDisposeScope());
+        return tensor;
+    }
+
+    internal NormRecord Keep(RmsNorm.Result norm) => new(Keep(norm.Sum), Keep(norm.Scale));
+
+    public void Dispose()
+    {
+        foreach (var tensor in _kept) tensor.Dispose();
+        _kept.Clear();
+    }
+
+    /// <summary>What a norm read (fp32) and the scale that it found.</summary>
+    internal sealed record NormRecord(Tensor X, Tensor Scale);
+}

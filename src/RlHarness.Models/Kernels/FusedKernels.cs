@@ -1,0 +1,30 @@
+using System.Runtime.InteropServices;
+using RlHarness.Core.Errors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlHarness.Models.Kernels;
+
+/// <summary>Which tensors the kernels of this folder can work on; the rest goes through libtorch's own operations.</summary>
+internal static unsafe class FusedKernels
+{
+    /// <summary>About so many numbers make a piece of work that is worth a thread.</summary>
+    private const long NumbersAtOnce = 1 << 14;
+
+    /// <summary>For tests and benchmarks: false sends everything through libtorch's operations.</summary>
+    internal static bool Enabled { get; set; } = true;
+
+    internal static bool Apply(Tensor x) => Enabled && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16;
+
+    /// <summary>Address of the first number. The tensor has to be contiguous and to outlive its use.</summary>
+    internal static byte* Address(Tensor x)
+    {
+        if (!x.is_contiguous()) throw new HarnessException(ExitCode.Internal, "a kernel needs contiguous memory", $"strides {string.Join(", ", x.stride())}");
+        if (x.numel() == 0) return null;
+        using var first = x.view(-1).narrow(0, 0, 1); // a span of all would stop at 2 GiB
+        return (byte*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+    }
+
+    /// <summary>Rows of a piece of work, for rows of a width.</summary>
+    internal static long Piece(long width) => Math.Max(1, NumbersAtOnce / Math.Max(1, width));
+}
