@@ -106,6 +106,13 @@ public sealed class Decoder : IDisposable
         return nn.functional.linear(Cast(hidden), HeadWeight()).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Logits [N, V] as the product gives them, for those who go on in fp32 themselves.</summary>
+    public Tensor LogitsInComputeType(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        return nn.functional.linear(Cast(hidden), HeadWeight()).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The head's matrix [V, H] in the compute type.</summary>
     public Tensor HeadWeight() => Adapters?.SavedHead is { } saved ? saved : Weight(HeadName);
 

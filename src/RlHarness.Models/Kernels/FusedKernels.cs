@@ -11,8 +11,15 @@ internal static unsafe class FusedKernels
     /// <summary>About so many numbers make a piece of work that is worth a thread.</summary>
     private const long NumbersAtOnce = 1 << 14;
 
-    /// <summary>For tests and benchmarks: false sends everything through libtorch's operations.</summary>
-    internal static bool Enabled { get; set; } = true;
+    [ThreadStatic]
+    private static bool _disabled;
+
+    /// <summary>For tests and benchmarks: false sends everything that this thread starts through libtorch's operations.</summary>
+    internal static bool Enabled
+    {
+        get => !_disabled;
+        set => _disabled = !value;
+    }
 
     internal static bool Apply(Tensor x) => Enabled && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16;
 

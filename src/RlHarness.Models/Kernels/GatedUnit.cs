@@ -56,9 +56,12 @@ internal static unsafe class GatedUnit
             slope = 0.5 * (1 + t) + 0.5 * gate * (1 - t * t) * GeluScale * (1 + 3 * GeluCube * gate * gate);
         }
 
-        both.narrow(-1, 0, m).copy_(wide * up * slope);
-        both.narrow(-1, m, m).copy_(wide * active);
-        return (active * up).to(both.dtype);
+        // In fp32 gate and up are views of what is now overwritten.
+        var result = (active * up).to(both.dtype);
+        var (byGate, byUp) = (wide * up * slope, wide * active);
+        both.narrow(-1, 0, m).copy_(byGate);
+        both.narrow(-1, m, m).copy_(byUp);
+        return result;
     }
 
     private static void Dispatch(Tensor both, Activation activation, Tensor? gradient, Tensor result)

@@ -1,7 +1,7 @@
 // Symbols: R scored rows, C rows of a chunk, H hidden size, V vocabulary.
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
-using RlHarness.Training.Arithmetic;
+using RlHarness.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,8 +19,12 @@ public static class TokenScorer
     /// <summary>The loss of rows [start, start + count) from their log-probabilities and entropies [count], a scalar; losses of chunks add up.</summary>
     public delegate Tensor ChunkLoss(Tensor logprobs, Tensor entropy, long start, long count);
 
-    /// <summary>Log-probabilities and entropies, fp32 [R], without gradients.</summary>
-    public static TokenLogprobs.Result Score(Decoder decoder, Tensor hidden, Tensor targets, double temperature)
+    /// <param name="Logprobs">fp32 [R].</param>
+    /// <param name="Entropy">Nats, fp32 [R].</param>
+    public sealed record Scores(Tensor Logprobs, Tensor Entropy);
+
+    /// <summary>Log-probabilities and entropies, without gradients.</summary>
+    public static Scores Score(Decoder decoder, Tensor hidden, Tensor targets, double temperature)
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
@@ -29,7 +33,7 @@ public static class TokenScorer
         foreach (var (start, count) in Chunks(decoder, hidden.shape[0]))
         {
             using var step = NewDisposeScope();
-            var result = TokenLogprobs.Compute(decoder.Logits(hidden.narrow(0, start, count)), targets.narrow(0, start, count), temperature);
+            var result = TokenSoftmax.Forward(decoder.LogitsInComputeType(hidden.narrow(0, start, count)), targets.narrow(0, start, count), temperature);
             logprobs.Add(result.Logprobs.MoveToOuterDisposeScope());
             entropies.Add(result.Entropy.MoveToOuterDisposeScope());
         }
@@ -58,36 +62,27 @@ public static class TokenScorer
         foreach (var (start, count) in Chunks(decoder, rows.shape[0], chunkRows))
         {
             using var step = NewDisposeScope();
-            Tensor logp, part, target;
+            Tensor part, target, logits;
+            TokenSoftmax.Result forward;
             using (no_grad())
             {
                 part = rows.narrow(0, start, count);
-                target = targets.narrow(0, start, count).unsqueeze(1);
-                var logits = decoder.Logits(part);
-                logp = nn.functional.log_softmax(temperature == 1 ? logits : logits.div_(temperature), -1); // [C, V]
+                target = targets.narrow(0, start, count);
+                logits = decoder.LogitsInComputeType(part); // [C, V]
+                forward = TokenSoftmax.Forward(logits, target, temperature);
             }
 
-            var chosen = logp.gather(1, target).squeeze(1).detach().requires_grad_(true);
-            Tensor p, entropy;
+            var chosen = forward.Logprobs.detach().requires_grad_(true);
+            var entropy = forward.Entropy.detach().requires_grad_(true);
+            loss(chosen, entropy, start, count).backward();
             using (no_grad())
             {
-                p = logp.exp();
-                entropy = -(p * logp).sum(1);
-            }
-
-            var entropyLeaf = entropy.detach().requires_grad_(true);
-            loss(chosen, entropyLeaf, start, count).backward();
-            using (no_grad())
-            {
-                var g = chosen.grad!.unsqueeze(1); // [C, 1]
-                var dLogits = entropyLeaf.grad is { } h
-                    ? -g * p - h.unsqueeze(1) * p * (logp + entropy.unsqueeze(1))
-                    : p.mul_(-g);
-                dLogits.scatter_add_(1, target, g);
-                if (temperature != 1) dLogits.div_(temperature);
-                var low = dLogits.to(weight.dtype);
-                gradients.Add(mm(low, weight).to(ScalarType.Float32).MoveToOuterDisposeScope());
-                if (trainsHead) gradientOfWeight.add_(mm(low.t(), part.to(weight.dtype)));
+                TokenSoftmax.Backward(logits, target, temperature, forward, chosen.grad!, entropy.grad);
+                gradients.Add(mm(logits, weight).to(ScalarType.Float32).MoveToOuterDisposeScope());
+                if (!trainsHead) continue;
+                var input = part.to(weight.dtype);
+                if (weight.dtype == ScalarType.Float32) gradientOfWeight.addmm_(logits.t(), input, 1, 1);
+                else gradientOfWeight.add_(mm(logits.t(), input));
             }
         }
 

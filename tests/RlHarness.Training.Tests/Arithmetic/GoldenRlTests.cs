@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using RlHarness.Models.Kernels;
 using RlHarness.Models.Decoders;
 using RlHarness.Tests;
 using RlHarness.Training.Arithmetic;
@@ -134,15 +135,23 @@ public sealed class GoldenRlTests : IDisposable
     public void Log_probabilities_and_entropy_with_their_gradients(string name, double temperature)
     {
         var (t, _) = Load();
-        var logits = t[name + ".logits"].requires_grad_(true);
-        var result = TokenLogprobs.Compute(logits, t[name + ".tokens"], temperature);
-        Same(t[name + ".logprobs"], result.Logprobs, "logprobs");
-        Same(t[name + ".entropy"], result.Entropy, "entropy");
-        (result.Logprobs * t[name + ".weights"]).sum().backward(retain_graph: true);
-        Same(t[name + ".grad_of_weighted_logprobs"], logits.grad!, "gradient of logprobs");
-        logits.grad!.zero_();
-        (result.Entropy * t[name + ".weights"]).sum().backward();
-        Same(t[name + ".grad_of_weighted_entropy"], logits.grad!, "gradient of entropy");
+        var logits = t[name + ".logits"];
+        var vocabulary = logits.shape[^1];
+        var rows = logits.view(-1, vocabulary);
+        var tokens = t[name + ".tokens"].view(-1);
+        var weights = t[name + ".weights"];
+        var low = TokenSoftmax.Forward(rows.to(ScalarType.Float32), tokens, temperature); // the kernels
+        Same(t[name + ".logprobs"], low.Logprobs.view(weights.shape).to(ScalarType.Float64), "logprobs in fp32", 1e-5);
+        Same(t[name + ".entropy"], low.Entropy.view(weights.shape).to(ScalarType.Float64), "entropy in fp32", 1e-5);
+        var result = TokenSoftmax.Forward(rows, tokens, temperature);
+        Same(t[name + ".logprobs"], result.Logprobs.view(weights.shape), "logprobs");
+        Same(t[name + ".entropy"], result.Entropy.view(weights.shape), "entropy");
+        var gradient = rows.clone();
+        TokenSoftmax.Backward(gradient, tokens, temperature, result, weights.view(-1), null);
+        Same(t[name + ".grad_of_weighted_logprobs"], gradient.view(logits.shape), "gradient of logprobs");
+        gradient = rows.clone();
+        TokenSoftmax.Backward(gradient, tokens, temperature, result, zeros_like(weights).view(-1), weights.view(-1));
+        Same(t[name + ".grad_of_weighted_entropy"], gradient.view(logits.shape), "gradient of entropy");
     }
 
     [SkippableFact]
@@ -151,7 +160,7 @@ public sealed class GoldenRlTests : IDisposable
         var (t, _) = Load();
         var big = t["logprobs_extreme.logits"];
         Same(t["logprobs_extreme.logprobs"], nn.functional.log_softmax(big, -1), "extreme");
-        Assert.True(TokenLogprobs.Compute(big, tensor(new long[] { 0, 1 }), 1).Entropy.isfinite().all().item<bool>());
+        Assert.True(TokenSoftmax.Forward(big, tensor(new long[] { 0, 1 }), 1).Entropy.isfinite().all().item<bool>());
     }
 
     [SkippableFact]
