@@ -25,6 +25,9 @@ namespace RlHarness.Recipes.Stages;
 public sealed class RlStage : IDisposable
 {
     public const string Name = "rl";
+
+    /// <summary>The critic in a checkpoint, where it has a body of its own.</summary>
+    public const string CriticFolder = "critic";
     private readonly RunContext _run;
     private readonly RlSettings _settings;
     private readonly LoadedModel _policy;
@@ -233,7 +236,7 @@ public sealed class RlStage : IDisposable
     {
         yield return ("policy_optimizer.safetensors", () => [.. _trainer.PolicyOptimizer.State]);
         if (_trainer.CriticOptimizer is { } optimizer) yield return ("critic_optimizer.safetensors", () => [.. optimizer.State]);
-        yield return ("critic.safetensors", () => [.. NamedTensors.Of(_critic.Head.Parameters), .. _critic.Body is { } body ? NamedTensors.Of(body.Parameters) : []]);
+        if (_critic.SharesPolicy) yield return ("critic.safetensors", () => NamedTensors.Of(_critic.Head.Parameters));
         if (_policy.Decoder.Adapters is { } adapters) yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
     }
 
@@ -243,6 +246,7 @@ public sealed class RlStage : IDisposable
         {
             if (_policy.Decoder.Adapters is { } adapters) LoraFolder.Save(folder, adapters, "../../imitate");
             else ModelSaver.Save(folder, _policy.Decoder, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
+            if (_critic.Body is { } body) ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
             foreach (var (file, tensors) in States()) NamedTensors.Save(Path.Combine(folder, file), tensors());
             RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
         });
@@ -261,13 +265,13 @@ public sealed class RlStage : IDisposable
 
         CheckpointFolder.Verify(checkpoint.Path);
         foreach (var (file, tensors) in States()) NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
+        if (_critic.Body is { } body) ScalarHeadFolder.Load(Path.Combine(checkpoint.Path, CriticFolder), body, _critic.Head);
         if (_policy.Decoder.Adapters is null)
         {
             using var saved = ModelLoader.Load(checkpoint.Path, _run.Device, withTokenizer: false);
             _policy.Decoder.Parameters.CopyFrom(saved.Decoder.Parameters);
         }
 
-        _critic.Body?.Parameters.Touch();
         _policy.Decoder.Parameters.Touch();
         var state = RlState.Read(checkpoint.Path);
         if (state.Step != checkpoint.Step) throw HarnessException.BadFile(checkpoint.Path, "state.json is of another step", $"{state.Step}", $"{checkpoint.Step}");

@@ -31,7 +31,7 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     [Fact]
     public void A_run_writes_all_that_it_promises_and_its_first_ratio_is_exact()
     {
-        foreach (var file in new[] { "run.json", "config.yaml", "run.db", "metrics.jsonl", "report.html", "corpus/transcripts.jsonl", "imitate/model.safetensors", "imitate/tokenizer.json", "reward/score_head.safetensors", "logs/attempt_1.jsonl", "rl/latest" })
+        foreach (var file in new[] { "run.json", "config.yaml", "run.db", "metrics.jsonl", "report.html", "corpus/transcripts.jsonl", "imitate/model.safetensors", "imitate/tokenizer.json", "reward/model.safetensors", "rl/step_000004/critic/model.safetensors", "logs/attempt_1.jsonl", "rl/latest" })
             Assert.True(new FileInfo(Path.Combine(whole.Path, file)) is { Exists: true, Length: > 0 }, file);
         Assert.Equal("step_000004", File.ReadAllText(Path.Combine(whole.Path, "rl", "latest")).Trim());
         foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" }) CheckpointFolder.Verify(Path.Combine(whole.Path, folder));
