@@ -101,6 +101,6 @@ public class CommandTests
     {
         var page = File.ReadAllText(Path.Combine(Harness.Root, "docs", "cli.md"));
         foreach (var code in Enum.GetValues<Core.Errors.ExitCode>()) Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
-        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "model verify", "model convert", "doctor" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
+        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "model verify", "model convert", "model fidelity", "doctor" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
     }
 }
