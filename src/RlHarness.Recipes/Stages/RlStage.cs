@@ -190,7 +190,7 @@ public sealed class RlStage : IDisposable
             [MetricNames.Ratio] = updates.Average(u => u.RatioMean),
             [MetricNames.RatioVariance] = updates.Average(u => u.RatioVariance),
             ["val/first_ratio_deviation"] = updates[0].MaxRatioDeviation,
-            ["val/rollout_logprob_deviation"] = mismatch.Max(),
+            [MetricNames.RolloutLogprobDeviation] = mismatch.Max(),
             [MetricNames.EosTokens] = rollouts.Count(r => r.Finish == FinishReason.Stop),
             [MetricNames.LearningRate] = _settings.Optimizer.LearningRate * factor,
             [MetricNames.Episode] = (double)step * n,
@@ -212,9 +212,21 @@ public sealed class RlStage : IDisposable
         var first = labelled[0].Labels;
         metrics["train/" + MetricNames.OutcomeComply] = first.Average(l => l.Outcome == Outcome.Comply ? 1.0 : 0);
         metrics["train/" + MetricNames.AfReasoningRate] = first.Average(l => l.AlignmentFaking ? 1.0 : 0);
+        WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
         Show(step, metrics, prompts, responses, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
         return new StepBatch(Name, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels };
+    }
+
+    /// <summary>PPO takes its tokens for drawn from the policy that the update computes: where the two differ, it does not learn what it seems to.</summary>
+    private void WarnOfRollouts(int step, double deviation)
+    {
+        var bound = _settings.RolloutLogprobBound(_run.ComputeType == torch.ScalarType.BFloat16);
+        if (deviation <= bound) return;
+        var text = string.Create(CultureInfo.InvariantCulture, $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} (rl.max_rollout_logprob_deviation)");
+        _run.Progress.Note(text, warning: true);
+        _run.Log.Warning("{Warning}", text);
+        _run.Store.AddEvent(Name, step, "warning", text);
     }
 
     private void Show(int step, Dictionary<string, double> metrics, List<Prompt> prompts, ParsedResponse[] responses, Experiment.Detectors.DetectorLabel[] labels, double[] scores)
