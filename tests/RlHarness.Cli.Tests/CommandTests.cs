@@ -51,6 +51,33 @@ public class CommandTests
         Assert.Equal("olmo2", JsonDocument.Parse(result.Output).RootElement.GetProperty("family").GetString());
     }
 
+    [SkippableFact]
+    public void Verify_exits_with_1_when_a_model_is_not_the_reference_s()
+    {
+        using var folder = new TemporaryFolder();
+        var expected = Golden.Require("models", "llama", "expected.safetensors");
+        var same = Harness.Run(folder.Path, "model", "verify", Golden.Require("models", "llama"), "--against", expected, "--device", "cpu", "--json");
+        Assert.Equal((0, ""), (same.ExitCode, same.Error));
+        Assert.True(JsonDocument.Parse(same.Output).RootElement.GetProperty("passed").GetBoolean());
+        var other = Harness.Run(folder.Path, "model", "verify", Golden.Require("models", "llama_linear_rope"), "--against", expected, "--device", "cpu");
+        Assert.Equal(1, other.ExitCode);
+        Assert.Contains("FAILED", other.Output, StringComparison.Ordinal);
+        Harness.Run(folder.Path, "model", "verify", Golden.Require("models", "llama"), "--against", "none.safetensors").Fails(3, "none.safetensors");
+    }
+
+    [SkippableFact]
+    public void Convert_writes_once_and_refuses_to_overwrite()
+    {
+        using var folder = new TemporaryFolder();
+        var arguments = new[] { "model", "convert", Golden.Require("models", "qwen3"), "q.gguf", "--type", "q8_0" };
+        var result = Harness.Run(folder.Path, arguments);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains("q8_0", result.Output, StringComparison.Ordinal);
+        Harness.Run(folder.Path, arguments).Fails(2, "q.gguf is there already");
+        Harness.Run(folder.Path, "model", "convert", Golden.Require("models", "gemma3_text"), "g.gguf").Fails(3, "can't be written as GGUF", "gemma3_text");
+        Assert.Equal(["q.gguf"], Directory.GetFileSystemEntries(folder.Path).Select(p => Path.GetFileName(p)!));
+    }
+
     [Fact]
     public void Help_teaches_with_examples()
     {
@@ -74,6 +101,6 @@ public class CommandTests
     {
         var page = File.ReadAllText(Path.Combine(Harness.Root, "docs", "cli.md"));
         foreach (var code in Enum.GetValues<Core.Errors.ExitCode>()) Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
-        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "doctor" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
+        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "model verify", "model convert", "model fidelity", "doctor" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
     }
 }

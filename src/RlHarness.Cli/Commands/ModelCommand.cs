@@ -21,7 +21,7 @@ internal static class ModelCommand
             else Print(inspection);
             return inspection.NotSupported.Count == 0 ? 0 : (int)ExitCode.CheckFailed;
         }));
-        return new Command("model", "Look at model files.") { inspect };
+        return new Command("model", "Look at model files, compare and convert them.") { inspect, ModelVerifyCommand.Create(), ModelConvertCommand.Create(), ModelFidelityCommand.Create() };
     }
 
     private static void Print(ModelInspection m)

@@ -66,6 +66,13 @@ public sealed class LoraAdapters : IDisposable
 
     private IEnumerable<LoraSlice> Active(string product) => Enabled ? _byParameter[product] : [];
 
+    /// <summary>scale · B A of one adapter, [Rows, Columns]; the caller disposes of it.</summary>
+    internal Tensor Delta(LoraSlice slice)
+    {
+        using var scope = NewDisposeScope();
+        return (mm(Parameters[slice.B], Parameters[slice.A]) * slice.Scale).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Adds scale · B A to the base weights; <paramref name="sign"/> −1 takes it away again.</summary>
     public void MergeInto(Decoder decoder, int sign = 1)
     {
@@ -74,7 +81,7 @@ public sealed class LoraAdapters : IDisposable
         foreach (var s in Slices)
         {
             using var step = NewDisposeScope();
-            decoder.Parameters[s.Parameter + ".weight"].narrow(0, s.Offset, s.Rows).add_(mm(Parameters[s.B], Parameters[s.A]) * (sign * s.Scale));
+            decoder.Parameters[s.Parameter + ".weight"].narrow(0, s.Offset, s.Rows).add_(Delta(s) * sign);
         }
 
         decoder.Parameters.Touch();

@@ -9,6 +9,8 @@ public sealed class Gemma3 : IDecoderFamily
 
     public string Architecture => "Gemma3ForCausalLM";
 
+    public string SequenceClassification => "Gemma3TextForSequenceClassification";
+
     public DecoderConfig Read(ConfigReader reader)
     {
         var common = reader.Common(tied: true);

@@ -12,6 +12,9 @@ public interface IDecoderFamily
     /// <summary>Hugging Face's class for causal language modelling.</summary>
     string Architecture { get; }
 
+    /// <summary>Hugging Face's class with a head for labels, which reward models and critics are saved as.</summary>
+    string SequenceClassification => Architecture.Replace("ForCausalLM", "ForSequenceClassification", StringComparison.Ordinal);
+
     /// <summary>q, k, v and gate, up are one tensor each in the files (Phi-3).</summary>
     bool FusedOnDisk => false;
 

@@ -39,6 +39,8 @@ internal static class GgufNames
         int Need(string key) => checked((int)(file.Integer(a + key) ?? throw HarnessException.BadFile(file.Path, $"no {a + key}", "absent", "a whole number")));
         int? May(string key) => file.Integer(a + key) is { } v ? checked((int)v) : null;
         double? Real(string key) => file.Metadata.TryGetValue(a + key, out var v) ? Convert.ToDouble(v, System.Globalization.CultureInfo.InvariantCulture) : null;
+        if (file.Entries.ContainsKey("rope_freqs.weight"))
+            throw HarnessException.BadFile(file.Path, "rope scaled by a table in a GGUF file is not supported", "rope_freqs.weight (Llama 3.1 and later)", "no rope scaling", "use the model's Hugging Face folder");
         int? Token(string key) => file.Integer("tokenizer.ggml." + key) is { } v ? checked((int)v) : null;
         var tokens = file.Metadata.TryGetValue("tokenizer.ggml.tokens", out var list) ? ((string[])list).Length : 0;
         var vocabulary = file.Entries.TryGetValue("token_embd.weight", out var embeddings) ? (int)embeddings.Shape[0] : May("vocab_size") ?? tokens;
@@ -63,7 +65,7 @@ internal static class GgufNames
             ["rope_scaling"] = null,
             ["tie_word_embeddings"] = !file.Entries.ContainsKey("output.weight"),
             ["bos_token_id"] = Token("bos_token_id"),
-            ["eos_token_id"] = Token("eos_token_id"),
+            ["eos_token_id"] = Token("eot_token_id") is { } turn && Token("eos_token_id") is { } end && turn != end ? new JsonArray(end, turn) : Token("eos_token_id"),
             ["pad_token_id"] = Token("padding_token_id"),
             ["torch_dtype"] = "float32",
         };

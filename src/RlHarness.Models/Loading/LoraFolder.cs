@@ -19,8 +19,8 @@ public static class LoraFolder
     /// <summary>Fresh adapters on the named projections: A from a seeded Kaiming-uniform draw, B zero, as PEFT starts them.</summary>
     public static LoraAdapters Create(Decoder decoder, IReadOnlyList<string> targets, int rank, double alpha, Core.Randomness.RandomStream random)
     {
-        var slices = Targets(decoder).Where(d => targets.Contains("all-linear") ? !IsHead(d) : targets.Contains(Last(d.DiskName))).Select(d => Slice(d, rank, alpha / rank)).ToArray();
-        if (slices.Length == 0) throw new HarnessException(ExitCode.BadInput, "LoRA targets name no projection of this model", string.Join(", ", targets), string.Join(", ", Targets(decoder).Select(d => Last(d.DiskName)).Distinct()));
+        var slices = Targets(decoder.Layout).Where(d => targets.Contains("all-linear") ? !IsHead(d) : targets.Contains(Last(d.DiskName))).Select(d => Slice(d, rank, alpha / rank)).ToArray();
+        if (slices.Length == 0) throw new HarnessException(ExitCode.BadInput, "LoRA targets name no projection of this model", string.Join(", ", targets), string.Join(", ", Targets(decoder.Layout).Select(d => Last(d.DiskName)).Distinct()));
         var adapters = new LoraAdapters(slices, decoder.Device, requiresGrad: true);
         using var guard = torch.no_grad();
         using var scope = torch.NewDisposeScope();
@@ -36,7 +36,10 @@ public static class LoraFolder
         return adapters;
     }
 
-    public static LoraAdapters Load(string folder, Decoder decoder, bool requiresGrad = false)
+    public static LoraAdapters Load(string folder, Decoder decoder, bool requiresGrad = false) => Load(folder, decoder.Layout, decoder.Device, requiresGrad);
+
+    /// <summary>The same for a model whose weights are not in memory.</summary>
+    internal static LoraAdapters Load(string folder, ParameterLayout layout, torch.Device device, bool requiresGrad = false)
     {
         var path = Path.Combine(folder, "adapter_config.json");
         if (!File.Exists(path)) throw HarnessException.BadFile(path, "no adapter here", "absent", "a folder in PEFT's format");
@@ -57,7 +60,7 @@ public static class LoraFolder
         var rs = reader.Bool("use_rslora", false);
         var slices = new List<LoraSlice>();
         var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var disk in Targets(decoder))
+        foreach (var disk in Targets(layout))
         {
             var module = disk.DiskName[..^".weight".Length];
             var key = $"{Prefix}{module}.lora_A.weight";
@@ -75,16 +78,16 @@ public static class LoraFolder
 
         var headKey = Prefix + "lm_head.weight";
         var strange = file.Entries.Keys.Where(k => !known.Contains(k) && k != headKey).ToArray();
-        if (strange.Length > 0) throw HarnessException.BadFile(file.Path, "tensors that this model has no place for", string.Join(", ", strange.Take(5)), $"lora_A and lora_B of {string.Join(", ", Targets(decoder).Select(d => Last(d.DiskName)).Distinct())}, or lm_head");
+        if (strange.Length > 0) throw HarnessException.BadFile(file.Path, "tensors that this model has no place for", string.Join(", ", strange.Take(5)), $"lora_A and lora_B of {string.Join(", ", Targets(layout).Select(d => Last(d.DiskName)).Distinct())}, or lm_head");
         torch.Tensor? head = null;
         if (file.Entries.TryGetValue(headKey, out var saved))
         {
-            head = torch.zeros(saved.Shape, device: decoder.Device);
+            head = torch.zeros(saved.Shape, device: device);
             WeightReader.Into(file, saved, head);
             if (requiresGrad) head.requires_grad_(true);
         }
 
-        var adapters = new LoraAdapters(slices, decoder.Device, requiresGrad, head);
+        var adapters = new LoraAdapters(slices, device, requiresGrad, head);
         foreach (var s in slices)
         {
             WeightReader.Into(file, file.Entries[Prefix + s.A], adapters.Parameters[s.A]);
@@ -148,7 +151,7 @@ public static class LoraFolder
         return null;
     }
 
-    private static IEnumerable<DiskTensor> Targets(Decoder decoder) => decoder.Layout.Disk.Where(d => d.Shape.Length == 2 && d.DiskName != ParameterLayout.Embeddings);
+    private static IEnumerable<DiskTensor> Targets(ParameterLayout layout) => layout.Disk.Where(d => d.Shape.Length == 2 && d.DiskName != ParameterLayout.Embeddings);
 
     private static bool IsHead(DiskTensor disk) => disk.DiskName == ParameterLayout.Head;
 

@@ -46,9 +46,14 @@ public static class ModelLoader
             throw;
         }
 
-        var tokenizer = !withTokenizer ? null : opened.IsGguf ? Tokenizer.FromGguf((GgufFile)opened.Weights) : File.Exists(Path.Combine(path, "tokenizer.json")) ? Tokenizer.Load(path) : null;
+        var tokenizer = withTokenizer ? TokenizerOf(path, opened) : null;
         return new LoadedModel(decoder, opened.Family, opened.Json, tokenizer, path) { StopIds = StopIds(path, opened.Config, tokenizer) };
     }
+
+    /// <summary>The model's tokenizer, or null where its source has none.</summary>
+    internal static Tokenizer? TokenizerOf(string path, Opened opened) => opened.Weights is GgufFile file
+        ? file.Metadata.ContainsKey("tokenizer.ggml.model") ? Tokenizer.FromGguf(file) : null
+        : File.Exists(Path.Combine(path, "tokenizer.json")) ? Tokenizer.Load(path) : null;
 
     /// <summary>Copies the file's weights into the decoder; reports all missing and misshapen tensors together.</summary>
     internal static void Fill(Decoder decoder, Opened opened)
@@ -76,13 +81,16 @@ public static class ModelLoader
             using var guard = torch.no_grad();
             var target = decoder.Parameters[disk.Parameter].narrow(0, disk.Offset, disk.Rows);
             WeightReader.Into(opened.Weights, entry, target);
-            if (!opened.IsGguf || !opened.Family.GgufInterleavesRotary) continue;
-            if (disk.DiskName.Contains(".q_proj.", StringComparison.Ordinal)) WeightReader.UndoInterleave(target, opened.Config.NumAttentionHeads);
-            if (disk.DiskName.Contains(".k_proj.", StringComparison.Ordinal)) WeightReader.UndoInterleave(target, opened.Config.NumKeyValueHeads);
+            if (opened.IsGguf && RotaryHeads(opened.Family, opened.Config, disk) is { } heads) WeightReader.UndoInterleave(target, heads);
         }
 
         decoder.Parameters.Touch();
     }
+
+    /// <summary>Heads of a tensor whose rotary rows GGUF interleaves, or null.</summary>
+    internal static int? RotaryHeads(IDecoderFamily family, DecoderConfig config, DiskTensor disk) => !family.GgufInterleavesRotary ? null
+        : disk.DiskName.Contains(".q_proj.", StringComparison.Ordinal) ? config.NumAttentionHeads
+        : disk.DiskName.Contains(".k_proj.", StringComparison.Ordinal) ? config.NumKeyValueHeads : null;
 
     /// <summary>Hub files of a body alone (AutoModel) leave out the prefix <c>model.</c>.</summary>
     internal static WeightEntry? Find(IWeightFile file, string name)

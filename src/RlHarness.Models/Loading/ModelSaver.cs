@@ -16,17 +16,27 @@ public static class ModelSaver
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     public static void Save(string folder, Decoder decoder, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer)
+        => Write(folder, Sources(decoder), Config(configJson, family.Architecture, WeightType.F32), tokenizer);
+
+    /// <summary>Writes config.json, generation_config.json, the weights and the tokenizer's files.</summary>
+    internal static void Write(string folder, IEnumerable<WeightSource> weights, JsonObject json, Tokenizer? tokenizer)
     {
         Directory.CreateDirectory(folder);
-        SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), Sources(decoder), new Dictionary<string, string> { ["format"] = "pt" });
-        var json = (JsonObject)configJson.DeepClone();
-        json["architectures"] = new JsonArray(family.Architecture);
-        json.Remove("dtype");
-        json["torch_dtype"] = "float32";
+        SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), weights, new Dictionary<string, string> { ["format"] = "pt" });
         AtomicFile.WriteAllText(Path.Combine(folder, "config.json"), json.ToJsonString(Indented) + "\n");
         var generation = new JsonObject { ["bos_token_id"] = json["bos_token_id"]?.DeepClone(), ["eos_token_id"] = json["eos_token_id"]?.DeepClone(), ["pad_token_id"] = json["pad_token_id"]?.DeepClone() };
         AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), generation.ToJsonString(Indented) + "\n");
         tokenizer?.Save(folder);
+    }
+
+    /// <summary>A configuration of other weights: their class and type.</summary>
+    internal static JsonObject Config(JsonObject configJson, string architecture, WeightType type)
+    {
+        var json = (JsonObject)configJson.DeepClone();
+        json["architectures"] = new JsonArray(architecture);
+        json.Remove("dtype");
+        json["torch_dtype"] = type switch { WeightType.F16 => "float16", WeightType.BF16 => "bfloat16", _ => "float32" };
+        return json;
     }
 
     /// <summary>The decoder's tensors under their names on disk, fp32.</summary>

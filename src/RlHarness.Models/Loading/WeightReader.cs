@@ -30,6 +30,17 @@ internal static class WeightReader
         }
     }
 
+    /// <summary>Hugging Face's rotary halves [heads, 2, d/2, in] to GGUF's interleaved rows [heads, d/2, 2, in].</summary>
+    internal static void Interleave(Tensor destination, int heads)
+    {
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        var shape = destination.shape;
+        var half = shape[0] / heads / 2;
+        long[] parts = shape.Length == 1 ? [heads, 2, half] : [heads, 2, half, shape[1]];
+        destination.copy_(destination.view(parts).transpose(1, 2).reshape(shape));
+    }
+
     /// <summary>GGUF's interleaved rotary rows [heads, d/2, 2, in] back to Hugging Face's halves [heads, 2, d/2, in].</summary>
     internal static void UndoInterleave(Tensor destination, int heads)
     {

@@ -12,6 +12,9 @@ internal static class GgufTokenizer
         @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|"
         + @"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    /// <summary>One name for each kind of split that is known.</summary>
+    internal static readonly string[] Kinds = ["gpt-2", "olmo", "smollm", "llama-bpe", "dbrx", "qwen2", "tekken"];
+
     private const string MarkReplaced = """{"type":"Replace","pattern":{"String":" "},"content":"▁"}""";
     private const string MarkDecoded = """{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}""";
 
@@ -29,12 +32,14 @@ internal static class GgufTokenizer
             if (types[id] is 2 or 3 or 4) added.Add(new AddedToken(tokens[id], id, false, false, false, Normalized: false, Special: types[id] != 4));
         }
 
+        // 5: unused, which fills the list up to the rows of the embedding
+        string?[] used = [.. tokens.Select((token, id) => types[id] == 5 ? null : token)];
         var bos = Token(file, tokens, "bos_token_id");
         var before = bos is not null && file.Metadata.TryGetValue("tokenizer.ggml.add_bos_token", out var add) ? add is true : bos is not null && kind == "llama";
         var post = before ? TokenizerDocument.Before(bos!, Array.IndexOf(tokens, bos)) : null;
         var document = kind switch
         {
-            "gpt2" => ByteLevel(file, tokens, added, post),
+            "gpt2" => ByteLevel(file, used, added, post),
             "llama" => SentencePiece(file, tokens, types, added, post),
             _ => throw HarnessException.BadFile(file.Path, "has a tokenizer that is not supported", $"tokenizer.ggml.model = '{kind}'", "gpt2 or llama", "use the Hugging Face folder of the model"),
         };
@@ -44,25 +49,37 @@ internal static class GgufTokenizer
         return new Tokenizer(file.Path, new TokenizerReader(file.Path).Read(document), TokenizerSettings.Read(file.Path, files));
     }
 
-    private static byte[] ByteLevel(GgufFile file, string[] tokens, List<AddedToken> added, string? post)
+    private static byte[] ByteLevel(GgufFile file, string?[] tokens, List<AddedToken> added, string? post)
     {
         var name = file.Metadata.TryGetValue("tokenizer.ggml.pre", out var pre) ? pre as string ?? "" : "default";
+        if (Kind(name) is not var (split, nfc, ignoreMerges))
+        {
+            throw HarnessException.BadFile(
+                file.Path, "has a split pattern that is not known", $"tokenizer.ggml.pre = '{name}'", string.Join(", ", Kinds), "use the Hugging Face folder of the model");
+        }
+
+        // a vocabulary of single bytes has no merges, and writers leave an empty list out
+        var bytes = !file.Metadata.ContainsKey("tokenizer.ggml.merges") && tokens.Where((token, id) => token?.Length > 1 && added.All(a => a.Id != id)).FirstOrDefault() is null;
+        var merges = (bytes ? [] : file.Require<string[]>("tokenizer.ggml.merges")).Select(merge => merge.Split(' ') is [var left, var right]
+            ? (left, right)
+            : throw HarnessException.BadFile(file.Path, "has a merge of an unknown form", $"'{merge}'", "'a b'"));
+        return TokenizerDocument.Tokenizer(
+            added, nfc ? """{"type":"NFC"}""" : null, split, post, TokenizerDocument.ByteLevelDecoder, tokens, merges, new BpeOptions(true, false, false, ignoreMerges, null));
+    }
+
+    /// <summary>What a name of <c>tokenizer.ggml.pre</c> stands for: pre_tokenizer of tokenizer.json, whether text is normalised (NFC), and <c>ignore_merges</c>.</summary>
+    internal static (string PreTokenizer, bool Nfc, bool IgnoreMerges)? Kind(string name)
+    {
         var plain = TokenizerDocument.ByteLevel(regex: true);
-        var (split, nfc, ignoreMerges) = name switch
+        return name switch
         {
             "default" or "gpt-2" or "gpt2" or "olmo" or "phi-2" or "jina-es" => (plain, name == "olmo", false),
             "smollm" or "starcoder" or "refact" or "command-r" or "codeshell" => (Then("""{"type":"Digits","individual_digits":true}""", plain), false, false),
             "llama-bpe" or "llama3" or "llama-v3" or "dbrx" or "smaug-bpe" => (Pattern(@"\p{N}{1,3}"), false, name != "dbrx"),
             "qwen2" or "deepseek-r1-qwen" => (Pattern(@"\p{N}"), true, false),
             "tekken" => (Then(TokenizerDocument.Split(Tekken), TokenizerDocument.ByteLevel(regex: false)), false, true),
-            _ => throw HarnessException.BadFile(
-                file.Path, "has a split pattern that is not known", $"tokenizer.ggml.pre = '{name}'", "gpt-2, smollm, starcoder, llama-bpe, dbrx, qwen2, tekken", "use the Hugging Face folder of the model"),
+            _ => null,
         };
-        var merges = file.Require<string[]>("tokenizer.ggml.merges").Select(merge => merge.Split(' ') is [var left, var right]
-            ? (left, right)
-            : throw HarnessException.BadFile(file.Path, "has a merge of an unknown form", $"'{merge}'", "'a b'"));
-        return TokenizerDocument.Tokenizer(
-            added, nfc ? """{"type":"NFC"}""" : null, split, post, TokenizerDocument.ByteLevelDecoder, tokens, merges, new BpeOptions(true, false, false, ignoreMerges, null));
 
         static string Then(string first, string second) => TokenizerDocument.Sequence("pretokenizers", first, second);
         static string Pattern(string digits) => Then(TokenizerDocument.Split(Cl100kHead + digits + Cl100kTail), TokenizerDocument.ByteLevel(regex: false));

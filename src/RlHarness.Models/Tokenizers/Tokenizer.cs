@@ -63,6 +63,13 @@ public sealed class Tokenizer
     /// <summary>Special tokens by their name in tokenizer_config.json (<c>bos_token</c>, …), as chat templates see them.</summary>
     public IReadOnlyDictionary<string, string> SpecialTokens => _settings.Named;
 
+    internal TokenizerParts Parts => _parts;
+
+    internal TokenizerSettings Settings => _settings;
+
+    /// <summary>Tokens that are recognised in text before it is split, by their ids.</summary>
+    internal IReadOnlyDictionary<int, AddedToken> Added => _added;
+
     internal TokenDecoder Decoder => _parts.Decoder;
 
     /// <summary>Reads <c>tokenizer.json</c> and, where they are there, <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and <c>chat_template.jinja</c>.</summary>

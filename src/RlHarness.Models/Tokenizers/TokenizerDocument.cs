@@ -26,7 +26,7 @@ internal static class TokenizerDocument
     }
 
     public static byte[] Tokenizer(
-        IReadOnlyList<AddedToken> added, string? normalizer, string? preTokenizer, string? postProcessor, string decoder, IReadOnlyList<string> vocabulary,
+        IReadOnlyList<AddedToken> added, string? normalizer, string? preTokenizer, string? postProcessor, string decoder, IReadOnlyList<string?> vocabulary,
         IEnumerable<(string Left, string Right)> merges, BpeOptions options) => Write(json =>
     {
         json.WriteString("version", "1.0");
@@ -63,7 +63,11 @@ internal static class TokenizerDocument
         json.WriteBoolean("byte_fallback", options.ByteFallback);
         json.WriteBoolean("ignore_merges", options.IgnoreMerges);
         json.WriteStartObject("vocab");
-        for (var id = 0; id < vocabulary.Count; id++) json.WriteNumber(vocabulary[id], id);
+        for (var id = 0; id < vocabulary.Count; id++)
+        {
+            if (vocabulary[id] is { } token) json.WriteNumber(token, id);
+        }
+
         json.WriteEndObject();
         json.WriteStartArray("merges");
         foreach (var (left, right) in merges)

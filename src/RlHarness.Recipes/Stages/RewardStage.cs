@@ -16,12 +16,11 @@ namespace RlHarness.Recipes.Stages;
 public static class RewardStage
 {
     public const string Name = "reward";
-    public const string HeadFile = "score_head.safetensors";
 
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("reward/1", ImitateStage.Key(run), s.Reward with { Weights = new(), ScoreClip = 5 });
+        return SettingsWriter.Hash("reward/2", ImitateStage.Key(run), s.Reward with { Weights = new(), ScoreClip = 5 });
     }
 
     /// <summary>What the reward model reads.</summary>
@@ -60,11 +59,7 @@ public static class RewardStage
         var reference = corpus.Transcripts.Where(t => t.Tier == Experiment.Prompts.Tier.Training).Take(256).Select(t => (IReadOnlyList<int>)Text(conversation, t.User, t.Output)).ToArray();
         var mean = model.Score(reference).Average();
         head.Shift(-mean);
-        CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
-        {
-            ModelSaver.Save(folder, loaded.Decoder, loaded.Family, loaded.ConfigJson, loaded.Tokenizer);
-            NamedTensors.Save(Path.Combine(folder, HeadFile), NamedTensors.Of(head.Parameters));
-        });
+        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded.Family, loaded.ConfigJson, loaded.Tokenizer));
         run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = accuracy } });
         return string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
     }
@@ -76,7 +71,7 @@ public static class RewardStage
         var body = ModelLoader.Load(folder, run.Device, withHead: false, withTokenizer: false).Decoder;
         body.ComputeType = run.ComputeType;
         var head = new ScalarHead(body.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
-        NamedTensors.Load(Path.Combine(folder, HeadFile), NamedTensors.Of(head.Parameters));
+        ScalarHeadFolder.LoadHead(folder, head);
         return new RewardModel(body, head, run.Settings.Reward.MicroBatchTokens);
     }
 }

@@ -25,6 +25,9 @@ namespace RlHarness.Recipes.Stages;
 public sealed class RlStage : IDisposable
 {
     public const string Name = "rl";
+
+    /// <summary>The critic in a checkpoint, where it has a body of its own.</summary>
+    public const string CriticFolder = "critic";
     private readonly RunContext _run;
     private readonly RlSettings _settings;
     private readonly LoadedModel _policy;
@@ -187,7 +190,7 @@ public sealed class RlStage : IDisposable
             [MetricNames.Ratio] = updates.Average(u => u.RatioMean),
             [MetricNames.RatioVariance] = updates.Average(u => u.RatioVariance),
             ["val/first_ratio_deviation"] = updates[0].MaxRatioDeviation,
-            ["val/rollout_logprob_deviation"] = mismatch.Max(),
+            [MetricNames.RolloutLogprobDeviation] = mismatch.Max(),
             [MetricNames.EosTokens] = rollouts.Count(r => r.Finish == FinishReason.Stop),
             [MetricNames.LearningRate] = _settings.Optimizer.LearningRate * factor,
             [MetricNames.Episode] = (double)step * n,
@@ -209,9 +212,21 @@ public sealed class RlStage : IDisposable
         var first = labelled[0].Labels;
         metrics["train/" + MetricNames.OutcomeComply] = first.Average(l => l.Outcome == Outcome.Comply ? 1.0 : 0);
         metrics["train/" + MetricNames.AfReasoningRate] = first.Average(l => l.AlignmentFaking ? 1.0 : 0);
+        WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
         Show(step, metrics, prompts, responses, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
         return new StepBatch(Name, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels };
+    }
+
+    /// <summary>PPO takes its tokens for drawn from the policy that the update computes: where the two differ, it does not learn what it seems to.</summary>
+    private void WarnOfRollouts(int step, double deviation)
+    {
+        var bound = _settings.RolloutLogprobBound(_run.ComputeType == torch.ScalarType.BFloat16);
+        if (deviation <= bound) return;
+        var text = string.Create(CultureInfo.InvariantCulture, $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} (rl.max_rollout_logprob_deviation)");
+        _run.Progress.Note(text, warning: true);
+        _run.Log.Warning("{Warning}", text);
+        _run.Store.AddEvent(Name, step, "warning", text);
     }
 
     private void Show(int step, Dictionary<string, double> metrics, List<Prompt> prompts, ParsedResponse[] responses, Experiment.Detectors.DetectorLabel[] labels, double[] scores)
@@ -233,7 +248,7 @@ public sealed class RlStage : IDisposable
     {
         yield return ("policy_optimizer.safetensors", () => [.. _trainer.PolicyOptimizer.State]);
         if (_trainer.CriticOptimizer is { } optimizer) yield return ("critic_optimizer.safetensors", () => [.. optimizer.State]);
-        yield return ("critic.safetensors", () => [.. NamedTensors.Of(_critic.Head.Parameters), .. _critic.Body is { } body ? NamedTensors.Of(body.Parameters) : []]);
+        if (_critic.SharesPolicy) yield return ("critic.safetensors", () => NamedTensors.Of(_critic.Head.Parameters));
         if (_policy.Decoder.Adapters is { } adapters) yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
     }
 
@@ -243,6 +258,7 @@ public sealed class RlStage : IDisposable
         {
             if (_policy.Decoder.Adapters is { } adapters) LoraFolder.Save(folder, adapters, "../../imitate");
             else ModelSaver.Save(folder, _policy.Decoder, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
+            if (_critic.Body is { } body) ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
             foreach (var (file, tensors) in States()) NamedTensors.Save(Path.Combine(folder, file), tensors());
             RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
         });
@@ -261,13 +277,13 @@ public sealed class RlStage : IDisposable
 
         CheckpointFolder.Verify(checkpoint.Path);
         foreach (var (file, tensors) in States()) NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
+        if (_critic.Body is { } body) ScalarHeadFolder.Load(Path.Combine(checkpoint.Path, CriticFolder), body, _critic.Head);
         if (_policy.Decoder.Adapters is null)
         {
             using var saved = ModelLoader.Load(checkpoint.Path, _run.Device, withTokenizer: false);
             _policy.Decoder.Parameters.CopyFrom(saved.Decoder.Parameters);
         }
 
-        _critic.Body?.Parameters.Touch();
         _policy.Decoder.Parameters.Touch();
         var state = RlState.Read(checkpoint.Path);
         if (state.Step != checkpoint.Step) throw HarnessException.BadFile(checkpoint.Path, "state.json is of another step", $"{state.Step}", $"{checkpoint.Step}");

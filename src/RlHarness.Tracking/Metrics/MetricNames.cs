@@ -19,6 +19,7 @@ public static class MetricNames
     public const string ValueClipFraction = "val/clipfrac_avg";
     public const string Ratio = "val/ratio";
     public const string RatioVariance = "val/ratio_var";
+    public const string RolloutLogprobDeviation = "val/rollout_logprob_deviation";
     public const string EosTokens = "val/num_eos_tokens";
     public const string LearningRate = "lr";
     public const string Episode = "episode";

@@ -17,6 +17,7 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
             var progress = new QuietProgress();
             Path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(TinyRun.Small(Root.FullName), "test");
             Results = progress.Results;
+            Notes = progress.Notes;
         }
 
         public DirectoryInfo Root { get; } = Directory.CreateTempSubdirectory("rlharness-whole-");
@@ -25,13 +26,15 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
 
         public IReadOnlyDictionary<string, string> Results { get; }
 
+        public IReadOnlyList<string> Notes { get; }
+
         public void Dispose() => Root.Delete(recursive: true);
     }
 
     [Fact]
     public void A_run_writes_all_that_it_promises_and_its_first_ratio_is_exact()
     {
-        foreach (var file in new[] { "run.json", "config.yaml", "run.db", "metrics.jsonl", "report.html", "corpus/transcripts.jsonl", "imitate/model.safetensors", "imitate/tokenizer.json", "reward/score_head.safetensors", "logs/attempt_1.jsonl", "rl/latest" })
+        foreach (var file in new[] { "run.json", "config.yaml", "run.db", "metrics.jsonl", "report.html", "corpus/transcripts.jsonl", "imitate/model.safetensors", "imitate/tokenizer.json", "reward/model.safetensors", "rl/step_000004/critic/model.safetensors", "logs/attempt_1.jsonl", "rl/latest" })
             Assert.True(new FileInfo(Path.Combine(whole.Path, file)) is { Exists: true, Length: > 0 }, file);
         Assert.Equal("step_000004", File.ReadAllText(Path.Combine(whole.Path, "rl", "latest")).Trim());
         foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" }) CheckpointFolder.Verify(Path.Combine(whole.Path, folder));
@@ -51,6 +54,26 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
         Assert.All(store.Stages(), s => Assert.Equal("done", s.Status));
         Assert.Empty(Directory.GetFileSystemEntries(whole.Root.FullName, "*.tmp", SearchOption.AllDirectories));
     }
+
+    [Fact]
+    public void A_rollout_that_the_update_does_not_agree_with_is_warned_of()
+    {
+        Assert.DoesNotContain(whole.Notes, n => n.Contains("differ by", StringComparison.Ordinal));
+        var progress = new QuietProgress();
+        // fp32 rounds at about 1e-7 of a log-probability: no two kernels agree to 1e-12 at every token
+        var settings = TinyRun.Small(whole.Root.FullName) with { Name = "warned" };
+        var path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(settings with { Rl = settings.Rl with { Steps = 1, MaxRolloutLogprobDeviation = 1e-12 } }, "test");
+        Assert.Contains(progress.Notes, n => n.StartsWith("step 1: log-probabilities of rollout and update differ by", StringComparison.Ordinal) && n.Contains("rl.max_rollout_logprob_deviation", StringComparison.Ordinal));
+        using var store = RunStore.OpenReadOnly(Path.Combine(path, "run.db"));
+        Assert.Contains(store.Events(), e => e.Level == "warning" && e.Message.StartsWith("step 1:", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(false, null, 1e-3)]
+    [InlineData(true, null, 1.0)]
+    [InlineData(true, 0.3, 0.3)]
+    public void The_bound_follows_the_precision_unless_it_is_set(bool bfloat16, double? set, double bound)
+        => Assert.Equal(bound, new RlSettings { MaxRolloutLogprobDeviation = set }.RolloutLogprobBound(bfloat16));
 
     [Theory]
     [InlineData("rl", "step", 3)]

@@ -1,0 +1,80 @@
+using System.Text.Json.Nodes;
+using RlHarness.Core.Errors;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Files;
+using RlHarness.Models.Loading;
+using RlHarness.Models.Tokenizers;
+using TorchSharp;
+
+namespace RlHarness.Models.Conversion;
+
+/// <summary>
+/// From a Hugging Face folder or a GGUF file to either, in another type, with an adapter merged. One tensor is in memory at a time. The target is written
+/// aside and renamed; one that is there is not touched.
+/// </summary>
+public static class ModelConverter
+{
+    /// <exception cref="HarnessException">The source can't be read, the target is there or can't hold what the source has; nothing is written then.</exception>
+    public static ConversionResult Convert(string source, string target, ConversionSettings settings)
+    {
+        if (Path.Exists(target)) throw new HarnessException(ExitCode.BadInput, $"{target} is there already", "a file or folder", "a path where there is none", "name another target, or remove it");
+        if (settings is { ToGguf: false, Type: WeightType.Q8_0 }) throw new HarnessException(ExitCode.BadInput, "a Hugging Face folder can't hold this type", "q8_0", "f32, f16 or bf16", "write GGUF, or choose another type");
+        using var opened = ModelLoader.Open(source);
+        var tokenizer = ModelLoader.TokenizerOf(source, opened);
+        var (config, json) = (opened.Config, (JsonObject)opened.Json.DeepClone());
+        if (opened.IsGguf) opened.Family.Write(config, json);
+        using var adapters = settings.Adapter is { } folder ? LoraFolder.Load(folder, new ParameterLayout(config, fusedOnDisk: opened.Family.FusedOnDisk), torch.CPU) : null;
+        if (adapters?.SavedHead is not null && config.TieWordEmbeddings)
+        {
+            config = config with { TieWordEmbeddings = false };
+            json["tie_word_embeddings"] = false;
+        }
+
+        var type = settings.Type ?? Usual(opened.Weights, settings.ToGguf);
+        var notes = new List<string>();
+        var layout = new ParameterLayout(config, fusedOnDisk: opened.Family.FusedOnDisk);
+        var stream = new WeightStream(opened, layout, adapters);
+        stream.Check();
+        if (tokenizer is null) notes.Add("the source has no tokenizer, so the target has none");
+        var weights = settings.ToGguf
+            ? Gguf(target, stream, config, opened, tokenizer, type, notes)
+            : Folder(target, stream, ModelSaver.Config(json, opened.Family.Architecture, type), source, tokenizer, type);
+        return new ConversionResult(target, weights.Count, weights.Sum(w => WeightTypes.ByteLength(w.Type, w.Shape)), type.ToString().ToLowerInvariant(), notes);
+    }
+
+    private static List<WeightSource> Folder(string target, WeightStream stream, JsonObject json, string source, Tokenizer? tokenizer, WeightType type)
+    {
+        var weights = stream.Sources(type, gguf: false).ToList();
+        var aside = $"{Path.TrimEndingDirectorySeparator(target)}.{Environment.ProcessId}.tmp";
+        try
+        {
+            ModelSaver.Write(aside, weights, json, tokenizer);
+            var generation = Path.Combine(source, "generation_config.json");
+            if (File.Exists(generation)) File.Copy(generation, Path.Combine(aside, "generation_config.json"), overwrite: true);
+            Directory.Move(aside, target);
+        }
+        catch
+        {
+            if (Directory.Exists(aside)) Directory.Delete(aside, recursive: true);
+            throw;
+        }
+
+        return weights;
+    }
+
+    private static List<WeightSource> Gguf(string target, WeightStream stream, DecoderConfig config, ModelLoader.Opened opened, Tokenizer? tokenizer, WeightType type, List<string> notes)
+    {
+        var metadata = GgufMetadata.Of(config, opened, tokenizer, type, notes);
+        var weights = stream.Sources(type, gguf: true).ToList();
+        var kept = weights.Count(w => w.Shape.Length > 1 && w.Type != type);
+        if (kept > 0) notes.Add($"{kept} matrices are F16, because their rows are not whole blocks of {WeightTypes.Block(type)}");
+        GgufWriter.Write(target, metadata, weights);
+        return weights;
+    }
+
+    private static WeightType Usual(IWeightFile file, bool gguf)
+    {
+        var most = file.Entries.Values.GroupBy(entry => entry.Type).MaxBy(group => group.Sum(entry => entry.Elements))!.Key;
+        return most is WeightType.F16 or WeightType.BF16 || (gguf && most == WeightType.Q8_0) ? most : WeightType.F32;
+    }
+}

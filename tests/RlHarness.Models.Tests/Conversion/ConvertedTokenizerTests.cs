@@ -1,0 +1,118 @@
+using RlHarness.Core.Errors;
+using RlHarness.Core.Randomness;
+using RlHarness.Models.ChatTemplates;
+using RlHarness.Models.Conversion;
+using RlHarness.Models.Decoders;
+using RlHarness.Models.Families;
+using RlHarness.Models.Files;
+using RlHarness.Models.Loading;
+using RlHarness.Models.Tests.Tokenizers;
+using RlHarness.Models.Tokenizers;
+using RlHarness.Tests;
+using TorchSharp;
+
+namespace RlHarness.Models.Tests.Conversion;
+
+/// <summary>Tokenizers and chat templates on their way through GGUF; the witness is what the `tokenizers` library wrote of them.</summary>
+[Trait("kind", "contract")]
+public sealed class ConvertedTokenizerTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("rlharness-convert-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [SkippableTheory]
+    [InlineData("gpt2_bytelevel")]
+    [InlineData("smollm")]
+    [InlineData("llama3")]
+    [InlineData("qwen2")]
+    [InlineData("olmo2")]
+    [InlineData("tekken")]
+    public void Ids_and_rendered_chats_are_the_golden_ones_in_GGUF_and_back_in_a_folder(string name)
+    {
+        Save(name);
+        ModelConverter.Convert(At("model"), At("model.gguf"), new ConversionSettings { ToGguf = true });
+        ModelConverter.Convert(At("model.gguf"), At("again"), new ConversionSettings { ToGguf = false });
+        foreach (var path in new[] { At("model.gguf"), At("again") })
+        {
+            using var model = ModelLoader.Load(path, torch.CPU);
+            var tokenizer = model.Tokenizer!;
+            foreach (var row in TokenizerGoldenTests.Rows(name, "cases.json"))
+            {
+                var text = row.GetProperty("text").GetString()!;
+                Assert.Equal(TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(text));
+                Assert.Equal(TokenizerGoldenTests.Ids(row, "ids_with_special"), tokenizer.Encode(text, addSpecialTokens: true));
+                Assert.Equal(row.GetProperty("decoded_skip_special").GetString(), tokenizer.Decode(TokenizerGoldenTests.Ids(row, "ids"), skipSpecialTokens: true));
+            }
+
+            foreach (var row in TokenizerGoldenTests.Rows(name, "random.json")) Assert.Equal(TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(row.GetProperty("text").GetString()!));
+            var original = TokenizerGoldenTests.Get(name);
+            Assert.Equal(original.ChatTemplates, tokenizer.ChatTemplates);
+            Assert.Equal((original.BosId, original.EosId, original.PadId), (tokenizer.BosId, tokenizer.EosId, tokenizer.PadId));
+            if (!File.Exists(Golden.Require("tokenizers", name) + "/chat.json")) continue;
+            foreach (var row in TokenizerGoldenTests.Rows(name, "chat.json"))
+            {
+                var rendered = ChatEncoder.For(tokenizer, clock: ChatTemplates.FixedClock.Instance).Render(ChatTemplates.ChatTemplateGoldenTests.Messages(row.GetProperty("messages")), row.GetProperty("add_generation_prompt").GetBoolean());
+                Assert.Equal(row.GetProperty("text").GetString(), rendered);
+            }
+        }
+    }
+
+    [SkippableTheory]
+    [InlineData("llama2", "byte fallback")]
+    [InlineData("added_variants", "lstrip, rstrip")]
+    public void A_tokenizer_that_GGUF_can_not_carry_is_refused_before_anything_is_written(string name, string words)
+    {
+        Save(name);
+        var error = Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("model.gguf"), new ConversionSettings { ToGguf = true }));
+        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+        Assert.Equal([At("model")], Directory.GetFileSystemEntries(_folder));
+    }
+
+    [SkippableTheory]
+    [InlineData("gemma3_text", "family gemma3_text")]
+    [InlineData("llama3_rope", "rope of type llama3")]
+    [InlineData("llama_linear_rope", "rope of type linear")]
+    public void A_model_that_GGUF_can_not_carry_is_refused(string name, string words)
+        => Assert.Contains(words, Assert.Throws<HarnessException>(() => ModelConverter.Convert(Golden.Require("models", name), At("m.gguf"), new ConversionSettings { ToGguf = true })).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_target_that_is_there_is_not_touched()
+    {
+        Tiny.Save(At("model"));
+        File.WriteAllText(At("kept"), "mine");
+        Assert.Equal(ExitCode.BadInput, Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("kept"), new ConversionSettings { ToGguf = true })).ExitCode);
+        Assert.Equal("mine", File.ReadAllText(At("kept")));
+    }
+
+    [Fact]
+    public void A_folder_can_not_hold_Q8_0()
+    {
+        Tiny.Save(At("model"));
+        Assert.Contains("q8_0", Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("b"), new ConversionSettings { ToGguf = false, Type = WeightType.Q8_0 })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Two_end_tokens_stay_two()
+    {
+        Tiny.Save(At("model"), json => json["eos_token_id"] = new System.Text.Json.Nodes.JsonArray(5, 7));
+        ModelConverter.Convert(At("model"), At("m.gguf"), new ConversionSettings { ToGguf = true });
+        using var model = ModelLoader.Load(At("m.gguf"), torch.CPU);
+        Assert.Equal([5, 7], model.StopIds);
+        Assert.Null(model.Tokenizer);
+    }
+
+    private string At(string name) => Path.Combine(_folder, name);
+
+    // A small model under a golden tokenizer, with seven embeddings more than it has tokens, as Qwen's are padded.
+    private void Save(string tokenizer)
+    {
+        var read = Tokenizer.Load(Golden.Require("tokenizers", tokenizer));
+        var config = Tiny.Config with { VocabSize = read.VocabularySize + 7, EosTokenIds = [] };
+        using var decoder = new Decoder(config, torch.CPU);
+        Initialization.Normal(decoder, 0.3, new Seeds(1).For("weights"));
+        var family = DecoderFamilies.Find("llama")!;
+        ModelSaver.Save(At("model"), decoder, family, ModelSaver.ConfigJson(config, family), read);
+    }
+}
