@@ -110,7 +110,7 @@ public sealed class Decoder : IDisposable
     public Tensor LogitsInComputeType(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        return nn.functional.linear(Cast(hidden), HeadWeight()).MoveToOuterDisposeScope();
+        return Product(Cast(hidden), HeadWeight(), null).MoveToOuterDisposeScope();
     }
 
     /// <summary>The head's matrix [V, H] in the compute type.</summary>
@@ -142,7 +142,7 @@ public sealed class Decoder : IDisposable
     {
         var input = Cast(x);
         var bias = name + ".bias";
-        var y = nn.functional.linear(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null);
+        var y = Product(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null);
         Adapters?.Add(name, input, y);
         return y;
     }
@@ -160,9 +160,32 @@ public sealed class Decoder : IDisposable
     {
         Adapters?.AddParameterGradients(name, gradient, input);
         if (GradientOrNull(name + ".weight") is not { } weight) return;
-        if (gradient.dtype == ScalarType.Float32) weight.addmm_(gradient.t(), input, 1, 1);
-        else weight.add_(mm(gradient.t(), input));
+        AddProduct(weight, gradient, input);
         if (Parameters.Contains(name + ".bias")) Parameters.GradientOf(name + ".bias").add_(gradient.sum([0L], type: ScalarType.Float32));
+    }
+
+    /// <summary>Adds the gradient of the head's matrix to its store (unless it is frozen), from that by the logits [N, V] and the hidden states [N, H].</summary>
+    public void AddHeadGradient(Tensor gradient, Tensor hidden)
+    {
+        ArgumentNullException.ThrowIfNull(gradient);
+        if (GradientOrNull(HeadName) is { } head) AddProduct(head, gradient, Cast(hidden));
+    }
+
+    /// <summary>total fp32 [out, in] += gradientᵀ input.</summary>
+    private static void AddProduct(Tensor total, Tensor gradient, Tensor input)
+    {
+        if (gradient.dtype == ScalarType.Float32) total.addmm_(gradient.t(), input, 1, 1);
+        else GradientSum.Add(total, mm(gradient.t(), input));
+    }
+
+    /// <summary>
+    /// x Wᵀ. For few rows in fp32 on the CPU the product is taken the other way round, W xᵀ, which the matrix library does up to half faster (docs/speed.md).
+    /// </summary>
+    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias)
+    {
+        if (x.shape[0] is < 8 or > 64 || x.dtype != ScalarType.Float32 || x.device_type != DeviceType.CPU || weight.shape[0] < 512) return nn.functional.linear(x, weight, bias);
+        var y = mm(weight, x.t()).t().contiguous();
+        return bias is null ? y : y.add_(bias);
     }
 
     /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>

@@ -54,7 +54,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var logits = decoder.Logits(hidden); // [B, V]
+            var logits = decoder.LogitsInComputeType(hidden); // [B, V]
             hidden.Dispose();
             // All rows of a batch have as many tokens.
             var suppressed = rows[0].Tokens.Count < settings.MinNewTokens && settings.StopIds.Count > 0 ? tensor(settings.StopIds.Select(i => (long)i).ToArray(), device: device) : null;
@@ -71,7 +71,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
 
             var next = tensor(rows.Select(r => (long)r.Tokens[^1]).ToArray(), device: device);
             var positions = rows.Select(r => (long)r.Request.Ids.Count + r.Tokens.Count - 1).ToArray();
-            var attention = Step(rows, cache, column, longest, device);
+            using var attention = Step(rows, cache, column, longest, device);
             hidden = decoder.ForwardCached(next, tensor(positions, device: device), positions.Max(), attention).MoveToOuterDisposeScope(); // [B, H]
             column++;
         }
@@ -114,14 +114,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     }
 
     private StepAttention Step(List<Row> rows, KeyValueCache cache, long column, long longest, Device device)
-    {
-        var starts = tensor(rows.Select(r => longest - r.Request.Ids.Count).ToArray(), device: device).unsqueeze(1); // [B, 1]
-        var columns = arange(column + 1, device: device).unsqueeze(0); // [1, T]
-        Tensor Mask(Tensor hidden) => zeros(rows.Count, column + 1, dtype: decoder.ComputeType, device: device).masked_fill(hidden, double.NegativeInfinity).view(rows.Count, 1, 1, column + 1);
-        var before = columns < starts;
-        var window = decoder.Config.SlidingWindow is { } w && column + 1 > w ? Mask(before.logical_or(columns <= column - w)) : null;
-        return new StepAttention(decoder.Config, cache, column, Mask(before), window);
-    }
+        => new(decoder.Config, cache, column, [.. rows.Select(r => longest - r.Request.Ids.Count)], device);
 
     private static Tensor? Previous(List<Row> rows, SamplingSettings settings, Device device)
     {

@@ -1,5 +1,6 @@
 // Symbols: B rows, T columns in use, h query heads, g key/value heads, d head size.
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,17 +21,38 @@ internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, K
 }
 
 /// <summary>Attention of one new token for each row over the cache. Queries of one key/value head are taken together, so no key is repeated.</summary>
-internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, long column, Tensor mask, Tensor? windowMask) : IAttention
+/// <param name="starts">First column of each row's prompt.</param>
+internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, long column, long[] starts, Device device) : IAttention, IDisposable
 {
+    private readonly CachedStep.Shape _shape = new(config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim);
+    private readonly long[] _windowStarts = config.SlidingWindow is { } w ? [.. starts.Select(s => Math.Max(s, column - w + 1))] : starts;
+    private Tensor? _mask;
+    private Tensor? _windowMask;
+
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
+        var from = config.IsSliding(layer) ? _windowStarts : starts;
+        if (CachedStep.Fits(q, config.HeadDim)) return CachedStep.Attend(q, k, v, cache.Keys(layer), cache.Values(layer), column, from, _shape);
         long b = q.shape[0], g = config.NumKeyValueHeads, d = config.HeadDim, groups = config.NumAttentionHeads / g, t = column + 1;
         cache.Keys(layer).narrow(1, column, 1).copy_(k.reshape(b, 1, g * d));
         cache.Values(layer).narrow(1, column, 1).copy_(v.reshape(b, 1, g * d));
         var keys = cache.Keys(layer).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2); // [B, g, T, d]
         var values = cache.Values(layer).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2);
-        var queries = q.reshape(b, g, groups, d);
-        var visible = config.IsSliding(layer) && windowMask is not null ? windowMask : mask; // [B, 1, 1, T]
-        return nn.functional.scaled_dot_product_attention(queries, keys, values, visible.expand(b, g, groups, t)).reshape(b, g * groups * d);
+        var visible = config.IsSliding(layer) ? _windowMask ??= Mask(_windowStarts, q.dtype) : _mask ??= Mask(starts, q.dtype); // [B, 1, 1, T]
+        return nn.functional.scaled_dot_product_attention(q.reshape(b, g, groups, d), keys, values, visible.expand(b, g, groups, t)).reshape(b, g * groups * d);
+    }
+
+    public void Dispose()
+    {
+        _mask?.Dispose();
+        _windowMask?.Dispose();
+    }
+
+    /// <summary>Additive mask of what stands before each row's first column.</summary>
+    private Tensor Mask(long[] from, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        var before = arange(column + 1, device: device).unsqueeze(0) < tensor(from, device: device).unsqueeze(1);
+        return zeros(from.Length, column + 1, dtype: type, device: device).masked_fill(before, double.NegativeInfinity).view(from.Length, 1, 1, column + 1).DetachFromDisposeScope();
     }
 }

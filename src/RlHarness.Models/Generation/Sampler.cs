@@ -1,4 +1,5 @@
 // Symbols: B rows, V vocabulary.
+using RlHarness.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -54,6 +55,8 @@ public static class Sampler
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var greedy = settings.Temperature == 0;
+        if (!greedy && !settings.Truncates && settings.RepetitionPenalty == 1 && suppressed is null && FusedKernels.Apply(logits)) return TokenDraw.Draw(logits.contiguous(), settings.Temperature, uniforms);
+        if (logits.dtype == ScalarType.BFloat16) logits = logits.to(ScalarType.Float32);
         var untruncated = settings with { Temperature = greedy ? 1 : settings.Temperature, TopK = 0, TopP = 1, MinP = 0 };
         var full = LogProbabilities(logits, untruncated, previous);
         var candidates = suppressed is null ? logits : logits.index_fill(1, suppressed, float.NegativeInfinity);

@@ -1,4 +1,5 @@
 // Symbols: N rows, M intermediate size.
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using RlHarness.Models.Decoders;
 using TorchSharp;
@@ -114,6 +115,7 @@ internal static unsafe class GatedUnit
         });
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Lane<T, TActivation>(byte* gate, byte* up, byte* result, byte* gradient)
         where T : IElement
         where TActivation : IActivation
@@ -137,6 +139,7 @@ internal static unsafe class GatedUnit
 
     private readonly struct Silu : IActivation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static (Vector512<float> Value, Vector512<float> Slope) At(Vector512<float> x)
         {
             var s = Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-x));
@@ -146,6 +149,7 @@ internal static unsafe class GatedUnit
 
     private readonly struct GeluTanh : IActivation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static (Vector512<float> Value, Vector512<float> Slope) At(Vector512<float> x)
         {
             var half = Vector512.Create(0.5f);

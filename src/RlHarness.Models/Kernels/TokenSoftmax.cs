@@ -80,7 +80,7 @@ public static unsafe class TokenSoftmax
             for (var row = from; row < to; row++)
             {
                 var z = pz + row * v * T.Size;
-                var largest = Largest<T>(z, v) / temperature;
+                var largest = RowMaximum.Of<T>(z, v) / temperature;
                 Vector512<float> sums = Vector512<float>.Zero, products = Vector512<float>.Zero;
                 long i = 0;
                 for (; i + 16 <= v; i += 16)
@@ -106,18 +106,6 @@ public static unsafe class TokenSoftmax
                 ps[row] = largest + log;
             }
         });
-    }
-
-    private static float Largest<T>(byte* z, long count)
-        where T : IElement
-    {
-        var largest = Vector512.Create(float.NegativeInfinity);
-        long i = 0;
-        for (; i + 16 <= count; i += 16) largest = Vector512.Max(largest, T.Load(z + i * T.Size));
-        var result = float.NegativeInfinity;
-        for (var lane = 0; lane < 16; lane++) result = MathF.Max(result, largest[lane]);
-        for (; i < count; i++) result = MathF.Max(result, T.Get(z + i * T.Size));
-        return result;
     }
 
     private static void Run<T>(Tensor logits, Tensor targets, float temperature, Result forward, Tensor g, Tensor? h)

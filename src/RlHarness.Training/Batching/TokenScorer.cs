@@ -14,7 +14,7 @@ namespace RlHarness.Training.Batching;
 /// </summary>
 public static class TokenScorer
 {
-    private const long LogitsAtOnce = 1 << 23;
+    private const long LogitsAtOnce = 3 << 23;
 
     /// <summary>The loss of rows [start, start + count) from their log-probabilities and entropies [count], a scalar; losses of chunks add up.</summary>
     public delegate Tensor ChunkLoss(Tensor logprobs, Tensor entropy, long start, long count);
@@ -54,10 +54,8 @@ public static class TokenScorer
             throw new HarnessException(ExitCode.BadInput, "training an adapter on the head is not supported", "lm_head", "adapters on attention and feed-forward projections");
         using var scope = NewDisposeScope();
         var rows = hidden.detach();
-        var trainsHead = decoder.Parameters.Gradient is not null;
-        Tensor weight, gradientOfWeight;
+        Tensor weight;
         using (no_grad()) weight = decoder.HeadWeight();
-        gradientOfWeight = trainsHead ? decoder.Parameters.GradientOf(decoder.HeadName) : weight;
         var gradients = new List<Tensor>();
         foreach (var (start, count) in Chunks(decoder, rows.shape[0], chunkRows))
         {
@@ -79,10 +77,7 @@ public static class TokenScorer
             {
                 TokenSoftmax.Backward(logits, target, temperature, forward, chosen.grad!, entropy.grad);
                 gradients.Add(mm(logits, weight).to(ScalarType.Float32).MoveToOuterDisposeScope());
-                if (!trainsHead) continue;
-                var input = part.to(weight.dtype);
-                if (weight.dtype == ScalarType.Float32) gradientOfWeight.addmm_(logits.t(), input, 1, 1);
-                else gradientOfWeight.add_(mm(logits.t(), input));
+                decoder.AddHeadGradient(logits, part);
             }
         }
 

@@ -1,0 +1,20 @@
+using System.Runtime.Intrinsics;
+
+namespace RlHarness.Models.Kernels;
+
+/// <summary>The largest number of a row.</summary>
+internal static unsafe class RowMaximum
+{
+    /// <summary>−∞ for an empty row.</summary>
+    internal static float Of<T>(byte* row, long count)
+        where T : IElement
+    {
+        var largest = Vector512.Create(float.NegativeInfinity);
+        long i = 0;
+        for (; i + 16 <= count; i += 16) largest = Vector512.Max(largest, T.Load(row + i * T.Size));
+        var result = float.NegativeInfinity;
+        for (var lane = 0; lane < 16; lane++) result = MathF.Max(result, largest[lane]);
+        for (; i < count; i++) result = MathF.Max(result, T.Get(row + i * T.Size));
+        return result;
+    }
+}
