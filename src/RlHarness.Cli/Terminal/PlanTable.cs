@@ -1,3 +1,4 @@
+using RlHarness.Core.Runs;
 using System.Globalization;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Native;

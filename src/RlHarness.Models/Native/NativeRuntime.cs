@@ -139,13 +139,16 @@ public static partial class NativeRuntime
         if (File.Exists(Path.Combine(copy, Library))) Directory.Delete(copy, recursive: true);
     }
 
-    /// <summary>glibc maps and unmaps each large tensor; keeping blocks of up to 1 GiB on the heap spares the page faults.</summary>
+    /// <summary>
+    /// glibc maps and unmaps each large tensor; keeping blocks of up to 64 MiB on the heap spares the page faults. Larger ones (weights, blocks of logits) are
+    /// few, and on the heap they would leave holes that nothing fits into.
+    /// </summary>
     private static void KeepLargeBlocks()
     {
         const int trimThreshold = -1, mmapThreshold = -3;
         try
         {
-            _ = SetAllocatorOption(mmapThreshold, 1 << 30);
+            _ = SetAllocatorOption(mmapThreshold, 64 << 20);
             _ = SetAllocatorOption(trimThreshold, 1 << 30);
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)

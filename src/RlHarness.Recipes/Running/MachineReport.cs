@@ -1,3 +1,4 @@
+using RlHarness.Core.Runs;
 using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
 using RlHarness.Models.Native;

@@ -1,3 +1,4 @@
+using RlHarness.Core.Runs;
 using RlHarness.Core.Errors;
 using RlHarness.Recipes.Settings;
 using TorchSharp;

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using RlHarness.Core.Randomness;
+using RlHarness.Core.Runs;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
+using RlHarness.Models.Native;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Supervised;
 using static TorchSharp.torch;
@@ -15,7 +17,8 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
 
     /// <param name="TokensPerSecond">Of the best of the timed steps.</param>
     /// <param name="ManagedBytesPerToken">What the garbage collector has to clean up.</param>
-    public sealed record Update(int Sequences, int Length, double TokensPerSecond, double ManagedBytesPerToken);
+    /// <param name="PeakGiB">Largest resident set of the process while it updates: weights, gradients, moments and activations, the runtime and libtorch itself included. NaN where the system doesn't say.</param>
+    public sealed record Update(int Sequences, int Length, double TokensPerSecond, double ManagedBytesPerToken, double PeakGiB);
 
     /// <param name="TokensPerSecond">New tokens, without the time that the prompts take.</param>
     /// <param name="PrefillTokensPerSecond">Prompt tokens.</param>
@@ -25,6 +28,10 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
     public Update MeasureUpdate(int sequences, int length, int microBatchTokens, int runs)
     {
         using var decoder = New(requiresGrad: true);
+        // The numbers that weights were drawn as are garbage by now, and no part of an update.
+        GC.Collect();
+        NativeRuntime.ReleaseFreeMemory();
+        ProcessMemory.ResetPeak();
         var random = new Seeds(2).For("tokens");
         var batch = Enumerable.Range(0, sequences).Select(_ => new ScoredSequence([.. Enumerable.Range(0, length).Select(_ => random.NextInt(shape.Config.VocabSize))], [.. Enumerable.Range(1, length - 1)])).ToArray();
         using var trainer = new SupervisedTrainer(decoder, new() { LearningRate = 1e-5 }, microBatchTokens);
@@ -41,7 +48,7 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
         }
 
         var tokens = sequences * length;
-        return new(sequences, length, tokens / best, (GC.GetTotalAllocatedBytes() - before) / (double)(runs * tokens));
+        return new(sequences, length, tokens / best, (GC.GetTotalAllocatedBytes() - before) / (double)(runs * tokens), ProcessMemory.PeakGiB());
     }
 
     /// <summary>Generation with different prompts of 100 tokens, for each batch size.</summary>

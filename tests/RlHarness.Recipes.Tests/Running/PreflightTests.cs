@@ -1,4 +1,5 @@
 using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using TorchSharp;
