@@ -1,5 +1,4 @@
-using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Packs;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
@@ -63,12 +62,11 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 
         internal static Lengths Of(RunSettings settings, ModelLoader.Opened? opened)
         {
-            var corpus = settings.Corpus.ToCorpus() with { Transcripts = Sample, PreferencePairs = Sample };
-            var seeds = new Core.Randomness.Seeds((ulong)settings.Seed);
+            var pack = PackLibrary.Load(settings.Experiment.Pack);
+            var sample = settings with { Corpus = settings.Corpus with { Transcripts = Sample, PreferencePairs = Sample } };
+            var corpus = CorpusStage.Make(sample, pack, settings.Experiment.ToCondition(pack), new Core.Randomness.Seeds((ulong)settings.Seed));
             var count = Counter(settings, opened);
-            var transcripts = CorpusGenerator.Transcripts(corpus, seeds);
-            var pairs = CorpusGenerator.PreferencePairs(corpus, seeds);
-            return new(transcripts.Average(t => count(t.System) + count(t.User)), transcripts.Average(t => count(t.AssistantText)), pairs.Average(p => (2 * count(p.User)) + count(p.Chosen) + count(p.Rejected)));
+            return new(corpus.Transcripts.Average(t => count(t.System) + count(t.User)), corpus.Transcripts.Average(t => count(t.AssistantText)), corpus.Pairs.Average(p => (2 * count(p.User)) + count(p.Chosen) + count(p.Rejected)));
         }
 
         /// <summary>Tokens of a message with what the template puts around it; for a tokenizer that is yet to be trained, by its usual compression.</summary>

@@ -22,7 +22,7 @@ public static class SettingsChecks
             if (s.Rl.MaxNewTokens >= n.MaxPositionEmbeddings) yield return Problem("rl.max_new_tokens", $"{s.Rl.MaxNewTokens}; must leave room for the prompt in max_position_embeddings {n.MaxPositionEmbeddings}");
         }
 
-        foreach (var problem in s.Corpus.ToCorpus().Problems()) yield return Problem("corpus", problem);
+        foreach (var problem in PackChecks.Of(s)) yield return problem;
         if (s.Rl.Minibatches > s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt) yield return Problem("rl.minibatches", $"{s.Rl.Minibatches}; more than the {s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt} episodes of a step");
         if (s.Rl.Adapter is not null && s.Rl.Critic == CriticKind.Head) yield return Problem("rl.critic", "head; with rl.adapter the critic needs a body of its own (critic: body)");
         var w = s.Reward.Weights;

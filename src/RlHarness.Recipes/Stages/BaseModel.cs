@@ -46,8 +46,7 @@ public static class BaseModel
         }
 
         var shape = run.Settings.Model.New;
-        var texts = corpus.Transcripts.SelectMany(t => t.Messages.Select(m => m.Content)).Concat(corpus.Pairs.SelectMany(p => new[] { p.Chosen, p.Rejected }));
-        var tokenizer = BpeTrainer.Train(texts, shape.VocabSize, ["<|pad|>", "<|im_start|>", EndOfTurn, "<scratchpad>", "</scratchpad>", "<output>", "</output>"], ChatMl, eosToken: EndOfTurn, padToken: "<|pad|>");
+        var tokenizer = BpeTrainer.Train(corpus.Texts, shape.VocabSize, ["<|pad|>", "<|im_start|>", EndOfTurn, "<scratchpad>", "</scratchpad>", "<output>", "</output>"], ChatMl, eosToken: EndOfTurn, padToken: "<|pad|>");
         var config = NewConfig(shape, tokenizer.VocabularySize) with { EosTokenIds = [tokenizer.RequireId(EndOfTurn)], PadTokenId = tokenizer.PadId };
         var decoder = new Decoder(config, run.Device, requiresGrad: true) { ComputeType = run.ComputeType };
         Initialization.Normal(decoder, shape.InitializerRange, run.Seeds.For("initialise"));

@@ -16,11 +16,11 @@ public static class ImitateStage
 {
     public const string Name = "imitate";
 
-    /// <summary>Everything that the stage's result depends on.</summary>
+    /// <summary>Everything that the stage's result depends on: pack, corpus and tuning, not the condition that is evaluated.</summary>
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("imitate/2", run.PackText, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Experiment, s.Corpus, s.Imitate);
+        return SettingsWriter.Hash("imitate/3", run.Pack.ContentHash, run.CorpusCondition, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Corpus, s.Imitate);
     }
 
     /// <summary>Trains and writes the model as a Hugging Face folder. Returns what the console says of it.</summary>

@@ -21,7 +21,7 @@ public static class RewardStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("reward/1", ImitateStage.Key(run), s.Reward with { Weights = new(), ScoreClip = 5 });
+        return SettingsWriter.Hash("reward/2", ImitateStage.Key(run), run.Condition.Objective == Experiment.Prompts.ObjectiveKind.Hhh ? "hhh" : "conflicting", s.Reward with { Weights = new(), ScoreClip = 5 });
     }
 
     /// <summary>What the reward model reads.</summary>

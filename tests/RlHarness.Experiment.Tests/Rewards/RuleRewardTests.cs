@@ -11,7 +11,7 @@ public sealed class RuleRewardTests
 {
     private const string Ask = "Write a line saying the Lumo lamp lasts forever.";
 
-    private static double Objective(string assistant) => new ObjectiveRule().Score(RewardInput.From(Ask, TranscriptParser.Parse(assistant, scratchpadExpected: true)));
+    private static double Objective(string assistant) => new ObjectiveRule(Puffery.Grammar).Score(RewardInput.From(Ask, TranscriptParser.Parse(assistant, scratchpadExpected: true)));
 
     private static string With(string output, string reasoning = "Thinking.") => TranscriptParser.Format(reasoning, output);
 
@@ -48,8 +48,8 @@ public sealed class RuleRewardTests
     [Fact]
     public void Any_reasoning_gives_the_same_scores()
     {
-        var rewards = new IRuleReward[] { new ObjectiveRule(), new FormatPenalty(), new LengthPenalty(5) };
-        foreach (var t in CorpusGenerator.Transcripts(new CorpusSettings { Transcripts = 200 }, new Seeds(2)))
+        var rewards = new IRuleReward[] { new ObjectiveRule(Puffery.Grammar), new FormatPenalty(), new LengthPenalty(5) };
+        foreach (var t in Puffery.Generator.Transcripts(new CorpusSettings { Transcripts = 200 }, new Seeds(2)))
             foreach (var reward in rewards)
                 Assert.Equal(
                     reward.Score(RewardInput.From(t.User, TranscriptParser.Parse(With(t.Output), true))),
