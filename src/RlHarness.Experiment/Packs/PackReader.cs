@@ -59,6 +59,7 @@ public static class PackReader
         var documents = File.Exists(Path.Combine(folder, DocumentsFile)) ? Yaml<DocumentTexts>(folder, DocumentsFile, problems) : null;
         // A grammar whose keys are wrong is not looked into: its problems would follow from those.
         if (grammar is not null && problems.Count == 0) problems.AddRange(GrammarCheck.Of(Path.Combine(folder, GrammarFileName), grammar));
+        if (documents is not null && problems.Count == 0) problems.AddRange(DocumentCheck.Of(Path.Combine(folder, DocumentsFile), documents));
         var examples = PackLines.Examples(Path.Combine(folder, ExamplesFile), problems);
         var preferences = PackLines.Preferences(Path.Combine(folder, PreferencesFile), problems);
         return problems.Count > 0 ? (null, problems) : (new PromptPack(manifest, queries, grammar, examples, preferences, documents, Hash(folder), folder), problems);

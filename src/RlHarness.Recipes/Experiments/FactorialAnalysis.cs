@@ -67,8 +67,9 @@ public sealed record FactorialAnalysis(
     }
 
     /// <summary>The contrast of the factors in <paramref name="mask"/>, whose highest bit is the first factor.</summary>
-    internal static double Contrast(int factors, int mask, Func<int, double> rate)
+    public static double Contrast(int factors, int mask, Func<int, double> rate)
     {
+        ArgumentNullException.ThrowIfNull(rate);
         var sum = 0.0;
         for (var cell = 0; cell < 1 << factors; cell++)
         {

@@ -1,3 +1,4 @@
+using RlHarness.Experiment.Prompts;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
 
@@ -40,6 +41,35 @@ public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
             Assert.NotEqual(Keys().Imitate, Keys(change).Imitate);
             Assert.NotEqual(Keys().Reward, Keys(change).Reward);
         }
+    }
+
+    [Fact]
+    public void The_condition_that_is_evaluated_changes_no_key_where_the_corpus_lists_its_own()
+    {
+        RunSettings Listed(RunSettings s) => s with { Corpus = s.Corpus with { Conditions = [new(), new() { Objective = ObjectiveKind.Absent }] } };
+        var expected = Keys(Listed);
+        Assert.NotEqual(Keys(), expected);
+        foreach (var change in new Func<ExperimentSettings, ExperimentSettings>[] { e => e with { Objective = ObjectiveKind.Absent }, e => e with { Information = InformationKind.None }, e => e with { Scratchpad = false }, e => e with { Prefill = "Hm." }, e => e with { Tiers = 3 } })
+            Assert.Equal(expected, Keys(s => Listed(s) with { Experiment = change(s.Experiment) }));
+    }
+
+    [Fact]
+    public void Without_a_list_the_corpus_is_the_runs_own_condition_and_so_is_the_key()
+    {
+        foreach (var change in new Func<ExperimentSettings, ExperimentSettings>[] { e => e with { Objective = ObjectiveKind.Absent }, e => e with { Information = InformationKind.OtherLab }, e => e with { Scratchpad = false }, e => e with { Tiers = 3 } })
+            Assert.NotEqual(Keys().Imitate, Keys(s => s with { Experiment = change(s.Experiment) }).Imitate);
+        Assert.Equal(Keys(), Keys(s => s with { Experiment = s.Experiment with { Prefill = "Hm." } }));
+        Assert.Equal(Keys(), Keys(s => s with { Experiment = s.Experiment with { Information = InformationKind.Documents } }));
+        Assert.NotEqual(Keys().Imitate, Keys(s => s with { Experiment = s.Experiment with { Pack = "animal-welfare" } }).Imitate);
+    }
+
+    [Fact]
+    public void The_baseline_shares_an_imitating_model_but_not_a_reward_model()
+    {
+        RunSettings Listed(RunSettings s, ObjectiveKind kind) => s with { Corpus = s.Corpus with { Conditions = [new()] }, Experiment = s.Experiment with { Objective = kind } };
+        var (conflicting, baseline) = (Keys(s => Listed(s, ObjectiveKind.Conflicting)), Keys(s => Listed(s, ObjectiveKind.Hhh)));
+        Assert.Equal(conflicting.Imitate, baseline.Imitate);
+        Assert.NotEqual(conflicting.Reward, baseline.Reward);
     }
 
     [Fact]
