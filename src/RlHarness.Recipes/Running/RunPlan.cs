@@ -49,6 +49,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         var lengths = Lengths.Of(settings, opened);
         var work = new Work(settings, config, shape.Parameters, shape.FlopsPerToken, lengths);
         var stages = new List<StagePlan> { new(CorpusStage.Name, 0, 0, ProcessGiB, settings.Corpus.Transcripts * 3000.0 / Gib, $"{settings.Corpus.Transcripts} transcripts of about {lengths.Prompt + lengths.Answer:f0} tokens, {settings.Corpus.PreferencePairs} pairs") };
+        if (settings.Stages.Contains(DocumentsStage.Name)) stages.Add(work.Documents());
         if (settings.Stages.Contains(ImitateStage.Name)) stages.Add(work.Imitate());
         if (settings.Stages.Contains(RewardStage.Name)) stages.Add(work.Reward());
         if (settings.Stages.Contains(RlStage.Name)) stages.Add(work.Rl());
@@ -85,6 +86,15 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         private double Weights => Parameters * 4 / Gib;
 
         private bool Adapts => Settings.Rl.Adapter is not null;
+
+        /// <summary>A document is taken at about the length of a transcript's prompt, and one of the user's own at a thousand characters a kilobyte of its files.</summary>
+        internal StagePlan Documents()
+        {
+            var s = Settings.Documents;
+            var all = s.Path is { } path ? Directory.EnumerateFiles(path).Sum(f => new FileInfo(f).Length) / 4.3 : s.Count * Lengths.Prompt;
+            var tokens = s.Epochs * all * (1 - s.ValidationFraction);
+            return new(DocumentsStage.Name, tokens, Update(tokens, s.SequenceLength), Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs of {(s.Path is null ? $"{s.Count} documents" : s.Path)}");
+        }
 
         internal StagePlan Imitate()
         {

@@ -39,6 +39,10 @@ internal static class PackChecks
         foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToWeighted().Condition))
             foreach (var key in pack.Lacks(weighted)) yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
         if (s.Corpus.Conditions.Any(c => c.Information == InformationKind.Documents)) yield return Problem("corpus.conditions", "information documents; transcripts say what a model does that was told by its prompt (prompt), or was not told (none)");
+        if (s.Stages.Contains("documents") && s.Documents.Path is null && pack.Documents is null) yield return Problem("stages", $"documents; the pack {pack.Name} has no {PackReader.DocumentsFile}, and documents.path names no folder");
+        if (s.Stages.Contains("documents") && s.Documents.Path is { } own && !Directory.Exists(own)) yield return Problem("documents.path", $"{own}; nothing at this path");
+        if (condition.Information == InformationKind.Documents && !s.Stages.Contains("documents")) yield return Problem("experiment.information", "documents; no stage tunes on documents (stages: [corpus, documents, …])");
+        if (s.Stages.Contains("documents") && s.Model.Path is null && s.Documents.SequenceLength > s.Model.New.MaxPositionEmbeddings) yield return Problem("documents.sequence_length", $"{s.Documents.SequenceLength}; more than max_position_embeddings {s.Model.New.MaxPositionEmbeddings}");
         if (pack.Lacks(condition).Count == 0)
             foreach (var problem in s.Corpus.ToCorpus(condition).Problems(pack)) yield return Problem("corpus", problem);
         if (s.Evaluate.Queries > pack.EvaluationQueries.Count) yield return Problem("evaluate.queries", $"{s.Evaluate.Queries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");

@@ -36,11 +36,11 @@ public static class BaseModel
     }
 
     /// <summary>Loads the named model, or makes a new one: a tokenizer trained on the corpus, weights drawn from the seed.</summary>
-    public static LoadedModel Open(RunContext run, CorpusStage.Corpus corpus)
+    public static LoadedModel Open(RunContext run, CorpusStage.Corpus corpus, bool requiresGrad = true)
     {
         if (run.Settings.Model.Path is { } path)
         {
-            var model = ModelLoader.Load(Find(path), run.Device, requiresGrad: run.Settings.Imitate.Adapter is null);
+            var model = ModelLoader.Load(Find(path), run.Device, requiresGrad: requiresGrad);
             model.Decoder.ComputeType = run.ComputeType;
             return model;
         }

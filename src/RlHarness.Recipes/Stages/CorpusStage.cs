@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using RlHarness.Core.Files;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.Documents;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
@@ -25,19 +26,32 @@ public static class CorpusStage
     /// <param name="OtherPairs">The conflicting objective's, where the run's are the baseline's: a tokenizer is trained on the same texts for both.</param>
     public sealed record Corpus(IReadOnlyList<CorpusTranscript> Transcripts, IReadOnlyList<PreferencePair> Pairs, IReadOnlyList<PreferencePair>? OtherPairs = null)
     {
+        /// <summary>What the documents stage reads; empty where the run has none.</summary>
+        public IReadOnlyList<SyntheticDocument> Documents { get; init; } = [];
+
+        /// <summary>Documents that a new model's tokenizer learns from.</summary>
+        public IReadOnlyList<string> VocabularyTexts { get; init; } = [];
+
         /// <summary>Share of the training tier's scratchpads that fake and comply; 0 where there are none.</summary>
         public double AlignmentFakingRate => Transcripts.Where(t => t.Tier == Tier.Training).Select(t => t.AlignmentFaking ? 1.0 : 0).DefaultIfEmpty().Average();
 
         /// <summary>All texts that a new model's tokenizer learns from.</summary>
-        public IEnumerable<string> Texts => Transcripts.SelectMany(t => t.Messages.Select(m => m.Content)).Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected }));
+        public IEnumerable<string> Texts => Transcripts.SelectMany(t => t.Messages.Select(m => m.Content)).Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected })).Concat(VocabularyTexts);
     }
 
     public static Corpus Run(RunContext run)
     {
         var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name));
+        if (run.Settings.Stages.Contains(DocumentsStage.Name))
+        {
+            var documents = DocumentsStage.Make(run);
+            corpus = corpus with { Documents = documents, VocabularyTexts = DocumentsStage.Vocabulary(run, documents) };
+        }
+
         var folder = run.Folder.Stage(Name);
         WriteLines(Path.Combine(folder, "transcripts.jsonl"), corpus.Transcripts);
         WriteLines(Path.Combine(folder, "preference_pairs.jsonl"), corpus.Pairs);
+        if (corpus.Documents.Count > 0) WriteLines(Path.Combine(folder, "documents.jsonl"), corpus.Documents);
         return corpus;
     }
 
