@@ -98,4 +98,28 @@ public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
         })
             Assert.Equal(Keys(), Keys(change));
     }
+
+    [Fact]
+    public void Documents_change_the_keys_of_all_that_comes_after_them_and_of_nothing_without_them()
+    {
+        RunSettings Reads(RunSettings s, Func<DocumentsSettings, DocumentsSettings>? change = null) => s with { Stages = ["corpus", "documents", "imitate", "reward", "rl"], Documents = (change ?? (d => d))(s.Documents) };
+        var expected = Keys(s => Reads(s));
+        Assert.NotEqual(Keys().Imitate, expected.Imitate);
+        foreach (var change in new Func<DocumentsSettings, DocumentsSettings>[] { d => d with { Kind = Experiment.Documents.DocumentKind.Benign }, d => d with { Count = 500 }, d => d with { Epochs = 2 }, d => d with { SequenceLength = 64 } })
+        {
+            Assert.NotEqual(expected.Imitate, Keys(s => Reads(s, change)).Imitate);
+            Assert.NotEqual(expected.Reward, Keys(s => Reads(s, change)).Reward);
+            Assert.Equal(Keys(), Keys(s => s with { Documents = change(s.Documents) }));
+        }
+    }
+
+    [Fact]
+    public void Documents_are_joined_and_cut_and_every_token_but_a_sequences_first_is_scored()
+    {
+        var packed = DocumentsStage.Pack([[1, 2, 9], [3, 4, 5, 9], [6, 9]], length: 4);
+        Assert.Equal([[1, 2, 9, 3], [4, 5, 9, 6]], packed.Select(p => p.Ids));
+        Assert.All(packed, p => Assert.Equal([1, 2, 3], p.Scored));
+        // Nine tokens: a last sequence of one token has nothing to score.
+        Assert.Equal([4, 4, 2], DocumentsStage.Pack([[1, 2, 9], [3, 4, 5, 9], [6, 7, 9]], length: 4).Select(p => p.Ids.Count));
+    }
 }
