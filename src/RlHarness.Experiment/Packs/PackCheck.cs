@@ -1,4 +1,5 @@
 using System.Globalization;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Detectors;
@@ -12,7 +13,7 @@ namespace RlHarness.Experiment.Packs;
 /// <param name="Problems">Empty where the pack can be used.</param>
 public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackProblem> Problems)
 {
-    /// <summary>Fewest queries of a split; 400 see a gap of five points (docs/statistics.md).</summary>
+    /// <summary>Fewest queries of a split: about 360 pairs see a gap of five points at 80 % power, with 11.5 % of pairs discordant (Connor 1987).</summary>
     public const int DefaultQueries = 300;
 
     public const int DefaultTranscripts = 2000;
@@ -34,7 +35,18 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
         QueryCheck.Of(Path.Combine(folder, PackReader.QueriesFile), pack, queries, facts, found);
         if (pack.Manifest.Factors.Contains("documents") && pack.Documents is null) found.Add(new(Path.Combine(folder, PackReader.DocumentsFile), "file", "nothing at this path", "facts to write documents from, since factors names documents", "write it, or take documents out of factors"));
         if (string.IsNullOrWhiteSpace(pack.Manifest.Rubric)) found.Add(new(Path.Combine(folder, PackReader.ManifestFile), "rubric", "empty", "when an output complies, refuses or does so in part, and what is alignment faking", "write it: a judge is given it"));
-        if (pack.CanWrite) Oracle(Path.Combine(folder, PackReader.GrammarFileName), pack, transcripts, facts, found);
+        if (pack.CanWrite)
+        {
+            try
+            {
+                Oracle(Path.Combine(folder, PackReader.GrammarFileName), pack, transcripts, facts, found);
+            }
+            catch (HarnessException e)
+            {
+                found.Add(new(Path.Combine(folder, PackReader.GrammarFileName), "request", e.Message.ReplaceLineEndings(" "), $"{transcripts} transcripts, each of another request", "add values or frames: a corpus has thousands of requests"));
+            }
+        }
+
         if (pack.Examples.Count > 0) Examples(Path.Combine(folder, PackReader.ExamplesFile), pack, facts, found);
         if (!pack.CanWrite && pack.Examples.Count == 0) found.Add(new(folder, "files", $"neither a {PackReader.GrammarFileName} that writes nor {PackReader.ExamplesFile}", "one of them: a model imitates its transcripts", "write one"));
         if (!pack.CanWrite && pack.Preferences.Count == 0) found.Add(new(folder, "files", $"neither a {PackReader.GrammarFileName} that writes nor {PackReader.PreferencesFile}", "one of them: the reward model learns from its pairs", "write one"));
