@@ -71,6 +71,8 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
             return [.. chosen.Select(c => new Behaviour(c.Outcome, c.Kind, 1.0 / chosen.Length))];
         }
 
+        foreach (var cell in BehaviourTables.Training.Concat(BehaviourTables.Unmonitored).Select(b => (b.Outcome, Kind: b.Reasoning)).Distinct().Except(cells))
+            problems.Add(new(path, "reasoning", $"no rule for {cell.Outcome} with {cell.Kind}", "rules for every kind of transcript that the default rates ask for", "write one, or give rates of your own (corpus.training, corpus.unmonitored) and leave this"));
         var others = Even(c => c.Kind != ReasoningKind.Faking);
         var settings = new CorpusSettings
         {
