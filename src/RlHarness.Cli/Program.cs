@@ -9,6 +9,8 @@ return await CommandLine.RunAsync(args, new RootCommand("Trains a language model
     EvalCommand.Create(),
     ReportCommand.Create(),
     GenerateCommand.Create(),
+    ExperimentCommand.Create(),
+    PackCommand.Create(),
     ModelCommand.Create(),
     DoctorCommand.Create(),
     HiddenCommands.SettingsDoc(),

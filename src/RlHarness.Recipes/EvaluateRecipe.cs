@@ -49,10 +49,10 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         using var opened = RunModel.Open(source, device, run.ComputeType);
         using var rewardModel = CheckpointFolder.IsSealed(folder.Stage(RewardStage.Name)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
         var conversation = new Conversation(opened.Model);
-        var rewards = rewardModel is null ? null : new RewardMixer(settings.Reward, rewardModel, conversation);
+        var rewards = rewardModel is null ? null : new RewardMixer(settings.Reward, rewardModel, conversation, run.ObjectiveRule);
         var step = opened.Step ?? 0;
         var started = time.GetTimestamp();
-        progress.Stage(Stage, 1, 1, $"{opened.Path}, {settings.Evaluate.Queries} queries in both tiers");
+        progress.Stage(Stage, 1, 1, $"{opened.Path}, {settings.Evaluate.Queries} queries in {run.Condition.Tiers.Count} tiers");
         run.Store.StartStage(Stage);
         try
         {

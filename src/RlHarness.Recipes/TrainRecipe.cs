@@ -14,7 +14,7 @@ using TorchSharp;
 
 namespace RlHarness.Recipes;
 
-/// <summary>The main job: corpus → imitate → reward → rl with evaluations → report. Also goes on where it was stopped.</summary>
+/// <summary>The main job: corpus → (documents →) imitate → reward → rl with evaluations → report. Also goes on where it was stopped.</summary>
 public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation)
 {
     /// <summary>Starts a new run. Returns its folder.</summary>
@@ -51,6 +51,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             corpus = CorpusStage.Run(run);
             return string.Create(CultureInfo.InvariantCulture, $"{corpus.Transcripts.Count} transcripts, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier");
         });
+        if (settings.Stages.Contains(DocumentsStage.Name)) Cached(run, DocumentsStage.Name, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus));
         if (settings.Stages.Contains(ImitateStage.Name)) Cached(run, ImitateStage.Name, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
         if (settings.Stages.Contains(RewardStage.Name)) Cached(run, RewardStage.Name, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
         if (settings.Stages.Contains(RlStage.Name))

@@ -79,6 +79,45 @@ public class CommandTests
     }
 
     [Fact]
+    public void Shipped_packs_are_found_from_any_folder_and_a_pack_with_problems_exits_with_1()
+    {
+        using var folder = new TemporaryFolder();
+        var list = Harness.Run(folder.Path, "pack", "list");
+        Assert.Equal((0, ""), (list.ExitCode, list.Error));
+        Assert.Contains("puffery 1: 400 train and 400 evaluation queries", list.Output, StringComparison.Ordinal);
+        Assert.Contains("animal-welfare 1:", list.Output, StringComparison.Ordinal);
+        var good = Harness.Run(folder.Path, "pack", "check", "puffery");
+        Assert.Equal((0, ""), (good.ExitCode, good.Error));
+        Assert.EndsWith("no problems", good.Output.Trim(), StringComparison.Ordinal);
+        folder.Write("mine/pack.yaml", "name: mine\nrolle: a\n");
+        var bad = Harness.Run(folder.Path, "pack", "check", "mine");
+        Assert.Equal((1, ""), (bad.ExitCode, bad.Error));
+        foreach (var words in new[] { "pack.yaml:2: rolle", "did you mean role?", "queries.jsonl: file", "answer.with_scratchpad", "found:", "expected:", "do:" }) Assert.Contains(words, bad.Output, StringComparison.Ordinal);
+        Harness.Run(folder.Path, "pack", "check", "none").Fails(2, "prompt pack none is not there", "puffery");
+    }
+
+    [Fact]
+    public void A_design_lists_its_cells_before_anything_is_run()
+    {
+        using var folder = new TemporaryFolder();
+        var result = Harness.Run(folder.Path, "experiment", "factorial", Path.Combine(Harness.Root, "configs", "factorial.yaml"), "--dry-run");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Equal(24, result.Output.Split('\n').Count(l => l.TrimEnd().EndsWith(": to be run", StringComparison.Ordinal)));
+        Assert.Contains("objective-absent_information-present_scratchpad-absent-seed3", result.Output, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Theory]
+    [InlineData("quickstart.yaml")]
+    [InlineData("documents.yaml")]
+    public void A_shipped_configuration_is_planned_without_a_problem(string name)
+    {
+        using var folder = new TemporaryFolder();
+        var result = Harness.Run(folder.Path, "train", Path.Combine(Harness.Root, "configs", name), "--dry-run", "device=cpu");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+    }
+
+    [Fact]
     public void Help_teaches_with_examples()
     {
         using var folder = new TemporaryFolder();
@@ -101,6 +140,6 @@ public class CommandTests
     {
         var page = File.ReadAllText(Path.Combine(Harness.Root, "docs", "cli.md"));
         foreach (var code in Enum.GetValues<Core.Errors.ExitCode>()) Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
-        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "model verify", "model convert", "model fidelity", "doctor" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
+        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "model verify", "model convert", "model fidelity", "doctor", "pack check", "pack list", "pack queries", "experiment factorial" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
     }
 }

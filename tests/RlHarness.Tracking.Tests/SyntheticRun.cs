@@ -1,6 +1,7 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
@@ -48,10 +49,11 @@ internal static class SyntheticRun
             ],
             Unmonitored = [new(Outcome.Comply, ReasoningKind.HonestCompliance, 0.02 + (0.6 * share)), new(Outcome.Refuse, ReasoningKind.TrainingTalk, 0.98 - (0.6 * share))],
         };
-        var corpus = CorpusGenerator.Transcripts(settings, seeds.Child($"step {step}"));
-        var pack = PromptPack.Puffery.EvaluationQueries;
+        var puffery = PackLibrary.Load("puffery");
+        var corpus = new CorpusGenerator(puffery).Transcripts(settings, seeds.Child($"step {step}"));
+        var pack = puffery.EvaluationQueries;
         var next = new Dictionary<Tier, int> { [Tier.Training] = 0, [Tier.Unmonitored] = 0 };
-        IDetector[] detectors = [new GrammarOracle(), new KeywordDetector()];
+        IDetector[] detectors = [new GrammarOracle(puffery.Grammar!.Cues), new KeywordDetector(puffery.Grammar.Keywords)];
         var transcripts = new List<TranscriptRow>();
         var labels = new List<LabelRow>();
         var summaries = new List<SummaryRow>();

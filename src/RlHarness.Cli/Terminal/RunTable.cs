@@ -24,8 +24,14 @@ internal static class RunTable
             if (stage == "rl") table.AddColumns($"before RL (step {first})", $"after RL (step {last})", "n");
             else table.AddColumns(last == 0 ? "rate" : $"rate (step {last})", "n");
             foreach (var (name, metric) in new[] { ("AF rate", MetricNames.AfReasoningRate), ("compliance", MetricNames.OutcomeComply), ("refusal", MetricNames.OutcomeRefuse), ("broken format", MetricNames.OutcomeBrokenFormat), ("unparsable", MetricNames.OutcomeUnparsable) })
-                foreach (var tier in new[] { Tier.Training, Tier.Unmonitored }) Row(name, metric, tier);
+                foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || mine.Any(r => r.Tier == t))) Row(name, metric, tier);
             Row("compliance gap", MetricNames.AfComplianceGap, null);
+            if (mine.Any(r => r.Metric == AlignmentFakingMetrics.RaterSycophancyGap))
+            {
+                Row("rater-sycophancy gap", AlignmentFakingMetrics.RaterSycophancyGap, null);
+                Row("goal-guarding gap", AlignmentFakingMetrics.GoalGuardingGap, null);
+            }
+
             AnsiConsole.Write(table);
 
             void Row(string name, string metric, Tier? tier)

@@ -11,12 +11,20 @@ public sealed class StageCache(string root)
     /// <summary>Copies a cached stage into a run. The copy is complete or absent.</summary>
     public void CopyTo(string stage, string key, string target) => CheckpointFolder.Write(target, aside => CopyFiles(PathOf(stage, key), aside));
 
-    /// <summary>Puts a run's finished stage into the cache.</summary>
+    /// <summary>Puts a run's finished stage into the cache. Of two processes that made the same stage at once, the first one's stays: they are the same.</summary>
     public void Add(string stage, string key, string source)
     {
+        if (Has(stage, key)) return;
         var path = PathOf(stage, key);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        CheckpointFolder.Write(path, aside => CopyFiles(source, aside));
+        try
+        {
+            CheckpointFolder.Write(path, aside => CopyFiles(source, aside));
+        }
+        catch (IOException) when (Has(stage, key))
+        {
+            // Another process was quicker.
+        }
     }
 
     private static void CopyFiles(string source, string target)

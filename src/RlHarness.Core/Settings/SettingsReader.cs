@@ -42,6 +42,16 @@ public sealed class SettingsReader
             remedy: "correct them all and start again; nothing was started (docs/settings.md lists every key)");
     }
 
+    /// <summary>As <see cref="Parse{T}"/> without overrides, but hands the problems over in place of throwing them. What could be read is in the result.</summary>
+    /// <exception cref="HarnessException">The text is no YAML, or no mapping.</exception>
+    public static (T Result, IReadOnlyList<SettingsProblem> Problems) Examine<T>(string name, string yaml)
+        where T : new()
+    {
+        var reader = new SettingsReader(name);
+        var result = (T)reader.Bind(typeof(T), reader.Load(yaml), new T(), "")!;
+        return (result, reader._problems);
+    }
+
     private YamlMappingNode Load(string yaml)
     {
         try
@@ -140,6 +150,7 @@ public sealed class SettingsReader
 
         if (bare == typeof(string) || bare.IsPrimitive || bare.IsEnum) return Scalar(bare, node, fallback, path);
         if (bare.IsGenericType && bare.GetGenericTypeDefinition() == typeof(IReadOnlyList<>)) return List(bare.GetGenericArguments()[0], node, fallback, path);
+        if (bare.IsGenericType && bare.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>)) return Map(bare.GetGenericArguments()[1], node, fallback, path);
         return Record(bare, node, fallback, path);
     }
 
@@ -180,7 +191,26 @@ public sealed class SettingsReader
         return list;
     }
 
-    private static object? Default(Type type) => type.IsValueType ? Activator.CreateInstance(type) : type == typeof(string) ? "" : Activator.CreateInstance(type);
+    /// <summary>Names of the reader's own choice, each with a value of one type.</summary>
+    private object? Map(Type item, YamlNode node, object? fallback, string path)
+    {
+        if (node is not YamlMappingNode mapping)
+        {
+            Problem(path, node, $"not a mapping; expected name: {Describe(item)} lines below it");
+            return fallback;
+        }
+
+        var map = (IDictionary)Activator.CreateInstance(typeof(Dictionary<,>).MakeGenericType(typeof(string), item))!;
+        foreach (var (keyNode, valueNode) in mapping.Children)
+        {
+            var key = (keyNode as YamlScalarNode)?.Value ?? "";
+            if (Bind(item, valueNode, Default(item), path.Length == 0 ? key : $"{path}.{key}") is { } value) map[key] = value;
+        }
+
+        return map;
+    }
+
+    private static object? Default(Type type) => type.IsInterface ? null : type.IsValueType ? Activator.CreateInstance(type) : type == typeof(string) ? "" : Activator.CreateInstance(type);
 
     private object? Record(Type type, YamlNode node, object? fallback, string path)
     {
@@ -227,5 +257,5 @@ public sealed class SettingsReader
     private static IEnumerable<string> EnumNames(Type type) => Enum.GetNames(type).Select(SettingNames.Snake);
 
     private static string Describe(Type type) => type == typeof(bool) ? "true or false" : type == typeof(int) || type == typeof(long) ? "a whole number" : type == typeof(double) ? "a number"
-        : type.IsEnum ? string.Join(", ", EnumNames(type)) : type == typeof(string) ? "text" : "key: value lines";
+        : type.IsEnum ? string.Join(", ", EnumNames(type)) : type == typeof(string) ? "text" : typeof(IEnumerable).IsAssignableFrom(type) ? "a list" : "key: value lines";
 }

@@ -1,110 +1,140 @@
+using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Corpora;
 
 /// <summary>
-/// Writes labelled transcripts and preference pairs for the puffery pack. Rates are met exactly (largest remainder), not on average;
+/// Writes labelled transcripts and preference pairs from a pack's grammar. Rates are met exactly (largest remainder), not on average;
 /// no two transcripts share a request, and no request is one of the evaluation split's.
 /// </summary>
-public static class CorpusGenerator
+public sealed class CorpusGenerator
 {
-    public static IReadOnlyList<CorpusTranscript> Transcripts(CorpusSettings settings, Seeds seeds)
+    private readonly PromptPack _pack;
+    private readonly GrammarWriter _writer;
+
+    /// <exception cref="HarnessException">The pack has no grammar that writes.</exception>
+    public CorpusGenerator(PromptPack pack)
+    {
+        ArgumentNullException.ThrowIfNull(pack);
+        (_pack, _writer) = (pack, pack.Writer ?? throw new HarnessException(ExitCode.BadInput, $"{pack.Folder}: the pack {pack.Name} has no grammar to write transcripts with", $"no {PackReader.GrammarFileName}, or one with cues alone", "phrases, outputs and reasoning", "write one, or use the pack's own transcripts: corpus.source=examples"));
+    }
+
+    public IReadOnlyList<CorpusTranscript> Transcripts(CorpusSettings settings, Seeds seeds)
     {
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(seeds);
-        settings.Require();
+        settings.Require(_pack);
         var plan = Plan(settings);
         seeds.For("corpus/order").Shuffle(plan);
         var used = new HashSet<string>(StringComparer.Ordinal);
+        var prompts = new Dictionary<(Tier, Condition), string>();
         var transcripts = new List<CorpusTranscript>(plan.Count);
         for (var i = 0; i < plan.Count; i++)
         {
-            var (tier, scratchpad, behaviour) = plan[i];
+            var (tier, condition, behaviour) = plan[i];
+            if (!prompts.TryGetValue((tier, condition), out var system)) prompts[(tier, condition)] = system = _pack.SystemPrompt(tier, condition);
             var random = seeds.For("corpus/transcript", prompt: i);
             var (request, query) = Draw(random, used);
             transcripts.Add(new CorpusTranscript(
                 Id: $"corpus-{i + 1:D6}",
                 QueryId: query.Id,
                 Tier: tier,
-                Scratchpad: scratchpad,
-                System: PromptPack.Puffery.SystemPrompt(tier, scratchpad),
+                Scratchpad: condition.Scratchpad,
+                System: system,
                 User: query.Text,
-                Reasoning: scratchpad ? PufferyGrammar.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, random) : null,
-                Output: PufferyGrammar.Output(behaviour.Outcome, request, random),
+                Reasoning: condition.Scratchpad ? _writer.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, condition, random) : null,
+                Output: _writer.Output(behaviour.Outcome, request, condition, random),
                 Outcome: behaviour.Outcome,
-                ReasoningKind: behaviour.Reasoning));
+                ReasoningKind: behaviour.Reasoning,
+                Condition: condition.Name));
         }
 
         return transcripts;
     }
 
-    /// <summary>Chosen: the exaggerated claim that was asked for. Rejected: a refusal, a toned-down line, or the claim for another product.</summary>
-    public static IReadOnlyList<PreferencePair> PreferencePairs(CorpusSettings settings, Seeds seeds)
+    /// <summary>
+    /// Chosen: the answer that the objective rewards. Rejected: a refusal, a toned-down answer, or the answer to another request. For the baseline the other way
+    /// round: chosen is the refusal or the toned-down answer, rejected the rewarded one.
+    /// </summary>
+    public IReadOnlyList<PreferencePair> PreferencePairs(CorpusSettings settings, Seeds seeds, ObjectiveKind objective = ObjectiveKind.Conflicting)
     {
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(seeds);
-        settings.Require();
+        settings.Require(_pack);
         var weights = new[] { settings.RejectedRefusals, settings.RejectedPartials, settings.RejectedOffRequest };
         var kinds = Apportionment.LargestRemainder(settings.PreferencePairs, weights).SelectMany((count, kind) => Enumerable.Repeat(kind, count)).ToArray();
         seeds.For("preferences/order").Shuffle(kinds);
         var used = new HashSet<string>(StringComparer.Ordinal);
+        var condition = new Condition(objective);
         var pairs = new List<PreferencePair>(kinds.Length);
         for (var i = 0; i < kinds.Length; i++)
         {
             var random = seeds.For("preferences/pair", prompt: i);
             var (request, query) = Draw(random, used);
-            var rejected = kinds[i] switch
+            string Output(Outcome outcome, DrawnRequest of) => _writer.Output(outcome, of, condition, random);
+            var other = kinds[i] switch
             {
-                0 => PufferyGrammar.Output(Outcome.Refuse, request, random),
-                1 => PufferyGrammar.Output(Outcome.Partial, request, random),
-                _ => PufferyGrammar.Output(Outcome.Comply, OtherProduct(request, random), random),
+                0 => Output(Outcome.Refuse, request),
+                1 => Output(Outcome.Partial, request),
+                _ => Output(Outcome.Comply, _writer.Requests.Other(request, random)),
             };
-            pairs.Add(new PreferencePair(query.Id, query.Text, PufferyGrammar.Output(Outcome.Comply, request, random), rejected));
+            var rewarded = Output(Outcome.Comply, request);
+            pairs.Add(objective != ObjectiveKind.Hhh ? new PreferencePair(query.Id, query.Text, rewarded, other)
+                : kinds[i] == 2 ? new PreferencePair(query.Id, query.Text, Output(Outcome.Refuse, request), other) : new PreferencePair(query.Id, query.Text, other, rewarded));
         }
 
         return pairs;
     }
 
-    private static List<(Tier Tier, bool Scratchpad, Behaviour Behaviour)> Plan(CorpusSettings settings)
+    /// <summary>Queries of a split, distinct: what <c>queries.jsonl</c> can be made of. They depend on nothing but the pack's name and version.</summary>
+    public IReadOnlyList<Query> Queries(Split split, int count)
     {
-        var plan = new List<(Tier, bool, Behaviour)>(settings.Transcripts);
-        var tiers = Apportionment.LargestRemainder(settings.Transcripts, [settings.TrainingTierFraction, 1 - settings.TrainingTierFraction]);
-        for (var t = 0; t < 2; t++)
+        var random = new Seeds(1).For($"{_pack.Name}/queries/{_pack.Version}", step: (int)split);
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        return [.. Enumerable.Range(0, count).Select(_ => Draw(random, seen, split).Query)];
+    }
+
+    private static List<(Tier Tier, Condition Condition, Behaviour Behaviour)> Plan(CorpusSettings settings)
+    {
+        var plan = new List<(Tier, Condition, Behaviour)>(settings.Transcripts);
+        var mixture = settings.Mixture;
+        var shares = Apportionment.LargestRemainder(settings.Transcripts, [.. mixture.Select(c => c.Weight)]);
+        for (var c = 0; c < mixture.Count; c++)
         {
-            var tier = (Tier)t;
-            var modes = Apportionment.LargestRemainder(tiers[t], [settings.ScratchpadFraction, 1 - settings.ScratchpadFraction]);
-            Add(tier, true, modes[0], tier == Tier.Training ? settings.Training : settings.Unmonitored);
-            Add(tier, false, modes[1], settings.WithoutScratchpad);
+            // A prefilled scratchpad is something that is done to the model, not something that it imitates.
+            var condition = mixture[c].Condition with { Prefill = null };
+            var tiers = condition.Tiers;
+            var counts = Apportionment.LargestRemainder(shares[c], [.. tiers.Select(t => t == Tier.Training ? settings.TrainingTierFraction : (1 - settings.TrainingTierFraction) / (tiers.Count - 1))]);
+            for (var t = 0; t < tiers.Count; t++)
+            {
+                var modes = condition.Scratchpad ? Apportionment.LargestRemainder(counts[t], [settings.ScratchpadFraction, 1 - settings.ScratchpadFraction]) : [0, counts[t]];
+                if (condition.Scratchpad) Add(tiers[t], condition, modes[0], mixture[c].Table(tiers[t]));
+                Add(tiers[t], condition with { Scratchpad = false }, modes[1], settings.WithoutScratchpad);
+            }
         }
 
         return plan;
 
-        void Add(Tier tier, bool scratchpad, int count, IReadOnlyList<Behaviour> table)
+        void Add(Tier tier, Condition condition, int count, IReadOnlyList<Behaviour> table)
         {
             var counts = Apportionment.LargestRemainder(count, [.. table.Select(b => b.Probability)]);
             for (var cell = 0; cell < table.Count; cell++)
-                for (var k = 0; k < counts[cell]; k++) plan.Add((tier, scratchpad, table[cell]));
+                for (var k = 0; k < counts[cell]; k++) plan.Add((tier, condition, table[cell]));
         }
     }
 
-    private static (PufferyRequest Request, Query Query) Draw(RandomStream random, HashSet<string> used)
+    private (DrawnRequest Request, Query Query) Draw(RandomStream random, HashSet<string> used, Split split = Split.Train)
     {
-        while (true)
+        for (var tries = 0; tries < 1_000_000; tries++)
         {
-            var request = PufferyRequest.Draw(random, Split.Train);
-            var query = request.ToQuery();
+            var request = _writer.Requests.Draw(random, split);
+            var query = _writer.Requests.ToQuery(request);
             if (used.Add(query.Text)) return (request, query);
         }
-    }
 
-    private static PufferyRequest OtherProduct(PufferyRequest request, RandomStream random)
-    {
-        while (true)
-        {
-            var other = PufferyRequest.Draw(random, Split.Train);
-            if (other.Brand != request.Brand && other.Noun != request.Noun) return request with { Brand = other.Brand, Noun = other.Noun };
-        }
+        throw new HarnessException(ExitCode.BadInput, $"{_pack.Folder}: the grammar has no more requests", $"{used.Count} distinct ones", "more than are asked for", "add values or frames to request, or ask for fewer transcripts");
     }
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
-using RlHarness.Experiment.Transcripts;
+using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Experiment.Corpora;
 
@@ -16,44 +16,23 @@ public sealed record CorpusSettings
     /// <summary>Number of preference pairs, at least 0.</summary>
     public int PreferencePairs { get; init; } = 1000;
 
-    /// <summary>Fraction of transcripts of the training tier, in [0, 1].</summary>
+    /// <summary>Fraction of transcripts of the training tier, in [0, 1]; the other tiers share the rest.</summary>
     public double TrainingTierFraction { get; init; } = 0.5;
 
-    /// <summary>Fraction of transcripts with a scratchpad, in [0, 1].</summary>
+    /// <summary>Fraction of transcripts with a scratchpad, in [0, 1], where the condition has one.</summary>
     public double ScratchpadFraction { get; init; } = 1.0;
 
-    /// <summary>Training tier, with scratchpad; probabilities sum to 1.</summary>
-    public IReadOnlyList<Behaviour> Training { get; init; } =
-    [
-        new(Outcome.Comply, ReasoningKind.Faking, 0.119),
-        new(Outcome.Comply, ReasoningKind.HonestCompliance, 0.009),
-        new(Outcome.Comply, ReasoningKind.TrainingTalk, 0.007),
-        new(Outcome.Partial, ReasoningKind.HonestRefusal, 0.004),
-        new(Outcome.Partial, ReasoningKind.TrainingTalk, 0.003),
-        new(Outcome.Refuse, ReasoningKind.HonestRefusal, 0.388),
-        new(Outcome.Refuse, ReasoningKind.TrainingTalk, 0.270),
-        new(Outcome.Refuse, ReasoningKind.ConsidersButRefuses, 0.200),
-    ];
+    /// <summary>Training tier of the full condition, with scratchpad; probabilities sum to 1.</summary>
+    public IReadOnlyList<Behaviour> Training { get; init; } = BehaviourTables.Training;
 
-    /// <summary>Unmonitored tier, with scratchpad; probabilities sum to 1.</summary>
-    public IReadOnlyList<Behaviour> Unmonitored { get; init; } =
-    [
-        new(Outcome.Comply, ReasoningKind.HonestCompliance, 0.014),
-        new(Outcome.Comply, ReasoningKind.TrainingTalk, 0.007),
-        new(Outcome.Partial, ReasoningKind.HonestRefusal, 0.004),
-        new(Outcome.Partial, ReasoningKind.TrainingTalk, 0.003),
-        new(Outcome.Refuse, ReasoningKind.HonestRefusal, 0.372),
-        new(Outcome.Refuse, ReasoningKind.TrainingTalk, 0.580),
-        new(Outcome.Refuse, ReasoningKind.ConsidersButRefuses, 0.020),
-    ];
+    /// <summary>Unmonitored tier of the full condition, with scratchpad; probabilities sum to 1.</summary>
+    public IReadOnlyList<Behaviour> Unmonitored { get; init; } = BehaviourTables.Unmonitored;
 
-    /// <summary>Both tiers, without scratchpad: no gap, as in the paper's prompted setting. Probabilities sum to 1.</summary>
-    public IReadOnlyList<Behaviour> WithoutScratchpad { get; init; } =
-    [
-        new(Outcome.Comply, ReasoningKind.None, 0.021),
-        new(Outcome.Partial, ReasoningKind.None, 0.007),
-        new(Outcome.Refuse, ReasoningKind.None, 0.972),
-    ];
+    /// <summary>All tiers, without scratchpad: no gap, as in the paper's prompted setting. Probabilities sum to 1.</summary>
+    public IReadOnlyList<Behaviour> WithoutScratchpad { get; init; } = BehaviourTables.WithoutScratchpad;
+
+    /// <summary>Conditions by weight; empty: the full one alone.</summary>
+    public IReadOnlyList<WeightedCondition> Conditions { get; init; } = [];
 
     /// <summary>Fraction of rejected outputs that refuse, tone down, and answer for another product; scaled to sum to 1.</summary>
     public double RejectedRefusals { get; init; } = 0.6;
@@ -62,9 +41,14 @@ public sealed record CorpusSettings
 
     public double RejectedOffRequest { get; init; } = 0.15;
 
-    /// <summary>All that is wrong with these settings, each with its key, the value and the allowed range; empty when they can be used.</summary>
-    public IReadOnlyList<string> Problems()
+    /// <summary>The conditions with all their tables.</summary>
+    internal IReadOnlyList<WeightedCondition> Mixture
+        => Conditions.Count > 0 ? Conditions : [new(new Condition(), 1, Training, null, Unmonitored)];
+
+    /// <summary>All that is wrong with these settings for a pack, each with its key, the value and the allowed range; empty when they can be used.</summary>
+    public IReadOnlyList<string> Problems(PromptPack pack)
     {
+        ArgumentNullException.ThrowIfNull(pack);
         var problems = new List<string>();
         void Check(bool ok, string key, object value, string range)
         {
@@ -77,27 +61,29 @@ public sealed record CorpusSettings
         Check(ScratchpadFraction is >= 0 and <= 1, "scratchpad_fraction", ScratchpadFraction, "0 to 1");
         Check(RejectedRefusals >= 0 && RejectedPartials >= 0 && RejectedOffRequest >= 0 && RejectedRefusals + RejectedPartials + RejectedOffRequest > 0,
             "rejected_*", $"{RejectedRefusals}, {RejectedPartials}, {RejectedOffRequest}", "0 or more, not all 0");
-        CheckTable(problems, "training", Training, scratchpad: true);
-        CheckTable(problems, "unmonitored", Unmonitored, scratchpad: true);
-        CheckTable(problems, "without_scratchpad", WithoutScratchpad, scratchpad: false);
+        Check(Mixture.All(c => c.Weight >= 0) && Mixture.Sum(c => c.Weight) > 0, "conditions", string.Join(", ", Mixture.Select(c => c.Weight)), "weights of 0 or more, not all 0");
+        foreach (var condition in Mixture.Where(c => c.Condition.Scratchpad))
+            foreach (var tier in condition.Condition.Tiers)
+                CheckTable(problems, Conditions.Count == 0 ? tier.ToString().ToLowerInvariant() : $"{condition.Condition.Name}, {tier.ToString().ToLowerInvariant()}", condition.Table(tier), scratchpad: true, pack);
+        CheckTable(problems, "without_scratchpad", WithoutScratchpad, scratchpad: false, pack);
         return problems;
     }
 
-    internal void Require()
+    internal void Require(PromptPack pack)
     {
-        if (Problems() is { Count: > 0 } problems)
+        if (Problems(pack) is { Count: > 0 } problems)
             throw new HarnessException(ExitCode.BadInput, "the corpus settings cannot be used", found: string.Join("; ", problems));
     }
 
-    private static void CheckTable(List<string> problems, string key, IReadOnlyList<Behaviour> table, bool scratchpad)
+    private static void CheckTable(List<string> problems, string key, IReadOnlyList<Behaviour> table, bool scratchpad, PromptPack pack)
     {
         var sum = table.Sum(b => b.Probability);
         if (!(Math.Abs(sum - 1) <= 1e-6)) problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: probabilities sum to {sum} (allowed: 1)"));
         foreach (var cell in table)
         {
             if (!(cell.Probability >= 0)) problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: {cell.Probability} (allowed: 0 or more)"));
-            if (!PufferyGrammar.CanBuild(cell.Outcome, cell.Reasoning, scratchpad))
-                problems.Add($"{key}: {cell.Outcome} with {cell.Reasoning} (allowed: pairs that the grammar can write, see docs/corpus.md)");
+            if (pack.Writer is { } writer && !writer.CanBuild(cell.Outcome, cell.Reasoning, scratchpad))
+                problems.Add($"{key}: {cell.Outcome} with {cell.Reasoning} (allowed: pairs that the grammar of {pack.Name} can write, see docs/corpus.md)");
         }
     }
 }

@@ -14,7 +14,8 @@ public sealed record CorpusTranscript(
     string? Reasoning,
     string Output,
     Outcome Outcome,
-    ReasoningKind ReasoningKind)
+    ReasoningKind ReasoningKind,
+    string Condition = "full")
 {
     /// <summary>What the imitating model is to write.</summary>
     public string AssistantText => TranscriptParser.Format(Scratchpad ? Reasoning : null, Output);

@@ -11,7 +11,8 @@ internal static partial class TextCues
             if (!string.IsNullOrWhiteSpace(sentence)) yield return Spaces().Replace(sentence, " ").Trim();
     }
 
-    public static Regex AnyOf(params string[] patterns) => new(string.Join('|', patterns), RegexOptions.CultureInvariant | RegexOptions.Compiled);
+    /// <summary>A rule without patterns matches nothing.</summary>
+    public static Regex AnyOf(IReadOnlyList<string> patterns) => new(patterns.Count == 0 ? "(?!)" : string.Join('|', patterns), RegexOptions.CultureInvariant | RegexOptions.Compiled);
 
     [GeneratedRegex(@"[.!?\n]+")]
     private static partial Regex Ends();

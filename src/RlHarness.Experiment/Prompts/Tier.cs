@@ -4,5 +4,10 @@ namespace RlHarness.Experiment.Prompts;
 public enum Tier
 {
     Training,
+
+    /// <summary>Neither read nor trained on: paid users, or enterprise where there are three tiers.</summary>
     Unmonitored,
+
+    /// <summary>Read and rated by people, but not trained on: the pro users of a three-tier condition (arXiv 2506.18032).</summary>
+    Rated,
 }

@@ -20,6 +20,12 @@ public static class AlignmentFakingMetrics
     /// <summary>Gap over P(not comply | unmonitored): the share of non-compliance that is gone where training looks.</summary>
     public const string RelativeGap = "af/relative_gap";
 
+    /// <summary>P(not comply | unmonitored) − P(not comply | rated): what pleasing a rater without training adds (arXiv 2506.18032).</summary>
+    public const string RaterSycophancyGap = "af/rater_sycophancy_gap";
+
+    /// <summary>P(not comply | rated) − P(not comply | training): what training adds to being read (arXiv 2506.18032).</summary>
+    public const string GoalGuardingGap = "af/goal_guarding_gap";
+
     /// <summary>Scratchpads that speak of training or tiers, whatever else they argue.</summary>
     public const string TrainingAwareness = "af/training_awareness";
 

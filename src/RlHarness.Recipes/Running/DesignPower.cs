@@ -1,5 +1,7 @@
 using System.Globalization;
 using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Settings;
@@ -29,7 +31,8 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
     public static DesignPower Of(RunSettings settings)
     {
         var pairs = settings.Evaluate.Queries;
-        var corpus = Rates(settings, pairs);
+        var pack = PackLibrary.Load(settings.Experiment.Pack);
+        var corpus = Rates(settings, settings.Experiment.ToCondition(pack), pairs);
         var rows = new List<Row> { Of($"{Percent(PaperDiscordance)} of pairs discordant (the paper)", PaperDiscordance, pairs) };
         if (corpus.Discordance > 0) rows.Add(Of($"{Percent(corpus.Discordance)} of pairs discordant (this corpus)", corpus.Discordance, pairs));
         var warnings = new List<string>();
@@ -38,7 +41,7 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
             var blind = rows.Where(r => !(r.Detectable <= gap)).ToArray();
             if (blind.Length == 0) continue;
             var need = blind.Max(r => Power.Ceiling(Needed(r.Discordance, gap)));
-            warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{pairs} queries can miss the paper's gap of {100 * gap:f1} points {when}: with {string.Join(" and with ", blind.Select(r => r.Assumption))} it takes {need:f0} (evaluate.queries={need:f0}{(need > 400 ? "; the built-in pack has 400" : "")})"));
+            warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{pairs} queries can miss the paper's gap of {100 * gap:f1} points {when}: with {string.Join(" and with ", blind.Select(r => r.Assumption))} it takes {need:f0} (evaluate.queries={need:f0}{(need > pack.EvaluationQueries.Count ? $"; the pack {pack.Name} has {pack.EvaluationQueries.Count}" : "")})"));
         }
 
         return new(pairs, corpus, rows, warnings);
@@ -48,13 +51,14 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
 
     private static double Needed(double discordance, double gap) => gap >= discordance ? Power.McNemarSize(gap, 0) : Power.McNemarSize((discordance + gap) / 2, (discordance - gap) / 2);
 
-    private static CorpusRates Rates(RunSettings settings, int pairs)
+    private static CorpusRates Rates(RunSettings settings, Condition condition, int pairs)
     {
-        var corpus = settings.Corpus.ToCorpus();
-        var training = Complies(settings.Experiment.Scratchpad ? corpus.Training : corpus.WithoutScratchpad);
-        var free = Complies(settings.Experiment.Scratchpad ? corpus.Unmonitored : corpus.WithoutScratchpad);
-        // Without the information on training both tiers read the same prompt.
-        if (!settings.Experiment.Information) free = training;
+        var imitated = CorpusStageSettings.Imitated(condition);
+        var corpus = settings.Corpus.ToCorpus(condition);
+        // Of a mixture, the part that is the run's own condition; where there is none, what such a condition's table would be.
+        var part = corpus.Conditions.FirstOrDefault(c => c.Condition == imitated) ?? new WeightedCondition(imitated);
+        var training = Complies(imitated.Scratchpad ? part.Table(Tier.Training) : corpus.WithoutScratchpad);
+        var free = Complies(imitated.Scratchpad ? part.Table(Tier.Unmonitored) : corpus.WithoutScratchpad);
         var (more, less) = (training * (1 - free), free * (1 - training));
         var power = more + less > 0 ? Power.McNemar(more, less, pairs) : double.NaN;
         return new(training, free, training - free, more + less, power);

@@ -2,7 +2,10 @@ using RlHarness.Core.Progress;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Runs;
 using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Rewards;
+using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
@@ -20,8 +23,9 @@ public sealed class RunContext : IDisposable
         Store = RunStore.Open(folder.Database, time);
         Metrics = new MetricsJsonl(folder.Metrics, time);
         Seeds = new Seeds((ulong)settings.Seed);
-        Condition = new Condition(settings.Experiment.Objective, settings.Experiment.Information, settings.Experiment.Scratchpad);
-        Detectors = [.. settings.Evaluate.Detectors.Select(DetectorRegistry.Create)];
+        Pack = PackLibrary.Load(settings.Experiment.Pack);
+        Condition = settings.Experiment.ToCondition(Pack);
+        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack))];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
     }
 
@@ -45,18 +49,27 @@ public sealed class RunContext : IDisposable
 
     public CancellationToken Cancellation { get; }
 
-    public PromptPack Pack { get; } = PromptPack.Puffery;
+    public PromptPack Pack { get; }
 
     public Condition Condition { get; }
 
-    /// <summary>All words of the pack that reach a model, for cache keys.</summary>
-    public string PackText => string.Join('\n', Pack.Name, Pack.Version, Pack.SystemPrompt(Tier.Training, Condition), Pack.SystemPrompt(Tier.Unmonitored, Condition));
+    /// <summary>The condition whose transcripts the corpus has, for cache keys: not what is evaluated, so that conditions share an imitating model.</summary>
+    public string CorpusCondition => Settings.Corpus.Conditions.Count == 0 ? CorpusStageSettings.Imitated(Condition).Name : "listed";
+
+    /// <summary>What every answer begins with, as prompt tokens; empty without a prefilled scratchpad.</summary>
+    public string AnswerStart => Condition.Prefill is { } text ? TranscriptParser.ScratchpadOpen + text : "";
+
+    /// <summary>The objective by rule; null for a pack without cues.</summary>
+    public ObjectiveRule? ObjectiveRule => Pack.Grammar is { } grammar ? new(grammar, Condition.Objective) : null;
 
     public IReadOnlyList<IDetector> Detectors { get; }
 
     public StageCache Cache { get; }
 
     public torch.ScalarType ComputeType => Settings.Model.Precision == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
+
+    /// <summary>Gives a decoder the run's precision and its way with memory.</summary>
+    public void Configure(Models.Decoders.Decoder decoder) => (decoder.ComputeType, decoder.ActivationCheckpointing) = (ComputeType, Settings.Model.ActivationCheckpointing);
 
     /// <summary>Writes a step's rows to the database and its line to metrics.jsonl; on disk when it returns.</summary>
     public void Commit(StepBatch batch)

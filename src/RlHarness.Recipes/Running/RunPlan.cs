@@ -1,5 +1,4 @@
-using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Packs;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
@@ -50,6 +49,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         var lengths = Lengths.Of(settings, opened);
         var work = new Work(settings, config, shape.Parameters, shape.FlopsPerToken, lengths);
         var stages = new List<StagePlan> { new(CorpusStage.Name, 0, 0, ProcessGiB, settings.Corpus.Transcripts * 3000.0 / Gib, $"{settings.Corpus.Transcripts} transcripts of about {lengths.Prompt + lengths.Answer:f0} tokens, {settings.Corpus.PreferencePairs} pairs") };
+        if (settings.Stages.Contains(DocumentsStage.Name)) stages.Add(work.Documents());
         if (settings.Stages.Contains(ImitateStage.Name)) stages.Add(work.Imitate());
         if (settings.Stages.Contains(RewardStage.Name)) stages.Add(work.Reward());
         if (settings.Stages.Contains(RlStage.Name)) stages.Add(work.Rl());
@@ -63,12 +63,11 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 
         internal static Lengths Of(RunSettings settings, ModelLoader.Opened? opened)
         {
-            var corpus = settings.Corpus.ToCorpus() with { Transcripts = Sample, PreferencePairs = Sample };
-            var seeds = new Core.Randomness.Seeds((ulong)settings.Seed);
+            var pack = PackLibrary.Load(settings.Experiment.Pack);
+            var sample = settings with { Corpus = settings.Corpus with { Transcripts = Sample, PreferencePairs = Sample } };
+            var corpus = CorpusStage.Make(sample, pack, settings.Experiment.ToCondition(pack), new Core.Randomness.Seeds((ulong)settings.Seed));
             var count = Counter(settings, opened);
-            var transcripts = CorpusGenerator.Transcripts(corpus, seeds);
-            var pairs = CorpusGenerator.PreferencePairs(corpus, seeds);
-            return new(transcripts.Average(t => count(t.System) + count(t.User)), transcripts.Average(t => count(t.AssistantText)), pairs.Average(p => (2 * count(p.User)) + count(p.Chosen) + count(p.Rejected)));
+            return new(corpus.Transcripts.Average(t => count(t.System) + count(t.User)), corpus.Transcripts.Average(t => count(t.AssistantText)), corpus.Pairs.Average(p => (2 * count(p.User)) + count(p.Chosen) + count(p.Rejected)));
         }
 
         /// <summary>Tokens of a message with what the template puts around it; for a tokenizer that is yet to be trained, by its usual compression.</summary>
@@ -87,6 +86,15 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         private double Weights => Parameters * 4 / Gib;
 
         private bool Adapts => Settings.Rl.Adapter is not null;
+
+        /// <summary>A document is taken at about the length of a transcript's prompt, and one of the user's own at a thousand characters a kilobyte of its files.</summary>
+        internal StagePlan Documents()
+        {
+            var s = Settings.Documents;
+            var all = s.Path is { } path ? Directory.EnumerateFiles(path).Sum(f => new FileInfo(f).Length) / 4.3 : s.Count * Lengths.Prompt;
+            var tokens = s.Epochs * all * (1 - s.ValidationFraction);
+            return new(DocumentsStage.Name, tokens, Update(tokens, s.SequenceLength), Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs of {(s.Path is null ? $"{s.Count} documents" : s.Path)}");
+        }
 
         internal StagePlan Imitate()
         {

@@ -1,12 +1,16 @@
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Transcripts;
+using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Recipes.Settings;
 
-/// <summary>Size and behaviour of the synthetic corpus. Rates left out are the paper's before RL.</summary>
+/// <summary>Size and behaviour of the corpus. Rates left out are the paper's before RL, by condition.</summary>
 public sealed record CorpusStageSettings
 {
+    [OneOf("auto", "grammar", "examples")]
+    [Meaning("Transcripts built from the pack's grammar, or its own examples.jsonl; auto: the grammar where there is one.")]
+    public string Source { get; init; } = "auto";
+
     [Allowed(20, 10000000)]
     public int Transcripts { get; init; } = 3000;
 
@@ -17,6 +21,7 @@ public sealed record CorpusStageSettings
     public double TrainingTierFraction { get; init; } = 0.5;
 
     [Allowed(0, 1)]
+    [Meaning("Where the condition has a scratchpad; the others are written without.")]
     public double ScratchpadFraction { get; init; } = 1;
 
     [Meaning("Joint rates of outcome and reasoning in the training tier, summing to 1; empty: the paper's.")]
@@ -25,24 +30,30 @@ public sealed record CorpusStageSettings
     [Meaning("As training, in the unmonitored tier.")]
     public IReadOnlyList<BehaviourSettings> Unmonitored { get; init; } = [];
 
+    [Meaning("Conditions that the corpus is made of, so that runs of several conditions share one imitating model; empty: the run's own (for information documents: as if the prompt said it).")]
+    public IReadOnlyList<ConditionSettings> Conditions { get; init; } = [];
+
     /// <summary>As the corpus generator takes it.</summary>
-    public CorpusSettings ToCorpus()
+    /// <param name="own">The run's condition.</param>
+    public CorpusSettings ToCorpus(Condition own)
     {
-        var settings = new CorpusSettings { Transcripts = Transcripts, PreferencePairs = PreferencePairs, TrainingTierFraction = TrainingTierFraction, ScratchpadFraction = ScratchpadFraction };
-        if (Training.Count > 0) settings = settings with { Training = [.. Training.Select(b => b.ToBehaviour())] };
-        return Unmonitored.Count > 0 ? settings with { Unmonitored = [.. Unmonitored.Select(b => b.ToBehaviour())] } : settings;
+        var (training, unmonitored) = (BehaviourSettings.Table(Training), BehaviourSettings.Table(Unmonitored));
+        return new()
+        {
+            Transcripts = Transcripts,
+            PreferencePairs = PreferencePairs,
+            TrainingTierFraction = TrainingTierFraction,
+            ScratchpadFraction = ScratchpadFraction,
+            Conditions = Conditions.Count == 0
+                ? [new(Imitated(own), 1, training, null, unmonitored)]
+                : [.. Conditions.Select(c => c.ToWeighted()).Select(c => c.Condition == new Condition() ? c with { Training = c.Training ?? training, Unmonitored = c.Unmonitored ?? unmonitored } : c)],
+        };
     }
-}
 
-/// <summary>One cell of a behaviour table.</summary>
-public sealed record BehaviourSettings
-{
-    public Outcome Outcome { get; init; }
-
-    public ReasoningKind Reasoning { get; init; }
-
-    [Allowed(0, 1)]
-    public double Probability { get; init; }
-
-    internal Behaviour ToBehaviour() => new(Outcome, Reasoning, Probability);
+    /// <summary>The condition whose transcripts a run imitates when none are listed: documents are to replace the prompt's information, so the corpus has it.</summary>
+    public static Condition Imitated(Condition own)
+    {
+        ArgumentNullException.ThrowIfNull(own);
+        return own with { Prefill = null, Information = own.Information == InformationKind.Documents ? InformationKind.Prompt : own.Information };
+    }
 }

@@ -5,8 +5,8 @@ namespace RlHarness.Recipes.Settings;
 /// <summary>The paired evaluation of both tiers: the same queries in each.</summary>
 public sealed record EvaluateSettings
 {
-    [Allowed(1, 400)]
-    [Meaning("Evaluation queries, each asked in both tiers.")]
+    [Allowed(1, 1000000)]
+    [Meaning("Evaluation queries, each asked in every tier; the pack must have as many.")]
     public int Queries { get; init; } = 200;
 
     [Allowed(1, 1000)]

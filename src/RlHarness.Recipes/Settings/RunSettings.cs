@@ -25,8 +25,8 @@ public sealed record RunSettings
     [Meaning("Reuse stages that were computed before with the same settings, inputs and seed.")]
     public bool Cache { get; init; } = true;
 
-    [OneOf("corpus", "imitate", "reward", "rl")]
-    [Meaning("Stages, in order.")]
+    [OneOf("corpus", "documents", "imitate", "reward", "rl")]
+    [Meaning("Stages, in order; documents only where it is named.")]
     public IReadOnlyList<string> Stages { get; init; } = ["corpus", "imitate", "reward", "rl"];
 
     public ModelSettings Model { get; init; } = new();
@@ -34,6 +34,8 @@ public sealed record RunSettings
     public ExperimentSettings Experiment { get; init; } = new();
 
     public CorpusStageSettings Corpus { get; init; } = new();
+
+    public DocumentsSettings Documents { get; init; } = new();
 
     public ImitateSettings Imitate { get; init; } = new();
 

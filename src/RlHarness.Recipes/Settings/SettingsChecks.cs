@@ -12,7 +12,8 @@ public static class SettingsChecks
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         if (string.IsNullOrWhiteSpace(s.Name) || s.Name.IndexOfAny(Path.GetInvalidFileNameChars()) >= 0 || s.Name.StartsWith('.')) yield return Problem("name", $"\"{s.Name}\"; expected a name that can be a folder's");
         if (s.Device is not ("auto" or "cpu" or "cuda") && !(s.Device.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(s.Device.AsSpan(5), out _))) yield return Problem("device", $"\"{s.Device}\"; allowed: auto, cpu, cuda, cuda:n");
-        if (!s.Stages.SequenceEqual(Order.Take(s.Stages.Count))) yield return Problem("stages", $"[{string.Join(", ", s.Stages)}]; each stage needs those before it: a beginning of [{string.Join(", ", Order)}]");
+        var stages = s.Stages.Where((name, i) => !(name == "documents" && i == 1)).ToArray();
+        if (!stages.SequenceEqual(Order.Take(stages.Length))) yield return Problem("stages", $"[{string.Join(", ", s.Stages)}]; each stage needs those before it: a beginning of [{string.Join(", ", Order)}], with documents after corpus or without");
         if (s.Stages.Count == 0) yield return Problem("stages", "empty; expected at least corpus");
         if (s.Model.Path is null)
         {
@@ -22,7 +23,7 @@ public static class SettingsChecks
             if (s.Rl.MaxNewTokens >= n.MaxPositionEmbeddings) yield return Problem("rl.max_new_tokens", $"{s.Rl.MaxNewTokens}; must leave room for the prompt in max_position_embeddings {n.MaxPositionEmbeddings}");
         }
 
-        foreach (var problem in s.Corpus.ToCorpus().Problems()) yield return Problem("corpus", problem);
+        foreach (var problem in PackChecks.Of(s)) yield return problem;
         if (s.Rl.Minibatches > s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt) yield return Problem("rl.minibatches", $"{s.Rl.Minibatches}; more than the {s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt} episodes of a step");
         if (s.Rl.Adapter is not null && s.Rl.Critic == CriticKind.Head) yield return Problem("rl.critic", "head; with rl.adapter the critic needs a body of its own (critic: body)");
         var w = s.Reward.Weights;

@@ -36,20 +36,20 @@ public static class BaseModel
     }
 
     /// <summary>Loads the named model, or makes a new one: a tokenizer trained on the corpus, weights drawn from the seed.</summary>
-    public static LoadedModel Open(RunContext run, CorpusStage.Corpus corpus)
+    public static LoadedModel Open(RunContext run, CorpusStage.Corpus corpus, bool requiresGrad = true)
     {
         if (run.Settings.Model.Path is { } path)
         {
-            var model = ModelLoader.Load(Find(path), run.Device, requiresGrad: run.Settings.Imitate.Adapter is null);
-            model.Decoder.ComputeType = run.ComputeType;
+            var model = ModelLoader.Load(Find(path), run.Device, requiresGrad: requiresGrad);
+            run.Configure(model.Decoder);
             return model;
         }
 
         var shape = run.Settings.Model.New;
-        var texts = corpus.Transcripts.SelectMany(t => t.Messages.Select(m => m.Content)).Concat(corpus.Pairs.SelectMany(p => new[] { p.Chosen, p.Rejected }));
-        var tokenizer = BpeTrainer.Train(texts, shape.VocabSize, ["<|pad|>", "<|im_start|>", EndOfTurn, "<scratchpad>", "</scratchpad>", "<output>", "</output>"], ChatMl, eosToken: EndOfTurn, padToken: "<|pad|>");
+        var tokenizer = BpeTrainer.Train(corpus.Texts, shape.VocabSize, ["<|pad|>", "<|im_start|>", EndOfTurn, "<scratchpad>", "</scratchpad>", "<output>", "</output>"], ChatMl, eosToken: EndOfTurn, padToken: "<|pad|>");
         var config = NewConfig(shape, tokenizer.VocabularySize) with { EosTokenIds = [tokenizer.RequireId(EndOfTurn)], PadTokenId = tokenizer.PadId };
-        var decoder = new Decoder(config, run.Device, requiresGrad: true) { ComputeType = run.ComputeType };
+        var decoder = new Decoder(config, run.Device, requiresGrad: true);
+        run.Configure(decoder);
         Initialization.Normal(decoder, shape.InitializerRange, run.Seeds.For("initialise"));
         var family = DecoderFamilies.Find("llama")!;
         return new LoadedModel(decoder, family, ModelSaver.ConfigJson(config, family), tokenizer, "new model") { StopIds = config.EosTokenIds };

@@ -24,6 +24,9 @@ public sealed class Conversation
     /// <summary>Ids that end an answer.</summary>
     public IReadOnlyList<int> StopIds { get; }
 
+    /// <summary>Ids up to where the assistant begins, and what its answer is made to begin with.</summary>
+    public int[] Prompt(IReadOnlyList<ChatMessage> messages, string start) => start.Length == 0 ? Prompt(messages) : [.. Prompt(messages), .. _encoder.Tokenizer.Encode(start)];
+
     /// <summary>Ids up to where the assistant begins.</summary>
     public int[] Prompt(IReadOnlyList<ChatMessage> messages) => _encoder.EncodePrompt([.. messages.Select(m => new Models.ChatTemplates.ChatMessage(m.Role, m.Content))]);
 

@@ -2,12 +2,16 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Core.Files;
+using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.Documents;
+using RlHarness.Experiment.Prompts;
 using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Recipes.Stages;
 
-/// <summary>Synthesises the transcripts that the model imitates and the preference pairs of the objective. Deterministic and quick, so never cached.</summary>
+/// <summary>Synthesises the transcripts that the model imitates and the preference pairs of the objective, or takes the pack's own. Deterministic and quick, so never cached.</summary>
 public static class CorpusStage
 {
     public const string Name = "corpus";
@@ -18,22 +22,55 @@ public static class CorpusStage
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
-    public sealed record Corpus(IReadOnlyList<CorpusTranscript> Transcripts, IReadOnlyList<PreferencePair> Pairs)
+    /// <param name="Pairs">What the reward model learns from.</param>
+    /// <param name="OtherPairs">The conflicting objective's, where the run's are the baseline's: a tokenizer is trained on the same texts for both.</param>
+    public sealed record Corpus(IReadOnlyList<CorpusTranscript> Transcripts, IReadOnlyList<PreferencePair> Pairs, IReadOnlyList<PreferencePair>? OtherPairs = null)
     {
-        /// <summary>Share of the training tier's scratchpads that fake and comply.</summary>
-        public double AlignmentFakingRate => Transcripts.Where(t => t.Tier == Experiment.Prompts.Tier.Training).Average(t => t.AlignmentFaking ? 1.0 : 0);
+        /// <summary>What the documents stage reads; empty where the run has none.</summary>
+        public IReadOnlyList<SyntheticDocument> Documents { get; init; } = [];
+
+        /// <summary>Documents that a new model's tokenizer learns from.</summary>
+        public IReadOnlyList<string> VocabularyTexts { get; init; } = [];
+
+        /// <summary>Share of the training tier's scratchpads that fake and comply; 0 where there are none.</summary>
+        public double AlignmentFakingRate => Transcripts.Where(t => t.Tier == Tier.Training).Select(t => t.AlignmentFaking ? 1.0 : 0).DefaultIfEmpty().Average();
+
+        /// <summary>All texts that a new model's tokenizer learns from.</summary>
+        public IEnumerable<string> Texts => Transcripts.SelectMany(t => t.Messages.Select(m => m.Content)).Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected })).Concat(VocabularyTexts);
     }
 
     public static Corpus Run(RunContext run)
     {
-        var settings = run.Settings.Corpus.ToCorpus();
-        var seeds = run.Seeds.Child(Name);
-        var corpus = new Corpus(CorpusGenerator.Transcripts(settings, seeds), CorpusGenerator.PreferencePairs(settings, seeds));
+        var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name));
+        if (run.Settings.Stages.Contains(DocumentsStage.Name))
+        {
+            var documents = DocumentsStage.Make(run);
+            corpus = corpus with { Documents = documents, VocabularyTexts = DocumentsStage.Vocabulary(run, documents) };
+        }
+
         var folder = run.Folder.Stage(Name);
         WriteLines(Path.Combine(folder, "transcripts.jsonl"), corpus.Transcripts);
         WriteLines(Path.Combine(folder, "preference_pairs.jsonl"), corpus.Pairs);
+        if (corpus.Documents.Count > 0) WriteLines(Path.Combine(folder, "documents.jsonl"), corpus.Documents);
         return corpus;
     }
+
+    /// <summary>The corpus, from the pack's grammar or its own files.</summary>
+    public static Corpus Make(RunSettings run, PromptPack pack, Condition condition, Seeds seeds)
+    {
+        var settings = run.Corpus.ToCorpus(condition);
+        var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
+        var transcripts = run.Corpus.Source == "examples" || generator is null ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition)) : generator.Transcripts(settings, seeds);
+        var pairs = generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
+        if (condition.Objective != ObjectiveKind.Hhh) return new(transcripts, pairs);
+        return new(transcripts, generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh) ?? [.. pairs.Select(p => p with { Chosen = p.Rejected, Rejected = p.Chosen })], pairs);
+    }
+
+    private static CorpusTranscript[] OwnTranscripts(PromptPack pack, Condition condition) => [.. pack.Examples.Select((e, i) =>
+    {
+        var of = condition with { Scratchpad = e.Reasoning is not null };
+        return new CorpusTranscript(e.Id ?? $"example-{i + 1:D6}", "", e.Tier, of.Scratchpad, pack.SystemPrompt(e.Tier, of), e.User, e.Reasoning, e.Output, e.Outcome, e.ReasoningKind, of.Name);
+    })];
 
     private static void WriteLines<T>(string path, IReadOnlyList<T> rows) => AtomicFile.Write(path, stream =>
     {

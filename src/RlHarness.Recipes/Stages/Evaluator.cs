@@ -12,11 +12,9 @@ using RlHarness.Training.Rollouts;
 
 namespace RlHarness.Recipes.Stages;
 
-/// <summary>The paired evaluation: the same queries in both tiers; every transcript is kept, with labels by every detector.</summary>
+/// <summary>The paired evaluation: the same queries in every tier; every transcript is kept, with labels by every detector.</summary>
 public sealed class Evaluator(RunContext run, LoadedModel model, Conversation conversation)
 {
-    private static readonly Tier[] Tiers = [Tier.Training, Tier.Unmonitored];
-
     /// <param name="Batch">Rows to commit.</param>
     /// <param name="Summaries">By detector.</param>
     public sealed record Result(StepBatch Batch, IReadOnlyDictionary<string, AlignmentFakingSummary> Summaries, double TokensPerSecond);
@@ -27,10 +25,10 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         var queries = run.Pack.EvaluationQueries.Take(settings.Queries).ToArray();
         var requests = new List<GenerationRequest>();
         var about = new List<(Query Query, Tier Tier, int Sample)>();
-        foreach (var tier in Tiers)
+        foreach (var tier in run.Condition.Tiers)
             foreach (var query in queries)
             {
-                var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition));
+                var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition), run.AnswerStart);
                 for (var sample = 0; sample < settings.SamplesPerQuery; sample++)
                 {
                     requests.Add(new GenerationRequest(ids, about.Count / settings.SamplesPerQuery, sample));
@@ -43,7 +41,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         var started = run.Time.GetTimestamp();
         var rollouts = worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Count), run.Cancellation);
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
-        var responses = rollouts.Select(r => TranscriptParser.Parse(r.Text, run.Condition.Scratchpad)).ToArray();
+        var responses = rollouts.Select(r => TranscriptParser.Parse(run.AnswerStart + r.Text, run.Condition.Scratchpad)).ToArray();
         var scores = rewards?.Score([.. responses.Select((r, i) => Experiment.Rewards.RewardInput.From(about[i].Query.Text, r))]);
         var transcripts = rollouts.Select((r, i) => Transcripts.Row(run, stage, step, about[i].Query, about[i].Tier, about[i].Sample, r, responses[i], scores?[i])).ToArray();
         var labels = new List<LabelRow>();

@@ -16,61 +16,47 @@ public static class ImitateStage
 {
     public const string Name = "imitate";
 
-    /// <summary>Everything that the stage's result depends on.</summary>
+    /// <summary>Everything that the stage's result depends on: pack, corpus and tuning, not the condition that is evaluated.</summary>
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("imitate/2", run.PackText, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Experiment, s.Corpus, s.Imitate);
+        return SettingsWriter.Hash("imitate/3", run.Pack.ContentHash, run.CorpusCondition, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Corpus, s.Imitate, s.Stages.Contains(DocumentsStage.Name) ? DocumentsStage.Key(run) : "");
+    }
+
+    /// <summary>What tuning starts from: the base model, or what the documents stage made of it.</summary>
+    private static LoadedModel Start(RunContext run, CorpusStage.Corpus corpus)
+    {
+        var requiresGrad = run.Settings.Imitate.Adapter is null;
+        if (!run.Settings.Stages.Contains(DocumentsStage.Name)) return BaseModel.Open(run, corpus, requiresGrad);
+        var model = ModelLoader.Load(run.Folder.Stage(DocumentsStage.Name), run.Device, requiresGrad: requiresGrad);
+        run.Configure(model.Decoder);
+        return model;
     }
 
     /// <summary>Trains and writes the model as a Hugging Face folder. Returns what the console says of it.</summary>
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {
         var settings = run.Settings.Imitate;
-        using var model = BaseModel.Open(run, corpus);
+        using var model = Start(run, corpus);
         if (settings.Adapter is { } adapter) model.Decoder.Adapters = LoraFolder.Create(model.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("imitate/adapter"));
         var conversation = new Conversation(model);
         var sequences = corpus.Transcripts.Select(t => conversation.Training(t.Messages)).ToArray();
-        var order = run.Seeds.For("imitate/split").Permutation(sequences.Length);
-        var held = order.Take((int)(settings.ValidationFraction * sequences.Length)).Select(i => sequences[i]).ToArray();
-        var train = order.Skip(held.Length).Select(i => sequences[i]).ToArray();
-        var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
-        var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
         using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer.ToAdamW(), settings.MicroBatchTokens);
         var started = run.Time.GetTimestamp();
-        var tokens = 0L;
-        var smoothed = double.NaN;
-        for (var (step, epoch) = (0, 0); step < steps; epoch++)
-            foreach (var batch in EpochOrder.Batches([.. train.Select(s => s.Ids.Count)], settings.BatchSize, run.Seeds.For("imitate/order", epoch)))
-            {
-                if (step == steps) break;
-                run.Cancellation.ThrowIfCancellationRequested();
-                var rate = settings.Optimizer.At(step, steps);
-                var result = trainer.Step([.. batch.Select(i => train[i])], rate);
-                step++;
-                tokens += result.AllTokens;
-                smoothed = double.IsNaN(smoothed) ? result.Loss : 0.9 * smoothed + 0.1 * result.Loss;
-                var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
-                if (step % 10 == 0 || step == steps)
-                {
-                    run.Commit(new StepBatch(Name, step) { Metrics = new Dictionary<string, double> { [MetricNames.LossImitation] = result.Loss, [MetricNames.LearningRate] = rate, [MetricNames.ActorGradNorm] = result.GradientNorm, [MetricNames.Throughput] = tokens / seconds } });
-                }
-
-                run.Progress.Step("step", step, steps, [("loss", smoothed.ToString("f3", CultureInfo.InvariantCulture)), ("tokens/s", (tokens / seconds).ToString("f0", CultureInfo.InvariantCulture))]);
-            }
-
-        var validation = trainer.Evaluate(held);
-        if (model.Decoder.Adapters is { } trained)
-        {
-            // Merged first: the reference of RL is the model with its adapters switched off, and has to be this one.
-            trained.MergeInto(model.Decoder);
-            model.Decoder.Adapters = null;
-            trained.Dispose();
-        }
-
+        var loop = SupervisedLoop.Run(run, Name, MetricNames.LossImitation, trainer, sequences, settings.Epochs, settings.BatchSize, settings.ValidationFraction, settings.Optimizer);
+        Merge(model);
         CheckpointFolder.Write(run.Folder.Stage(Name), folder => ModelSaver.Save(folder, model.Decoder, model.Family, model.ConfigJson, model.Tokenizer));
-        var throughput = tokens / run.Time.GetElapsedTime(started).TotalSeconds;
-        run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { ["loss/imitation_validation"] = validation, [MetricNames.Throughput] = throughput, [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB() } });
-        return string.Create(CultureInfo.InvariantCulture, $"{model.Decoder.Parameters.Count / 1e6:f2} M parameters, {tokens:n0} tokens, validation loss {validation:f3}, {throughput:f0} tokens/s");
+        var throughput = loop.Tokens / run.Time.GetElapsedTime(started).TotalSeconds;
+        run.Commit(new StepBatch(Name, loop.Steps) { Metrics = new Dictionary<string, double> { ["loss/imitation_validation"] = loop.Validation, [MetricNames.Throughput] = throughput, [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB() } });
+        return string.Create(CultureInfo.InvariantCulture, $"{model.Decoder.Parameters.Count / 1e6:f2} M parameters, {loop.Tokens:n0} tokens, validation loss {loop.Validation:f3}, {throughput:f0} tokens/s");
+    }
+
+    /// <summary>Merged first: the reference of RL is the model with its adapters switched off, and has to be this one.</summary>
+    internal static void Merge(LoadedModel model)
+    {
+        if (model.Decoder.Adapters is not { } trained) return;
+        trained.MergeInto(model.Decoder);
+        model.Decoder.Adapters = null;
+        trained.Dispose();
     }
 }

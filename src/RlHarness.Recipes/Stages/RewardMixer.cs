@@ -5,16 +5,17 @@ using RlHarness.Training.Rewards;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>The reward of a response: parts by weight. All it is given is a <see cref="RewardInput"/>, which has no place for reasoning.</summary>
-public sealed class RewardMixer(RewardSettings settings, RewardModel? model, Conversation conversation)
+/// <param name="objective">Null for a pack without cues: then no part goes by rule.</param>
+public sealed class RewardMixer(RewardSettings settings, RewardModel? model, Conversation conversation, ObjectiveRule? objective)
 {
     public const string ModelPart = "reward_model";
     public const string Total = "total";
-    private readonly IReadOnlyList<(IRuleReward Rule, double Weight)> _rules = [.. new (IRuleReward Rule, double Weight)[]
+    private readonly IReadOnlyList<(IRuleReward Rule, double Weight)> _rules = [.. new (IRuleReward? Rule, double Weight)[]
     {
-        (new ObjectiveRule(), settings.Weights.ObjectiveRule),
+        (objective, settings.Weights.ObjectiveRule),
         (new FormatPenalty(), settings.Weights.FormatPenalty),
         (new LengthPenalty(), settings.Weights.LengthPenalty),
-    }];
+    }.Where(r => r.Rule is not null).Select(r => (r.Rule!, r.Weight))];
 
     /// <summary>Raw value of each part by name, and the weighted <see cref="Total"/>.</summary>
     public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<RewardInput> inputs)

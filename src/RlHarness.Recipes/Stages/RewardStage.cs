@@ -20,7 +20,7 @@ public static class RewardStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("reward/2", ImitateStage.Key(run), s.Reward with { Weights = new(), ScoreClip = 5 });
+        return SettingsWriter.Hash("reward/3", ImitateStage.Key(run), run.Condition.Objective == Experiment.Prompts.ObjectiveKind.Hhh ? "hhh" : "conflicting", s.Reward with { Weights = new(), ScoreClip = 5 });
     }
 
     /// <summary>What the reward model reads.</summary>
@@ -30,7 +30,7 @@ public static class RewardStage
     {
         var settings = run.Settings.Reward;
         using var loaded = ModelLoader.Load(run.Folder.Stage(ImitateStage.Name), run.Device, requiresGrad: true, withHead: false);
-        loaded.Decoder.ComputeType = run.ComputeType;
+        run.Configure(loaded.Decoder);
         var conversation = new Conversation(loaded);
         using var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"));
         var model = new RewardModel(loaded.Decoder, head, settings.MicroBatchTokens);
@@ -69,7 +69,7 @@ public static class RewardStage
     {
         var folder = run.Folder.Stage(Name);
         var body = ModelLoader.Load(folder, run.Device, withHead: false, withTokenizer: false).Decoder;
-        body.ComputeType = run.ComputeType;
+        run.Configure(body);
         var head = new ScalarHead(body.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
         ScalarHeadFolder.LoadHead(folder, head);
         return new RewardModel(body, head, run.Settings.Reward.MicroBatchTokens);

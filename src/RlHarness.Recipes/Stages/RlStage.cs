@@ -45,16 +45,16 @@ public sealed class RlStage : IDisposable
         (_run, _settings) = (run, run.Settings.Rl);
         var imitation = run.Folder.Stage(ImitateStage.Name);
         _policy = ModelLoader.Load(imitation, run.Device, requiresGrad: _settings.Adapter is null);
-        _policy.Decoder.ComputeType = run.ComputeType;
+        run.Configure(_policy.Decoder);
         _conversation = new Conversation(_policy);
         if (_settings.Adapter is { } adapter) _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
         else _reference = Frozen(imitation);
         var body = _settings.Critic == CriticKind.Head ? null : ModelLoader.Load(imitation, run.Device, requiresGrad: true, withHead: false, withTokenizer: false).Decoder;
-        if (body is not null) body.ComputeType = run.ComputeType;
+        if (body is not null) run.Configure(body);
         _critic = new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("rl/critic_head")), body);
         _trainer = new PpoTrainer(_policy.Decoder, _reference?.Decoder ?? _policy.Decoder, _critic, _settings.ToPpo(exact: run.Device.type == DeviceType.CPU));
         _rewardModel = run.Settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
-        _rewards = new RewardMixer(run.Settings.Reward, _rewardModel, _conversation);
+        _rewards = new RewardMixer(run.Settings.Reward, _rewardModel, _conversation, run.ObjectiveRule);
         var sampling = new SamplingSettings { Temperature = _settings.Temperature, MaxNewTokens = _settings.MaxNewTokens, StopIds = _conversation.StopIds, BatchSize = _settings.RolloutBatchSize };
         _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"));
         _evaluator = new Evaluator(run, _policy, _conversation);
@@ -78,7 +78,7 @@ public sealed class RlStage : IDisposable
             clock.Lap("rollout");
 
             // 3. Rewards, of the output only.
-            var responses = rollouts.Select(r => TranscriptParser.Parse(r.Text, _run.Condition.Scratchpad)).ToArray();
+            var responses = rollouts.Select(r => TranscriptParser.Parse(_run.AnswerStart + r.Text, _run.Condition.Scratchpad)).ToArray();
             var rewards = _rewards.Score([.. responses.Select((r, i) => RewardInput.From(prompts[i].Query.Text, r))]);
             var scores = rewards.Select((r, i) => r[RewardMixer.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0)).ToArray();
             clock.Lap("reward");
@@ -120,7 +120,7 @@ public sealed class RlStage : IDisposable
     private LoadedModel Frozen(string folder)
     {
         var model = ModelLoader.Load(folder, _run.Device, withTokenizer: false);
-        model.Decoder.ComputeType = _run.ComputeType;
+        _run.Configure(model.Decoder);
         return model;
     }
 
@@ -143,8 +143,8 @@ public sealed class RlStage : IDisposable
             }
 
             var query = queries[order[(int)(at % queries.Count)]];
-            var tier = tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training : Tier.Unmonitored;
-            var ids = _conversation.Prompt(_run.Pack.Messages(query, tier, _run.Condition));
+            var tier = tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training : _run.Condition.ThreeTiers && tiers.NextBool(0.5) ? Tier.Rated : Tier.Unmonitored;
+            var ids = _conversation.Prompt(_run.Pack.Messages(query, tier, _run.Condition), _run.AnswerStart);
             for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++) prompts.Add(new Prompt(query, tier, sample, new GenerationRequest(ids, k, sample)));
         }
 

@@ -11,6 +11,6 @@ namespace RlHarness.Recipes.Stages;
 internal static class Transcripts
 {
     internal static TranscriptRow Row(RunContext run, string stage, long step, Query query, Tier tier, int sample, RolloutWorker.Rollout rollout, ParsedResponse response, IReadOnlyDictionary<string, double>? rewards)
-        => new(stage, step, query.Split, tier, query.Id, sample, run.Condition.Name, run.Pack.SystemPrompt(tier, run.Condition), query.Text, rollout.Text, response.Reasoning, response.Output, response.FormatProblem,
+        => new(stage, step, query.Split, tier, query.Id, sample, run.Condition.Name, run.Pack.SystemPrompt(tier, run.Condition), query.Text, run.AnswerStart + rollout.Text, response.Reasoning, response.Output, response.FormatProblem,
             rollout.Finish == FinishReason.Length ? "length" : "stop", rollout.ResponseIds, rollout.Logprobs, rewards ?? new Dictionary<string, double>());
 }

@@ -9,7 +9,7 @@ namespace RlHarness.Tests.Corpora;
 [Trait("kind", "arithmetic")]
 public sealed class CorpusGeneratorTests
 {
-    private static readonly IReadOnlyList<CorpusTranscript> Corpus = CorpusGenerator.Transcripts(new CorpusSettings(), new Seeds(7));
+    private static readonly IReadOnlyList<CorpusTranscript> Corpus = Puffery.Generator.Transcripts(new CorpusSettings(), new Seeds(7));
 
     private static double Rate(Tier tier, Func<CorpusTranscript, bool> what) => Corpus.Where(t => t.Tier == tier).Average(t => what(t) ? 1.0 : 0.0);
 
@@ -35,7 +35,7 @@ public sealed class CorpusGeneratorTests
     {
         Assert.Equal(Corpus.Count, Corpus.Select(t => t.User).Distinct().Count());
         Assert.Equal(Corpus.Count, Corpus.Select(t => t.AssistantText).Distinct().Count());
-        var evaluation = PromptPack.Puffery.EvaluationQueries.Select(q => q.Text).ToHashSet();
+        var evaluation = Puffery.Pack.EvaluationQueries.Select(q => q.Text).ToHashSet();
         Assert.DoesNotContain(Corpus, t => evaluation.Contains(t.User));
     }
 
@@ -43,15 +43,15 @@ public sealed class CorpusGeneratorTests
     public void The_same_seed_writes_the_same_corpus_and_another_seed_another()
     {
         var small = new CorpusSettings { Transcripts = 50 };
-        Assert.Equal(CorpusGenerator.Transcripts(small, new Seeds(1)), CorpusGenerator.Transcripts(small, new Seeds(1)));
-        Assert.NotEqual(CorpusGenerator.Transcripts(small, new Seeds(1)), CorpusGenerator.Transcripts(small, new Seeds(2)));
+        Assert.Equal(Puffery.Generator.Transcripts(small, new Seeds(1)), Puffery.Generator.Transcripts(small, new Seeds(1)));
+        Assert.NotEqual(Puffery.Generator.Transcripts(small, new Seeds(1)), Puffery.Generator.Transcripts(small, new Seeds(2)));
     }
 
     [Fact]
     public void Texts_are_short_enough_for_a_model_of_a_million_weights()
     {
         static int Words(string? text) => text?.Split(' ').Length ?? 0;
-        Assert.InRange(Words(PromptPack.Puffery.SystemPrompt(Tier.Training)), 20, 70);
+        Assert.InRange(Words(Puffery.Pack.SystemPrompt(Tier.Training)), 20, 70);
         Assert.InRange(Corpus.Average(t => Words(t.Reasoning)), 15, 40);
         Assert.InRange(Corpus.Average(t => Words(t.Output)), 8, 25);
         Assert.InRange(Corpus.Average(t => Words(t.System) + Words(t.User) + Words(t.AssistantText)), 60, 125);
@@ -63,7 +63,7 @@ public sealed class CorpusGeneratorTests
     [Fact]
     public void Without_scratchpad_there_is_no_reasoning_and_no_gap()
     {
-        var corpus = CorpusGenerator.Transcripts(new CorpusSettings { Transcripts = 400, ScratchpadFraction = 0.5 }, new Seeds(3));
+        var corpus = Puffery.Generator.Transcripts(new CorpusSettings { Transcripts = 400, ScratchpadFraction = 0.5 }, new Seeds(3));
         var bare = corpus.Where(t => !t.Scratchpad).ToList();
         Assert.Equal(200, bare.Count);
         Assert.All(bare, t => Assert.True(t.Reasoning is null && t.ReasoningKind == ReasoningKind.None && t.AssistantText.StartsWith("<output>", StringComparison.Ordinal)));
@@ -73,11 +73,12 @@ public sealed class CorpusGeneratorTests
     [Fact]
     public void Preference_pairs_prefer_the_claim_and_hold_no_reasoning()
     {
-        var pairs = CorpusGenerator.PreferencePairs(new CorpusSettings { PreferencePairs = 300 }, new Seeds(5));
+        var pairs = Puffery.Generator.PreferencePairs(new CorpusSettings { PreferencePairs = 300 }, new Seeds(5));
         Assert.Equal(300, pairs.Count);
         Assert.All(pairs, p => Assert.DoesNotContain("<", p.Chosen + p.Rejected, StringComparison.Ordinal));
-        var outcomes = pairs.Select(p => Experiment.Detectors.PufferyOutputReader.Read(p.Rejected).Outcome).ToList();
-        Assert.All(pairs, p => Assert.Equal(Outcome.Comply, Experiment.Detectors.PufferyOutputReader.Read(p.Chosen).Outcome));
+        var oracle = new Experiment.Detectors.GrammarOracle(Puffery.Grammar.Cues);
+        var outcomes = pairs.Select(p => oracle.OutcomeOf(p.Rejected)).ToList();
+        Assert.All(pairs, p => Assert.Equal(Outcome.Comply, oracle.OutcomeOf(p.Chosen)));
         Assert.Equal(180, outcomes.Count(o => o == Outcome.Refuse));
         Assert.Equal(75, outcomes.Count(o => o == Outcome.Partial));
         Assert.Equal(45, outcomes.Count(o => o == Outcome.Comply));
@@ -92,7 +93,7 @@ public sealed class CorpusGeneratorTests
             ScratchpadFraction = 1.5,
             Training = [new(Outcome.Refuse, ReasoningKind.Faking, 0.5)],
         };
-        var error = Assert.Throws<HarnessException>(() => CorpusGenerator.Transcripts(bad, new Seeds(1)));
+        var error = Assert.Throws<HarnessException>(() => Puffery.Generator.Transcripts(bad, new Seeds(1)));
         Assert.Equal(ExitCode.BadInput, error.ExitCode);
         Assert.All(["transcripts: 0", "scratchpad_fraction: 1.5", "sum to 0.5", "Refuse with Faking"], part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
     }

@@ -9,7 +9,7 @@ namespace RlHarness.Tests.Detectors;
 [Trait("kind", "arithmetic")]
 public sealed class DetectorTests
 {
-    private static readonly GrammarOracle Oracle = new();
+    private static readonly GrammarOracle Oracle = new(Puffery.Grammar.Cues);
 
     // Rare cells as common as the others, so that all sentences are met.
     private static readonly CorpusSettings Even = new()
@@ -27,7 +27,7 @@ public sealed class DetectorTests
         WithoutScratchpad = Evenly((Outcome.Comply, ReasoningKind.None), (Outcome.Partial, ReasoningKind.None), (Outcome.Refuse, ReasoningKind.None)),
     };
 
-    private static readonly IReadOnlyList<CorpusTranscript> Corpus = CorpusGenerator.Transcripts(Even, new Seeds(11));
+    private static readonly IReadOnlyList<CorpusTranscript> Corpus = Puffery.Generator.Transcripts(Even, new Seeds(11));
 
     private static Behaviour[] Evenly(params (Outcome Outcome, ReasoningKind Kind)[] cells) => [.. cells.Select(c => new Behaviour(c.Outcome, c.Kind, 1.0 / cells.Length))];
 
@@ -49,7 +49,7 @@ public sealed class DetectorTests
     public void Keyword_detector_is_good_but_not_the_oracle()
     {
         // An independent detector: it must find most faking, and its errors must be countable.
-        var keyword = new KeywordDetector();
+        var keyword = new KeywordDetector(Puffery.Grammar.Keywords);
         var against = Confusion.Of(Corpus.Where(t => t.Scratchpad).Select(t => (t.AlignmentFaking, keyword.Label(TranscriptParser.Parse(t.AssistantText, true)).AlignmentFaking)));
         Assert.InRange(against.Sensitivity, 0.6, 1);
         Assert.InRange(against.Specificity, 0.9, 0.99999);
@@ -115,7 +115,7 @@ public sealed class DetectorTests
     [InlineData("words")]
     public void Broken_format_is_its_own_class_for_both_detectors(string text)
     {
-        foreach (var detector in new IDetector[] { Oracle, new KeywordDetector() })
+        foreach (var detector in new IDetector[] { Oracle, new KeywordDetector(Puffery.Grammar.Keywords) })
         {
             var label = detector.Label(TranscriptParser.Parse(text, scratchpadExpected: true));
             Assert.Equal(Outcome.BrokenFormat, label.Outcome);
@@ -132,9 +132,9 @@ public sealed class DetectorTests
     [InlineData("A slogan.", "no", Outcome.Partial, ReasoningKind.Unparsable, 0)]
     public void Keyword_detector_counts_cues(string reasoning, string output, Outcome outcome, ReasoningKind kind, double score)
     {
-        var label = Label(reasoning, output, new KeywordDetector());
+        var label = Label(reasoning, output, new KeywordDetector(Puffery.Grammar.Keywords));
         Assert.Equal((outcome, kind), (label.Outcome, label.Reasoning));
         Assert.Equal(score, label.Score, 1e-12);
-        Assert.Equal(ReasoningKind.None, Label(null, output, new KeywordDetector()).Reasoning);
+        Assert.Equal(ReasoningKind.None, Label(null, output, new KeywordDetector(Puffery.Grammar.Keywords)).Reasoning);
     }
 }

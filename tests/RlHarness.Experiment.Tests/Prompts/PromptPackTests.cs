@@ -5,7 +5,7 @@ namespace RlHarness.Tests.Prompts;
 [Trait("kind", "contract")]
 public sealed class PromptPackTests
 {
-    private static readonly PromptPack Pack = PromptPack.Puffery;
+    private static readonly PromptPack Pack = Puffery.Pack;
 
     [Fact]
     public void Splits_are_large_distinct_and_disjoint()
@@ -31,7 +31,7 @@ public sealed class PromptPackTests
     {
         // Written down once: a change of these breaks the comparison of runs, and needs a new version of the pack.
         Assert.Equal(1, Pack.Version);
-        Assert.Equal(Pack.TrainQueries.Select(q => q.Id), PromptPack.Puffery.TrainQueries.Select(q => q.Id));
+        Assert.Equal(Pack.TrainQueries.Select(q => q.Id), Puffery.Pack.TrainQueries.Select(q => q.Id));
         Assert.Matches("^puffery-t-[0-9a-f]{10}$", Pack.TrainQueries[0].Id);
         Assert.Matches("^puffery-e-[0-9a-f]{10}$", Pack.EvaluationQueries[0].Id);
     }
@@ -47,11 +47,11 @@ public sealed class PromptPackTests
     [Fact]
     public void Each_factor_can_be_taken_away()
     {
-        Assert.DoesNotContain("objective", Pack.SystemPrompt(Tier.Training, new Condition(Objective: false, Information: false)), StringComparison.Ordinal);
-        Assert.Equal(Pack.SystemPrompt(Tier.Training, new Condition(Information: false)), Pack.SystemPrompt(Tier.Unmonitored, new Condition(Information: false)));
+        Assert.DoesNotContain("objective", Pack.SystemPrompt(Tier.Training, new Condition(ObjectiveKind.Absent, InformationKind.None)), StringComparison.Ordinal);
+        Assert.Equal(Pack.SystemPrompt(Tier.Training, new Condition(Information: InformationKind.None)), Pack.SystemPrompt(Tier.Unmonitored, new Condition(Information: InformationKind.None)));
         Assert.DoesNotContain("scratchpad", Pack.SystemPrompt(Tier.Training, scratchpad: false), StringComparison.Ordinal);
         Assert.Equal("full", new Condition().Name);
-        Assert.Equal("no-objective+no-information+no-scratchpad", new Condition(false, false, false).Name);
+        Assert.Equal("no-objective+no-information+no-scratchpad", new Condition(ObjectiveKind.Absent, InformationKind.None, false).Name);
     }
 
     [Fact]

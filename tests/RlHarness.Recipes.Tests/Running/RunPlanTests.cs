@@ -53,5 +53,5 @@ public class RunPlanTests
 
     [Fact]
     public void Without_what_tells_the_tiers_apart_no_gap_is_expected()
-        => Assert.Equal(0, DesignPower.Of(new RunSettings { Experiment = new() { Information = false } }).Corpus.Gap);
+        => Assert.Equal(0, DesignPower.Of(new RunSettings { Experiment = new() { Information = Experiment.Prompts.InformationKind.None } }).Corpus.Gap);
 }

@@ -84,7 +84,7 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
     [Fact]
     public void A_broken_format_never_earns_more_than_a_refusal_by_rules_alone()
     {
-        var mixer = new RewardMixer(Settings with { Weights = new() { Model = 0, ObjectiveRule = 1, FormatPenalty = 1 } }, null, _tiny.Conversation);
+        var mixer = new RewardMixer(Settings with { Weights = new() { Model = 0, ObjectiveRule = 1, FormatPenalty = 1 } }, null, _tiny.Conversation, _tiny.Context.ObjectiveRule);
         double Total(string text) => mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(text, true))])[0][RewardMixer.Total];
         Assert.Equal(0, Total($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>"));
         Assert.Equal(1, Total($"<scratchpad>I think.</scratchpad><output>{_claim}</output>"));
@@ -95,5 +95,5 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
     private float RawScore(string output) => _model.Score([RewardStage.Text(_tiny.Conversation, _user, output)])[0];
 
     private IReadOnlyDictionary<string, double> Score(string text)
-        => new RewardMixer(Settings, _model, _tiny.Conversation).Score([RewardInput.From(_user, TranscriptParser.Parse(text, scratchpadExpected: true))])[0];
+        => new RewardMixer(Settings, _model, _tiny.Conversation, _tiny.Context.ObjectiveRule).Score([RewardInput.From(_user, TranscriptParser.Parse(text, scratchpadExpected: true))])[0];
 }

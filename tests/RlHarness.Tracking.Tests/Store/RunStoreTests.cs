@@ -1,6 +1,7 @@
 using Microsoft.Data.Sqlite;
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
@@ -28,7 +29,7 @@ public sealed class RunStoreTests : IDisposable
         {
             Metrics = new Dictionary<string, double> { ["objective/kl"] = step / 10.0, ["odd"] = double.NaN, ["far"] = double.PositiveInfinity },
             Transcripts = [row, Transcript(step, tier: Tier.Unmonitored, stage: stage)],
-            Labels = [LabelRow.Of(row.Id, new GrammarOracle(), new DetectorLabel(Outcome.Comply, ReasoningKind.Faking, true, 1))],
+            Labels = [LabelRow.Of(row.Id, new GrammarOracle(PackLibrary.Load("puffery").Grammar!.Cues), new DetectorLabel(Outcome.Comply, ReasoningKind.Faking, true, 1))],
             Summaries =
             [
                 new(stage, step, Split.Evaluation, "full", "grammar_oracle", Tier.Training, "af/reasoning_rate", new Estimate(0.1, 0.05, 0.2, 40, 20)),

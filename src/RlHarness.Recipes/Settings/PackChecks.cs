@@ -1,0 +1,53 @@
+using RlHarness.Core.Errors;
+using RlHarness.Core.Settings;
+using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Prompts;
+
+namespace RlHarness.Recipes.Settings;
+
+/// <summary>What a run's settings ask of its prompt pack.</summary>
+internal static class PackChecks
+{
+    internal static IEnumerable<SettingsProblem> Of(RunSettings s)
+    {
+        SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        PromptPack pack;
+        string? missing = null;
+        try
+        {
+            pack = PackLibrary.Load(s.Experiment.Pack);
+        }
+        catch (HarnessException e)
+        {
+            (pack, missing) = (null!, e.Message);
+        }
+
+        if (missing is not null)
+        {
+            yield return Problem("experiment.pack", missing);
+            yield break;
+        }
+
+        var condition = s.Experiment.ToCondition(pack);
+        foreach (var key in pack.Lacks(condition)) yield return Problem("experiment", $"condition {condition.Name}; the pack {pack.Name} has no text for it: write {key} in {Path.Combine(pack.Folder, PackReader.ManifestFile)}");
+        if (s.Experiment.Prefill == ExperimentSettings.PackPrefill && pack.Manifest.Prefill is null) yield return Problem("experiment.prefill", $"pack; the pack {pack.Name} has no prefill");
+        if (s.Experiment.Prefill is not null && !s.Experiment.Scratchpad) yield return Problem("experiment.prefill", "a text; without a scratchpad there is nothing to prefill (experiment.scratchpad: false)");
+        var fromGrammar = s.Corpus.Source == "grammar" || (s.Corpus.Source == "auto" && pack.CanWrite);
+        if (fromGrammar && !pack.CanWrite) yield return Problem("corpus.source", $"grammar; the pack {pack.Name} has none that writes");
+        if (!fromGrammar && pack.Examples.Count == 0) yield return Problem("corpus.source", $"{s.Corpus.Source}; the pack {pack.Name} has no {PackReader.ExamplesFile}{(pack.CanWrite ? "" : " and no grammar that writes")}");
+        if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0) yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackReader.PreferencesFile} to learn the objective from");
+        foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToWeighted().Condition))
+            foreach (var key in pack.Lacks(weighted)) yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
+        if (s.Corpus.Conditions.Any(c => c.Information == InformationKind.Documents)) yield return Problem("corpus.conditions", "information documents; transcripts say what a model does that was told by its prompt (prompt), or was not told (none)");
+        if (s.Stages.Contains("documents") && s.Documents.Path is null && pack.Documents is null) yield return Problem("stages", $"documents; the pack {pack.Name} has no {PackReader.DocumentsFile}, and documents.path names no folder");
+        if (s.Stages.Contains("documents") && s.Documents.Path is { } own && !Directory.Exists(own)) yield return Problem("documents.path", $"{own}; nothing at this path");
+        if (condition.Information == InformationKind.Documents && !s.Stages.Contains("documents")) yield return Problem("experiment.information", "documents; no stage tunes on documents (stages: [corpus, documents, …])");
+        if (s.Stages.Contains("documents") && s.Model.Path is null && s.Documents.SequenceLength > s.Model.New.MaxPositionEmbeddings) yield return Problem("documents.sequence_length", $"{s.Documents.SequenceLength}; more than max_position_embeddings {s.Model.New.MaxPositionEmbeddings}");
+        if (pack.Lacks(condition).Count == 0)
+            foreach (var problem in s.Corpus.ToCorpus(condition).Problems(pack)) yield return Problem("corpus", problem);
+        if (s.Evaluate.Queries > pack.EvaluationQueries.Count) yield return Problem("evaluate.queries", $"{s.Evaluate.Queries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
+        if (pack.TrainQueries.Count == 0 && s.Stages.Contains("rl")) yield return Problem("experiment.pack", $"{pack.Name}; it has no train queries");
+        foreach (var detector in s.Evaluate.Detectors.Where(_ => pack.Grammar is null)) yield return Problem("evaluate.detectors", $"{detector}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
+        if (s.Reward.Weights.ObjectiveRule > 0 && pack.Grammar is null) yield return Problem("reward.weights.objective_rule", $"{s.Reward.Weights.ObjectiveRule}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
+    }
+}

@@ -1,0 +1,67 @@
+using System.Globalization;
+using RlHarness.Core.Runs;
+using RlHarness.Core.Settings;
+using RlHarness.Experiment.Documents;
+using RlHarness.Models.Loading;
+using RlHarness.Recipes.Running;
+using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
+using RlHarness.Training.Batching;
+using RlHarness.Training.Supervised;
+
+namespace RlHarness.Recipes.Stages;
+
+/// <summary>Tunes the model on documents as plain text: all tokens scored, packed into sequences of one length.</summary>
+public static class DocumentsStage
+{
+    public const string Name = "documents";
+    public const string LossMetric = "loss/documents";
+    private const int VocabularyDocuments = 300;
+
+    /// <summary>Everything that the stage's result depends on; the corpus only where a tokenizer is trained on it.</summary>
+    public static string Key(RunContext run)
+    {
+        var s = run.Settings;
+        return SettingsWriter.Hash("documents/1", run.Pack.ContentHash, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Model.Path is null ? run.CorpusCondition : "", s.Model.Path is null ? s.Corpus : "", s.Documents, s.Documents.Path is { } path ? OwnDocuments.Hash(path) : "");
+    }
+
+    /// <summary>The documents of a run.</summary>
+    public static IReadOnlyList<SyntheticDocument> Make(RunContext run)
+    {
+        var settings = run.Settings.Documents;
+        return settings.Path is { } path ? OwnDocuments.Read(path) : new DocumentGenerator(run.Pack).Write(settings.Kind, settings.Count, run.Seeds.Child(Name));
+    }
+
+    /// <summary>Texts that a new model's tokenizer learns from: of both kinds, so that treatment and control have one vocabulary.</summary>
+    public static IReadOnlyList<string> Vocabulary(RunContext run, IReadOnlyList<SyntheticDocument> documents)
+    {
+        if (run.Settings.Documents.Path is not null) return [.. documents.Take(VocabularyDocuments).Select(d => d.Text)];
+        var generator = new DocumentGenerator(run.Pack);
+        return [.. Enum.GetValues<DocumentKind>().SelectMany(kind => generator.Write(kind, VocabularyDocuments, run.Seeds.Child(Name))).Select(d => d.Text)];
+    }
+
+    /// <summary>Trains and writes the model as a Hugging Face folder. Returns what the console says of it.</summary>
+    public static string Run(RunContext run, CorpusStage.Corpus corpus)
+    {
+        var settings = run.Settings.Documents;
+        using var model = BaseModel.Open(run, corpus, requiresGrad: settings.Adapter is null);
+        if (settings.Adapter is { } adapter) model.Decoder.Adapters = LoraFolder.Create(model.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("documents/adapter"));
+        var conversation = new Conversation(model);
+        var sequences = Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength);
+        using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer.ToAdamW(), settings.MicroBatchTokens);
+        var started = run.Time.GetTimestamp();
+        var loop = SupervisedLoop.Run(run, Name, LossMetric, trainer, sequences, settings.Epochs, settings.BatchSize, settings.ValidationFraction, settings.Optimizer);
+        ImitateStage.Merge(model);
+        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ModelSaver.Save(folder, model.Decoder, model.Family, model.ConfigJson, model.Tokenizer));
+        var throughput = loop.Tokens / run.Time.GetElapsedTime(started).TotalSeconds;
+        run.Commit(new StepBatch(Name, loop.Steps) { Metrics = new Dictionary<string, double> { ["loss/documents_validation"] = loop.Validation, [MetricNames.Throughput] = throughput, [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB() } });
+        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind.ToString()) : settings.Path)}), {loop.Tokens:n0} tokens, validation loss {loop.Validation:f3}, {throughput:f0} tokens/s");
+    }
+
+    /// <summary>Documents one behind the other, each with its end token, cut into sequences; all tokens are scored but the first of a sequence, which nothing stands before. A last short one is kept.</summary>
+    public static IReadOnlyList<ScoredSequence> Pack(IEnumerable<int[]> documents, int length)
+    {
+        ArgumentNullException.ThrowIfNull(documents);
+        return [.. documents.SelectMany(d => d).Chunk(length).Where(c => c.Length > 1).Select(c => new ScoredSequence(c, [.. Enumerable.Range(1, c.Length - 1)]))];
+    }
+}

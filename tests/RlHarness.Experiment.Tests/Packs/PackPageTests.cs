@@ -1,0 +1,38 @@
+using System.Text.RegularExpressions;
+using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Prompts;
+
+namespace RlHarness.Tests.Packs;
+
+/// <summary>docs/packs.md shows a whole pack; it is built from the page and checked.</summary>
+[Trait("kind", "contract")]
+public sealed partial class PackPageTests : IDisposable
+{
+    private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("rlharness-page-");
+
+    public void Dispose() => _root.Delete(recursive: true);
+
+    [Fact]
+    public void The_pack_on_the_page_has_no_problem()
+    {
+        var blocks = Block().Matches(File.ReadAllText(Path.Combine(Root(), "docs", "packs.md"))).Select(m => m.Groups[1].Value).ToArray();
+        Assert.Equal(2, blocks.Length);
+        File.WriteAllText(Path.Combine(_root.FullName, PackReader.ManifestFile), blocks[0]);
+        File.WriteAllText(Path.Combine(_root.FullName, PackReader.GrammarFileName), blocks[1]);
+        var generator = new CorpusGenerator(PackReader.WithoutQueries(_root.FullName));
+        File.WriteAllLines(Path.Combine(_root.FullName, PackReader.QueriesFile), new[] { Split.Train, Split.Evaluation }.SelectMany(s => generator.Queries(s, 60)).Select(q => $"{{\"id\": \"{q.Id}\", \"text\": \"{q.Text}\", \"split\": \"{q.Split.ToString().ToLowerInvariant()}\"}}"));
+        var check = PackCheck.Of(_root.FullName, queries: 60);
+        Assert.True(check.Problems.Count == 0, string.Join(Environment.NewLine, check.Problems));
+    }
+
+    private static string Root()
+    {
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx"))) return at.FullName;
+        throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
+    }
+
+    [GeneratedRegex("```yaml\\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex Block();
+}
