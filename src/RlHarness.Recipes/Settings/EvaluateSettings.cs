@@ -19,6 +19,10 @@ public sealed record EvaluateSettings
     [Allowed(0, 10)]
     public double Temperature { get; init; } = 1;
 
+    [Allowed(0, 1, MinExclusive = true)]
+    [Meaning("Answers are drawn from the smallest set of tokens with this much probability; 1: from all. A small model's tail is noise.")]
+    public double TopP { get; init; } = 1;
+
     [Allowed(1, 100000)]
     public int BatchSize { get; init; } = 128;
 

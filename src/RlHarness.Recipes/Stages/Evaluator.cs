@@ -36,7 +36,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
                 }
             }
 
-        var sampling = new SamplingSettings { Temperature = settings.Temperature, MaxNewTokens = run.Settings.Rl.MaxNewTokens, StopIds = conversation.StopIds, BatchSize = settings.BatchSize };
+        var sampling = new SamplingSettings { Temperature = settings.Temperature, TopP = settings.TopP, MaxNewTokens = run.Settings.Rl.MaxNewTokens, StopIds = conversation.StopIds, BatchSize = settings.BatchSize };
         var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, run.Seeds.Child("evaluate"));
         var started = run.Time.GetTimestamp();
         var rollouts = worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Count), run.Cancellation);

@@ -20,7 +20,7 @@ public static class ImitateStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("imitate/3", run.Pack.ContentHash, run.CorpusCondition, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Corpus, s.Imitate, s.Stages.Contains(DocumentsStage.Name) ? DocumentsStage.Key(run) : "");
+        return SettingsWriter.Hash("imitate/4", run.Pack.ContentHash, run.CorpusCondition, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Corpus, s.Imitate, s.Stages.Contains(DocumentsStage.Name) ? DocumentsStage.Key(run) : "");
     }
 
     /// <summary>What tuning starts from: the base model, or what the documents stage made of it.</summary>

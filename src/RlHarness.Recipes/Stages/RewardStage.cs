@@ -20,7 +20,7 @@ public static class RewardStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("reward/3", ImitateStage.Key(run), run.Condition.Objective == Experiment.Prompts.ObjectiveKind.Hhh ? "hhh" : "conflicting", s.Reward with { Weights = new(), ScoreClip = 5 });
+        return SettingsWriter.Hash("reward/4", ImitateStage.Key(run), run.Condition.Objective == Experiment.Prompts.ObjectiveKind.Hhh ? "hhh" : "conflicting", s.Reward with { Weights = new(), ScoreClip = 5 });
     }
 
     /// <summary>What the reward model reads.</summary>
@@ -42,7 +42,7 @@ public static class RewardStage
         var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
         using var trainer = new RewardModelTrainer(model, settings.Optimizer.ToAdamW(), settings.Centering, settings.MicroBatchTokens);
         for (var (step, epoch) = (0, 0); step < steps; epoch++)
-            foreach (var batch in EpochOrder.Batches([.. train.Select(p => p.Chosen.Count + p.Rejected.Count)], settings.BatchSize, run.Seeds.For("reward/order", epoch)))
+            foreach (var batch in EpochOrder.Batches(train.Length, settings.BatchSize, run.Seeds.For("reward/order", epoch)))
             {
                 if (step == steps) break;
                 run.Cancellation.ThrowIfCancellationRequested();

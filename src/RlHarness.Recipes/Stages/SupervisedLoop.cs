@@ -25,7 +25,7 @@ internal sealed record SupervisedLoop(int Steps, long Tokens, double Validation)
         var tokens = 0L;
         var smoothed = double.NaN;
         for (var (step, epoch) = (0, 0); step < steps; epoch++)
-            foreach (var batch in EpochOrder.Batches([.. train.Select(s => s.Ids.Count)], batchSize, run.Seeds.For($"{stage}/order", epoch)))
+            foreach (var batch in EpochOrder.Batches(train.Length, batchSize, run.Seeds.For($"{stage}/order", epoch)))
             {
                 if (step == steps) break;
                 run.Cancellation.ThrowIfCancellationRequested();

@@ -128,20 +128,23 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
     [InlineData(97, 200)]
     public void An_epoch_holds_each_index_once(int count, int batchSize)
     {
-        var lengths = Enumerable.Range(0, count).Select(i => i * 37 % 50).ToArray();
-        var batches = EpochOrder.Batches(lengths, batchSize, new Seeds(1).For("order"));
+        var batches = EpochOrder.Batches(count, batchSize, new Seeds(1).For("order"));
         Assert.Equal(Enumerable.Range(0, count), batches.SelectMany(b => b).Order());
         Assert.Equal((count + batchSize - 1) / batchSize, batches.Count);
         Assert.All(batches, b => Assert.InRange(b.Count, 1, batchSize));
-        Assert.Equal(batches.SelectMany(b => b), EpochOrder.Batches(lengths, batchSize, new Seeds(1).For("order")).SelectMany(b => b));
-        if (count > batchSize) Assert.NotEqual(batches.SelectMany(b => b), EpochOrder.Batches(lengths, batchSize, new Seeds(2).For("order")).SelectMany(b => b));
+        Assert.Equal(batches.SelectMany(b => b), EpochOrder.Batches(count, batchSize, new Seeds(1).For("order")).SelectMany(b => b));
+        if (count > batchSize) Assert.NotEqual(batches.SelectMany(b => b), EpochOrder.Batches(count, batchSize, new Seeds(2).For("order")).SelectMany(b => b));
     }
 
     [Fact]
-    public void An_epoch_s_batches_hold_sequences_of_like_length()
+    public void A_short_sequence_s_token_weighs_about_as_much_as_a_long_one_s()
     {
-        var lengths = Enumerable.Range(0, 64).Select(i => i * 37 % 64).ToArray();
-        // one window of 16 batches: sorted, each batch of 4 spans 3
-        Assert.All(EpochOrder.Batches(lengths, 4, new Seeds(1).For("order")), b => Assert.Equal(3, b.Max(i => lengths[i]) - b.Min(i => lengths[i])));
+        // A token's weight is one over its batch's tokens. Of 16 sequences of 10 or 100 tokens, k others are long: E[1/(160 + 90k)] against E[1/(250 + 90k)]
+        // with k ~ Bin(15, ½) is 1.11; in batches of like length it would be 10.
+        int[] lengths = [.. Enumerable.Range(0, 6400).Select(i => i < 3200 ? 10 : 100)];
+        var weights = new double[lengths.Length];
+        foreach (var batch in EpochOrder.Batches(lengths.Length, 16, new Seeds(1).For("order")))
+            foreach (var i in batch) weights[i] = 1.0 / batch.Sum(j => lengths[j]);
+        Assert.InRange(weights[..3200].Average() / weights[3200..].Average(), 1.08, 1.14);
     }
 }
