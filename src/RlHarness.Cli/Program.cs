@@ -9,6 +9,7 @@ return await CommandLine.RunAsync(args, new RootCommand("Trains a language model
     EvalCommand.Create(),
     ReportCommand.Create(),
     GenerateCommand.Create(),
+    SimulateCommand.Create(),
     ModelCommand.Create(),
     DoctorCommand.Create(),
     HiddenCommands.SettingsDoc(),

@@ -1,0 +1,31 @@
+namespace RlHarness.Experiment.Statistics;
+
+/// <summary>
+/// Wilson's interval of a rate whose responses come in queries, with the effective number of responses n / max(1, CR1² / (p(1−p)/n)). Where all responses are
+/// alike nothing tells how alike those of one query are, so a query counts once.
+/// </summary>
+public static class ClusteredRate
+{
+    /// <param name="values">0 or 1.</param>
+    public static Interval Wilson(IReadOnlyList<double> values, IReadOnlyList<int> clusters, double confidence = 0.95)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        var rate = values.Average();
+        return Proportion.WilsonEffective(rate, values.Count / DesignEffect(values, clusters), confidence);
+    }
+
+    /// <summary>Responses over effective responses, at least 1.</summary>
+    public static double DesignEffect(IReadOnlyList<double> values, IReadOnlyList<int> clusters)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ArgumentNullException.ThrowIfNull(clusters);
+        Demand.SameLength(values.Count, clusters.Count, "values and clusters");
+        Demand.That(values.Count > 0, "no values");
+        var queries = clusters.Distinct().Count();
+        var rate = values.Average();
+        if (rate is 0 or 1) return values.Count / (double)queries;
+        if (queries == values.Count || queries == 1) return 1;
+        var error = ClusteredMean.Of(values, clusters).Cr1;
+        return Math.Max(1, error * error / (rate * (1 - rate) / values.Count));
+    }
+}
