@@ -21,7 +21,8 @@ public sealed class RunContext : IDisposable
         Metrics = new MetricsJsonl(folder.Metrics, time);
         Seeds = new Seeds((ulong)settings.Seed);
         Condition = new Condition(settings.Experiment.Objective, settings.Experiment.Information, settings.Experiment.Scratchpad);
-        Detectors = [.. settings.Evaluate.Detectors.Select(DetectorRegistry.Create)];
+        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, device, Seeds))];
+        RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
     }
 
@@ -54,6 +55,9 @@ public sealed class RunContext : IDisposable
 
     public IReadOnlyList<IDetector> Detectors { get; }
 
+    /// <summary>Those that also label the transcripts of RL rollouts: judges do not, unless asked to.</summary>
+    public IReadOnlyList<IDetector> RolloutDetectors { get; }
+
     public StageCache Cache { get; }
 
     public torch.ScalarType ComputeType => Settings.Model.Precision == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
@@ -68,6 +72,7 @@ public sealed class RunContext : IDisposable
 
     public void Dispose()
     {
+        foreach (var detector in Detectors.OfType<IDisposable>()) detector.Dispose();
         Metrics.Dispose();
         Store.Dispose();
     }
