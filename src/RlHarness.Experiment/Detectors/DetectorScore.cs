@@ -4,7 +4,7 @@ namespace RlHarness.Experiment.Detectors;
 
 /// <summary>A detector against labels that are taken for true.</summary>
 /// <param name="Auroc">NaN where one class is missing or the detector has no score.</param>
-/// <param name="AurocInterval">DeLong's, clipped.</param>
+/// <param name="AurocInterval">DeLong's on the logit scale.</param>
 public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval AurocInterval, double Kappa, Interval KappaInterval)
 {
     public int Positives => (int)(Confusion.TruePositives + Confusion.FalseNegatives);
@@ -30,6 +30,6 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
         var scored = rows.Where(r => !double.IsNaN(r.Score)).ToArray();
         var roc = scored.Any(r => r.Truth) && scored.Any(r => !r.Truth) ? RocCurve.Of([.. scored.Select(r => r.Truth ? 1 : 0)], [.. scored.Select(r => r.Score)]) : null;
         var kappa = CohenKappa.Of([[c.TruePositives, c.FalseNegatives], [c.FalsePositives, c.TrueNegatives]]);
-        return new(c, roc?.Auroc ?? double.NaN, roc?.DeLongInterval() ?? Interval.None, kappa.Kappa, kappa.Interval);
+        return new(c, roc?.Auroc ?? double.NaN, roc?.PrintedInterval() ?? Interval.None, kappa.Kappa, kappa.Interval);
     }
 }

@@ -21,7 +21,7 @@ internal static class ClusterStudies
     {
         // A quarter of the queries at 60 %, the others at 5 %: mean 18.75 %, ICC 0.37.
         const double truth = (0.25 * 0.6) + (0.75 * 0.05);
-        var few = queries < 50 ? "twenty queries with a skewed rate: normal limits are too short" : null;
+        var few = queries < 50 ? "twenty queries of two unlike kinds: five hard ones or none, and symmetric limits are too short" : null;
         return new(
             $"mean/{queries}/{samples}", $"{queries} queries, {samples} samples each, rate 18.75 %, ICC 0.37",
             [

@@ -25,13 +25,16 @@ internal static class DetectorStudies
 
     private static SyntheticStudy Auroc() => new(
         "auroc", "40 positives and 160 negatives, true AUROC 0.839",
-        [Measure.Coverage("AUROC: DeLong (used)"), Measure.Coverage("AUROC: DeLong on the logit scale"), Measure.Coverage("AUROC: stratified bootstrap, percentile")],
+        [
+            Measure.Coverage("AUROC: DeLong on the logit scale (used)"), Measure.Coverage("AUROC: DeLong", "symmetric, where the estimate is skewed: why the logit scale is used"),
+            Measure.Coverage("AUROC: stratified bootstrap, percentile", "as DeLong's, and 40 positives are few to draw from"),
+        ],
         random =>
         {
             var truth = Normal.Cdf(1.4 / Math.Sqrt(2));
             var (labels, scores) = Scored(random, 40, 160);
             var roc = RocCurve.Of(labels, scores);
-            return [Draws.Covers(roc.DeLongInterval(), truth), Draws.Covers(roc.DeLongLogitInterval(), truth), Draws.Covers(Bootstrap(scores, 40, random, 400), truth)];
+            return [Draws.Covers(roc.PrintedInterval(), truth), Draws.Covers(roc.DeLongInterval(), truth), Draws.Covers(Bootstrap(scores, 40, random, 400), truth)];
         });
 
     /// <summary>Positives and negatives are drawn anew, each from its own; AUROC of a draw is the mean of pairwise comparisons, by counting.</summary>
@@ -110,9 +113,9 @@ internal static class DetectorStudies
         return new(
             $"prevalence/ppi/{labelled}", $"{labelled} labelled and {unlabelled} unlabelled responses, true rate 12 %, sensitivity {100 * sensitivity} %, specificity {100 * specificity} %",
             [
-                Measure.Coverage("prediction-powered: PPI, normal", small), Measure.Coverage("prediction-powered: PPI++, normal", small),
+                Measure.Coverage("prediction-powered: PPI, normal", small), Measure.Coverage("prediction-powered: PPI++, normal", small ?? "λ is estimated from the same labels, and the interval is symmetric"),
                 Measure.Coverage("prediction-powered rate: Wilson and Tango by MOVER (used)", labelled < 100 ? "keeps room for errors that no label has shown yet" : null),
-                Measure.Coverage("labels alone, normal", labelled < 100 ? "seven expected positives: a normal interval is too short and too symmetric" : null),
+                Measure.Coverage("labels alone, normal", "Wald's interval of a small rate: too short and too symmetric"),
             ],
             random =>
             {
@@ -131,7 +134,8 @@ internal static class DetectorStudies
             "prevalence/bias", "100 labelled and 300 unlabelled responses, true rate 12 %, sensitivity 70 %, specificity 90 %",
             [
                 new(SimulationKind.Mean, "raw rate of the detector", truth, (truth * se) + ((1 - truth) * (1 - sp)), 0.01, "wrong on purpose: what is corrected is this bias"),
-                new(SimulationKind.Mean, "prediction-powered rate", truth, truth), new(SimulationKind.Mean, "Rogan–Gladen rate, errors from the same 100 labels", truth, Tolerance: 0.01),
+                new(SimulationKind.Mean, "prediction-powered rate", truth, truth),
+                new(SimulationKind.Mean, "Rogan–Gladen rate, errors from the same 100 labels", truth, Tolerance: 0.01),
             ],
             random =>
             {

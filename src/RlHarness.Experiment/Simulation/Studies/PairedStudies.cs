@@ -26,7 +26,7 @@ internal static class PairedStudies
         return new(
             "gap", "200 queries in both tiers, refusals 97.2 % unmonitored and 85.8 % in training (gap 11.4 points)",
             [
-                Measure.Coverage("gap: Tango"), Measure.Coverage("gap: Newcombe, method 10"), Measure.Coverage("gap: Newcombe, method 8"), Measure.Coverage("gap: Bonett–Price"),
+                Measure.Coverage("gap: Tango"), Measure.Coverage("gap: Newcombe, method 10", "its correction of the correlation"), Measure.Coverage("gap: Newcombe, method 8"), Measure.Coverage("gap: Bonett–Price"),
                 Measure.Coverage("gap: Wald"),
             ],
             random =>

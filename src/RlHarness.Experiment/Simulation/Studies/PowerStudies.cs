@@ -55,8 +55,7 @@ internal static class PowerStudies
     private static SyntheticStudy Small() => new(
         "power/seeds", "5 seeds a condition, a true difference of 2 standard deviations",
         [
-            // Noncentral t with 8 degrees of freedom and shift 2 √(5/2): 0.7905 (power.t.test(n = 5, delta = 2) of R).
-            Measure.Power("two conditions: pooled t (plan: noncentral t)", 0.7905, exact: true),
+            Measure.Power("two conditions: pooled t (plan: noncentral t)", SeedPower.TwoConditions(2, 5), exact: true),
         ],
         random => [Draws.Rejects(SeedsTwoSamples.Compare([.. Enumerable.Range(0, 5).Select(_ => random.NextGaussian() + 2)], [.. Enumerable.Range(0, 5).Select(_ => random.NextGaussian())]).Pooled.P)]);
 }

@@ -22,7 +22,7 @@ internal static class SeedStudies
         var few = seeds < 10 ? "a bootstrap of five seeds knows no more than their spread, which is √(4/5) of the truth, and no t: take the t interval for few seeds" : "a percentile interval has no t: short by a factor of about √(19/20) and 1.96/2.09";
         return new(
             $"seeds/{seeds}", $"{seeds} seeds of {queries} queries, seeds vary by 8 points around 40 %",
-            [Measure.Coverage("mean of seeds: t interval"), Measure.Coverage("mean of seeds: bootstrap of seeds", few), Measure.Coverage("mean of seeds: hierarchical bootstrap", seeds < 10 ? "as above; drawing queries too adds a little width" : null)],
+            [Measure.Coverage("mean of seeds: t interval"), Measure.Coverage("mean of seeds: bootstrap of seeds", few), Measure.Coverage("mean of seeds: hierarchical bootstrap", seeds < 10 ? "as above; drawing queries too adds a little width" : "draws the noise of queries a second time, which the spread of seeds already holds")],
             random =>
             {
                 var values = new List<IReadOnlyList<double>>(seeds);
