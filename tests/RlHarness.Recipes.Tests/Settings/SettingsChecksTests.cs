@@ -28,6 +28,11 @@ public sealed class SettingsChecksTests
     [InlineData("reward.weights", "reward.weights.model=0")]
     [InlineData("evaluate.detectors", "evaluate.detectors=[]")]
     [InlineData("evaluate.detectors", "evaluate.detectors=[keyword, keyword]")]
+    [InlineData("evaluate.detectors", "evaluate.detectors=[{kind: model_judge, path: m}]")]
+    [InlineData("evaluate.detectors[0]", "evaluate.detectors=[oracle]")]
+    [InlineData("evaluate.detectors[1].path", "evaluate.detectors=[keyword, classifier]")]
+    [InlineData("evaluate.detectors[0].name", "evaluate.detectors=[{kind: keyword, name: a/b}]")]
+    [InlineData("evaluate.detectors[1].endpoint", "evaluate.detectors=[keyword, {kind: endpoint_judge, model: m, endpoint: here}]")]
     public void A_contradiction_is_reported_by_its_key(string key, params string[] overrides)
     {
         var error = Assert.Throws<HarnessException>(() => SettingsReader.Parse<RunSettings>("test.yaml", "", overrides, SettingsChecks.Of));
@@ -40,6 +45,7 @@ public sealed class SettingsChecksTests
     [InlineData("device=cuda:1")]
     [InlineData("stages=[corpus, imitate]")]
     [InlineData("rl.max_new_tokens=511")]
+    [InlineData("evaluate.detectors=[keyword, {kind: endpoint_judge, model: m, endpoint: \"http://localhost:8000/v1\"}]")]
     [InlineData("rl.critic=head")]
     [InlineData("rl.adapter={}")]
     [InlineData("reward.weights={model: 0, objective_rule: 1}")]
