@@ -11,6 +11,7 @@ return await CommandLine.RunAsync(args, new RootCommand("Trains a language model
     GenerateCommand.Create(),
     LabelCommand.Create(),
     DetectorCommand.Create(),
+    ProbeCommand.Create(),
     PowerCommand.Create(),
     SimulateCommand.Create(),
     ModelCommand.Create(),
