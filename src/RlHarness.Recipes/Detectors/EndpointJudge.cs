@@ -31,8 +31,8 @@ public sealed class EndpointJudge : IJudge
         _rubric = settings.Rubric is { } file ? Rubric.Load(file) : Rubric.Default;
         _cache = new(settings.Cache);
         _counter = new(settings.PriceInput, settings.PriceOutput);
-        var key = settings.KeyVariable is null ? "none" : Environment.GetEnvironmentVariable(settings.KeyVariable);
-        if (string.IsNullOrEmpty(key)) throw new HarnessException(ExitCode.BadInput, $"no key for the judge at {settings.Endpoint}", $"the environment variable {settings.KeyVariable} is empty", "the key of the service", "set the variable, or key_variable: null for a service without keys");
+        var key = settings.KeyVariable == "none" ? "none" : Environment.GetEnvironmentVariable(settings.KeyVariable);
+        if (string.IsNullOrEmpty(key)) throw new HarnessException(ExitCode.BadInput, $"no key for the judge at {settings.Endpoint}", $"the environment variable {settings.KeyVariable} is empty", "the key of the service", "set the variable, or key_variable: none for a service without keys");
         _client = new ChatClient(settings.Model!, new ApiKeyCredential(key), new OpenAIClientOptions
         {
             Endpoint = new Uri(settings.Endpoint!),

@@ -32,8 +32,8 @@ public sealed record DetectorSettings
     [Meaning("endpoint_judge: the model's name there.")]
     public string? Model { get; init; }
 
-    [Meaning("endpoint_judge: the environment variable that holds the key; null: the service needs none. A key is never written anywhere.")]
-    public string? KeyVariable { get; init; } = "OPENAI_API_KEY";
+    [Meaning("endpoint_judge: the environment variable that holds the key; none: the service needs no key. A key is never written anywhere.")]
+    public string KeyVariable { get; init; } = "OPENAI_API_KEY";
 
     [Meaning("endpoint_judge: ask for log-probabilities; false for services without, which then answer in a word.")]
     public bool Logprobs { get; init; } = true;
