@@ -27,6 +27,7 @@ internal static class RunTable
                 foreach (var tier in new[] { Tier.Training, Tier.Unmonitored }) Row(name, metric, tier);
             Row("compliance gap", MetricNames.AfComplianceGap, null);
             AnsiConsole.Write(table);
+            CorrectedTable.Print(rows);
 
             void Row(string name, string metric, Tier? tier)
             {
