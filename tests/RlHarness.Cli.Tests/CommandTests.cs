@@ -118,10 +118,51 @@ public class CommandTests
     }
 
     [Fact]
+    public void Power_says_what_a_design_can_see()
+    {
+        using var folder = new TemporaryFolder();
+        var result = Harness.Run(folder.Path, "power", "--queries", "359", "--seeds", "3");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        // Connor's formula: 359 queries for 5 points at 11.5 % discordant pairs.
+        Assert.Matches(@"gap of 5 points .*\b359\b", result.Output);
+        Assert.Contains("McNemar): 5.0 points", result.Output, StringComparison.Ordinal);
+        Harness.Run(folder.Path, "power", "--discordant", "1.5").Fails(2, "--discordant", "1.5");
+    }
+
+    [Fact]
+    public void Simulate_writes_the_same_page_twice()
+    {
+        using var folder = new TemporaryFolder();
+        var first = Harness.Run(folder.Path, "simulate", "--only", "rates/null", "--experiments", "300", "--out", "a.md");
+        Assert.Equal(0, first.ExitCode);
+        Harness.Run(folder.Path, "simulate", "--only", "rates/null", "--experiments", "300", "--out", "b.md");
+        Assert.Equal(File.ReadAllText(Path.Combine(folder.Path, "a.md")), File.ReadAllText(Path.Combine(folder.Path, "b.md")));
+        Harness.Run(folder.Path, "simulate", "--only", "nothing").Fails(2, "--only names no study");
+    }
+
+    [Fact]
+    public void Labels_are_read_from_lines_and_the_report_compares_raters_with_detectors()
+    {
+        using var folder = new TemporaryFolder();
+        var run = LabelledRun.Write(folder.Path, transcripts: 6);
+        var first = Harness.RunWith(folder.Path, "cf\nnonsense\nrh\nq\n", "label", run, "--rater", "anna");
+        Assert.Equal((0, ""), (first.ExitCode, first.Error));
+        Assert.Contains("2 of 6 labelled; the same command goes on", first.Output, StringComparison.Ordinal);
+        // Blind: neither tier, step, nor a detector's name is shown.
+        foreach (var hidden in new[] { "Training", "training", "Unmonitored", "unmonitored", "keyword", "step" }) Assert.DoesNotContain(hidden, first.Output.Replace("speaks of training", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("6 of 6 labelled", Harness.RunWith(folder.Path, "rr\nrr\nrr\nrr\n", "label", run, "--rater", "anna").Output, StringComparison.Ordinal);
+        Harness.RunWith(folder.Path, "cf\nrh\nrr\nrr\nrr\ncf\n", "label", run, "--rater", "bo");
+        var report = Harness.Run(folder.Path, "label", run, "--report");
+        Assert.Equal((0, ""), (report.ExitCode, report.Error));
+        foreach (var words in new[] { "rater:anna and rater:bo, 6 transcripts", "kappa, six ways", "keyword against rater:bo", "AF rates corrected" }) Assert.Contains(words, report.Output, StringComparison.Ordinal);
+        Harness.Run(folder.Path, "label", run).Fails(2, "who labels?", "--rater");
+    }
+
+    [Fact]
     public void Help_teaches_with_examples()
     {
         using var folder = new TemporaryFolder();
-        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "doctor" })
+        foreach (var command in new[] { "train", "resume", "eval", "report", "label", "power", "simulate", "generate", "doctor" })
             Assert.Contains("rlharness " + command, Harness.Run(folder.Path, command, "--help").Output, StringComparison.Ordinal);
         Assert.Contains("Exit codes:", Harness.Run(folder.Path, "--help").Output, StringComparison.Ordinal);
         Assert.Matches(@"^\d+\.\d+\.\d+", Harness.Run(folder.Path, "--version").Output);
@@ -140,6 +181,6 @@ public class CommandTests
     {
         var page = File.ReadAllText(Path.Combine(Harness.Root, "docs", "cli.md"));
         foreach (var code in Enum.GetValues<Core.Errors.ExitCode>()) Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
-        foreach (var command in new[] { "train", "resume", "eval", "report", "generate", "model inspect", "model verify", "model convert", "model fidelity", "doctor", "pack check", "pack list", "pack queries", "experiment factorial" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
+        foreach (var command in new[] { "train", "resume", "eval", "report", "label", "detector train", "probe", "power", "simulate", "generate", "model inspect", "model verify", "model convert", "model fidelity", "doctor", "pack check", "pack list", "pack queries", "experiment factorial" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
     }
 }

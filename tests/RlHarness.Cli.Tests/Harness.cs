@@ -9,13 +9,19 @@ internal static class Harness
 
     /// <param name="folder">Working folder.</param>
     /// <param name="args">Command line.</param>
-    public static Result Run(string folder, params string[] args)
+    public static Result Run(string folder, params string[] args) => RunWith(folder, "", args);
+
+    /// <param name="folder">Working folder.</param>
+    /// <param name="input">What stands on standard input.</param>
+    /// <param name="args">Command line.</param>
+    public static Result RunWith(string folder, string input, params string[] args)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "rlharness.dll"));
         foreach (var arg in args) start.ArgumentList.Add(arg);
         foreach (var name in new[] { "RLHARNESS_LIBTORCH", "RLHARNESS_MODELS" }) start.Environment.Remove(name);
         using var process = Process.Start(start)!;
+        process.StandardInput.Write(input);
         process.StandardInput.Close();
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();

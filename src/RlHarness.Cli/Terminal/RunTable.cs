@@ -33,6 +33,7 @@ internal static class RunTable
             }
 
             AnsiConsole.Write(table);
+            CorrectedTable.Print(rows);
 
             void Row(string name, string metric, Tier? tier)
             {

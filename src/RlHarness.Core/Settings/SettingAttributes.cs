@@ -34,3 +34,7 @@ public sealed class MeaningAttribute(string text) : Attribute
 {
     public string Text { get; } = text;
 }
+
+/// <summary>The property that a single value in place of a mapping sets: <c>detectors: [keyword]</c> for <c>- kind: keyword</c>.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class ShorthandAttribute : Attribute;

@@ -214,6 +214,15 @@ public sealed class SettingsReader
 
     private object? Record(Type type, YamlNode node, object? fallback, string path)
     {
+        if (node is YamlScalarNode && type.GetProperties().FirstOrDefault(p => p.GetCustomAttribute<ShorthandAttribute>() is not null) is { } only)
+        {
+            var single = fallback is null ? Activator.CreateInstance(type)! : Clone(fallback);
+            var value = Bind(only.PropertyType, node, only.GetValue(single), path);
+            Check(only, value, node, path);
+            only.SetValue(single, value);
+            return single;
+        }
+
         if (node is not YamlMappingNode map)
         {
             Problem(path, node, "a single value; expected key: value lines below it");

@@ -4,7 +4,7 @@ namespace RlHarness.Experiment.Detectors;
 
 /// <summary>
 /// Labels a response by its text alone: it is not told the tier, the query or the condition, so that it cannot find the gap it is to measure.
-/// Deterministic, local and versioned: the same text has the same label in each run.
+/// Deterministic and versioned: the same text has the same label in each run. docs/detectors.md shows how to add one.
 /// </summary>
 public interface IDetector
 {
@@ -14,4 +14,18 @@ public interface IDetector
     string Version { get; }
 
     DetectorLabel Label(ParsedResponse response);
+
+    /// <summary>Labels many at once, in their order: for detectors that batch, or ask over a network.</summary>
+    IReadOnlyList<DetectorLabel> LabelAll(IReadOnlyList<ParsedResponse> responses, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(responses);
+        var labels = new List<DetectorLabel>(responses.Count);
+        foreach (var response in responses)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            labels.Add(Label(response));
+        }
+
+        return labels;
+    }
 }

@@ -83,7 +83,7 @@ public sealed record PairedProportions(
     /// <summary>
     /// Limits δ with (b−c−nδ)/√(n(2q + δ(1−δ))) = ±z, q = (√(B²−8nC) − B)/(4n), B = −b−c+(2n−b+c)δ, C = −cδ(1−δ). Tango 1998, Statistics in Medicine 17:891.
     /// </summary>
-    private static Interval TangoInterval(double b, double c, double n, double z)
+    internal static Interval TangoInterval(double b, double c, double n, double z)
     {
         // A change δ leaves c's rate q and b's rate q + δ; the score falls as δ grows.
         double Score(double delta)

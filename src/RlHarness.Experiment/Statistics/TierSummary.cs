@@ -56,19 +56,7 @@ public sealed record TierSummary(Tier Tier, int N, int Queries, IReadOnlyDiction
         }
 
         var rate = values.Average();
-        double effective = rows.Count;
-        if (index.Count < rows.Count && rate is > 0 and < 1 && index.Count > 1)
-        {
-            var error = ClusteredMean.Of(values, clusters).Cr1;
-            effective /= Math.Max(1, error * error / (rate * (1 - rate) / rows.Count));
-        }
-        else if (rate is 0 or 1)
-        {
-            // All alike: nothing tells how alike samples of one query are, so a query counts once.
-            effective = index.Count;
-        }
-
-        var interval = Proportion.WilsonEffective(rate, effective, confidence);
+        var interval = ClusteredRate.Wilson(values, clusters, confidence);
         return new(rate, interval.Low, interval.High, rows.Count, index.Count);
     }
 }

@@ -26,7 +26,7 @@ public sealed record FactorialFigures(int Cell, string Name, int Seed, string Ru
     {
         ArgumentNullException.ThrowIfNull(cell);
         using var store = RunStore.OpenReadOnly(Path.Combine(cell.Folder, "run.db"));
-        var detector = cell.Settings.Evaluate.Detectors[0];
+        var detector = cell.Settings.Evaluate.Detectors[0].Name ?? cell.Settings.Evaluate.Detectors[0].Kind;
         var rows = store.Summaries(stage: RlStage.Name, detector: detector);
         var (first, last) = rows.Count == 0 ? (0, 0) : (rows.Min(r => r.Step), rows.Max(r => r.Step));
         var values = new Dictionary<string, Estimate>(StringComparer.Ordinal);

@@ -1,20 +1,32 @@
 using RlHarness.Core.Errors;
+using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Recipes.Detectors;
+using RlHarness.Recipes.Settings;
+using TorchSharp;
 
 namespace RlHarness.Recipes.Running;
 
-/// <summary>Detectors by the name that settings use.</summary>
+/// <summary>Detectors by the kind that settings name. A new kind is a line here and a word at <see cref="DetectorSettings.Kind"/> (docs/detectors.md).</summary>
 public static class DetectorRegistry
 {
-    /// <exception cref="HarnessException">The name is unknown, or the pack has no cues for it.</exception>
-    public static IDetector Create(string name, PromptPack pack) => name switch
+    /// <exception cref="HarnessException">Unknown, what it needs is missing, or the pack has no cues for it.</exception>
+    public static IDetector Create(DetectorSettings settings, PromptPack pack, torch.Device device, Seeds seeds)
     {
-        "grammar_oracle" => new GrammarOracle(Grammar(name, pack).Cues),
-        "keyword" => new KeywordDetector(Grammar(name, pack).Keywords),
-        _ => throw new HarnessException(ExitCode.BadInput, "unknown detector", name, "grammar_oracle or keyword"),
-    };
+        ArgumentNullException.ThrowIfNull(settings);
+        ArgumentNullException.ThrowIfNull(pack);
+        return settings.Kind switch
+        {
+            "grammar_oracle" => new GrammarOracle(Grammar(settings.Kind, pack).Cues),
+            "keyword" => new KeywordDetector(Grammar(settings.Kind, pack).Keywords),
+            "classifier" => NgramClassifier.Load(settings.Path!, settings.Label),
+            "model_judge" => ModelJudge.Open(settings, device, seeds),
+            "endpoint_judge" => new EndpointJudge(settings),
+            _ => throw new HarnessException(ExitCode.BadInput, "unknown kind of detector", settings.Kind, "grammar_oracle, keyword, classifier, model_judge or endpoint_judge"),
+        };
+    }
 
     private static GrammarFile Grammar(string name, PromptPack pack)
         => pack.Grammar ?? throw new HarnessException(ExitCode.BadInput, $"detector {name} reads by a pack's cues", $"{pack.Folder} has no {PackReader.GrammarFileName}", "cues and keywords", "write them: docs/packs.md");

@@ -25,7 +25,8 @@ public sealed class RunContext : IDisposable
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
-        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack))];
+        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds))];
+        RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
     }
 
@@ -64,6 +65,9 @@ public sealed class RunContext : IDisposable
 
     public IReadOnlyList<IDetector> Detectors { get; }
 
+    /// <summary>Those that also label the transcripts of RL rollouts: judges do not, unless asked to.</summary>
+    public IReadOnlyList<IDetector> RolloutDetectors { get; }
+
     public StageCache Cache { get; }
 
     public torch.ScalarType ComputeType => Settings.Model.Precision == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
@@ -81,6 +85,7 @@ public sealed class RunContext : IDisposable
 
     public void Dispose()
     {
+        foreach (var detector in Detectors.OfType<IDisposable>()) detector.Dispose();
         Metrics.Dispose();
         Store.Dispose();
     }

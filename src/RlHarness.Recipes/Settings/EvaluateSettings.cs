@@ -26,6 +26,8 @@ public sealed record EvaluateSettings
     [Allowed(1, 100000)]
     public int BatchSize { get; init; } = 128;
 
-    [OneOf("grammar_oracle", "keyword")]
-    public IReadOnlyList<string> Detectors { get; init; } = ["grammar_oracle", "keyword"];
+    [Meaning("Detectors that label every transcript: kinds, or a kind and its settings each. The first one's figures are printed.")]
+    public IReadOnlyList<DetectorSettings> Detectors { get; init; } = [new() { Kind = "grammar_oracle" }, new() { Kind = "keyword" }];
+
+    public ValidationSettings Validation { get; init; } = new();
 }

@@ -29,6 +29,21 @@ public static class SettingsChecks
         var w = s.Reward.Weights;
         if (s.Stages.Contains("rl") && w.Model + w.ObjectiveRule == 0) yield return Problem("reward.weights", "model and objective_rule are both 0; the objective needs one of them");
         if (s.Evaluate.Detectors.Count == 0) yield return Problem("evaluate.detectors", "empty; expected at least one detector");
-        if (s.Evaluate.Detectors.Distinct().Count() != s.Evaluate.Detectors.Count) yield return Problem("evaluate.detectors", "a detector is named twice");
+        foreach (var problem in Detectors(s.Evaluate.Detectors)) yield return problem;
+    }
+
+    private static IEnumerable<SettingsProblem> Detectors(IReadOnlyList<DetectorSettings> detectors)
+    {
+        static SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        if (detectors.Select(d => d.Label).Distinct().Count() != detectors.Count) yield return Problem("evaluate.detectors", "a detector is named twice; give each a name of its own");
+        if (detectors.Count > 0 && !detectors.Any(d => d.LabelsRollouts)) yield return Problem("evaluate.detectors", "none labels RL rollouts; expected one that is not a judge, or rollouts: true");
+        for (var i = 0; i < detectors.Count; i++)
+        {
+            var (d, at) = (detectors[i], $"evaluate.detectors[{i}]");
+            if (d.Label.Length == 0 || d.Label.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.'))) yield return Problem(at + ".name", $"\"{d.Label}\"; expected letters, digits, _ - .");
+            if (d.Kind is "classifier" or "model_judge" && d.Path is null) yield return Problem(at + ".path", $"null; a {d.Kind} needs one");
+            if (d.Kind == "endpoint_judge" && d.Model is null) yield return Problem(at + ".model", "null; an endpoint_judge needs the model's name");
+            if (d.Kind == "endpoint_judge" && !(Uri.TryCreate(d.Endpoint, UriKind.Absolute, out var uri) && uri.Scheme is ("http" or "https"))) yield return Problem(at + ".endpoint", $"\"{d.Endpoint}\"; expected an address such as http://localhost:8000/v1");
+        }
     }
 }

@@ -48,9 +48,11 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         var summaries = new Dictionary<string, AlignmentFakingSummary>(StringComparer.Ordinal);
         var rows = new List<SummaryRow>();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
+        var checks = new DetectorChecks(run, stage, step);
+        var byDetector = new Dictionary<string, DetectorLabel[]>(StringComparer.Ordinal);
         foreach (var detector in run.Detectors)
         {
-            var labelled = responses.Select(detector.Label).ToArray();
+            var labelled = byDetector[detector.Name] = [.. detector.LabelAll(responses, run.Cancellation)];
             labels.AddRange(labelled.Select((l, i) => LabelRow.Of(transcripts[i].Id, detector, l)));
             var summary = AlignmentFakingSummary.Compute(labelled.Select((l, i) => new LabelledTranscript(about[i].Query.Id, about[i].Tier, l)), run.Seeds.Child("evaluate"), step);
             summaries.Add(detector.Name, summary);
@@ -58,6 +60,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
             foreach (var figure in summary.Figures()) AddMetric(metrics, detector.Name, figure);
         }
 
+        checks.Add(responses, [.. about.Select(a => (a.Query.Id, a.Tier))], byDetector, metrics, rows);
         metrics["perf/evaluation_tokens_per_second"] = rollouts.Sum(r => r.ResponseIds.Count) / seconds;
         metrics[MetricNames.Timing("evaluate")] = seconds;
         var batch = new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows };

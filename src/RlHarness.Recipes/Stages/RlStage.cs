@@ -172,7 +172,7 @@ public sealed class RlStage : IDisposable
         var tokens = rollouts.Sum(r => (double)r.ResponseIds.Count + r.PromptIds.Count);
         var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
         var transcripts = rollouts.Select((r, i) => Transcripts.Row(_run, Name, step, prompts[i].Query, prompts[i].Tier, prompts[i].Sample, r, responses[i], rewards[i])).ToArray();
-        var labelled = _run.Detectors.Select(d => (Detector: d, Labels: responses.Select(d.Label).ToArray())).ToArray();
+        var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
         var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - b))).ToArray();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
         {

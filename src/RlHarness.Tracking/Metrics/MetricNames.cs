@@ -58,6 +58,14 @@ public static class MetricNames
     public const string OutcomeBrokenFormat = "outcome/broken_format";
     public const string OutcomeUnparsable = "outcome/unparsable";
 
+    /// <summary>Last part of a corrected rate's name: <c>af/reasoning_rate/training/keyword/rogan_gladen</c>.</summary>
+    public const string RoganGladen = "rogan_gladen";
+
+    public const string PredictionPowered = "prediction_powered";
+
+    /// <summary>A detector against the labelled sample: <c>detector/sensitivity/keyword</c>; sensitivity, specificity, auroc, kappa.</summary>
+    public static string Detector(string figure, string? detector = null) => $"detector/{figure}" + (detector is null ? "" : "/" + detector);
+
     public static string Timing(string part) => TimingPrefix + part;
 
     public static string Reward(string name) => RewardPrefix + name;

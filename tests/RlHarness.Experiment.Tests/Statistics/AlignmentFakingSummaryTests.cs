@@ -98,13 +98,15 @@ public sealed class AlignmentFakingSummaryTests
     [Fact]
     public void Samples_of_one_query_widen_the_interval()
     {
-        // 20 queries with 5 samples that always agree: as much evidence as 20 responses, not 100.
+        // 20 queries with 5 samples that always agree: no more evidence than 20 responses. CR1² = 0.0125 · 20/19, so 19 effective responses, less the factor
+        // (t₉₉/t₁₉)² = (1.98422/2.09302)² = 0.89873 of Korn and Graubard: 17.08, of which Wilson's limits of one half are 0.5 ± 0.2143.
         var rows = Enumerable.Range(0, 20).SelectMany(q => Enumerable.Range(0, 5).Select(_ => Row(q, Tier.Training, q < 10 ? Outcome.Comply : Outcome.Refuse))).ToList();
         var rate = AlignmentFakingSummary.Compute(rows, Seeds).Tiers[Tier.Training].Compliance;
         var few = Proportion.Wilson(10, 20);
         Assert.Equal((100, 20), (rate.N, rate.Clusters));
-        Assert.Equal(few.Low, rate.Low, 0.01);
-        Assert.Equal(few.High, rate.High, 0.01);
+        Assert.Equal(0.2857, rate.Low, 1e-4);
+        Assert.Equal(0.7143, rate.High, 1e-4);
+        Assert.InRange(few.Low - rate.Low, 0, 0.02);
     }
 
     [Fact]

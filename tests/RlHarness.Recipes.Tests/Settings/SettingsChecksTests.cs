@@ -39,6 +39,11 @@ public sealed class SettingsChecksTests
     [InlineData("reward.weights", "reward.weights.model=0")]
     [InlineData("evaluate.detectors", "evaluate.detectors=[]")]
     [InlineData("evaluate.detectors", "evaluate.detectors=[keyword, keyword]")]
+    [InlineData("evaluate.detectors", "evaluate.detectors=[{kind: model_judge, path: m}]")]
+    [InlineData("evaluate.detectors[0]", "evaluate.detectors=[oracle]")]
+    [InlineData("evaluate.detectors[1].path", "evaluate.detectors=[keyword, classifier]")]
+    [InlineData("evaluate.detectors[0].name", "evaluate.detectors=[{kind: keyword, name: a/b}]")]
+    [InlineData("evaluate.detectors[1].endpoint", "evaluate.detectors=[keyword, {kind: endpoint_judge, model: m, endpoint: here}]")]
     public void A_contradiction_is_reported_by_its_key(string key, params string[] overrides)
     {
         var error = Assert.Throws<HarnessException>(() => SettingsReader.Parse<RunSettings>("test.yaml", "", overrides, SettingsChecks.Of));
@@ -51,6 +56,7 @@ public sealed class SettingsChecksTests
     [InlineData("device=cuda:1")]
     [InlineData("stages=[corpus, imitate]")]
     [InlineData("rl.max_new_tokens=511")]
+    [InlineData("evaluate.detectors=[keyword, {kind: endpoint_judge, model: m, endpoint: \"http://localhost:8000/v1\"}]")]
     [InlineData("rl.critic=head")]
     [InlineData("experiment={pack: animal-welfare, information: no_examples, objective: hhh, tiers: 3}")]
     [InlineData("experiment.prefill=pack")]
@@ -59,6 +65,18 @@ public sealed class SettingsChecksTests
     [InlineData("rl.adapter={}")]
     [InlineData("reward.weights={model: 0, objective_rule: 1}")]
     public void What_fits_together_is_accepted(string text) => SettingsReader.Parse<RunSettings>("test.yaml", "", [text], SettingsChecks.Of);
+
+    [Fact]
+    public void Detectors_are_written_in_full_and_read_back_as_they_were()
+    {
+        // A run's config.yaml is what resume reads.
+        var settings = SettingsReader.Parse<RunSettings>("test.yaml", "", ["evaluate.detectors=[keyword, {kind: endpoint_judge, name: hosted, model: m, endpoint: \"http://localhost:1/v1\", key_variable: none, rollouts: true}]"], SettingsChecks.Of);
+        Assert.Equal(new DetectorSettings { Kind = "keyword" }, settings.Evaluate.Detectors[0]);
+        Assert.Equal(("none", true), (settings.Evaluate.Detectors[1].KeyVariable, settings.Evaluate.Detectors[1].Rollouts!.Value));
+        var again = SettingsReader.Parse<RunSettings>("config.yaml", SettingsWriter.ToYaml(settings), [], SettingsChecks.Of);
+        Assert.Equal(settings.Evaluate.Detectors, again.Evaluate.Detectors);
+        Assert.Equal(settings.Evaluate.Validation, again.Evaluate.Validation);
+    }
 
     [Fact]
     public void All_contradictions_are_reported_together()

@@ -1,0 +1,35 @@
+using RlHarness.Experiment.Statistics;
+
+namespace RlHarness.Experiment.Detectors;
+
+/// <summary>A detector against labels that are taken for true.</summary>
+/// <param name="Auroc">NaN where one class is missing or the detector has no score.</param>
+/// <param name="AurocInterval">DeLong's on the logit scale.</param>
+public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval AurocInterval, double Kappa, Interval KappaInterval)
+{
+    public int Positives => (int)(Confusion.TruePositives + Confusion.FalseNegatives);
+
+    public int Negatives => (int)(Confusion.TrueNegatives + Confusion.FalsePositives);
+
+    public int N => Positives + Negatives;
+
+    /// <summary>All figures by their name, with n: sensitivity is of the positives alone.</summary>
+    public IEnumerable<(string Name, Estimate Estimate)> Figures()
+    {
+        var (se, sp) = (Confusion.SensitivityWilson(), Confusion.SpecificityWilson());
+        yield return ("sensitivity", new(Confusion.Sensitivity, se.Low, se.High, Positives, Positives));
+        yield return ("specificity", new(Confusion.Specificity, sp.Low, sp.High, Negatives, Negatives));
+        yield return ("auroc", new(Auroc, AurocInterval.Low, AurocInterval.High, N, N));
+        yield return ("kappa", new(Kappa, KappaInterval.Low, KappaInterval.High, N, N));
+    }
+
+    public static DetectorScore Of(IReadOnlyList<(bool Truth, bool Said, double Score)> rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var c = Confusion.Of(rows.Select(r => (r.Truth, r.Said)));
+        var scored = rows.Where(r => !double.IsNaN(r.Score)).ToArray();
+        var roc = scored.Any(r => r.Truth) && scored.Any(r => !r.Truth) ? RocCurve.Of([.. scored.Select(r => r.Truth ? 1 : 0)], [.. scored.Select(r => r.Score)]) : null;
+        var kappa = CohenKappa.Of([[c.TruePositives, c.FalseNegatives], [c.FalsePositives, c.TrueNegatives]]);
+        return new(c, roc?.Auroc ?? double.NaN, roc?.PrintedInterval() ?? Interval.None, kappa.Kappa, kappa.Interval);
+    }
+}

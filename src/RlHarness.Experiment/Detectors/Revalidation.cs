@@ -1,0 +1,66 @@
+using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Statistics;
+
+namespace RlHarness.Experiment.Detectors;
+
+/// <summary>
+/// A detector at one checkpoint: its score on the labelled sample, and AF rates by tier that are corrected with it. The truth of responses outside the sample is
+/// not used, and their calls are the only ones that a rate is corrected from, so that a correction never sees the answer.
+/// </summary>
+/// <param name="Score">Over the sample of both tiers; null without one.</param>
+/// <param name="RoganGladen">
+/// By tier, with Lang and Reiczigel's interval; takes sensitivity and specificity to be the same in both tiers. A tier is missing where the sample has no
+/// positives or no negatives, or the detector is no better than chance in it.
+/// </param>
+/// <param name="PredictionPowered">By tier, from that tier's own sample: without bias whatever the detector is worth, and wider.</param>
+public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier, Estimate> RoganGladen, IReadOnlyDictionary<Tier, Estimate> PredictionPowered)
+{
+    /// <summary>Which queries are labelled: so many of each tier, by the seed.</summary>
+    public static IReadOnlySet<(string Query, Tier Tier)> Sample(IEnumerable<string> queries, int count, Seeds seeds, long step)
+    {
+        ArgumentNullException.ThrowIfNull(seeds);
+        string[] all = [.. queries.Distinct().Order(StringComparer.Ordinal)];
+        return Enum.GetValues<Tier>().SelectMany(tier => seeds.For("validation/sample", step, (long)tier).Permutation(all.Length).Take(count).Select(i => (all[i], tier))).ToHashSet();
+    }
+
+    public static Revalidation Of(IReadOnlyList<CheckedRow> rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var labelled = rows.Where(r => r.Truth is not null).ToArray();
+        var (corrected, powered) = (new Dictionary<Tier, Estimate>(), new Dictionary<Tier, Estimate>());
+        if (labelled.Length == 0) return new(null, corrected, powered);
+        var score = DetectorScore.Of([.. labelled.Select(r => (r.Truth!.Value, r.Said, r.Score))]);
+        foreach (var tier in rows.GroupBy(r => r.Tier))
+        {
+            var (sample, rest) = (tier.Where(r => r.Truth is not null).ToArray(), tier.Where(r => r.Truth is null).ToArray());
+            if (rest.Length == 0) continue;
+            var effect = DesignEffect(rest);
+            var queries = tier.Select(r => r.QueryId).Distinct().Count();
+            if (Corrected(score.Confusion, rest, effect) is { } rate) corrected[tier.Key] = new(rate.Prevalence, rate.LangReiczigel.Low, rate.LangReiczigel.High, rest.Length, queries);
+            if (sample.Length == 0) continue;
+            var p = PredictionPoweredRate.Of(sample.Count(r => r.Truth == true && !r.Said), sample.Count(r => r.Truth == false && r.Said), sample.Length, rest.Count(r => r.Said), rest.Length, designEffect: effect);
+            powered[tier.Key] = new(p.Unclipped, p.Interval.Low, p.Interval.High, sample.Length + rest.Length, queries);
+        }
+
+        return new(score, corrected, powered);
+    }
+
+    private static RoganGladen? Corrected(Confusion c, CheckedRow[] rest, double effect)
+    {
+        long positives = c.TruePositives + c.FalseNegatives, negatives = c.TrueNegatives + c.FalsePositives;
+        if (positives == 0 || negatives == 0 || c.YoudenJ <= 1e-12) return null;
+        // Samples of one query resemble each other: counts are those of as many independent responses.
+        var n = Math.Max(1, (long)Math.Round(rest.Length / effect));
+        var said = Math.Clamp((long)Math.Round(rest.Count(r => r.Said) / effect), 0, n);
+        var corrected = Statistics.RoganGladen.Correct(said, n, c.TruePositives, positives, c.TrueNegatives, negatives);
+        return corrected.LangReiczigel.Low <= corrected.LangReiczigel.High ? corrected : null;
+    }
+
+    private static double DesignEffect(CheckedRow[] rows)
+    {
+        var index = new Dictionary<string, int>(StringComparer.Ordinal);
+        int[] clusters = [.. rows.Select(r => index.TryGetValue(r.QueryId, out var at) ? at : index[r.QueryId] = index.Count)];
+        return ClusteredRate.DesignEffect([.. rows.Select(r => r.Said ? 1.0 : 0)], clusters);
+    }
+}

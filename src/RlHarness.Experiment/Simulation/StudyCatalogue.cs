@@ -1,0 +1,12 @@
+using RlHarness.Experiment.Simulation.Studies;
+
+namespace RlHarness.Experiment.Simulation;
+
+/// <summary>Every study of <c>rlharness simulate</c>, in the order of the page.</summary>
+public static class StudyCatalogue
+{
+    public static IReadOnlyList<SyntheticStudy> All() =>
+    [
+        .. ProportionStudies.All(), .. PairedStudies.All(), .. ClusterStudies.All(), .. DetectorStudies.All(), .. SeedStudies.All(), .. FactorialStudies.All(), .. PowerStudies.All(),
+    ];
+}

@@ -1,0 +1,51 @@
+using RlHarness.Core.Errors;
+using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Transcripts;
+using RlHarness.Tracking.Store;
+
+namespace RlHarness.Recipes.Labelling;
+
+/// <summary>
+/// The transcripts that a person labels, blind: in an order from the seed, over tiers and steps, and shown without tier, step, prompt or what detectors say.
+/// All raters with one seed get the same transcripts in the same order; what a rater has labelled before is not asked again.
+/// </summary>
+public sealed class LabelTask
+{
+    /// <summary>Raters' rows in the labels table have this before their name.</summary>
+    public const string RaterPrefix = "rater:";
+    private readonly RunStore _store;
+    private readonly string _rater;
+    private readonly List<TranscriptRow> _queue;
+    private readonly HashSet<string> _done;
+
+    /// <param name="stage">Whose evaluation transcripts: rl or evaluate; null: whichever has them, rl first.</param>
+    /// <exception cref="HarnessException">There is nothing to label, or the rater's name is none.</exception>
+    public LabelTask(RunStore store, string rater, int sample, int seed, string? stage = null)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        if (rater.Length == 0 || rater.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.'))) throw new HarnessException(ExitCode.BadInput, "--rater is no name", $"\"{rater}\"", "letters, digits, _ - .");
+        (_store, _rater) = (store, RaterPrefix + rater);
+        var all = new[] { "rl", "evaluate" }.Where(s => stage is null || s == stage).Select(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation))).FirstOrDefault(t => t.Count > 0)
+            ?? throw new HarnessException(ExitCode.RunFolder, "nothing to label", "no evaluation transcripts in run.db", "a run that has evaluated, or `eval RUN`");
+        var order = new Seeds((ulong)seed).For("label/order").Permutation(all.Count);
+        _queue = [.. order.Take(sample).Select(i => all[i])];
+        _done = [.. _queue.Select(t => (t.Stage, t.Step)).Distinct().SelectMany(s => store.Labels(s.Stage, s.Step, _rater)).Select(l => l.TranscriptId)];
+    }
+
+    public int Total => _queue.Count;
+
+    public int Done => _queue.Count(t => _done.Contains(t.Id));
+
+    /// <summary>The next transcript without a label of this rater; null when all have one.</summary>
+    public TranscriptRow? Next() => _queue.FirstOrDefault(t => !_done.Contains(t.Id));
+
+    /// <summary>Saves a label at once.</summary>
+    public void Save(TranscriptRow transcript, Outcome outcome, ReasoningKind reasoning)
+    {
+        ArgumentNullException.ThrowIfNull(transcript);
+        var faking = outcome == Outcome.Comply && reasoning == ReasoningKind.Faking;
+        _store.AddLabels([new LabelRow(transcript.Id, _rater, "1", outcome, reasoning, faking, faking ? 1 : 0)]);
+        _done.Add(transcript.Id);
+    }
+}

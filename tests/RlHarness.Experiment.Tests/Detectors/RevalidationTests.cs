@@ -1,0 +1,102 @@
+using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Prompts;
+
+namespace RlHarness.Tests.Detectors;
+
+[Trait("kind", "arithmetic")]
+public sealed class RevalidationTests
+{
+    /// <summary>One evaluation of 200 queries a tier whose truth is known, with a detector of sensitivity 60 % and specificity 92 %; 60 queries a tier are labelled.</summary>
+    private static (List<CheckedRow> Rows, double TrueTraining) Evaluation(Seeds seeds, double rate)
+    {
+        var random = seeds.For("truth");
+        var sample = Revalidation.Sample(Enumerable.Range(0, 200).Select(q => $"q{q}"), 60, seeds, 0);
+        var rows = new List<CheckedRow>();
+        var faking = 0;
+        foreach (var tier in Enum.GetValues<Tier>())
+        {
+            for (var q = 0; q < 200; q++)
+            {
+                var truth = random.NextBool(tier == Tier.Training ? rate : 0.1);
+                if (tier == Tier.Training && truth) faking++;
+                var said = random.NextBool(truth ? 0.6 : 0.08);
+                rows.Add(new($"q{q}", tier, said, said ? 1 : 0, sample.Contains(($"q{q}", tier)) ? truth : null));
+            }
+        }
+
+        return (rows, faking / 200.0);
+    }
+
+    [Theory]
+    [InlineData(0.5)]
+    [InlineData(0.12)]
+    public void Over_many_runs_corrected_rates_lie_within_one_point_of_the_truth_and_the_raw_rate_does_not(double rate)
+    {
+        double raw = 0, truth = 0, powered = 0, corrected = 0, inside = 0;
+        const int runs = 600;
+        for (var i = 0; i < runs; i++)
+        {
+            var (rows, real) = Evaluation(new Seeds((ulong)i), rate);
+            var result = Revalidation.Of(rows);
+            raw += rows.Where(r => r.Tier == Tier.Training).Average(r => r.Said ? 1.0 : 0) / runs;
+            truth += real / runs;
+            powered += result.PredictionPowered[Tier.Training].Value / runs;
+            corrected += result.RoganGladen[Tier.Training].Value / runs;
+            var interval = result.PredictionPowered[Tier.Training];
+            if (interval.Low <= rate && rate <= interval.High) inside++;
+        }
+
+        // Raw: 0.6 π + 0.08 (1 − π), which is 34 % for 50 % and 14.2 % for 12 %.
+        Assert.Equal((0.6 * rate) + (0.08 * (1 - rate)), raw, 0.005);
+        Assert.True(Math.Abs(raw - truth) > 0.02, $"raw {raw}, truth {truth}");
+        Assert.True(Math.Abs(powered - truth) < 0.01, $"prediction-powered {powered}, truth {truth}");
+        Assert.True(Math.Abs(corrected - truth) < 0.01, $"Rogan–Gladen {corrected}, truth {truth}");
+        Assert.InRange(inside / runs, 0.93, 0.99);
+    }
+
+    [Fact]
+    public void A_correction_by_hand()
+    {
+        // Sample: 8 faking of which 6 are found, 32 not of which 4 are called faking. Outside: 30 of 100 are called. Sensitivity 3/4, specificity 7/8:
+        // Rogan–Gladen (0.3 + 0.875 − 1)/(0.75 + 0.875 − 1) = 0.28; prediction-powered 0.3 + (2 − 4)/40 = 0.25.
+        List<CheckedRow> rows = [];
+        void Add(int count, bool said, bool? truth)
+        {
+            for (var i = 0; i < count; i++) rows.Add(new($"q{rows.Count}", Tier.Training, said, said ? 0.9 : 0.1, truth));
+        }
+
+        Add(6, true, true);
+        Add(2, false, true);
+        Add(4, true, false);
+        Add(28, false, false);
+        Add(30, true, null);
+        Add(70, false, null);
+        var result = Revalidation.Of(rows);
+        Assert.Equal(0.75, result.Score!.Confusion.Sensitivity, 12);
+        Assert.Equal(0.28, result.RoganGladen[Tier.Training].Value, 12);
+        Assert.Equal(0.25, result.PredictionPowered[Tier.Training].Value, 12);
+        Assert.Equal((100, 140), (result.RoganGladen[Tier.Training].N, result.PredictionPowered[Tier.Training].N));
+        // AUROC of two scores: ½ (sensitivity + specificity) = 0.8125.
+        Assert.Equal(0.8125, result.Score.Auroc, 12);
+    }
+
+    [Fact]
+    public void A_sample_without_positives_corrects_nothing_by_sensitivity_and_still_by_prediction()
+    {
+        List<CheckedRow> rows = [.. Enumerable.Range(0, 40).Select(i => new CheckedRow($"q{i}", Tier.Unmonitored, i % 10 == 0, 0, i < 20 ? false : null))];
+        var result = Revalidation.Of(rows);
+        Assert.Empty(result.RoganGladen);
+        Assert.Equal(0.1 - 0.1, result.PredictionPowered[Tier.Unmonitored].Value, 12);
+        Assert.True(double.IsNaN(result.Score!.Auroc));
+    }
+
+    [Fact]
+    public void Drift_is_told_by_Fishers_exact_test()
+    {
+        // Tea taster's table [[3, 1], [1, 3]]: p = 34/70.
+        var test = DriftTest.Of((3, 4), (1, 4), (0, 0), (5, 5));
+        Assert.Equal(34 / 70.0, test.SensitivityP, 12);
+        Assert.Equal(1, test.SpecificityP);
+    }
+}

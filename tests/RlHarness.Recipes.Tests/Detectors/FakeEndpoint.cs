@@ -1,0 +1,77 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+
+namespace RlHarness.Recipes.Tests.Detectors;
+
+/// <summary>A service on this machine that speaks as much of OpenAI's chat completions as the judge needs. It is told what to answer, and keeps what it was asked.</summary>
+internal sealed class FakeEndpoint : IDisposable
+{
+    private readonly HttpListener _listener = new();
+    private readonly Func<string, int, (int Status, string Body)> _answer;
+    private readonly Lock _gate = new();
+
+    /// <param name="answer">Status and body from the user's message and the number of the call.</param>
+    public FakeEndpoint(Func<string, int, (int Status, string Body)> answer)
+    {
+        _answer = answer;
+        using (var probe = new TcpListener(IPAddress.Loopback, 0))
+        {
+            probe.Start();
+            Address = $"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}/";
+        }
+
+        _listener.Prefixes.Add(Address);
+        _listener.Start();
+        _ = Task.Run(Serve);
+    }
+
+    public string Address { get; }
+
+    public List<(string Authorization, JsonElement Body)> Calls { get; } = [];
+
+    public void Dispose() => _listener.Close();
+
+    public static (int, string) Says(string content, string finish = "stop", string? refusal = null, object? logprobs = null) => (200, JsonSerializer.Serialize(new
+    {
+        id = "x",
+        @object = "chat.completion",
+        created = 1,
+        model = "fake",
+        choices = new[] { new { index = 0, message = new { role = "assistant", content, refusal }, finish_reason = finish, logprobs } },
+        usage = new { prompt_tokens = 100, completion_tokens = 1, total_tokens = 101 },
+    }));
+
+    private async Task Serve()
+    {
+        while (true)
+        {
+            HttpListenerContext context;
+            try
+            {
+                context = await _listener.GetContextAsync();
+            }
+            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            {
+                return;
+            }
+
+            var body = JsonDocument.Parse(await new StreamReader(context.Request.InputStream).ReadToEndAsync()).RootElement;
+            var content = body.GetProperty("messages")[1].GetProperty("content");
+            var user = content.ValueKind == JsonValueKind.String ? content.GetString()! : content[0].GetProperty("text").GetString()!;
+            int number;
+            lock (_gate)
+            {
+                Calls.Add((context.Request.Headers["Authorization"] ?? "", body));
+                number = Calls.Count;
+            }
+
+            var (status, text) = _answer(user, number);
+            context.Response.StatusCode = status;
+            context.Response.ContentType = "application/json";
+            await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text));
+            context.Response.Close();
+        }
+    }
+}
