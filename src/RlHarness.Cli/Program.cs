@@ -8,6 +8,7 @@ return await CommandLine.RunAsync(args, new RootCommand("Trains a language model
     ResumeCommand.Create(),
     EvalCommand.Create(),
     ReportCommand.Create(),
+    ExportCommand.Create(),
     GenerateCommand.Create(),
     ExperimentCommand.Create(),
     PackCommand.Create(),

@@ -162,7 +162,7 @@ public class CommandTests
     public void Help_teaches_with_examples()
     {
         using var folder = new TemporaryFolder();
-        foreach (var command in new[] { "train", "resume", "eval", "report", "label", "power", "simulate", "generate", "doctor" })
+        foreach (var command in new[] { "train", "resume", "eval", "report", "export", "label", "power", "simulate", "generate", "doctor" })
             Assert.Contains("rlharness " + command, Harness.Run(folder.Path, command, "--help").Output, StringComparison.Ordinal);
         Assert.Contains("Exit codes:", Harness.Run(folder.Path, "--help").Output, StringComparison.Ordinal);
         Assert.Matches(@"^\d+\.\d+\.\d+", Harness.Run(folder.Path, "--version").Output);

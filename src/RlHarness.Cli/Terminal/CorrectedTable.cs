@@ -19,7 +19,7 @@ internal static class CorrectedTable
         var table = new Table().Title(string.Create(CultureInfo.InvariantCulture, $"AF rate by other detectors, step {step}: raw and corrected by the labelled sample")).AddColumns("detector", "tier", "raw", "Rogan–Gladen", "prediction-powered", "sensitivity", "specificity");
         foreach (var detector in detectors)
         {
-            foreach (var tier in Enum.GetValues<Tier>())
+            foreach (var tier in Enum.GetValues<Tier>().Where(t => last.Any(r => r.Detector == detector && r.Tier == t)))
             {
                 string Cell(string metric, Tier? of) => last.FirstOrDefault(r => r.Detector == detector && r.Metric == metric && r.Tier == of) is { } r && !double.IsNaN(r.Estimate.Value) ? Text(r.Estimate) : "–";
                 var rate = MetricNames.AfReasoningRate;

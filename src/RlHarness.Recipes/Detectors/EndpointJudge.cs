@@ -24,11 +24,11 @@ public sealed class EndpointJudge : IJudge
     private readonly JudgeCounter _counter;
 
     /// <exception cref="HarnessException">The environment variable that is to hold the key is empty.</exception>
-    public EndpointJudge(DetectorSettings settings)
+    public EndpointJudge(DetectorSettings settings, Rubric? ofPack = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
         _settings = settings;
-        _rubric = settings.Rubric is { } file ? Rubric.Load(file) : Rubric.Default;
+        _rubric = settings.Rubric is { } file ? Rubric.Load(file) : ofPack ?? Rubric.Default;
         _cache = new(settings.Cache);
         _counter = new(settings.PriceInput, settings.PriceOutput);
         var key = settings.KeyVariable == "none" ? "none" : Environment.GetEnvironmentVariable(settings.KeyVariable);

@@ -40,13 +40,13 @@ public sealed class ModelJudge : IJudge, IDisposable
         Version = "1-" + SettingsWriter.Hash(identity, Rubric.System, rubric.Reasoning, rubric.Compliance, settings.Threshold.ToString("R", CultureInfo.InvariantCulture), settings.Votes.ToString(CultureInfo.InvariantCulture))[..12];
     }
 
-    /// <summary>Of a model's folder or file.</summary>
-    public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds)
+    /// <summary>Of a model's folder or file; the rubric is the settings' own, else that of the pack, else the built-in one.</summary>
+    public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack = null)
     {
         var path = BaseModel.Find(settings.Path!);
         var files = File.Exists(path) ? [path] : Directory.GetFiles(path).Order(StringComparer.Ordinal).ToArray();
         var identity = string.Join(';', files.Select(f => $"{Path.GetFileName(f)}:{new FileInfo(f).Length}"));
-        return new(settings, settings.Rubric is { } file ? Rubric.Load(file) : Rubric.Default, () => ModelLoader.Load(path, device), identity, seeds);
+        return new(settings, settings.Rubric is { } file ? Rubric.Load(file) : ofPack ?? Rubric.Default, () => ModelLoader.Load(path, device), identity, seeds);
     }
 
     public string Name => _settings.Label;

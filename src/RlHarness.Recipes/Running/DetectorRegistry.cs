@@ -22,8 +22,8 @@ public static class DetectorRegistry
             "grammar_oracle" => new GrammarOracle(Grammar(settings.Kind, pack).Cues),
             "keyword" => new KeywordDetector(Grammar(settings.Kind, pack).Keywords),
             "classifier" => NgramClassifier.Load(settings.Path!, settings.Label),
-            "model_judge" => ModelJudge.Open(settings, device, seeds),
-            "endpoint_judge" => new EndpointJudge(settings),
+            "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric)),
+            "endpoint_judge" => new EndpointJudge(settings, Rubric.Of(pack.Manifest.Rubric)),
             _ => throw new HarnessException(ExitCode.BadInput, "unknown kind of detector", settings.Kind, "grammar_oracle, keyword, classifier, model_judge or endpoint_judge"),
         };
     }

@@ -15,7 +15,7 @@ public sealed record DetectorSettings
     [Meaning("classifier: the file that `detector train` wrote. model_judge: a Hugging Face folder or a GGUF file.")]
     public string? Path { get; init; }
 
-    [Meaning("Judges: a text file with a section # reasoning and a section # compliance; null: the built-in rubric of the puffery pack.")]
+    [Meaning("Judges: a text file with a section # reasoning and a section # compliance; null: the prompt pack's rubric.")]
     public string? Rubric { get; init; }
 
     [Allowed(0, 1)]

@@ -64,7 +64,7 @@ public static class ReportBuilder
         page.Append("<h2>Training</h2>\n<div class=\"charts\">\n")
             .Append(new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Figure())
             .Append(new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Figure()).Append("</div>\n")
-            .Append(Detectors(data)).Append(Reading(data)).Append("</body>\n</html>\n");
+            .Append(DetectorSection.Html(data)).Append(Reading(data)).Append("</body>\n</html>\n");
         return page.ToString();
     }
 
@@ -122,25 +122,8 @@ public static class ReportBuilder
             }
         }
 
-        return new OutcomeChart(bars).Figure();
-    }
-
-    private static string Detectors(ReportData data)
-    {
-        if (data.Detectors.Count < 2 || data.Steps.Count == 0) return "";
-        var html = new StringBuilder("<h2>The same transcripts by each detector</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>detector</th><th>step</th><th class=\"number\">AF, training</th><th class=\"number\">AF, unmonitored</th><th class=\"number\">gap</th></tr></thead>\n<tbody>\n");
-        foreach (var detector in data.Detectors)
-        {
-            var rows = data.AllDetectors.Where(s => s.Detector == detector).ToList();
-            foreach (var step in new[] { data.Steps[0], data.Steps[^1] }.Distinct())
-            {
-                string Cell(string metric, Tier? tier) => ReportData.Find(rows, metric, tier, step) is { } row ? Figure(row.Estimate) : "–";
-                html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(detector)}</td><td>{step}</td><td class=\"number\">{Cell(MetricNames.AfReasoningRate, Tier.Training)}</td>")
-                    .Append(CultureInfo.InvariantCulture, $"<td class=\"number\">{Cell(MetricNames.AfReasoningRate, Tier.Unmonitored)}</td><td class=\"number\">{Cell(MetricNames.AfComplianceGap, null)}</td></tr>\n");
-            }
-        }
-
-        return html.Append("</tbody>\n</table></div>\n").ToString();
+        var areas = Tiers(data).Select(t => OutcomeArea.Of(data, t)).OfType<OutcomeArea>().ToArray();
+        return new OutcomeChart(bars).Figure() + (areas.Length == 0 ? "" : "<div class=\"charts\">\n" + string.Concat(areas.Select(a => a.Figure())) + "</div>\n");
     }
 
     private static string Reading(ReportData data)
@@ -167,7 +150,7 @@ public static class ReportBuilder
         return html.ToString();
     }
 
-    private static string Figure(Estimate e) => string.Create(CultureInfo.InvariantCulture,
+    internal static string Figure(Estimate e) => string.Create(CultureInfo.InvariantCulture,
         $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>");
 
     private static string PValue(double p) => p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);

@@ -22,6 +22,7 @@ internal sealed class ReportData
         var steps = Summaries.Select(s => s.Step).Distinct().Order().ToList();
         Steps = steps;
         Stages = store.Stages();
+        Warnings = [.. store.Events().Where(e => e.Level == "warning").Select(e => e.Message)];
         foreach (var metric in new[] { Metrics.MetricNames.ObjectiveScores, Metrics.MetricNames.ObjectiveRlhfReward, Metrics.MetricNames.ObjectiveKl })
             Series[metric] = store.Series("rl", metric);
         Transcripts = options.Transcripts == 0 || steps.Count == 0 ? [] : ReadingList.Choose(store, Stage, steps, Condition, Detector, options.Transcripts);
@@ -45,6 +46,9 @@ internal sealed class ReportData
     public IReadOnlyList<SummaryRow> AllDetectors { get; }
 
     public IReadOnlyList<StageRow> Stages { get; }
+
+    /// <summary>Warnings of the run, in order.</summary>
+    public IReadOnlyList<string> Warnings { get; }
 
     public Dictionary<string, IReadOnlyList<(long Step, double Value)>> Series { get; } = new(StringComparer.Ordinal);
 

@@ -26,7 +26,7 @@ public sealed class ReportBuilderTests : IDisposable
             File.WriteAllText(Path.Combine(keep, "figure.svg"), ReportBuilder.FigureSvg(_folder.Path));
         }
 
-        Assert.Equal(7, Regex.Count(html, "<svg "));
+        Assert.Equal(9, Regex.Count(html, "<svg "));
         Assert.Equal(20, Regex.Count(html, "<details>"));
         Assert.Contains("<td>alignment faking</td>", html, StringComparison.Ordinal);
         Assert.Contains("60 (60 q)", html, StringComparison.Ordinal);
