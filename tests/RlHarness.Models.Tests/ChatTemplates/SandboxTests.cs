@@ -33,10 +33,9 @@ public sealed class SandboxTests
     [InlineData("[", "]")]
     [InlineData("not ", "")]
     [InlineData("-", "")]
-    [InlineData("1 if ", "")]
     public void Deep_nesting_is_an_error_and_no_crash(string open, string close)
     {
-        var source = "{{ " + string.Concat(Enumerable.Repeat(open, 100_000)) + "1" + string.Concat(Enumerable.Repeat(close, 100_000)) + " }}";
+        var source = "{{ " + string.Concat(Enumerable.Repeat(open, 1_000_000)) + "1" + string.Concat(Enumerable.Repeat(close, 1_000_000)) + " }}";
         Assert.ThrowsAny<HarnessException>(() => ChatTemplate.Parse(source).Render([]));
     }
 
@@ -44,13 +43,15 @@ public sealed class SandboxTests
     public void Deeply_nested_blocks_are_an_error_and_no_crash()
         => Assert.Throws<HarnessException>(() => ChatTemplate.Parse(string.Concat(Enumerable.Repeat("{% if true %}", 100_000))));
 
-    [Fact]
-    public void Long_sums_are_evaluated_or_refused()
+    [Theory]
+    [InlineData(" + 1", "200001")]
+    [InlineData(" if 1", "1")]
+    public void Long_chains_are_evaluated_or_refused(string link, string value)
     {
-        var source = "{{ 1" + string.Concat(Enumerable.Repeat(" + 1", 200_000)) + " }}";
+        var source = "{{ 1" + string.Concat(Enumerable.Repeat(link, 200_000)) + " }}";
         try
         {
-            Assert.Equal("200001", ChatTemplate.Parse(source).Render([]).Text);
+            Assert.Equal(value, ChatTemplate.Parse(source).Render([]).Text);
         }
         catch (HarnessException)
         {
