@@ -1,5 +1,5 @@
-using RlHarness.Core.Runs;
 using System.Globalization;
+using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Running;

@@ -1,6 +1,6 @@
-using RlHarness.Core.Runs;
 using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Stages;
 using TorchSharp;

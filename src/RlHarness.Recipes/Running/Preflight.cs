@@ -1,5 +1,5 @@
-using RlHarness.Core.Runs;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
 using RlHarness.Recipes.Settings;
 using TorchSharp;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using RlHarness.Models.Kernels;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Kernels;
 using RlHarness.Tests;
 using RlHarness.Training.Arithmetic;
 using RlHarness.Training.Optimization;
