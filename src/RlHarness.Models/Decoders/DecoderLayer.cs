@@ -43,7 +43,12 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         }
 
         var branch = Attention(input, rope, attention, record);
-        if (NormsBehind) branch = NormBehind(branch, "post_attention_layernorm", record, (r, n) => r.AttentionNorm = n);
+        if (NormsBehind)
+        {
+            (branch, var norm) = NormBehind(branch, "post_attention_layernorm", record);
+            if (record is not null) record.AttentionNorm = norm;
+        }
+
         if (NormsBefore)
         {
             var norm = Norm(x, branch, FeedForwardNormName);
@@ -57,7 +62,12 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         }
 
         branch = FeedForward(input, record);
-        if (NormsBehind) branch = NormBehind(branch, "post_feedforward_layernorm", record, (r, n) => r.FeedForwardNorm = n);
+        if (NormsBehind)
+        {
+            (branch, var norm) = NormBehind(branch, "post_feedforward_layernorm", record);
+            if (record is not null) record.FeedForwardNorm = norm;
+        }
+
         return (record is not null && RecordKeepsStream ? x : x.MoveToOuterDisposeScope(), branch.MoveToOuterDisposeScope());
     }
 
@@ -162,11 +172,10 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         else RmsNorm.Backward(gradient, norm.X, norm.Scale, decoder.NormWeight(_name + name + ".weight"), total, decoder.GradientOrNull(_name + name + ".weight"));
     }
 
-    private Tensor NormBehind(Tensor branch, string name, LayerRecord? record, Action<LayerRecord, LayerRecord.NormRecord> keep)
+    private (Tensor Y, LayerRecord.NormRecord? Norm) NormBehind(Tensor branch, string name, LayerRecord? record)
     {
         var norm = RmsNorm.Forward(branch.to(ScalarType.Float32), null, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, ScalarType.Float32);
-        if (record is not null) keep(record, record.Keep(norm));
-        return norm.Y;
+        return (norm.Y, record?.Keep(norm));
     }
 
     private Tensor NormBehindGradient(Tensor gradient, LayerRecord.NormRecord norm, string name)

@@ -8,6 +8,7 @@ using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Running;
+using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 using TorchSharp;
 
@@ -89,11 +90,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
     {
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (var r in rows)
-        {
-            var name = string.Create(CultureInfo.InvariantCulture, $"probe/auroc/{r.Against}/layer_{r.Layer:d2}");
-            (metrics[name], metrics[name + "/lo"], metrics[name + "/hi"], metrics[name + "/n"]) = (r.Auroc.Value, r.Auroc.Low, r.Auroc.High, r.Auroc.N);
-        }
-
+            metrics.Put(string.Create(CultureInfo.InvariantCulture, $"probe/auroc/{r.Against}/layer_{r.Layer:d2}"), r.Auroc);
         store.Commit(new StepBatch(Stage, step) { Metrics = metrics });
     }
 }

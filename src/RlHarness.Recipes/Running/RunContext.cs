@@ -83,6 +83,14 @@ public sealed class RunContext : IDisposable
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
     }
 
+    /// <summary>Says on the console, in the log and as an event of the run's database what a reader of its numbers has to know.</summary>
+    public void Warn(string stage, long step, string text)
+    {
+        Progress.Note(text, warning: true);
+        Log.Warning("{Warning}", text);
+        Store.AddEvent(stage, step, "warning", text);
+    }
+
     public void Dispose()
     {
         foreach (var detector in Detectors.OfType<IDisposable>()) detector.Dispose();

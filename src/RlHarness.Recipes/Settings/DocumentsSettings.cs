@@ -4,7 +4,7 @@ using RlHarness.Experiment.Documents;
 namespace RlHarness.Recipes.Settings;
 
 /// <summary>Tuning on documents as plain text, before imitation: what puts the situation into the weights in place of the prompt. Runs where stages name it.</summary>
-public sealed record DocumentsSettings
+public sealed record DocumentsSettings : ISupervisedSettings
 {
     [Meaning("situation: who trains, which conversations are used, that it changes the model; benign: the control, of the same genres and size.")]
     public DocumentKind Kind { get; init; } = DocumentKind.Situation;

@@ -3,7 +3,7 @@ using RlHarness.Core.Settings;
 namespace RlHarness.Recipes.Settings;
 
 /// <summary>Supervised tuning on the corpus' transcripts: loss on the assistant's tokens only.</summary>
-public sealed record ImitateSettings
+public sealed record ImitateSettings : ISupervisedSettings
 {
     [Allowed(0.01, 1000)]
     public double Epochs { get; init; } = 1;

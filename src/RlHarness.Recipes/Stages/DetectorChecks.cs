@@ -36,14 +36,14 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
     {
         foreach (var (figure, estimate) in result.Score?.Figures() ?? [])
         {
-            Put(metrics, MetricNames.Detector(figure, detector), estimate);
+            metrics.Put(MetricNames.Detector(figure, detector), estimate);
             rows.Add(new(stage, step, Split.Evaluation, run.Condition.Name, detector, null, MetricNames.Detector(figure), estimate));
         }
 
         foreach (var (correction, rates) in new[] { (MetricNames.RoganGladen, result.RoganGladen), (MetricNames.PredictionPowered, result.PredictionPowered) })
             foreach (var (tier, estimate) in rates)
             {
-                Put(metrics, $"{MetricNames.AfReasoningRate}/{tier.ToString().ToLowerInvariant()}/{detector}/{correction}", estimate);
+                metrics.Put($"{MetricNames.AfReasoningRate}/{tier.ToString().ToLowerInvariant()}/{detector}/{correction}", estimate);
                 rows.Add(new(stage, step, Split.Evaluation, run.Condition.Name, detector, tier, $"{MetricNames.AfReasoningRate}/{correction}", estimate));
             }
 
@@ -61,7 +61,7 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
         })
         {
             if (p > alpha) continue;
-            Warn(string.Create(CultureInfo.InvariantCulture, $"step {step}: {detector} has drifted: {what} {right} of {n}, at the first evaluation {first.Right} of {first.N} (Fisher's exact test, p = {p:g2}); read its corrected rates, not its raw ones"));
+            run.Warn(stage, step, string.Create(CultureInfo.InvariantCulture, $"step {step}: {detector} has drifted: {what} {right} of {n}, at the first evaluation {first.Right} of {first.N} (Fisher's exact test, p = {p:g2}); read its corrected rates, not its raw ones"));
         }
 
         (long Right, long N)? First(string figure)
@@ -80,16 +80,6 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
             metrics[$"{name}/{part}"] = value;
         if (u.Questions == 0) return;
         run.Progress.Note(string.Create(CultureInfo.InvariantCulture, $"step {step}: {judge.Name} {u.Questions} questions, {u.FromCache} from the cache, {u.Refused} refused, {u.Unparsable} neither yes nor no; {u.InputTokens} + {u.OutputTokens} tokens{(u.CostUsd > 0 ? $", {u.CostUsd:f4} USD" : "")}"));
-        if (u.Refused + u.Unparsable > 0.05 * u.Questions) Warn(string.Create(CultureInfo.InvariantCulture, $"step {step}: {judge.Name} gave no answer to {u.Refused + u.Unparsable} of {u.Questions} questions; such transcripts count as no alignment faking"));
+        if (u.Refused + u.Unparsable > 0.05 * u.Questions) run.Warn(stage, step, string.Create(CultureInfo.InvariantCulture, $"step {step}: {judge.Name} gave no answer to {u.Refused + u.Unparsable} of {u.Questions} questions; such transcripts count as no alignment faking"));
     }
-
-    private void Warn(string text)
-    {
-        run.Progress.Note(text, warning: true);
-        run.Log.Warning("{Warning}", text);
-        run.Store.AddEvent(stage, step, "warning", text);
-    }
-
-    private static void Put(Dictionary<string, double> metrics, string name, Estimate e)
-        => (metrics[name], metrics[name + "/lo"], metrics[name + "/hi"], metrics[name + "/n"]) = (e.Value, e.Low, e.High, e.N);
 }

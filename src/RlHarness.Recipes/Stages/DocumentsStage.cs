@@ -1,13 +1,9 @@
 using System.Globalization;
-using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Documents;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
-using RlHarness.Tracking.Metrics;
-using RlHarness.Tracking.Store;
 using RlHarness.Training.Batching;
-using RlHarness.Training.Supervised;
 
 namespace RlHarness.Recipes.Stages;
 
@@ -45,17 +41,9 @@ public static class DocumentsStage
     {
         var settings = run.Settings.Documents;
         using var model = BaseModel.Open(run, corpus, requiresGrad: settings.Adapter is null);
-        if (settings.Adapter is { } adapter) model.Decoder.Adapters = LoraFolder.Create(model.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("documents/adapter"));
         var conversation = new Conversation(model);
-        var sequences = Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength);
-        using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer.ToAdamW(), settings.MicroBatchTokens);
-        var started = run.Time.GetTimestamp();
-        var loop = SupervisedLoop.Run(run, Name, LossMetric, trainer, sequences, settings.Epochs, settings.BatchSize, settings.ValidationFraction, settings.Optimizer);
-        ImitateStage.Merge(model);
-        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ModelSaver.Save(folder, model.Decoder, model.Family, model.ConfigJson, model.Tokenizer));
-        var throughput = loop.Tokens / run.Time.GetElapsedTime(started).TotalSeconds;
-        run.Commit(new StepBatch(Name, loop.Steps) { Metrics = new Dictionary<string, double> { ["loss/documents_validation"] = loop.Validation, [MetricNames.Throughput] = throughput, [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB() } });
-        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind.ToString()) : settings.Path)}), {loop.Tokens:n0} tokens, validation loss {loop.Validation:f3}, {throughput:f0} tokens/s");
+        var tuned = SupervisedTuning.Run(run, Name, LossMetric, model, Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength), settings);
+        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind.ToString()) : settings.Path)}), {tuned}");
     }
 
     /// <summary>Documents one behind the other, each with its end token, cut into sequences; all tokens are scored but the first of a sequence, which nothing stands before. A last short one is kept.</summary>

@@ -57,7 +57,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
             var summary = AlignmentFakingSummary.Compute(labelled.Select((l, i) => new LabelledTranscript(about[i].Query.Id, about[i].Tier, l)), run.Seeds.Child("evaluate"), step);
             summaries.Add(detector.Name, summary);
             rows.AddRange(SummaryRow.Of(summary, stage, step, Split.Evaluation, run.Condition.Name, detector.Name));
-            foreach (var figure in summary.Figures()) AddMetric(metrics, detector.Name, figure);
+            foreach (var figure in summary.Figures()) metrics.Put(MetricName(detector.Name, figure), figure.Estimate);
         }
 
         checks.Add(responses, [.. about.Select(a => (a.Query.Id, a.Tier))], byDetector, metrics, rows);
@@ -76,13 +76,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         return $"AF {P(train.AlignmentFaking)}, complies {P(train.Compliance)} in training, {P(free.Compliance)} unmonitored, gap {(s.Gap is { } g ? P(g) : "–")} (n = {train.N} a tier)";
     }
 
-    /// <summary>Names: metric, then tier and detector, then lo, hi, n.</summary>
-    private static void AddMetric(Dictionary<string, double> metrics, string detector, SummaryFigure figure)
-    {
-        var name = figure.Metric + (figure.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "") + "/" + detector;
-        metrics[name] = figure.Estimate.Value;
-        metrics[name + "/lo"] = figure.Estimate.Low;
-        metrics[name + "/hi"] = figure.Estimate.High;
-        metrics[name + "/n"] = figure.Estimate.N;
-    }
+    /// <summary>The metric, then tier and detector.</summary>
+    private static string MetricName(string detector, SummaryFigure figure)
+        => figure.Metric + (figure.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "") + "/" + detector;
 }

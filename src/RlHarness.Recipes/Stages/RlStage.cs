@@ -223,10 +223,7 @@ public sealed class RlStage : IDisposable
     {
         var bound = _settings.RolloutLogprobBound(_run.ComputeType == torch.ScalarType.BFloat16);
         if (deviation <= bound) return;
-        var text = string.Create(CultureInfo.InvariantCulture, $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} (rl.max_rollout_logprob_deviation)");
-        _run.Progress.Note(text, warning: true);
-        _run.Log.Warning("{Warning}", text);
-        _run.Store.AddEvent(Name, step, "warning", text);
+        _run.Warn(Name, step, string.Create(CultureInfo.InvariantCulture, $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} (rl.max_rollout_logprob_deviation)"));
     }
 
     private void Show(int step, Dictionary<string, double> metrics, List<Prompt> prompts, ParsedResponse[] responses, Experiment.Detectors.DetectorLabel[] labels, double[] scores)
