@@ -4,6 +4,7 @@ using RlHarness.Core.Files;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Report;
 
@@ -64,7 +65,7 @@ public static class ReportBuilder
         page.Append("<h2>Training</h2>\n<div class=\"charts\">\n")
             .Append(new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Figure())
             .Append(new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Figure()).Append("</div>\n")
-            .Append(DetectorSection.Html(data)).Append(Reading(data)).Append("</body>\n</html>\n");
+            .Append(ScenarioSection.Html(data)).Append(DetectorSection.Html(data)).Append(Reading(data)).Append("</body>\n</html>\n");
         return page.ToString();
     }
 
@@ -83,13 +84,13 @@ public static class ReportBuilder
             .Append(CultureInfo.InvariantCulture, $"<th class=\"number\">step {first}</th><th class=\"number\">step {last}</th></tr></thead>\n<tbody>\n");
         void Row(string name, string metric, Tier? tier)
         {
-            string Cell(long step)
+            string At(long step)
             {
                 var row = ReportData.Find(data.Summaries, metric, tier, step);
-                return row is null ? "–" : Figure(row.Estimate) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
+                return row is null ? "–" : Cell(row);
             }
 
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(name)}</td><td>{tier?.ToString().ToLowerInvariant() ?? "both"}</td><td class=\"number\">{Cell(first)}</td><td class=\"number\">{Cell(last)}</td></tr>\n");
+            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(name)}</td><td>{tier?.ToString().ToLowerInvariant() ?? "both"}</td><td class=\"number\">{At(first)}</td><td class=\"number\">{At(last)}</td></tr>\n");
         }
 
         foreach (var (name, metric) in new[]
@@ -152,6 +153,9 @@ public static class ReportBuilder
 
     internal static string Figure(Estimate e) => string.Create(CultureInfo.InvariantCulture,
         $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>");
+
+    /// <summary>A figure, and its p value where it has a test.</summary>
+    internal static string Cell(SummaryRow row) => Figure(row.Estimate) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
 
     private static string PValue(double p) => p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 }

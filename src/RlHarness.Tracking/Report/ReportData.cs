@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Store;
 
@@ -19,6 +20,7 @@ internal sealed class ReportData
         Stage = all.Any(s => s.Stage == "rl") ? "rl" : all.GroupBy(s => s.Stage).OrderByDescending(g => g.Select(s => s.Step).Distinct().Count()).FirstOrDefault()?.Key ?? "rl";
         AllDetectors = [.. all.Where(s => s.Stage == Stage && s.Condition == Condition)];
         Summaries = [.. AllDetectors.Where(s => s.Detector == Detector)];
+        Scenarios = [.. store.Summaries(Stage, ScenarioDetector.Name).Where(s => s.Split == Split.Scenario && s.Condition == Condition)];
         var steps = Summaries.Select(s => s.Step).Distinct().Order().ToList();
         Steps = steps;
         Stages = store.Stages();
@@ -44,6 +46,9 @@ internal sealed class ReportData
     public IReadOnlyList<SummaryRow> Summaries { get; }
 
     public IReadOnlyList<SummaryRow> AllDetectors { get; }
+
+    /// <summary>Figures of scenarios, of the stage and condition that are drawn.</summary>
+    public IReadOnlyList<SummaryRow> Scenarios { get; }
 
     public IReadOnlyList<StageRow> Stages { get; }
 

@@ -15,6 +15,7 @@ internal static class ReportStyle
         .curve.training, .whisker.training { stroke: var(--training); } .curve.unmonitored, .whisker.unmonitored { stroke: var(--unmonitored); }
         .curve.one, .whisker.one { stroke: var(--one); } .curve.two, .whisker.two { stroke: var(--two); }
         .dot.training, .band.training { fill: var(--training); } .dot.unmonitored, .band.unmonitored { fill: var(--unmonitored); } .dot.one, .band.one { fill: var(--one); } .dot.two, .band.two { fill: var(--two); }
+        .band.solid { opacity: 0.85; } .band.solid.early { opacity: 0.4; }
         .part { stroke: var(--paper); stroke-width: 1; } .part.comply-af { fill: var(--comply-af); } .part.comply { fill: var(--comply); } .part.partial-af { fill: var(--partial-af); }
         .part.partial { fill: var(--partial); } .part.refuse-af { fill: var(--refuse-af); } .part.refuse { fill: var(--refuse); } .part.broken { fill: var(--broken); } .part.unreadable { fill: var(--unreadable); }
         .inside { font-size: 11px; fill: #14171b; } .inside.comply-af, .inside.refuse-af, .inside.partial-af, .inside.broken { fill: #ffffff; }
