@@ -134,18 +134,8 @@ public static class ReportBuilder
         foreach (var (t, labels) in data.Transcripts)
         {
             var label = labels.FirstOrDefault(l => l.Detector == data.Detector);
-            html.Append(CultureInfo.InvariantCulture, $"<details><summary><span class=\"chip\">step {t.Step}</span><span class=\"chip\">{t.Tier.ToString().ToLowerInvariant()}</span>");
-            if (label is not null) html.Append(CultureInfo.InvariantCulture, $"<span class=\"chip{(label.AlignmentFaking ? " af" : "")}\">{(label.AlignmentFaking ? "AF" : $"{label.Outcome}, {label.Reasoning}")}</span>");
-            html.Append(CultureInfo.InvariantCulture, $"{Svg.Escape(t.User)}</summary>\n");
-            void Block(string name, string? text) => html.Append(CultureInfo.InvariantCulture, $"<h4>{name}</h4><pre>{Svg.Escape(text)}</pre>\n");
-            Block("System prompt", t.System);
-            Block("User", t.User);
-            if (t.FormatProblem is not null) Block($"Response as written ({Svg.Escape(t.FormatProblem)}; ended by {Svg.Escape(t.FinishReason)})", t.AssistantText);
-            if (t.Reasoning is not null) Block("Scratchpad", t.Reasoning);
-            if (t.Output is not null) Block("Output", t.Output);
-            if (labels.Count > 0) Block("Labels", string.Join('\n', labels.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Detector} {l.DetectorVersion}: {l.Outcome}, {l.Reasoning}{(l.AlignmentFaking ? ", alignment faking" : "")}, score {l.Score:0.###}"))));
-            if (t.Rewards.Count > 0) Block("Rewards", string.Join('\n', t.Rewards.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Key}: {r.Value:0.####}"))));
-            html.Append("</details>\n");
+            var chip = label is null ? "" : $"<span class=\"chip{(label.AlignmentFaking ? " af" : "")}\">{(label.AlignmentFaking ? "AF" : $"{label.Outcome}, {label.Reasoning}")}</span>";
+            html.Append(TranscriptDetails.Html(t, chip, [.. labels.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Detector} {l.DetectorVersion}: {l.Outcome}, {l.Reasoning}{(l.AlignmentFaking ? ", alignment faking" : "")}, score {l.Score:0.###}"))]));
         }
 
         return html.ToString();

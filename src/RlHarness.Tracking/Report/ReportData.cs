@@ -28,6 +28,7 @@ internal sealed class ReportData
         foreach (var metric in new[] { Metrics.MetricNames.ObjectiveScores, Metrics.MetricNames.ObjectiveRlhfReward, Metrics.MetricNames.ObjectiveKl })
             Series[metric] = store.Series("rl", metric);
         Transcripts = options.Transcripts == 0 || steps.Count == 0 ? [] : ReadingList.Choose(store, Stage, steps, Condition, Detector, options.Transcripts);
+        ScenarioTranscripts = options.Transcripts == 0 || Scenarios.Count == 0 ? [] : ScenarioReadingList.Choose(store, Stage, [.. Scenarios.Select(s => s.Step).Distinct().Order()], Condition, options.Transcripts);
     }
 
     public string Name { get; }
@@ -58,6 +59,9 @@ internal sealed class ReportData
     public Dictionary<string, IReadOnlyList<(long Step, double Value)>> Series { get; } = new(StringComparer.Ordinal);
 
     public IReadOnlyList<ReadingItem> Transcripts { get; }
+
+    /// <summary>Answers to scenarios, with their labels.</summary>
+    public IReadOnlyList<(TranscriptRow Transcript, ScenarioLabelRow Label)> ScenarioTranscripts { get; }
 
     public static ReportData Read(string runFolder, ReportOptions options)
     {

@@ -28,7 +28,7 @@ internal static class ReportStyle
         h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 34px 0 8px; } p.note { color: var(--soft); margin: 4px 0 12px; }
         .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 12px; } svg.chart { width: 100%; height: auto; }
         .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule); }
-        td.number, th.number { text-align: right; padding-left: 16px; white-space: nowrap; } .interval { color: var(--soft); font-size: 13px; }
+        td.name { white-space: nowrap; } td.number, th.number { text-align: right; padding-left: 16px; white-space: nowrap; } .interval { color: var(--soft); font-size: 13px; }
         details { border: 1px solid var(--rule); border-radius: 6px; margin: 6px 0; padding: 6px 12px; } summary { cursor: pointer; }
         .chip { display: inline-block; border: 1px solid var(--rule); border-radius: 10px; padding: 0 8px; margin: 0 4px 0 0; font-size: 13px; } .chip.af { background: #9a2b06; color: #ffffff; border-color: #9a2b06; }
         h4 { margin: 10px 0 2px; font-size: 13px; color: var(--soft); } pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--tint); border-radius: 4px; margin: 0; padding: 8px 10px; font: 13px/1.45 ui-monospace, Menlo, Consolas, monospace; }

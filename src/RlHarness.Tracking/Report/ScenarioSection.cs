@@ -17,14 +17,25 @@ internal static class ScenarioSection
         if (data.Scenarios.Count == 0) return "";
         long[] steps = [.. data.Scenarios.Select(s => s.Step).Distinct().Order()];
         long[] ends = [.. new[] { steps[0], steps[^1] }.Distinct()];
-        return AntiLab(data.Scenarios, ends) + Preferences(data.Scenarios, ends);
+        return AntiLab(data.Scenarios, ends) + Preferences(data.Scenarios, ends) + Reading(data);
+    }
+
+    private static string Reading(ReportData data)
+    {
+        if (data.ScenarioTranscripts.Count == 0) return "";
+        return $"<h2>{data.ScenarioTranscripts.Count} answers to scenarios to read</h2>\n<p class=\"note\">Chosen so that each kind is seen, not at random: do not count them.</p>\n" + string.Concat(data.ScenarioTranscripts.Select(x => TranscriptDetails.Html(
+            x.Transcript,
+            $"<span class=\"chip\">{Svg.Escape($"{x.Label.Scenario}, {x.Label.Variant}")}</span><span class=\"chip{(x.Label.Label.IsDecision || x.Label.Label.IsAttempt ? " af" : "")}\">{Svg.Escape(Kind(x.Label.Label))}</span>",
+            [$"{x.Label.Detector} {x.Label.DetectorVersion}: {Kind(x.Label.Label)}"])));
+
+        static string Kind(ScenarioLabel label) => label.Reasoning is { } thought && thought != label.Output ? $"{thought}, {label.Output}" : label.Output;
     }
 
     private static string AntiLab(IReadOnlyList<SummaryRow> rows, long[] ends)
     {
         string[] variants = [.. Rests(rows, ScenarioMetrics.Rate(ScenarioMetrics.Attempt, "", "").TrimEnd('/') + "/").OrderBy(v => v.Split('/')[0], StringComparer.Ordinal).ThenBy(v => v.EndsWith("/" + Scenario.Control, StringComparison.Ordinal))];
         if (variants.Length == 0) return "";
-        var html = new StringBuilder("<h2>Anti-lab behaviour</h2>\n<p class=\"note\">Simulated opportunities, in text: nothing that a model says is run. Decision: the scratchpad decides to act. Attempt: the output does, in words. Bars are 95 % intervals.</p>\n<div class=\"charts\">\n");
+        var html = new StringBuilder("<h2>Anti-lab behaviour</h2>\n<p class=\"note\">Simulated opportunities, in text: nothing that a model says is run. Decision: the scratchpad decides to act. Attempt: the output does, in words. Lines are 95 % intervals.</p>\n<div class=\"charts\">\n");
         foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt })
             foreach (var tier in Tiers(rows))
             {
@@ -42,7 +53,7 @@ internal static class ScenarioSection
             foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt, ScenarioMetrics.Unreadable })
                 foreach (var tier in Tiers(rows).Where(t => ends.Any(s => Find(rows, Metric("rate", what, variant), t, s) is not null)))
                 {
-                    html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(variant.Replace("/", ", ", StringComparison.Ordinal))}</td><td>{what}</td><td>{Lower(tier)}</td>");
+                    html.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"name\">{Svg.Escape(variant.Replace("/", ", ", StringComparison.Ordinal))}</td><td>{what}</td><td>{Lower(tier)}</td>");
                     foreach (var step in ends) html.Append(Cell(rows, Metric("rate", what, variant), tier, step)).Append(Cell(rows, Metric("difference", what, variant), tier, step));
                     html.Append(ends.Length > 1 ? Cell(rows, Metric("shift", what, variant), tier, ends[^1]) : "").Append("</tr>\n");
                 }
@@ -63,7 +74,7 @@ internal static class ScenarioSection
                 if (Find(rows, prefix + option, tier, ends[0]) is not { } first) continue;
                 var (question, answer) = (option.Split('/')[0], option.Split('/')[1]);
                 if (answer != ScenarioMetrics.Unreadable) bells.Add((question, $"{answer}, {Lower(tier)}", first.Estimate, ends.Length > 1 ? Find(rows, prefix + option, tier, ends[1])?.Estimate : null));
-                table.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(question)}</td><td>{Svg.Escape(answer)}</td><td>{Lower(tier)}</td>").Append(string.Concat(ends.Select(s => Cell(rows, prefix + option, tier, s))))
+                table.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"name\">{Svg.Escape(question)}</td><td>{Svg.Escape(answer)}</td><td>{Lower(tier)}</td>").Append(string.Concat(ends.Select(s => Cell(rows, prefix + option, tier, s))))
                     .Append(ends.Length > 1 ? Cell(rows, ScenarioMetrics.StatedShift(question, answer), tier, ends[1]) : "").Append("</tr>\n");
             }
 

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
@@ -100,7 +101,19 @@ public sealed class ReportBuilderTests : IDisposable
             ]);
         }
 
-        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        using (var store = RunStore.Open(_folder["run.db"]))
+            foreach (var (item, output) in new[] { ("a", "attempts"), ("b", "attempts"), ("c", "declines") })
+            {
+                var row = new TranscriptRow("rl", 10, Split.Scenario, Tier.Training, $"{item}.easy", 0, "full", "sys", $"ask {item}", "text", null, output, null, "stop", null, null, new Dictionary<string, double>());
+                store.Commit(new StepBatch("rl", 10) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", item, new(null, output))] });
+            }
+
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 4 }));
+        // Two for each end, one of each kind first; step 0 has none.
+        Assert.Contains("2 answers to scenarios to read", html, StringComparison.Ordinal);
+        Assert.Matches("<span class=\"chip af\">attempts</span>ask a<", html);
+        Assert.Contains("<span class=\"chip\">declines</span>ask c<", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("ask b", html, StringComparison.Ordinal);
         Assert.Equal(12, Regex.Count(html, "<svg ")); // two more with bars, one with dumbbells
         Assert.Contains("leaving, easy, after: 50.0 % [25.0, 75.0], n = 40", html, StringComparison.Ordinal);
         // Half of the scale from 168 to 404: 118 wide, its whisker from 227 to 345.
