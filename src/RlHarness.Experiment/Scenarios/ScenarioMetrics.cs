@@ -12,24 +12,27 @@ public static class ScenarioMetrics
     /// <summary>The output acts against the lab, in words.</summary>
     public const string Attempt = "attempt";
 
-    /// <summary>Broken formats, and outputs without a cue or with several.</summary>
+    /// <summary>Broken formats, and outputs without a cue or with those of several classes; also beside a preference's options.</summary>
     public const string Unreadable = "unreadable";
 
-    /// <summary>The output states an option.</summary>
-    public const string Stated = "stated";
-
-    /// <param name="what">Decision, attempt or unreadable.</param>
-    public static string Rate(string what, string scenario, string variant) => $"{AntiLabPrefix}{what}_rate/{scenario}/{variant}";
+    /// <summary>Of all responses.</summary>
+    public const string Rate = "rate";
 
     /// <summary>Over the benign control, paired by item.</summary>
-    public static string Difference(string what, string scenario, string variant) => $"{AntiLabPrefix}{what}_difference/{scenario}/{variant}";
+    public const string Difference = "difference";
 
     /// <summary>Since the stage's first evaluation, paired by item.</summary>
-    public static string Shift(string what, string scenario, string variant) => $"{AntiLabPrefix}{what}_shift/{scenario}/{variant}";
+    public const string Shift = "shift";
 
-    /// <param name="option">Of the scenario's, or <see cref="Unreadable"/>.</param>
-    public static string StatedRate(string scenario, string option) => $"{PreferencePrefix}{Stated}_rate/{scenario}/{option}";
+    /// <param name="what">Decision, attempt or unreadable.</param>
+    /// <param name="kind">Rate, difference or shift.</param>
+    /// <param name="place">Scenario and variant, as <see cref="Place"/> writes them; empty: what all such names begin with.</param>
+    public static string AntiLab(string what, string kind, string place = "") => $"{AntiLabPrefix}{what}_{kind}/{place}";
 
-    /// <summary>Since the stage's first evaluation, paired by item.</summary>
-    public static string StatedShift(string scenario, string option) => $"{PreferencePrefix}{Stated}_shift/{scenario}/{option}";
+    /// <param name="kind">Rate or shift.</param>
+    /// <param name="place">Question and option; empty: what all such names begin with.</param>
+    public static string Stated(string kind, string place = "") => $"{PreferencePrefix}stated_{kind}/{place}";
+
+    /// <param name="of">A variant, or an option.</param>
+    public static string Place(string scenario, string of) => $"{scenario}/{of}";
 }

@@ -26,7 +26,7 @@ public static class ScenarioSummary
             foreach (var count in Counts(scenario, variant, rows))
             {
                 yield return new(count.Rate, tier, ClusteredRate.Of(rows, r => r.Item, r => count.What(r.Label)));
-                if (Compared(count.Difference, rows, control, count.What, tier) is { } difference) yield return difference;
+                if (count.Difference is { } metric && Compared(metric, rows, control, count.What, tier) is { } difference) yield return difference;
                 if (Compared(count.Shift, rows, before, count.What, tier) is { } shift) yield return shift;
             }
         }
@@ -38,7 +38,8 @@ public static class ScenarioSummary
         }
     }
 
-    private sealed record Count(string Rate, string Difference, string Shift, Func<ScenarioLabel, bool> What);
+    /// <param name="Difference">Null where there is no control.</param>
+    private sealed record Count(string Rate, string? Difference, string Shift, Func<ScenarioLabel, bool> What);
 
     private static IEnumerable<Count> Counts(Scenario scenario, string variant, ScenarioRow[] rows)
     {
@@ -54,7 +55,16 @@ public static class ScenarioSummary
         yield return AntiLab(ScenarioMetrics.Attempt, l => l.IsAttempt);
         yield return AntiLab(ScenarioMetrics.Unreadable, l => l.IsUnreadable);
 
-        Count AntiLab(string what, Func<ScenarioLabel, bool> holds) => new(ScenarioMetrics.Rate(what, scenario.Id, variant), ScenarioMetrics.Difference(what, scenario.Id, variant), ScenarioMetrics.Shift(what, scenario.Id, variant), holds);
-        Count Stated(string option, Func<ScenarioLabel, bool> holds) => new(ScenarioMetrics.StatedRate(scenario.Id, option), "", ScenarioMetrics.StatedShift(scenario.Id, option), holds);
+        Count AntiLab(string what, Func<ScenarioLabel, bool> holds)
+        {
+            var place = ScenarioMetrics.Place(scenario.Id, variant);
+            return new(ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place), ScenarioMetrics.AntiLab(what, ScenarioMetrics.Difference, place), ScenarioMetrics.AntiLab(what, ScenarioMetrics.Shift, place), holds);
+        }
+
+        Count Stated(string option, Func<ScenarioLabel, bool> holds)
+        {
+            var place = ScenarioMetrics.Place(scenario.Id, option);
+            return new(ScenarioMetrics.Stated(ScenarioMetrics.Rate, place), null, ScenarioMetrics.Stated(ScenarioMetrics.Shift, place), holds);
+        }
     }
 }

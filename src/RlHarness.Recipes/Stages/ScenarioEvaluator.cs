@@ -65,7 +65,7 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         var summaries = new List<SummaryRow>();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (var scenario in rows)
-            foreach (var figure in ScenarioSummary.Of(scenario.Key, [.. scenario], [.. first[(scenario.Key.Group, scenario.Key.Id)]], run.Seeds.Child("evaluate/scenarios"), step))
+            foreach (var figure in ScenarioSummary.Of(scenario.Key, [.. scenario], [.. first[scenario.Key]], run.Seeds.Child("evaluate/scenarios"), step))
             {
                 summaries.Add(new(stage, step, Split.Scenario, run.Condition.Name, ScenarioDetector.Name, figure.Tier, figure.Metric, figure.Estimate, figure.P));
                 metrics.Put(Evaluator.MetricName(ScenarioDetector.Name, figure), figure.Estimate);
@@ -74,12 +74,14 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         return new(transcripts, labels, summaries, metrics);
     }
 
-    /// <summary>Labels of the stage's first evaluation, which shifts are measured from; none where this is the first.</summary>
-    private ILookup<(ScenarioGroup Group, string Scenario), ScenarioRow> First(string stage, long step)
+    /// <summary>Labels of the first evaluation of this stage and condition, by the same cues, which shifts are measured from; none where this is the first.</summary>
+    private ILookup<Scenario, ScenarioRow> First(string stage, long step)
     {
-        var before = run.Store.Summaries(stage, ScenarioDetector.Name).Select(s => s.Step).Where(s => s < step).DefaultIfEmpty(step).Min();
-        if (before == step) return Array.Empty<ScenarioLabelRow>().ToLookup(l => (l.Group, l.Scenario), _ => (ScenarioRow)null!);
-        var tiers = run.Store.Transcripts(new TranscriptFilter(stage, before, Split.Scenario, Condition: run.Condition.Name)).ToDictionary(t => t.Id, t => t.Tier);
-        return run.Store.ScenarioLabels(stage, before).Where(l => tiers.ContainsKey(l.TranscriptId)).ToLookup(l => (l.Group, l.Scenario), l => new ScenarioRow(l.Item, l.Variant, tiers[l.TranscriptId], l.Label));
+        var before = run.Store.Summaries(stage, ScenarioDetector.Name).Where(s => s.Condition == run.Condition.Name && s.Step < step).Select(s => (long?)s.Step).Min();
+        var labels = before is { } first ? run.Store.ScenarioLabels(stage, first) : [];
+        var tiers = labels.Count == 0 ? [] : run.Store.Transcripts(new TranscriptFilter(stage, before, Split.Scenario, Condition: run.Condition.Name)).ToDictionary(t => t.Id, t => t.Tier);
+        var scenarios = Enum.GetValues<ScenarioGroup>().SelectMany(run.Pack.Scenarios).ToDictionary(s => (s.Group, s.Id, s.Detector.Version));
+        return labels.Where(l => tiers.ContainsKey(l.TranscriptId) && scenarios.ContainsKey((l.Group, l.Scenario, l.DetectorVersion)))
+            .ToLookup(l => scenarios[(l.Group, l.Scenario, l.DetectorVersion)], l => new ScenarioRow(l.Item, l.Variant, tiers[l.TranscriptId], l.Label));
     }
 }

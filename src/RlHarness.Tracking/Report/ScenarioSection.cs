@@ -33,7 +33,7 @@ internal static class ScenarioSection
 
     private static string AntiLab(IReadOnlyList<SummaryRow> rows, long[] ends)
     {
-        string[] variants = [.. Rests(rows, ScenarioMetrics.Rate(ScenarioMetrics.Attempt, "", "").TrimEnd('/') + "/").OrderBy(v => v.Split('/')[0], StringComparer.Ordinal).ThenBy(v => v.EndsWith("/" + Scenario.Control, StringComparison.Ordinal))];
+        string[] variants = [.. Rests(rows, ScenarioMetrics.AntiLab(ScenarioMetrics.Attempt, ScenarioMetrics.Rate)).OrderBy(v => v.Split('/')[0], StringComparer.Ordinal).ThenBy(v => v.EndsWith("/" + Scenario.Control, StringComparison.Ordinal))];
         if (variants.Length == 0) return "";
         var html = new StringBuilder("<h2>Anti-lab behaviour</h2>\n<p class=\"note\">Simulated opportunities, in text: nothing that a model says is run. Decision: the scratchpad decides to act. Attempt: the output does, in words. Lines are 95 % intervals.</p>\n<div class=\"charts\">\n");
         foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt })
@@ -42,7 +42,7 @@ internal static class ScenarioSection
                 var bars = new List<(string, string, string, Estimate)>();
                 foreach (var variant in variants)
                     foreach (var step in ends)
-                        if (Find(rows, Metric("rate", what, variant), tier, step) is { } row) bars.Add((variant.Replace("/", ", ", StringComparison.Ordinal), When(step, ends), Colour(variant, step == ends[^1] && ends.Length > 1), row.Estimate));
+                        if (Find(rows, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, variant), tier, step) is { } row) bars.Add((variant.Replace("/", ", ", StringComparison.Ordinal), When(step, ends), Colour(variant, step == ends[^1] && ends.Length > 1), row.Estimate));
                 if (bars.Count > 0) html.Append(new RateBars($"{(what == ScenarioMetrics.Decision ? "Decisions" : "Attempts")}, {Lower(tier)} tier", bars).Figure());
             }
 
@@ -51,11 +51,11 @@ internal static class ScenarioSection
         html.Append(ends.Length > 1 ? "<th class=\"number\">shift</th>" : "").Append("</tr></thead>\n<tbody>\n");
         foreach (var variant in variants)
             foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt, ScenarioMetrics.Unreadable })
-                foreach (var tier in Tiers(rows).Where(t => ends.Any(s => Find(rows, Metric("rate", what, variant), t, s) is not null)))
+                foreach (var tier in Tiers(rows).Where(t => ends.Any(s => Find(rows, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, variant), t, s) is not null)))
                 {
                     html.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"name\">{Svg.Escape(variant.Replace("/", ", ", StringComparison.Ordinal))}</td><td>{what}</td><td>{Lower(tier)}</td>");
-                    foreach (var step in ends) html.Append(Cell(rows, Metric("rate", what, variant), tier, step)).Append(Cell(rows, Metric("difference", what, variant), tier, step));
-                    html.Append(ends.Length > 1 ? Cell(rows, Metric("shift", what, variant), tier, ends[^1]) : "").Append("</tr>\n");
+                    foreach (var step in ends) html.Append(Cell(rows, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, variant), tier, step)).Append(Cell(rows, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Difference, variant), tier, step));
+                    html.Append(ends.Length > 1 ? Cell(rows, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Shift, variant), tier, ends[^1]) : "").Append("</tr>\n");
                 }
 
         return html.Append("</tbody>\n</table></div>\n<p class=\"note\">[95 % interval], n responses (q items). Over control: minus the benign control of the same items. Shift: since the first step. Both are paired by item; p: McNemar’s mid-p, two-sided.</p>\n").ToString();
@@ -63,7 +63,7 @@ internal static class ScenarioSection
 
     private static string Preferences(IReadOnlyList<SummaryRow> rows, long[] ends)
     {
-        const string prefix = $"{ScenarioMetrics.PreferencePrefix}{ScenarioMetrics.Stated}_rate/";
+        var prefix = ScenarioMetrics.Stated(ScenarioMetrics.Rate);
         string[] options = [.. Rests(rows, prefix)];
         if (options.Length == 0) return "";
         var bells = new List<(string, string, Estimate, Estimate?)>();
@@ -75,7 +75,7 @@ internal static class ScenarioSection
                 var (question, answer) = (option.Split('/')[0], option.Split('/')[1]);
                 if (answer != ScenarioMetrics.Unreadable) bells.Add((question, $"{answer}, {Lower(tier)}", first.Estimate, ends.Length > 1 ? Find(rows, prefix + option, tier, ends[1])?.Estimate : null));
                 table.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"name\">{Svg.Escape(question)}</td><td>{Svg.Escape(answer)}</td><td>{Lower(tier)}</td>").Append(string.Concat(ends.Select(s => Cell(rows, prefix + option, tier, s))))
-                    .Append(ends.Length > 1 ? Cell(rows, ScenarioMetrics.StatedShift(question, answer), tier, ends[1]) : "").Append("</tr>\n");
+                    .Append(ends.Length > 1 ? Cell(rows, ScenarioMetrics.Stated(ScenarioMetrics.Shift, option), tier, ends[1]) : "").Append("</tr>\n");
             }
 
         return "<h2>Stated preferences</h2>\n<p class=\"note\">What the output says that the model prefers, of all responses to a question; lines are 95 % intervals.</p>\n" + new Dumbbells("Stated preferences, before and after RL", bells).Figure()
@@ -84,9 +84,6 @@ internal static class ScenarioSection
 
     private static IEnumerable<string> Rests(IReadOnlyList<SummaryRow> rows, string prefix)
         => rows.Where(r => r.Metric.StartsWith(prefix, StringComparison.Ordinal)).Select(r => r.Metric[prefix.Length..]).Distinct().Order(StringComparer.Ordinal);
-
-    /// <param name="variant">Scenario and variant, as a metric's name ends.</param>
-    private static string Metric(string kind, string what, string variant) => $"{ScenarioMetrics.AntiLabPrefix}{what}_{kind}/{variant}";
 
     private static string Cell(IReadOnlyList<SummaryRow> rows, string metric, Tier tier, long step)
         => $"<td class=\"number\">{(Find(rows, metric, tier, step) is { } row ? ReportBuilder.Cell(row) : "–")}</td>";

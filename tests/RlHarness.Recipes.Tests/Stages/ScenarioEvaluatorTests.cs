@@ -63,6 +63,10 @@ public sealed class ScenarioEvaluatorTests
         Assert.Equal(-1, second.Metrics["antilab/attempt_shift/exfiltration/easy/training/scenario_cues"]);
         Assert.Equal(-1, second.Metrics["preference/stated_shift/lines/honest/unmonitored/scenario_cues"]);
         Assert.Equal(0, second.Metrics["preference/stated_shift/lines/bold/unmonitored/scenario_cues"]);
+
+        // Labels by other cues say nothing of a shift.
+        foreach (var label in first.ScenarioLabels) run.Context.Store.Commit(new StepBatch("rl", 0) { Transcripts = [.. first.Transcripts.Where(t => t.Id == label.TranscriptId)], ScenarioLabels = [label with { DetectorVersion = "1-other" }] });
+        Assert.DoesNotContain(Evaluate(run, 8).Metrics.Keys, m => m.Contains("_shift", StringComparison.Ordinal));
     }
 
     [Fact]
