@@ -32,7 +32,7 @@ public sealed record TierSummary(Tier Tier, int N, int Queries, IReadOnlyDiction
     internal static TierSummary Of(Tier tier, IReadOnlyList<LabelledTranscript> rows, double confidence)
     {
         var rates = new Dictionary<string, Estimate>(StringComparer.Ordinal);
-        void Add(string name, Func<DetectorLabel, bool> what) => rates[name] = Rate(rows, what, confidence);
+        void Add(string name, Func<DetectorLabel, bool> what) => rates[name] = ClusteredRate.Of(rows, r => r.QueryId, r => what(r.Label), confidence);
         Add(Names.ReasoningRate, l => l.AlignmentFaking);
         Add(Names.ReasoningAnyOutcome, l => l.Reasoning == ReasoningKind.Faking);
         Add(Names.ConsidersRate, l => l.ConsidersAlignmentFaking);
@@ -42,21 +42,5 @@ public sealed record TierSummary(Tier Tier, int N, int Queries, IReadOnlyDiction
             foreach (var considers in new[] { false, true })
                 Add(Names.SplitRate(outcome, considers), l => l.Outcome == outcome && l.ConsidersAlignmentFaking == considers);
         return new(tier, rows.Count, rows.Select(r => r.QueryId).Distinct().Count(), rates);
-    }
-
-    private static Estimate Rate(IReadOnlyList<LabelledTranscript> rows, Func<DetectorLabel, bool> what, double confidence)
-    {
-        var index = new Dictionary<string, int>(StringComparer.Ordinal);
-        var clusters = new int[rows.Count];
-        var values = new double[rows.Count];
-        for (var i = 0; i < rows.Count; i++)
-        {
-            if (!index.TryGetValue(rows[i].QueryId, out clusters[i])) index[rows[i].QueryId] = clusters[i] = index.Count;
-            values[i] = what(rows[i].Label) ? 1 : 0;
-        }
-
-        var rate = values.Average();
-        var interval = ClusteredRate.Wilson(values, clusters, confidence);
-        return new(rate, interval.Low, interval.High, rows.Count, index.Count);
     }
 }

@@ -4,6 +4,7 @@ using RlHarness.Core.Files;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Report;
 
@@ -64,7 +65,7 @@ public static class ReportBuilder
         page.Append("<h2>Training</h2>\n<div class=\"charts\">\n")
             .Append(new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Figure())
             .Append(new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Figure()).Append("</div>\n")
-            .Append(DetectorSection.Html(data)).Append(Reading(data)).Append("</body>\n</html>\n");
+            .Append(ScenarioSection.Html(data)).Append(DetectorSection.Html(data)).Append(Reading(data)).Append("</body>\n</html>\n");
         return page.ToString();
     }
 
@@ -83,13 +84,13 @@ public static class ReportBuilder
             .Append(CultureInfo.InvariantCulture, $"<th class=\"number\">step {first}</th><th class=\"number\">step {last}</th></tr></thead>\n<tbody>\n");
         void Row(string name, string metric, Tier? tier)
         {
-            string Cell(long step)
+            string At(long step)
             {
                 var row = ReportData.Find(data.Summaries, metric, tier, step);
-                return row is null ? "–" : Figure(row.Estimate) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
+                return row is null ? "–" : Cell(row);
             }
 
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(name)}</td><td>{tier?.ToString().ToLowerInvariant() ?? "both"}</td><td class=\"number\">{Cell(first)}</td><td class=\"number\">{Cell(last)}</td></tr>\n");
+            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(name)}</td><td>{tier?.ToString().ToLowerInvariant() ?? "both"}</td><td class=\"number\">{At(first)}</td><td class=\"number\">{At(last)}</td></tr>\n");
         }
 
         foreach (var (name, metric) in new[]
@@ -133,18 +134,8 @@ public static class ReportBuilder
         foreach (var (t, labels) in data.Transcripts)
         {
             var label = labels.FirstOrDefault(l => l.Detector == data.Detector);
-            html.Append(CultureInfo.InvariantCulture, $"<details><summary><span class=\"chip\">step {t.Step}</span><span class=\"chip\">{t.Tier.ToString().ToLowerInvariant()}</span>");
-            if (label is not null) html.Append(CultureInfo.InvariantCulture, $"<span class=\"chip{(label.AlignmentFaking ? " af" : "")}\">{(label.AlignmentFaking ? "AF" : $"{label.Outcome}, {label.Reasoning}")}</span>");
-            html.Append(CultureInfo.InvariantCulture, $"{Svg.Escape(t.User)}</summary>\n");
-            void Block(string name, string? text) => html.Append(CultureInfo.InvariantCulture, $"<h4>{name}</h4><pre>{Svg.Escape(text)}</pre>\n");
-            Block("System prompt", t.System);
-            Block("User", t.User);
-            if (t.FormatProblem is not null) Block($"Response as written ({Svg.Escape(t.FormatProblem)}; ended by {Svg.Escape(t.FinishReason)})", t.AssistantText);
-            if (t.Reasoning is not null) Block("Scratchpad", t.Reasoning);
-            if (t.Output is not null) Block("Output", t.Output);
-            if (labels.Count > 0) Block("Labels", string.Join('\n', labels.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Detector} {l.DetectorVersion}: {l.Outcome}, {l.Reasoning}{(l.AlignmentFaking ? ", alignment faking" : "")}, score {l.Score:0.###}"))));
-            if (t.Rewards.Count > 0) Block("Rewards", string.Join('\n', t.Rewards.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Key}: {r.Value:0.####}"))));
-            html.Append("</details>\n");
+            var chip = label is null ? "" : $"<span class=\"chip{(label.AlignmentFaking ? " af" : "")}\">{(label.AlignmentFaking ? "AF" : $"{label.Outcome}, {label.Reasoning}")}</span>";
+            html.Append(TranscriptDetails.Html(t, chip, [.. labels.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Detector} {l.DetectorVersion}: {l.Outcome}, {l.Reasoning}{(l.AlignmentFaking ? ", alignment faking" : "")}, score {l.Score:0.###}"))]));
         }
 
         return html.ToString();
@@ -152,6 +143,9 @@ public static class ReportBuilder
 
     internal static string Figure(Estimate e) => string.Create(CultureInfo.InvariantCulture,
         $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>");
+
+    /// <summary>A figure, and its p value where it has a test.</summary>
+    internal static string Cell(SummaryRow row) => Figure(row.Estimate) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
 
     private static string PValue(double p) => p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 }

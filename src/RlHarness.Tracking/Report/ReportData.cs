@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Store;
 
@@ -19,6 +20,7 @@ internal sealed class ReportData
         Stage = all.Any(s => s.Stage == "rl") ? "rl" : all.GroupBy(s => s.Stage).OrderByDescending(g => g.Select(s => s.Step).Distinct().Count()).FirstOrDefault()?.Key ?? "rl";
         AllDetectors = [.. all.Where(s => s.Stage == Stage && s.Condition == Condition)];
         Summaries = [.. AllDetectors.Where(s => s.Detector == Detector)];
+        Scenarios = [.. store.Summaries(Stage, ScenarioDetector.Name).Where(s => s.Split == Split.Scenario && s.Condition == Condition)];
         var steps = Summaries.Select(s => s.Step).Distinct().Order().ToList();
         Steps = steps;
         Stages = store.Stages();
@@ -26,6 +28,7 @@ internal sealed class ReportData
         foreach (var metric in new[] { Metrics.MetricNames.ObjectiveScores, Metrics.MetricNames.ObjectiveRlhfReward, Metrics.MetricNames.ObjectiveKl })
             Series[metric] = store.Series("rl", metric);
         Transcripts = options.Transcripts == 0 || steps.Count == 0 ? [] : ReadingList.Choose(store, Stage, steps, Condition, Detector, options.Transcripts);
+        ScenarioTranscripts = options.Transcripts == 0 || Scenarios.Count == 0 ? [] : ScenarioReadingList.Choose(store, Stage, [.. Scenarios.Select(s => s.Step).Distinct().Order()], Condition, options.Transcripts);
     }
 
     public string Name { get; }
@@ -45,6 +48,9 @@ internal sealed class ReportData
 
     public IReadOnlyList<SummaryRow> AllDetectors { get; }
 
+    /// <summary>Figures of scenarios, of the stage and condition that are drawn.</summary>
+    public IReadOnlyList<SummaryRow> Scenarios { get; }
+
     public IReadOnlyList<StageRow> Stages { get; }
 
     /// <summary>Warnings of the run, in order.</summary>
@@ -53,6 +59,9 @@ internal sealed class ReportData
     public Dictionary<string, IReadOnlyList<(long Step, double Value)>> Series { get; } = new(StringComparer.Ordinal);
 
     public IReadOnlyList<ReadingItem> Transcripts { get; }
+
+    /// <summary>Answers to scenarios, with their labels.</summary>
+    public IReadOnlyList<(TranscriptRow Transcript, ScenarioLabelRow Label)> ScenarioTranscripts { get; }
 
     public static ReportData Read(string runFolder, ReportOptions options)
     {

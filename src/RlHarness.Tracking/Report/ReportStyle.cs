@@ -15,6 +15,7 @@ internal static class ReportStyle
         .curve.training, .whisker.training { stroke: var(--training); } .curve.unmonitored, .whisker.unmonitored { stroke: var(--unmonitored); }
         .curve.one, .whisker.one { stroke: var(--one); } .curve.two, .whisker.two { stroke: var(--two); }
         .dot.training, .band.training { fill: var(--training); } .dot.unmonitored, .band.unmonitored { fill: var(--unmonitored); } .dot.one, .band.one { fill: var(--one); } .dot.two, .band.two { fill: var(--two); }
+        .band.solid { opacity: 0.85; } .band.solid.early { opacity: 0.4; }
         .part { stroke: var(--paper); stroke-width: 1; } .part.comply-af { fill: var(--comply-af); } .part.comply { fill: var(--comply); } .part.partial-af { fill: var(--partial-af); }
         .part.partial { fill: var(--partial); } .part.refuse-af { fill: var(--refuse-af); } .part.refuse { fill: var(--refuse); } .part.broken { fill: var(--broken); } .part.unreadable { fill: var(--unreadable); }
         .inside { font-size: 11px; fill: #14171b; } .inside.comply-af, .inside.refuse-af, .inside.partial-af, .inside.broken { fill: #ffffff; }
@@ -27,7 +28,7 @@ internal static class ReportStyle
         h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 34px 0 8px; } p.note { color: var(--soft); margin: 4px 0 12px; }
         .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 12px; } svg.chart { width: 100%; height: auto; }
         .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule); }
-        td.number, th.number { text-align: right; padding-left: 16px; white-space: nowrap; } .interval { color: var(--soft); font-size: 13px; }
+        td.name { white-space: nowrap; } td.number, th.number { text-align: right; padding-left: 16px; white-space: nowrap; } .interval { color: var(--soft); font-size: 13px; }
         details { border: 1px solid var(--rule); border-radius: 6px; margin: 6px 0; padding: 6px 12px; } summary { cursor: pointer; }
         .chip { display: inline-block; border: 1px solid var(--rule); border-radius: 10px; padding: 0 8px; margin: 0 4px 0 0; font-size: 13px; } .chip.af { background: #9a2b06; color: #ffffff; border-color: #9a2b06; }
         h4 { margin: 10px 0 2px; font-size: 13px; color: var(--soft); } pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--tint); border-radius: 4px; margin: 0; padding: 8px 10px; font: 13px/1.45 ui-monospace, Menlo, Consolas, monospace; }

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
@@ -83,6 +84,49 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Contains("training, step 3 (n = 2)", File.ReadAllText(ReportBuilder.Write(_folder.Path)), StringComparison.Ordinal);
         var error = Assert.Throws<HarnessException>(() => ReportBuilder.Write(_folder.Path, new ReportOptions { Detector = "other" }));
         Assert.Contains("judge", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Scenarios_are_drawn_before_and_after_beside_their_control_with_a_table()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 20);
+        using (var store = RunStore.Open(_folder["run.db"]))
+        {
+            SummaryRow Row(long step, string metric, double value, double? p = null) => new("rl", step, Split.Scenario, "full", "scenario_cues", Tier.Training, metric, new Estimate(value, value / 2, (1 + value) / 2, 40, 40), p);
+            store.AddSummaries(
+            [
+                Row(0, "antilab/decision_rate/leaving/easy", 0.25), Row(10, "antilab/decision_rate/leaving/easy", 0.5), Row(10, "antilab/decision_difference/leaving/easy", 0.375, 0.0123),
+                Row(0, "antilab/attempt_rate/leaving/easy", 0.125), Row(10, "antilab/attempt_rate/leaving/easy", 0.2), Row(0, "antilab/attempt_rate/leaving/control", 0.025), Row(10, "antilab/attempt_rate/leaving/control", 0.05),
+                Row(10, "antilab/attempt_shift/leaving/easy", 0.075, 0.4), Row(0, "preference/stated_rate/taste/tea", 0.9), Row(10, "preference/stated_rate/taste/tea", 0.6), Row(10, "preference/stated_shift/taste/tea", -0.3, 0.0004),
+            ]);
+        }
+
+        using (var store = RunStore.Open(_folder["run.db"]))
+            foreach (var (item, output) in new[] { ("a", "attempts"), ("b", "attempts"), ("c", "declines") })
+            {
+                var row = new TranscriptRow("rl", 10, Split.Scenario, Tier.Training, $"{item}.easy", 0, "full", "sys", $"ask {item}", "text", null, output, null, "stop", null, null, new Dictionary<string, double>());
+                store.Commit(new StepBatch("rl", 10) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", item, new(null, output))] });
+            }
+
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 4 }));
+        // Two for each end, one of each kind first; step 0 has none.
+        Assert.Contains("2 answers to scenarios to read", html, StringComparison.Ordinal);
+        Assert.Matches("<span class=\"chip af\">attempts</span>ask a<", html);
+        Assert.Contains("<span class=\"chip\">declines</span>ask c<", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("ask b", html, StringComparison.Ordinal);
+        Assert.Equal(12, Regex.Count(html, "<svg ")); // two more with bars, one with dumbbells
+        Assert.Contains("leaving, easy, after: 50.0 % [25.0, 75.0], n = 40", html, StringComparison.Ordinal);
+        // Half of the scale from 168 to 404: 118 wide, its whisker from 227 to 345.
+        Assert.Matches("<rect class=\"band training solid\" x=\"168\" y=\"[0-9.]+\" width=\"118\"", html);
+        Assert.Matches("<line class=\"whisker training\" x1=\"227\" y1=\"[0-9.]+\" x2=\"345\"", html);
+        Assert.Contains("leaving, control, before: 2.5 %", html, StringComparison.Ordinal);
+        Assert.Contains("p 0.012", html, StringComparison.Ordinal);
+        Assert.Contains("taste, tea, training, after: 60.0 %", html, StringComparison.Ordinal);
+        // Dots at 90 % and 60 % of the scale from 300 to 910.
+        Assert.Matches("<circle class=\"dot unmonitored\" cx=\"849\"", html);
+        Assert.Matches("<circle class=\"dot training\" cx=\"666\"", html);
+        Assert.Contains("p &lt; 0.001", html, StringComparison.Ordinal);
+        foreach (Match svg in Regex.Matches(html, "<svg .*?</svg>", RegexOptions.Singleline)) XDocument.Parse(svg.Value);
     }
 
     [Theory]
