@@ -152,12 +152,12 @@ public sealed class Decoder : IDisposable
 
     internal Tensor Cast(Tensor x) => x.dtype == ComputeType ? x : x.to(ComputeType);
 
-    /// <summary>x Wᵀ + b and, where there is one, the adapter's part. [N, in] → [N, out] in the compute type.</summary>
-    internal Tensor Linear(Tensor x, string name)
+    /// <summary>x Wᵀ + b and, where there is one, the adapter's part. [N, in] → [N, out] in the compute type; a record keeps the result where it has a place for it.</summary>
+    internal Tensor Linear(Tensor x, string name, LayerRecord? record = null)
     {
         var input = Cast(x);
         var bias = name + ".bias";
-        var y = Product(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null);
+        var y = Product(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null, record);
         Adapters?.Add(name, input, y);
         return y;
     }
@@ -196,8 +196,14 @@ public sealed class Decoder : IDisposable
     /// <summary>
     /// x Wᵀ. For few rows in fp32 on the CPU the product is taken the other way round, W xᵀ, which the matrix library does up to half faster (docs/speed.md).
     /// </summary>
-    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias)
+    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null)
     {
+        if (record?.Take([x.shape[0], weight.shape[0]], x.dtype) is { } place)
+        {
+            place.addmm_(x, weight.t(), 0, 1);
+            return bias is null ? place : place.add_(bias);
+        }
+
         if (x.shape[0] is < 8 or > 64 || x.dtype != ScalarType.Float32 || x.device_type != DeviceType.CPU || weight.shape[0] < 512) return nn.functional.linear(x, weight, bias);
         var y = mm(weight, x.t()).t().contiguous();
         return bias is null ? y : y.add_(bias);

@@ -31,7 +31,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         Tensor input;
         if (NormsBefore)
         {
-            var norm = Norm(x, pending, "input_layernorm");
+            var norm = Norm(x, pending, "input_layernorm", record);
             (x, input) = (norm.Sum, norm.Y);
             // Nothing was added: x belongs to the caller, who keeps it as long as the record.
             if (record is not null) record.InputNorm = pending is null ? new(x, record.Keep(norm.Scale)) : record.Keep(norm);
@@ -51,7 +51,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
 
         if (NormsBefore)
         {
-            var norm = Norm(x, branch, FeedForwardNormName);
+            var norm = Norm(x, branch, FeedForwardNormName, record);
             (x, input) = (norm.Sum, norm.Y);
             if (record is not null) record.FeedForwardInputNorm = record.Keep(norm);
         }
@@ -84,8 +84,9 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     private Tensor Attention(Tensor input, RopeRows rope, IAttention attention, LayerRecord? record)
     {
         long h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads, d = _config.HeadDim, n = input.shape[0];
-        var qkv = decoder.Linear(input, _name + "self_attn.qkv_proj"); // [N, (h + 2g)·d]
-        Tensor q = empty(n, h * d, dtype: qkv.dtype, device: qkv.device), k = empty(n, g * d, dtype: qkv.dtype, device: qkv.device);
+        var qkv = decoder.Linear(input, _name + "self_attn.qkv_proj", record); // [N, (h + 2g)·d]
+        Tensor New(long width) => record?.Take([n, width], qkv.dtype) ?? empty(n, width, dtype: qkv.dtype, device: qkv.device);
+        Tensor q = New(h * d), k = New(g * d);
         var (cos, sin) = Angles(rope);
         if (_config.QkNorm == QkNorm.None)
         {
@@ -144,7 +145,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
 
     private Tensor FeedForward(Tensor input, LayerRecord? record)
     {
-        var both = decoder.Linear(input, _name + "mlp.gate_up_proj"); // [N, 2M]
+        var both = decoder.Linear(input, _name + "mlp.gate_up_proj", record); // [N, 2M]
         if (record is not null) (record.FeedForwardInput, record.GateUp) = (record.Keep(input), record.Keep(both));
         return decoder.Linear(GatedUnit.Forward(both, _config.Activation), _name + "mlp.down_proj");
     }
@@ -164,7 +165,8 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     private (Tensor? Cos, Tensor? Sin) Angles(RopeRows rope)
         => !_config.IsRotary(index) ? (null, null) : _config.IsSliding(index) ? (rope.LocalCos, rope.LocalSin) : (rope.Cos, rope.Sin);
 
-    private RmsNorm.Result Norm(Tensor x, Tensor? added, string name) => RmsNorm.Forward(x, added, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, decoder.ComputeType);
+    private RmsNorm.Result Norm(Tensor x, Tensor? added, string name, LayerRecord? record)
+        => RmsNorm.Forward(x, added, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, decoder.ComputeType, record is null ? null : record.Take);
 
     private void AddThroughNorm(Tensor gradient, LayerRecord.NormRecord? norm, string name, Tensor total)
     {

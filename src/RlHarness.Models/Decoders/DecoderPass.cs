@@ -16,9 +16,11 @@ public sealed class DecoderPass : IDisposable
     private readonly PackedAttention _attention;
     private readonly RopeRows _rope;
     private readonly LayerRecord _whole = new();
+    private readonly Workspace? _workspace;
     private readonly LayerRecord?[] _layers;
     private readonly Tensor[] _streams;
     private readonly LayerRecord.NormRecord _finalNorm;
+    private bool _disposed;
 
     internal DecoderPass(Decoder decoder, TokenBatch batch, Action<int, Tensor>? onHiddenState)
     {
@@ -28,6 +30,7 @@ public sealed class DecoderPass : IDisposable
         _rope = new(_whole.Keep(rope.Cos), _whole.Keep(rope.Sin), _whole.Keep(rope.LocalCos), _whole.Keep(rope.LocalSin));
         _attention = new PackedAttention(decoder.Config, batch, _whole.Keep);
         _layers = new LayerRecord?[decoder.Layers.Count];
+        _workspace = FusedKernels.Apply(decoder.Parameters.Data) ? Borrow(decoder, batch.Count) : null;
         _streams = new Tensor[decoder.ActivationCheckpointing ? _layers.Length : 0];
         var x = _whole.Keep(decoder.Embed(batch.Ids)); // [N, H]
         Tensor? pending = null;
@@ -44,7 +47,7 @@ public sealed class DecoderPass : IDisposable
             }
             else
             {
-                next = decoder.Layers[i].Forward(x, pending, _rope, _attention, _layers[i] = new LayerRecord());
+                next = decoder.Layers[i].Forward(x, pending, _rope, _attention, _layers[i] = new LayerRecord(_workspace));
             }
 
             if (!kept) x.Dispose();
@@ -71,7 +74,7 @@ public sealed class DecoderPass : IDisposable
         for (var i = _layers.Length - 1; i >= 0; i--)
         {
             using var step = NewDisposeScope();
-            if (_streams.Length > 0) _decoder.Layers[i].Forward(_streams[i], null, _rope, _attention, _layers[i] = new LayerRecord());
+            if (_streams.Length > 0) _decoder.Layers[i].Forward(_streams[i], null, _rope, _attention, _layers[i] = new LayerRecord(_workspace));
             _decoder.Layers[i].Backward(_layers[i]!, _rope, total);
             _layers[i]!.Dispose();
             _layers[i] = null;
@@ -84,7 +87,20 @@ public sealed class DecoderPass : IDisposable
 
     public void Dispose()
     {
+        if (_disposed) return;
+        _disposed = true;
         foreach (var layer in _layers) layer?.Dispose();
         _whole.Dispose();
+        _workspace?.Return();
+    }
+
+    /// <summary>Room for what layers keep of N tokens; repeated keys and values of padded batches may not fit, and go where all else goes.</summary>
+    private static Workspace Borrow(Decoder decoder, long n)
+    {
+        var c = decoder.Config;
+        long layers = decoder.ActivationCheckpointing ? 1 : c.NumHiddenLayers, repeats = c.NumAttentionHeads == c.NumKeyValueHeads ? 0 : 2;
+        var sums = layers * Workspace.Room(2 * n * c.HiddenSize, 2);
+        var computed = layers * Workspace.Room(n * (2 * c.HiddenSize + (2 + repeats) * c.QueryWidth + 3 * c.KeyValueWidth + 2 * c.IntermediateSize), 8);
+        return decoder.ComputeType == ScalarType.Float32 ? Workspace.Borrow(sums + computed, 0) : Workspace.Borrow(sums, computed);
     }
 }

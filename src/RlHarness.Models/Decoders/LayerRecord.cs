@@ -6,7 +6,16 @@ namespace RlHarness.Models.Decoders;
 /// <summary>What one layer's forward pass leaves behind for its backward pass. Its tensors belong to it and outlive the scopes that they were made in.</summary>
 internal sealed class LayerRecord : IDisposable
 {
-    private readonly List<Tensor> _kept = [];
+    private readonly HashSet<Tensor> _kept = new(ReferenceEqualityComparer.Instance);
+    private readonly Workspace? _workspace;
+    private readonly (long Wide, long Low) _mark;
+
+    /// <param name="workspace">Where large tensors go; records are disposed of in the opposite order of their making.</param>
+    internal LayerRecord(Workspace? workspace = null)
+    {
+        _workspace = workspace;
+        _mark = workspace?.Mark ?? default;
+    }
 
     /// <summary>Input of the attention products, in the compute type [N, H].</summary>
     internal Tensor? AttentionInput { get; set; }
@@ -42,12 +51,16 @@ internal sealed class LayerRecord : IDisposable
         return tensor;
     }
 
+    /// <summary>A tensor with arbitrary content that is kept; null where there is no workspace with room for it.</summary>
+    internal Tensor? Take(long[] shape, ScalarType type) => _workspace?.Take(shape, type) is { } tensor ? Keep(tensor) : null;
+
     internal NormRecord Keep(RmsNorm.Result norm) => new(Keep(norm.Sum), Keep(norm.Scale));
 
     public void Dispose()
     {
         foreach (var tensor in _kept) tensor.Dispose();
         _kept.Clear();
+        if (_workspace is not null) _workspace.Mark = _mark;
     }
 
     /// <summary>What a norm read (fp32) and the scale that it found.</summary>

@@ -52,13 +52,13 @@ internal sealed class PackedAttention : IAttention
         var sliding = _config.IsSliding(layer);
         if (p == 0)
         {
-            var own = Product.Run(Heads(Pad(q), h), Repeat(Heads(Pad(k), g)), Repeat(Heads(Pad(v), g)), sliding ? _restWindow : null, keeper);
+            var own = Product.Run(Heads(Pad(q), h), Repeat(Heads(Pad(k), g), keeper), Repeat(Heads(Pad(v), g), keeper), sliding ? _restWindow : null, keeper);
             return (Rows(own.Result), keeper is null ? null : new Record(this, null, own));
         }
 
         var (sharedKeys, sharedValues) = (Heads(k.narrow(0, 0, p), 1, g), Heads(v.narrow(0, 0, p), 1, g)); // [1, g, P, d]
-        var shared = Product.Run(Heads(q.narrow(0, 0, p), 1, h), Repeat(sharedKeys), Repeat(sharedValues), sliding ? _sharedWindow : null, keeper);
-        Tensor All(Tensor head, Tensor rest) => Repeat(cat([head.expand(Sequences, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), g)], 2)); // [B, h, P + T, d]
+        var shared = Product.Run(Heads(q.narrow(0, 0, p), 1, h), Repeat(sharedKeys, keeper), Repeat(sharedValues, keeper), sliding ? _sharedWindow : null, keeper);
+        Tensor All(Tensor head, Tensor rest) => Repeat(cat([head.expand(Sequences, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), g)], 2), keeper); // [B, h, P + T, d]
         var rest = Product.Run(Heads(Pad(q.narrow(0, p, rests)), h), All(sharedKeys, k), All(sharedValues, v), sliding && _restWindow is not null ? _restWindow : _restMask, keeper);
         var mixed = cat([shared.Result.transpose(1, 2).reshape(p, _config.QueryWidth), Rows(rest.Result)], 0);
         return (mixed, keeper is null ? null : new Record(this, shared, rest));
@@ -87,10 +87,14 @@ internal sealed class PackedAttention : IAttention
     private Tensor Heads(Tensor x, long sequences, long heads) => x.reshape(sequences, x.shape[0] / sequences, heads, _config.HeadDim).transpose(1, 2);
 
     /// <summary>[B, g, T, d] → [B, h, T, d], each key/value head repeated for its group of queries.</summary>
-    private Tensor Repeat(Tensor x)
+    private Tensor Repeat(Tensor x, LayerRecord? keeper)
     {
         long g = _config.NumKeyValueHeads, groups = _config.NumAttentionHeads / g, b = x.shape[0], t = x.shape[2], d = _config.HeadDim;
-        return groups == 1 ? x : x.unsqueeze(2).expand(b, g, groups, t, d).reshape(b, g * groups, t, d);
+        if (groups == 1) return x;
+        var repeated = x.unsqueeze(2).expand(b, g, groups, t, d);
+        if (keeper?.Take([b, g * groups, t, d], x.dtype) is not { } place) return repeated.reshape(b, g * groups, t, d);
+        place.view(b, g, groups, t, d).copy_(repeated);
+        return place;
     }
 
     /// <summary>The gradient of <see cref="Repeat"/>: [B, h, T, d] → [B, g, T, d].</summary>

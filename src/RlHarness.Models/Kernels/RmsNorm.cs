@@ -19,12 +19,13 @@ internal static unsafe class RmsNorm
     /// <param name="Scale">r, fp32 [N].</param>
     internal readonly record struct Result(Tensor Sum, Tensor Y, Tensor Scale);
 
-    /// <summary>x fp32 [N, W], added [N, W] or null, weight fp32 [W].</summary>
-    internal static Result Forward(Tensor x, Tensor? added, Tensor weight, double eps, ScalarType type)
+    /// <summary>x fp32 [N, W], added [N, W] or null, weight fp32 [W]; <paramref name="place"/> may give a sum and a result that are to be kept their place.</summary>
+    internal static Result Forward(Tensor x, Tensor? added, Tensor weight, double eps, ScalarType type, Func<long[], ScalarType, Tensor?>? place = null)
     {
         if (!FusedKernels.Apply(x) || (type != ScalarType.Float32 && type != ScalarType.BFloat16)) return Plain(x, added, weight, eps, type);
-        var sum = added is null ? x : empty(x.shape, dtype: ScalarType.Float32);
-        var y = empty(x.shape, dtype: type);
+        Tensor Place(ScalarType t) => place?.Invoke(x.shape, t) ?? empty(x.shape, dtype: t);
+        var sum = added is null ? x : Place(ScalarType.Float32);
+        var y = Place(type);
         var scale = empty(x.numel() / x.shape[^1], dtype: ScalarType.Float32);
         var low = type == ScalarType.BFloat16;
         if (added?.dtype == ScalarType.BFloat16)

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
+using RlHarness.Models.Decoders;
 using TorchSharp;
 
 namespace RlHarness.Models.Native;
@@ -160,6 +161,7 @@ public static partial class NativeRuntime
     /// <summary>Gives memory that nothing uses any more back to the system: one stage's tensors must not count against the next.</summary>
     public static void ReleaseFreeMemory()
     {
+        Workspace.ReleaseIdle();
         if (!OperatingSystem.IsLinux()) return;
         try
         {
