@@ -6,7 +6,6 @@ using RlHarness.Models.Native;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
-using RlHarness.Tracking.Report;
 using Serilog;
 using TorchSharp;
 
@@ -70,6 +69,6 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
             throw;
         }
 
-        ReportBuilder.Write(folder.Path);
+        RunReport.Write(folder.Path);
     }
 }

@@ -26,14 +26,30 @@ public sealed class ReportBuilderTests : IDisposable
             File.WriteAllText(Path.Combine(keep, "figure.svg"), ReportBuilder.FigureSvg(_folder.Path));
         }
 
-        Assert.Equal(9, Regex.Count(html, "<svg "));
-        Assert.Equal(20, Regex.Count(html, "<details>"));
+        // Five over the steps, one of outcomes and two areas, two flows a tier, two of training and a ROC.
+        Assert.Equal(15, Regex.Count(html, "<svg "));
         Assert.Contains("<td>alignment faking</td>", html, StringComparison.Ordinal);
         Assert.Contains("60 (60 q)", html, StringComparison.Ordinal);
         Assert.Contains("keyword", html, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
-        var links = Regex.Matches(html, "(?:src|href)=|https?://[^\"]*").Select(m => m.Value).Distinct();
-        Assert.Equal(["http://www.w3.org/2000/svg"], links); // the name of a format, not a request
+        Assert.Equal(["http://www.w3.org/2000/svg"], Regex.Matches(html, "src=|https?://[^\"]*").Select(m => m.Value).Distinct()); // the name of a format, not a request
+        Assert.All(Regex.Matches(html, "href=\"([^\"]*)\"").Select(m => m.Groups[1].Value), link => Assert.True(link.StartsWith('#') && html.Contains($"id=\"{link[1..]}\"", StringComparison.Ordinal), link));
+    }
+
+    [Fact]
+    public void A_number_s_link_leads_to_a_bounded_sample_of_its_transcripts_that_says_how_many_there_are()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 8 }));
+        using var store = RunStore.OpenReadOnly(_folder["run.db"]);
+        var refused = store.Labels("rl", 0, "grammar_oracle").Count(l => l.Outcome == Experiment.Transcripts.Outcome.Refuse && l.TranscriptId.Contains("/unmonitored/", StringComparison.Ordinal));
+        Assert.InRange(refused, 9, 60);
+        var group = Regex.Match(html, "<p class=\"group\" id=\"t-0-unmonitored-outcome-refuse\">(.*?)</p>").Groups[1].Value;
+        Assert.Contains($"{refused} of 60 transcripts, 8 of them here", group, StringComparison.Ordinal);
+        var rule = Regex.Match(html, "body:has\\(\\[id=\"t-0-unmonitored-outcome-refuse\"\\]:target\\) \\.t:not\\(\\.(g\\d+)\\)").Groups[1].Value;
+        var shown = Regex.Matches(html, "<details class=\"t ([^\"]*)\">").Select(m => m.Groups[1].Value.Split(' ')).Where(c => c.Contains(rule)).ToArray();
+        Assert.Equal(8, shown.Length);
+        Assert.All(shown, c => Assert.True(c.Contains("step0") && c.Contains("tier1") && c.Contains("label4")));
     }
 
     [Fact]
@@ -84,11 +100,4 @@ public sealed class ReportBuilderTests : IDisposable
         var error = Assert.Throws<HarnessException>(() => ReportBuilder.Write(_folder.Path, new ReportOptions { Detector = "other" }));
         Assert.Contains("judge", error.Message, StringComparison.Ordinal);
     }
-
-    [Theory]
-    [InlineData(0.03, 0.05)]
-    [InlineData(1, 1)]
-    [InlineData(1.2, 2)]
-    [InlineData(70, 100)]
-    public void Axis_steps_are_round(double wanted, double expected) => Assert.Equal(expected, LineChart.NiceStep(wanted), 1e-12);
 }

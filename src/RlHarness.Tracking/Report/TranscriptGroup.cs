@@ -1,0 +1,18 @@
+using RlHarness.Experiment.Prompts;
+
+namespace RlHarness.Tracking.Report;
+
+/// <summary>The transcripts behind one number of a report.</summary>
+/// <param name="Tier">Null for a figure that compares tiers.</param>
+/// <param name="Count">How many there are.</param>
+/// <param name="Of">Of how many.</param>
+/// <param name="Shown">Those of them that the page holds.</param>
+internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int Count, int Of, IReadOnlyList<ReadingItem> Shown)
+{
+    /// <summary>Its place in the page.</summary>
+    public string Id => Anchor(Step, Tier, Metric);
+
+    /// <summary>The same in every report, so that the page of a design can point into its runs' pages.</summary>
+    public static string Anchor(long step, Tier? tier, string metric)
+        => $"t-{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{metric.Replace('/', '-')}";
+}
