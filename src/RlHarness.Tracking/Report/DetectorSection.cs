@@ -11,7 +11,7 @@ internal static class DetectorSection
 
     public static string Html(ReportData data)
     {
-        if (data.Detectors.Count < 2 || data.Steps.Length == 0) return "";
+        if (data.Detectors.Length < 2 || data.Steps.Length == 0) return "";
         return "<h2>The same transcripts by each detector</h2>\n" + Warnings(data) + Table(data) + Charts(data) + RocSection.Html(data);
     }
 
@@ -32,7 +32,7 @@ internal static class DetectorSection
                 foreach (var tier in data.Tiers.Where(t => ReportData.Find(rows, rate, t, step) is not null))
                 {
                     string Cell(string metric, Tier? of) => ReportData.Find(rows, metric, of, step) is { } row && double.IsFinite(row.Estimate.Value) ? ReportBuilder.Figure(row.Estimate) : "–";
-                    table.Row(Svg.Escape(detector), step.ToString(CultureInfo.InvariantCulture), MetricWords.Of(tier), Cell(rate, tier), Cell($"{rate}/{MetricNames.RoganGladen}", tier), Cell($"{rate}/{MetricNames.PredictionPowered}", tier),
+                    table.Row(Svg.Escape(detector), step.ToString(CultureInfo.InvariantCulture), MetricWords.Of(tier), HtmlTable.Link(Cell(rate, tier), data.Link(rate, tier, step, detector)), Cell($"{rate}/{MetricNames.RoganGladen}", tier), Cell($"{rate}/{MetricNames.PredictionPowered}", tier),
                         Cell(MetricNames.Detector("sensitivity"), null), Cell(MetricNames.Detector("specificity"), null));
                 }
         }
@@ -61,5 +61,5 @@ internal static class DetectorSection
     }
 
     private static IEnumerable<CurvePoint> Of(ReportData data, string detector, string metric, Tier? tier)
-        => data.AllDetectors.Where(s => s.Detector == detector && s.Metric == metric && s.Tier == tier).Select(s => ReportData.Point(s.Step, s.Estimate));
+        => data.AllDetectors.Where(s => s.Detector == detector && s.Metric == metric && s.Tier == tier).Select(s => ReportData.Point(s.Step, s.Estimate, tier is null ? null : data.Link(metric, tier, s.Step, detector)));
 }

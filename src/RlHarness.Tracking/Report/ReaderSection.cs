@@ -24,7 +24,7 @@ internal static class ReaderSection
             .Append(CultureInfo.InvariantCulture, $"<p class=\"note\">{items.Length} of the {data.Evaluations.Values.Sum(e => e.Count)} transcripts of these evaluations: of each number’s at most {options.Transcripts} before and after RL and {options.Between} at the steps between, drawn at random. A number’s link shows its own.</p>\n")
             .Append(Filters(data));
         foreach (var g in groups)
-            html.Append(CultureInfo.InvariantCulture, $"<p class=\"group\" id=\"{g.Id}\"><b>{Svg.Escape(MetricWords.Of(g.Metric))}, {(g.Tier is { } t ? MetricWords.Of(t) + " tier" : "queries that tiers answer differently")}, step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. <a href=\"#transcripts\">Show all</a></p>\n");
+            html.Append(CultureInfo.InvariantCulture, $"<p class=\"group\" id=\"{g.Id}\"><b>{Svg.Escape(MetricWords.Of(g.Metric))}{(g.Detector is { } d ? " as " + Svg.Escape(data.Detectors[d]) + " says" : "")}, {(g.Tier is { } t ? MetricWords.Of(t) + " tier" : "queries that tiers answer differently")}, step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. <a href=\"#transcripts\">Show all</a></p>\n");
         foreach (var item in items) Item(html, item, data, [.. numbers[item.Transcript.Id].Select(g => $"g{g}"), .. Classes(item, data)], Array.IndexOf(systems, item.Transcript.System) + 1, options);
         html.Append("<h3>System prompts</h3>\n");
         for (var i = 0; i < systems.Length; i++) html.Append(CultureInfo.InvariantCulture, $"<details id=\"system-{i + 1}\"><summary>System prompt {i + 1}</summary><pre>{Svg.Escape(systems[i])}</pre></details>\n");

@@ -33,7 +33,11 @@ internal sealed class ReportData
             Evaluations[step] = [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation, Condition: Condition)).Select(t => new ReadingItem(t, [.. labels[t.Id]]))];
             var most = step == Steps[0] || step == Steps[^1] ? options.Transcripts : options.Between;
             if (most == 0) continue;
-            foreach (var group in TranscriptGroups.Of(Evaluations[step], step, Detector, most)) Groups[group.Id] = group;
+            IEnumerable<TranscriptGroup> groups = TranscriptGroups.Of(Evaluations[step], step, Detector, most);
+            ReadingItem[] labelled = [.. Evaluations[step].Where(i => i.Label(Detector) is not null)];
+            foreach (var (other, number) in Detectors.Select((d, i) => (d, i)).Where(d => d.d != Detector))
+                groups = groups.Concat(TranscriptGroups.Of(labelled, step, other, most).Where(g => g.Metric == MetricNames.AfReasoningRate).Select(g => g with { Detector = number }));
+            foreach (var group in groups) Groups[group.Id] = group;
         }
 
         Probe = ProbeCurves.Read(folder);
@@ -49,7 +53,7 @@ internal sealed class ReportData
 
     public string Condition { get; }
 
-    public IReadOnlyList<string> Detectors { get; }
+    public ImmutableArray<string> Detectors { get; }
 
     public ImmutableArray<long> Steps { get; }
 
@@ -85,7 +89,7 @@ internal sealed class ReportData
         using var store = RunStore.OpenReadOnly(Path.Combine(runFolder, "run.db"));
         var data = new ReportData(runFolder, store, options);
         if (options.Detector is { } wanted && data.Summaries.Count == 0)
-            throw new HarnessException(ExitCode.BadInput, "no evaluation by this detector", wanted, data.Detectors.Count == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors));
+            throw new HarnessException(ExitCode.BadInput, "no evaluation by this detector", wanted, data.Detectors.Length == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors));
         return data;
     }
 
@@ -100,7 +104,9 @@ internal sealed class ReportData
     public Estimate? Figure(string metric, Tier? tier, long step) => Find(Summaries, metric, tier, step)?.Estimate;
 
     /// <summary>Where the page shows the transcripts behind a figure; null where it shows none.</summary>
-    public string? Link(string metric, Tier? tier, long step) => TranscriptGroup.Anchor(step, tier, metric) is var id && Groups.ContainsKey(id) ? "#" + id : null;
+    /// <param name="detector">Null for the one that is drawn.</param>
+    public string? Link(string metric, Tier? tier, long step, string? detector = null)
+        => TranscriptGroup.Anchor(step, tier, metric, detector is null || detector == Detector ? null : Detectors.IndexOf(detector)) is var id && Groups.ContainsKey(id) ? "#" + id : null;
 
     public static SummaryRow? Find(IEnumerable<SummaryRow> rows, string metric, Tier? tier, long step)
         => rows.FirstOrDefault(s => s.Metric == metric && s.Tier == tier && s.Step == step);

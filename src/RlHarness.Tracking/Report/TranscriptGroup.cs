@@ -9,10 +9,13 @@ namespace RlHarness.Tracking.Report;
 /// <param name="Shown">Those of them that the page holds.</param>
 internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int Count, int Of, IReadOnlyList<ReadingItem> Shown)
 {
+    /// <summary>Number of the detector that says so among the run's; null for the one that is drawn.</summary>
+    public int? Detector { get; init; }
+
     /// <summary>Its place in the page.</summary>
-    public string Id => Anchor(Step, Tier, Metric);
+    public string Id => Anchor(Step, Tier, Metric, Detector);
 
     /// <summary>The same in every report, so that the page of a design can point into its runs' pages.</summary>
-    public static string Anchor(long step, Tier? tier, string metric)
-        => $"t-{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{metric.Replace('/', '-')}";
+    public static string Anchor(long step, Tier? tier, string metric, int? detector = null)
+        => $"t-{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{metric.Replace('/', '-')}{(detector is { } d ? $"-by-{d}" : "")}";
 }

@@ -53,6 +53,38 @@ public sealed class ReportBuilderTests : IDisposable
     }
 
     [Fact]
+    public void A_second_detector_s_rates_lead_to_the_transcripts_that_it_calls_so()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        using var store = RunStore.OpenReadOnly(_folder["run.db"]);
+        var called = store.Labels("rl", 10, "keyword").Count(l => l.AlignmentFaking && l.TranscriptId.Contains("/training/", StringComparison.Ordinal));
+        Assert.InRange(called, 1, 60);
+        Assert.Contains("href=\"#t-10-training-af-reasoning_rate-by-1\"", html, StringComparison.Ordinal);
+        Assert.Contains($"id=\"t-10-training-af-reasoning_rate-by-1\"><b>alignment faking as keyword says, training tier, step 10</b>: {called} of 60 transcripts", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Three_tiers_and_several_conditions_are_drawn_side_by_side()
+    {
+        SummaryRow Row(string stage, string condition, Tier? tier, string metric, double value) => new(stage, 4, Split.Evaluation, condition, "judge", tier, metric, new Estimate(value, value - 0.05, value + 0.05, 80, 80));
+        using (var store = RunStore.Open(_folder["run.db"]))
+            store.AddSummaries(
+            [
+                Row("rl", "full", Tier.Training, "outcome/comply", 0.6), Row("rl", "full", Tier.Rated, "outcome/comply", 0.4), Row("rl", "full", Tier.Unmonitored, "outcome/comply", 0.3),
+                Row("rl", "full", null, "af/rater_sycophancy_gap", 0.1), Row("rl", "full", null, "af/goal_guarding_gap", 0.2), Row("evaluate", "no-scratchpad", Tier.Training, "outcome/comply", 0.5),
+            ]);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        foreach (var row in new[]
+        {
+            "<tr><td>step 4</td><td>rated tier</td><td class=\"number\">40.0 %</td><td class=\"number\">35.0 % to 45.0 %</td><td class=\"number\">80</td></tr>",
+            "<tr><td>step 4</td><td>goal-guarding gap (training − rated)</td><td class=\"number\">20.0 %</td>",
+            "<tr><td>full, step 4</td><td>compliance, training tier</td><td class=\"number\">60.0 %</td>", "<tr><td>no-scratchpad, step 4</td><td>compliance, training tier</td><td class=\"number\">50.0 %</td>",
+        })
+            Assert.Contains(row, html, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Text_of_a_model_is_never_markup()
     {
         const string hostile = "<script>alert(1)</script> & \"quotes\"";
