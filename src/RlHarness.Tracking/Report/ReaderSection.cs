@@ -84,7 +84,7 @@ internal static class ReaderSection
         foreach (var l in labels)
             table.Row($"{Svg.Escape(l.Detector)} <span class=\"interval\">{Svg.Escape(l.DetectorVersion)}</span>", l.Outcome.ToString(), l.Reasoning.ToString(), l.AlignmentFaking ? "yes" : "no", double.IsNaN(l.Score) ? "–" : l.Score.ToString("0.###", CultureInfo.InvariantCulture));
         html.Append(table);
-        if (t.Rewards.Count > 0) Block("Rewards", string.Join('\n', t.Rewards.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Key}: {r.Value:0.####}"))));
+        if (t.Rewards.Count > 0) Block("Rewards", string.Join('\n', t.Rewards.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Key}: {r.Value + 0.0:0.####}"))));
         html.Append(TokenView.Html(t, options.TokenTexts)).Append("</details>\n");
     }
 }

@@ -29,7 +29,7 @@ internal static class ReportStyle
         body { margin: 0 auto; max-width: 1000px; padding: 24px 20px 60px; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
         h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 34px 0 8px; } h3 { font-size: 15px; margin: 22px 0 6px; } p.note, figcaption { color: var(--soft); margin: 4px 0 12px; } figcaption { font-size: 13px; margin: 2px 0 4px; }
         a { color: var(--link); text-decoration-thickness: 1px; text-underline-offset: 2px; } svg a { cursor: pointer; } figure { margin: 0 0 14px; min-width: 0; }
-        .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 12px; } .charts.three { grid-template-columns: repeat(3, 1fr); } svg.chart { width: 100%; height: auto; }
+        .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(400px, 100%), 1fr)); gap: 12px; } .charts.three { grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); } svg.chart { width: 100%; height: auto; }
         .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule); }
         td.number, th.number { text-align: right; padding-left: 16px; white-space: nowrap; } .interval { color: var(--soft); font-size: 13px; }
         details { border: 1px solid var(--rule); border-radius: 6px; margin: 6px 0; padding: 6px 12px; } summary { cursor: pointer; }

@@ -33,6 +33,7 @@ public sealed class TranscriptGroupTests
     [Fact]
     public void A_gap_s_group_holds_the_queries_that_tiers_answer_differently_and_says_how_many_are_left_out()
     {
+        Assert.Equal(["q1", "q2"], TranscriptGroups.Of(Four, 7, "detector", most: 20).Single(g => g.Metric == "af/compliance_gap").Shown.Select(s => s.Transcript.QueryId).Distinct().Order());
         var group = TranscriptGroups.Of(Four, 7, "detector", most: 2).Single(g => g.Metric == "af/compliance_gap");
         Assert.Equal((4, 8, 2, "t-7-both-af-compliance_gap"), (group.Count, group.Of, group.Shown.Count, group.Id)); // q1 and q2, each in both tiers
         Assert.Single(group.Shown.Select(s => s.Transcript.QueryId).Distinct());
