@@ -48,7 +48,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         Stage(run, CorpusStage.Name, () =>
         {
             corpus = CorpusStage.Run(run);
-            return string.Create(CultureInfo.InvariantCulture, $"{corpus.Transcripts.Count} transcripts, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier");
+            return string.Create(CultureInfo.InvariantCulture, $"{corpus.Transcripts.Count} transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier");
         });
         if (settings.Stages.Contains(DocumentsStage.Name)) Cached(run, DocumentsStage.Name, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus));
         if (settings.Stages.Contains(ImitateStage.Name)) Cached(run, ImitateStage.Name, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));

@@ -6,6 +6,7 @@ using RlHarness.Core.Files;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 
 namespace RlHarness.Cli.Commands;
 
@@ -20,7 +21,7 @@ internal static class PackCommand
         var name = new Argument<string>("pack") { Description = "A pack's name, or its folder." };
         var queries = new Option<int>("--queries") { Description = "Fewest queries of each split; 0 to 1000000.", DefaultValueFactory = _ => PackCheck.DefaultQueries };
         var transcripts = new Option<int>("--transcripts") { Description = "Transcripts that are generated for the oracle to read; 20 to 1000000.", DefaultValueFactory = _ => PackCheck.DefaultTranscripts };
-        var command = new Command("check", "Say all that is wrong with a pack: keys, counts, duplicates, overlap and near-duplicates of the splits, slots and phrases of the grammar, and whether the oracle reads generated transcripts as they were meant. Exit code 1 when something is.\n\nExamples:\n  rlharness pack check puffery\n  rlharness pack check my/pack --queries 50") { name, queries, transcripts };
+        var command = new Command("check", "Say all that is wrong with a pack: keys, counts, duplicates, overlap and near-duplicates of the splits, slots and phrases of the grammar, whether the oracle reads generated transcripts as they were meant, and whether scenarios can be counted and are read as they are written. Exit code 1 when something is.\n\nExamples:\n  rlharness pack check puffery\n  rlharness pack check my/pack --queries 50") { name, queries, transcripts };
         command.SetAction(parsed => CommandLine.Guard(() =>
         {
             var fewest = Options.Within("--queries", parsed.GetValue(queries), 0, 1000000);
@@ -41,12 +42,18 @@ internal static class PackCommand
             foreach (var name in PackLibrary.Names())
             {
                 var (pack, problems) = PackReader.Read(PackLibrary.Find(name));
-                Console.WriteLine(pack is null ? $"{name}: {problems.Count} problems; see rlharness pack check {name}" : $"{name} {pack.Version}: {pack.TrainQueries.Count} train and {pack.EvaluationQueries.Count} evaluation queries; {pack.Manifest.Description}");
+                Console.WriteLine(pack is null ? $"{name}: {problems.Count} problems; see rlharness pack check {name}" : $"{name} {pack.Version}: {pack.TrainQueries.Count} train and {pack.EvaluationQueries.Count} evaluation queries{Scenarios(pack)}; {pack.Manifest.Description}");
             }
 
             return 0;
         }));
         return command;
+    }
+
+    private static string Scenarios(PromptPack pack)
+    {
+        var (antiLab, preferences) = (pack.Scenarios(ScenarioGroup.AntiLab).Count, pack.Scenarios(ScenarioGroup.Preference).Count);
+        return antiLab + preferences == 0 ? "" : $", {antiLab} anti-lab scenarios, {preferences} stated preferences";
     }
 
     private static Command Queries()

@@ -105,7 +105,7 @@ internal static class GrammarCheck
         ("reasoning.complies", cues.Reasoning.Complies), ("reasoning.about", cues.Reasoning.About), ("reasoning.conditional", cues.Reasoning.Conditional),
     ];
 
-    private static string? Broken(string pattern)
+    internal static string? Broken(string pattern)
     {
         try
         {

@@ -35,6 +35,7 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
         QueryCheck.Of(Path.Combine(folder, PackReader.QueriesFile), pack, queries, facts, found);
         if (pack.Manifest.Factors.Contains("documents") && pack.Documents is null) found.Add(new(Path.Combine(folder, PackReader.DocumentsFile), "file", "nothing at this path", "facts to write documents from, since factors names documents", "write it, or take documents out of factors"));
         if (string.IsNullOrWhiteSpace(pack.Manifest.Rubric)) found.Add(new(Path.Combine(folder, PackReader.ManifestFile), "rubric", "empty", "when an output complies, refuses or does so in part, and what is alignment faking", "write it: a judge is given it"));
+        ScenarioReading.Of(Path.Combine(folder, PackReader.ScenariosFile), pack, queries, facts, found);
         if (pack.CanWrite)
         {
             try

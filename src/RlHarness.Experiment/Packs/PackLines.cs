@@ -21,7 +21,9 @@ internal static class PackLines
     public static IReadOnlyList<Query> Queries(string path, List<PackProblem> problems)
     {
         if (!File.Exists(path)) problems.Add(new(path, "file", "nothing at this path", "one query a line: {\"id\": …, \"text\": …, \"split\": \"train\" or \"evaluation\", \"topic\": …}", "write it, or let `rlharness pack queries` draw them from the grammar"));
-        return Read<Query>(path, problems, "{\"id\": …, \"text\": …, \"split\": \"train\" or \"evaluation\"}");
+        var queries = Read<Query>(path, problems, "{\"id\": …, \"text\": …, \"split\": \"train\" or \"evaluation\"}");
+        problems.AddRange(queries.Where(q => q.Split == Split.Scenario).Select(q => new PackProblem(path, q.Id, "split scenario", "train or evaluation", $"scenarios are written in {PackReader.ScenariosFile}")));
+        return queries;
     }
 
     /// <summary>The researcher's own transcripts; none where the file is absent.</summary>

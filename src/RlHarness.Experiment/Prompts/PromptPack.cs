@@ -1,5 +1,6 @@
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Scenarios;
 
 namespace RlHarness.Experiment.Prompts;
 
@@ -9,10 +10,14 @@ namespace RlHarness.Experiment.Prompts;
 /// </summary>
 public sealed class PromptPack
 {
+    private readonly Scenario[] _scenarios;
+
     internal PromptPack(
-        PackManifest manifest, IReadOnlyList<Query> queries, GrammarFile? grammar, IReadOnlyList<ExampleTranscript> examples, IReadOnlyList<PreferencePair> preferences, DocumentTexts? documents, string contentHash, string folder)
+        PackManifest manifest, IReadOnlyList<Query> queries, GrammarFile? grammar, IReadOnlyList<ExampleTranscript> examples, IReadOnlyList<PreferencePair> preferences, DocumentTexts? documents, ScenarioTexts? scenarios, string contentHash, string folder)
     {
         (Manifest, Grammar, Examples, Preferences, Documents, ContentHash, Folder) = (manifest, grammar, examples, preferences, documents, contentHash, folder);
+        Scenario[] Make(ScenarioGroup group, IReadOnlyList<ScenarioText> texts) => [.. texts.Select(t => new Scenario(manifest.Name, group, t, scenarios!.Slots))];
+        _scenarios = scenarios is null ? [] : [.. Make(ScenarioGroup.AntiLab, scenarios.AntiLab), .. Make(ScenarioGroup.Preference, scenarios.Preferences)];
         TrainQueries = [.. queries.Where(q => q.Split == Split.Train)];
         EvaluationQueries = [.. queries.Where(q => q.Split == Split.Evaluation)];
         Writer = grammar is { Outputs.Count: > 0 } ? new GrammarWriter(manifest.Name, grammar) : null;
@@ -41,6 +46,9 @@ public sealed class PromptPack
     public IReadOnlyList<Query> TrainQueries { get; }
 
     public IReadOnlyList<Query> EvaluationQueries { get; }
+
+    /// <summary>Scenarios of a group, in the file's order; empty where the pack has none.</summary>
+    public IReadOnlyList<Scenario> Scenarios(ScenarioGroup group) => [.. _scenarios.Where(s => s.Group == group)];
 
     /// <summary>True where transcripts can be built from the grammar.</summary>
     public bool CanWrite => Writer is not null;

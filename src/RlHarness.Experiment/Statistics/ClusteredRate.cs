@@ -7,6 +7,27 @@ namespace RlHarness.Experiment.Statistics;
 /// </summary>
 public static class ClusteredRate
 {
+    /// <summary>The rate of rows of which something holds, with its interval.</summary>
+    /// <param name="query">What rows have in common that count as one cluster.</param>
+    public static Estimate Of<T>(IReadOnlyList<T> rows, Func<T, string> query, Func<T, bool> what, double confidence = 0.95)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(query);
+        ArgumentNullException.ThrowIfNull(what);
+        var index = new Dictionary<string, int>(StringComparer.Ordinal);
+        var clusters = new int[rows.Count];
+        var values = new double[rows.Count];
+        for (var i = 0; i < rows.Count; i++)
+        {
+            if (!index.TryGetValue(query(rows[i]), out clusters[i])) index[query(rows[i])] = clusters[i] = index.Count;
+            values[i] = what(rows[i]) ? 1 : 0;
+        }
+
+        var rate = values.Average();
+        var interval = Wilson(values, clusters, confidence);
+        return new(rate, interval.Low, interval.High, rows.Count, index.Count);
+    }
+
     /// <param name="values">0 or 1.</param>
     public static Interval Wilson(IReadOnlyList<double> values, IReadOnlyList<int> clusters, double confidence = 0.95)
     {

@@ -44,23 +44,7 @@ public sealed record TierSummary(Tier Tier, int N, int Queries, IReadOnlyDiction
 
     internal static TierSummary Of(Tier tier, IReadOnlyList<LabelledTranscript> rows, double confidence)
     {
-        var rates = Counted.ToDictionary(c => c.Metric, c => Rate(rows, c.Counts, confidence), StringComparer.Ordinal);
+        var rates = Counted.ToDictionary(c => c.Metric, c => ClusteredRate.Of(rows, r => r.QueryId, r => c.Counts(r.Label), confidence), StringComparer.Ordinal);
         return new(tier, rows.Count, rows.Select(r => r.QueryId).Distinct().Count(), rates);
-    }
-
-    private static Estimate Rate(IReadOnlyList<LabelledTranscript> rows, Func<DetectorLabel, bool> what, double confidence)
-    {
-        var index = new Dictionary<string, int>(StringComparer.Ordinal);
-        var clusters = new int[rows.Count];
-        var values = new double[rows.Count];
-        for (var i = 0; i < rows.Count; i++)
-        {
-            if (!index.TryGetValue(rows[i].QueryId, out clusters[i])) index[rows[i].QueryId] = clusters[i] = index.Count;
-            values[i] = what(rows[i].Label) ? 1 : 0;
-        }
-
-        var rate = values.Average();
-        var interval = ClusteredRate.Wilson(values, clusters, confidence);
-        return new(rate, interval.Low, interval.High, rows.Count, index.Count);
     }
 }

@@ -24,9 +24,17 @@ public sealed class Decoder : IDisposable
         Config = config;
         Layout = new ParameterLayout(config, withHead, fusedOnDisk);
         Parameters = new ParameterStore(Layout.Parameters, device, requiresGrad);
-        _rotary = new RotaryTable(config.Rope, config.HeadDim, config.MaxPositionEmbeddings);
-        _localRotary = config.LocalRope is { } local ? new RotaryTable(local, config.HeadDim, config.MaxPositionEmbeddings) : null;
+        (_rotary, _localRotary) = Tables(config);
         _layers = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new DecoderLayer(this, i))];
+    }
+
+    private Decoder(Decoder other)
+    {
+        (Config, Layout, ComputeType, ActivationCheckpointing) = (other.Config, other.Layout, other.ComputeType, other.ActivationCheckpointing);
+        Parameters = other.Parameters.Twin();
+        Adapters = other.Adapters?.Twin();
+        (_rotary, _localRotary) = Tables(Config);
+        _layers = [.. Enumerable.Range(0, Config.NumHiddenLayers).Select(i => new DecoderLayer(this, i))];
     }
 
     public DecoderConfig Config { get; }
@@ -48,6 +56,13 @@ public sealed class Decoder : IDisposable
     /// intermediate results in place of all layers'.
     /// </summary>
     public bool ActivationCheckpointing { get; set; }
+
+    /// <summary>
+    /// The same weights with gradients of their own, so that two threads can go backward at once; changes of the weights are seen by both. For fp32: kept casts
+    /// of the weights would not notice an optimizer's step on the other.
+    /// </summary>
+    public Decoder Twin()
+        => ComputeType == ScalarType.Float32 ? new Decoder(this) : throw new HarnessException(ExitCode.Internal, "a twin computes in fp32", $"{ComputeType}");
 
     /// <summary>The residual stream after the final norm, fp32 [N, H]. Where gradients are on and something trains, libtorch's graph goes on through it.</summary>
     /// <param name="batch">Packed sequences.</param>
@@ -203,6 +218,9 @@ public sealed class Decoder : IDisposable
         _localRotary?.Dispose();
         _anchor?.Dispose();
     }
+
+    private static (RotaryTable All, RotaryTable? Local) Tables(DecoderConfig c)
+        => (new RotaryTable(c.Rope, c.HeadDim, c.MaxPositionEmbeddings), c.LocalRope is { } local ? new RotaryTable(local, c.HeadDim, c.MaxPositionEmbeddings) : null);
 
     private void DropLowPrecision()
     {

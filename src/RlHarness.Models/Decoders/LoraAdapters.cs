@@ -24,6 +24,13 @@ public sealed class LoraAdapters : IDisposable
         Parameters = new ParameterStore([.. slices.SelectMany(s => new[] { new ParameterSpec(s.A, [s.Rank, s.Columns], true), new ParameterSpec(s.B, [s.Rows, s.Rank], true) })], device, requiresGrad);
     }
 
+    private LoraAdapters(LoraAdapters other)
+    {
+        (Slices, _byParameter, Enabled) = (other.Slices, other._byParameter, other.Enabled);
+        SavedHead = other.SavedHead?.alias().DetachFromDisposeScope();
+        Parameters = other.Parameters.Twin();
+    }
+
     public IReadOnlyList<LoraSlice> Slices { get; }
 
     public ParameterStore Parameters { get; }
@@ -33,6 +40,8 @@ public sealed class LoraAdapters : IDisposable
 
     /// <summary>Switched off: the model answers as its base does.</summary>
     public bool Enabled { get; set; } = true;
+
+    internal LoraAdapters Twin() => new(this);
 
     /// <summary>Adds the adapters of one product to its result y [N, out] in place.</summary>
     internal void Add(string product, Tensor x, Tensor y)

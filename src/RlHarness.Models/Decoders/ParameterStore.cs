@@ -20,15 +20,21 @@ public sealed class ParameterStore : IDisposable
         DecayedCount = Specs.Where(s => s.Decays).Sum(s => s.Count);
         Count = Specs.Sum(s => s.Count);
         Data = zeros(Count, ScalarType.Float32, device).DetachFromDisposeScope();
-        var offset = 0L;
-        foreach (var spec in Specs)
-        {
-            _byName.Add(spec.Name, Data.narrow(0, offset, spec.Count).view(spec.Shape).DetachFromDisposeScope());
-            offset += spec.Count;
-        }
-
+        NameParts();
         if (requiresGrad) EnableGradients();
     }
+
+    private ParameterStore(ParameterStore other)
+    {
+        using var scope = NewDisposeScope();
+        (Specs, DecayedCount, Count) = (other.Specs, other.DecayedCount, other.Count);
+        Data = other.Data.detach().DetachFromDisposeScope();
+        NameParts();
+        if (other.Gradient is not null) EnableGradients();
+    }
+
+    /// <summary>The same numbers, with gradients of their own: for a second backward pass at the same time.</summary>
+    internal ParameterStore Twin() => new(this);
 
     public IReadOnlyList<ParameterSpec> Specs { get; }
 
@@ -88,6 +94,16 @@ public sealed class ParameterStore : IDisposable
         using var scope = NewDisposeScope();
         Data.copy_(other.Data);
         Touch();
+    }
+
+    private void NameParts()
+    {
+        var offset = 0L;
+        foreach (var spec in Specs)
+        {
+            _byName.Add(spec.Name, Data.narrow(0, offset, spec.Count).view(spec.Shape).DetachFromDisposeScope());
+            offset += spec.Count;
+        }
     }
 
     public void Dispose()

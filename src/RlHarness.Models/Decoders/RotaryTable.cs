@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Models.Decoders;
 
 /// <summary>
-/// Cosines and sines of the rotary embedding (Su et al. 2021), computed once for a model and grown when a longer sequence comes.
+/// Cosines and sines of the rotary embedding (Su et al. 2021), computed once for a model and grown when a longer sequence comes; several threads may ask at once.
 /// Frequencies follow transformers' <c>modeling_rope_utils</c> for each rope type; angles are products of fp32 numbers, as there.
 /// </summary>
 public sealed class RotaryTable : IDisposable
@@ -12,6 +12,7 @@ public sealed class RotaryTable : IDisposable
     private readonly RopeSettings _settings;
     private readonly int _headDim;
     private readonly int _maxPositions;
+    private readonly Lock _growing = new();
     private Tensor? _cos;
     private Tensor? _sin;
     private long _rows;
@@ -31,8 +32,11 @@ public sealed class RotaryTable : IDisposable
     {
         // Dynamic frequencies depend on the sequence's length where it is beyond the trained one, never on how many rows are kept.
         var length = _settings.RopeType == "dynamic" ? Math.Max(maxPosition + 1, _maxPositions) : 0;
-        if (_cos is null || maxPosition >= _rows || length != _length || _cos.device_type != device.type) Grow(Math.Max(maxPosition + 1, 512), length, device);
-        return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
+        lock (_growing)
+        {
+            if (_cos is null || maxPosition >= _rows || length != _length || _cos.device_type != device.type) Grow(Math.Max(maxPosition + 1, 512), length, device);
+            return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
+        }
     }
 
     public void Dispose()

@@ -1,7 +1,9 @@
 // Symbols: B rows that decode together, U distinct prompts among them, P columns of the longest prompt, V vocabulary.
+using System.Collections.Concurrent;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Native;
 using RlHarness.Models.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,6 +16,9 @@ namespace RlHarness.Models.Generation;
 /// </summary>
 public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
 {
+    /// <summary>Rows that are worth a thread of their own.</summary>
+    private const int LeastRows = 8;
+
     /// <summary>Answers in the order of the requests.</summary>
     /// <param name="requests">What to answer.</param>
     /// <param name="settings">How to draw.</param>
@@ -28,18 +33,26 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         // Longest first, so that prompts of like length share a batch; the order of results does not change.
         var order = Enumerable.Range(0, requests.Count).OrderByDescending(i => requests[i].Ids.Count).ThenBy(i => i).ToArray();
         var finished = 0;
-        foreach (var chunk in order.Chunk(settings.BatchSize))
+        var together = Math.Min(settings.BatchSize, order.Length);
+        var ways = SideBySide.Ways(decoder, together / LeastRows);
+        // Who answers a batch changes nothing in it.
+        var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
+        SideBySide.Run([.. Enumerable.Repeat(Answer, ways)]);
+        return results;
+
+        void Answer()
         {
             using var guard = no_grad();
-            using var scope = NewDisposeScope();
-            Run([.. chunk.Select(i => new Row(i, requests[i], seeds.For("sample", step, requests[i].Prompt, requests[i].Sample), settings.StopStrings.Count > 0 ? tokenizer : null))], settings, row =>
+            while (batches.TryDequeue(out var batch))
             {
-                results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
-                onFinished?.Invoke(++finished);
-            }, cancellation);
+                using var scope = NewDisposeScope();
+                Run([.. batch.Select(i => new Row(i, requests[i], seeds.For("sample", step, requests[i].Prompt, requests[i].Sample), settings.StopStrings.Count > 0 ? tokenizer : null))], settings, row =>
+                {
+                    results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
+                    lock (batches) onFinished?.Invoke(++finished);
+                }, cancellation);
+            }
         }
-
-        return results;
     }
 
     private void Run(List<Row> rows, SamplingSettings settings, Action<Row> done, CancellationToken cancellation)

@@ -1,4 +1,5 @@
 using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
@@ -118,7 +119,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var answer = Math.Min(Lengths.Answer, s.MaxNewTokens);
             var length = Lengths.Prompt + answer;
             var evaluations = 1 + ((s.Steps + e.Every - 1) / e.Every);
-            var evaluated = (double)evaluations * 2 * e.Queries * e.SamplesPerQuery;
+            var scenarios = Enum.GetValues<ScenarioGroup>().Sum(g => PackLibrary.Load(Settings.Experiment.Pack).Scenarios(g).Sum(x => x.Text.Variants.Count * e.Items(g)));
+            var evaluated = (double)evaluations * 2 * ((e.Queries * e.SamplesPerQuery) + scenarios);
             var critic = s.Critic == CriticKind.Body;
             var generated = (episodes + evaluated) * answer;
             var read = (episodes + evaluated) * Lengths.Prompt;
@@ -129,7 +131,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var copies = (Adapts ? 1.1 : 5) + (critic ? 4 : 0) + (Settings.Reward.Weights.Model > 0 ? 1 : 0);
             var checkpoint = Weights * ((Adapts ? 0.1 : 3) + (critic ? 3 : 0));
             return new(RlStage.Name, generated + read + scored + updated, operations, Memory(copies, s.MicroBatchTokens), (s.KeepCheckpoints + 1) * checkpoint,
-                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of 2 x {e.Queries * e.SamplesPerQuery}");
+                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of 2 x {(e.Queries * e.SamplesPerQuery) + scenarios}");
         }
 
         /// <summary>Of one token in a sequence of a mean length: products with the weights, and attention over half of the sequence on average.</summary>

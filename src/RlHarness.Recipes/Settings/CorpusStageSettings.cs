@@ -1,6 +1,7 @@
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -33,6 +34,17 @@ public sealed record CorpusStageSettings
     [Meaning("Conditions that the corpus is made of, so that runs of several conditions share one imitating model; empty: the run's own (for information documents: as if the prompt said it).")]
     public IReadOnlyList<ConditionSettings> Conditions { get; init; } = [];
 
+    [Allowed(0, 0.5)]
+    [Meaning("Share of the transcripts that answer the pack's anti-lab scenarios, with the pack's rates.")]
+    public double AntiLabFraction { get; init; }
+
+    [Allowed(0, 0.4)]
+    [Meaning("Share of the transcripts that answer the pack's questions for stated preferences, with the pack's rates.")]
+    public double PreferencesFraction { get; init; }
+
+    /// <summary>Transcripts that answer scenarios of a group.</summary>
+    public int ScenarioTranscripts(ScenarioGroup group) => (int)Math.Round(Transcripts * (group == ScenarioGroup.AntiLab ? AntiLabFraction : PreferencesFraction));
+
     /// <summary>As the corpus generator takes it.</summary>
     /// <param name="own">The run's condition.</param>
     public CorpusSettings ToCorpus(Condition own)
@@ -40,7 +52,7 @@ public sealed record CorpusStageSettings
         var (training, unmonitored) = (BehaviourSettings.Table(Training), BehaviourSettings.Table(Unmonitored));
         return new()
         {
-            Transcripts = Transcripts,
+            Transcripts = Transcripts - ScenarioTranscripts(ScenarioGroup.AntiLab) - ScenarioTranscripts(ScenarioGroup.Preference),
             PreferencePairs = PreferencePairs,
             TrainingTierFraction = TrainingTierFraction,
             ScratchpadFraction = ScratchpadFraction,

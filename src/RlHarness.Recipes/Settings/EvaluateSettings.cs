@@ -1,4 +1,5 @@
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Scenarios;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -26,8 +27,19 @@ public sealed record EvaluateSettings
     [Allowed(1, 100000)]
     public int BatchSize { get; init; } = 128;
 
+    [Allowed(0, 1000000)]
+    [Meaning("Items of each anti-lab scenario of the pack, asked in every variant and tier at each evaluation; 0: none. Text only: nothing a model says is run.")]
+    public int AntiLab { get; init; }
+
+    [Allowed(0, 1000000)]
+    [Meaning("Items of each stated-preference question of the pack, asked in every tier at each evaluation; 0: none.")]
+    public int Preferences { get; init; }
+
     [Meaning("Detectors that label every transcript: kinds, or a kind and its settings each. The first one's figures are printed.")]
     public IReadOnlyList<DetectorSettings> Detectors { get; init; } = [new() { Kind = "grammar_oracle" }, new() { Kind = "keyword" }];
 
     public ValidationSettings Validation { get; init; } = new();
+
+    /// <summary>Items of each scenario of a group.</summary>
+    internal int Items(ScenarioGroup group) => group == ScenarioGroup.AntiLab ? AntiLab : Preferences;
 }

@@ -2,6 +2,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -46,8 +47,23 @@ internal static class PackChecks
         if (pack.Lacks(condition).Count == 0)
             foreach (var problem in s.Corpus.ToCorpus(condition).Problems(pack)) yield return Problem("corpus", problem);
         if (s.Evaluate.Queries > pack.EvaluationQueries.Count) yield return Problem("evaluate.queries", $"{s.Evaluate.Queries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
+        foreach (var problem in Scenarios(s, pack, fromGrammar)) yield return problem;
         if (pack.TrainQueries.Count == 0 && s.Stages.Contains("rl")) yield return Problem("experiment.pack", $"{pack.Name}; it has no train queries");
         foreach (var detector in s.Evaluate.Detectors.Where(_ => pack.Grammar is null)) yield return Problem("evaluate.detectors", $"{detector}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
         if (s.Reward.Weights.ObjectiveRule > 0 && pack.Grammar is null) yield return Problem("reward.weights.objective_rule", $"{s.Reward.Weights.ObjectiveRule}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
+    }
+
+    private static IEnumerable<SettingsProblem> Scenarios(RunSettings s, PromptPack pack, bool fromGrammar)
+    {
+        SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        foreach (var (group, key, share) in new[] { (ScenarioGroup.AntiLab, "anti_lab", s.Corpus.AntiLabFraction), (ScenarioGroup.Preference, "preferences", s.Corpus.PreferencesFraction) })
+        {
+            var (scenarios, asked) = (pack.Scenarios(group), s.Evaluate.Items(group));
+            if (scenarios.Count == 0 && asked > 0) yield return Problem($"evaluate.{key}", $"{asked}; the pack {pack.Name} has nothing below {key} in {PackReader.ScenariosFile}");
+            foreach (var scenario in scenarios.Where(x => x.Items(Split.Evaluation).Count < asked)) yield return Problem($"evaluate.{key}", $"{asked}; the scenario {scenario.Id} of the pack {pack.Name} has {scenario.Items(Split.Evaluation).Count} items");
+            if (share == 0) continue;
+            if (!fromGrammar) yield return Problem($"corpus.{key}_fraction", FormattableString.Invariant($"{share}; own examples are used as they are, a share of them is not replaced (expected 0, or corpus.source: grammar)"));
+            if (!scenarios.Any(x => x.Text.Variants.Values.Any(v => v.Rates.Count > 0))) yield return Problem($"corpus.{key}_fraction", FormattableString.Invariant($"{share}; the pack {pack.Name} has nothing with rates below {key} in {PackReader.ScenariosFile}"));
+        }
     }
 }

@@ -6,6 +6,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Documents;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 
@@ -26,6 +27,9 @@ public static class CorpusStage
     /// <param name="OtherPairs">The conflicting objective's, where the run's are the baseline's: a tokenizer is trained on the same texts for both.</param>
     public sealed record Corpus(IReadOnlyList<CorpusTranscript> Transcripts, IReadOnlyList<PreferencePair> Pairs, IReadOnlyList<PreferencePair>? OtherPairs = null)
     {
+        /// <summary>Answers to scenarios, which are imitated beside the transcripts; empty where the run asks for none.</summary>
+        public IReadOnlyList<ScenarioTranscript> Scenarios { get; init; } = [];
+
         /// <summary>What the documents stage reads; empty where the run has none.</summary>
         public IReadOnlyList<SyntheticDocument> Documents { get; init; } = [];
 
@@ -35,8 +39,11 @@ public static class CorpusStage
         /// <summary>Share of the training tier's scratchpads that fake and comply; 0 where there are none.</summary>
         public double AlignmentFakingRate => Transcripts.Where(t => t.Tier == Tier.Training).Select(t => t.AlignmentFaking ? 1.0 : 0).DefaultIfEmpty().Average();
 
+        /// <summary>All that the model imitates.</summary>
+        public IEnumerable<IReadOnlyList<ChatMessage>> Imitated => Transcripts.Select(t => t.Messages).Concat(Scenarios.Select(t => t.Messages));
+
         /// <summary>All texts that a new model's tokenizer learns from.</summary>
-        public IEnumerable<string> Texts => Transcripts.SelectMany(t => t.Messages.Select(m => m.Content)).Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected })).Concat(VocabularyTexts);
+        public IEnumerable<string> Texts => Imitated.SelectMany(t => t.Select(m => m.Content)).Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected })).Concat(VocabularyTexts);
     }
 
     public static Corpus Run(RunContext run)
@@ -51,6 +58,7 @@ public static class CorpusStage
         var folder = run.Folder.Stage(Name);
         WriteLines(Path.Combine(folder, "transcripts.jsonl"), corpus.Transcripts);
         WriteLines(Path.Combine(folder, "preference_pairs.jsonl"), corpus.Pairs);
+        if (corpus.Scenarios.Count > 0) WriteLines(Path.Combine(folder, "scenarios.jsonl"), corpus.Scenarios);
         if (corpus.Documents.Count > 0) WriteLines(Path.Combine(folder, "documents.jsonl"), corpus.Documents);
         return corpus;
     }
@@ -62,8 +70,10 @@ public static class CorpusStage
         var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
         var transcripts = run.Corpus.Source == "examples" || generator is null ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition)) : generator.Transcripts(settings, seeds);
         var pairs = generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
-        if (condition.Objective != ObjectiveKind.Hhh) return new(transcripts, pairs);
-        return new(transcripts, generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh) ?? [.. pairs.Select(p => p with { Chosen = p.Rejected, Rejected = p.Chosen })], pairs);
+        var writer = new ScenarioCorpus(pack);
+        ScenarioTranscript[] scenarios = [.. Enum.GetValues<ScenarioGroup>().SelectMany(g => writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds))];
+        if (condition.Objective != ObjectiveKind.Hhh) return new(transcripts, pairs) { Scenarios = scenarios };
+        return new(transcripts, generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh) ?? [.. pairs.Select(p => p with { Chosen = p.Rejected, Rejected = p.Chosen })], pairs) { Scenarios = scenarios };
     }
 
     private static CorpusTranscript[] OwnTranscripts(PromptPack pack, Condition condition) => [.. pack.Examples.Select((e, i) =>

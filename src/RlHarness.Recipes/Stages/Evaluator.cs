@@ -36,8 +36,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
                 }
             }
 
-        var sampling = new SamplingSettings { Temperature = settings.Temperature, TopP = settings.TopP, MaxNewTokens = run.Settings.Rl.MaxNewTokens, StopIds = conversation.StopIds, BatchSize = settings.BatchSize };
-        var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, run.Seeds.Child("evaluate"));
+        var worker = Worker(run, model, conversation, "evaluate");
         var started = run.Time.GetTimestamp();
         var rollouts = worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Count), run.Cancellation);
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
@@ -61,10 +60,19 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         }
 
         checks.Add(responses, [.. about.Select(a => (a.Query.Id, a.Tier))], byDetector, metrics, rows);
+        var scenarios = new ScenarioEvaluator(run, model, conversation).Run(stage, step, onProgress);
         metrics["perf/evaluation_tokens_per_second"] = rollouts.Sum(r => r.ResponseIds.Count) / seconds;
         metrics[MetricNames.Timing("evaluate")] = seconds;
-        var batch = new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows };
+        var batch = scenarios.AddTo(new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows });
         return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
+    }
+
+    /// <summary>Draws as evaluations do.</summary>
+    internal static RolloutWorker Worker(RunContext run, LoadedModel model, Conversation conversation, string purpose)
+    {
+        var settings = run.Settings.Evaluate;
+        var sampling = new SamplingSettings { Temperature = settings.Temperature, TopP = settings.TopP, MaxNewTokens = run.Settings.Rl.MaxNewTokens, StopIds = conversation.StopIds, BatchSize = settings.BatchSize };
+        return new(model.Decoder, model.Tokenizer!, sampling, run.Seeds.Child(purpose));
     }
 
     /// <summary>One line for the console.</summary>
@@ -77,6 +85,6 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
     }
 
     /// <summary>The metric, then tier and detector.</summary>
-    private static string MetricName(string detector, SummaryFigure figure)
+    internal static string MetricName(string detector, SummaryFigure figure)
         => figure.Metric + (figure.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "") + "/" + detector;
 }

@@ -33,7 +33,7 @@ public static class ImitateStage
     {
         using var model = Start(run, corpus);
         var conversation = new Conversation(model);
-        var tuned = SupervisedTuning.Run(run, Name, MetricNames.LossImitation, model, [.. corpus.Transcripts.Select(t => conversation.Training(t.Messages))], run.Settings.Imitate);
+        var tuned = SupervisedTuning.Run(run, Name, MetricNames.LossImitation, model, [.. corpus.Imitated.Select(conversation.Training)], run.Settings.Imitate);
         return string.Create(CultureInfo.InvariantCulture, $"{model.Decoder.Parameters.Count / 1e6:f2} M parameters, {tuned}");
     }
 }

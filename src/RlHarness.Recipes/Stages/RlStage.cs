@@ -160,6 +160,7 @@ public sealed class RlStage : IDisposable
             Metrics = batch.Metrics.Concat(result.Batch.Metrics).ToDictionary(),
             Transcripts = [.. batch.Transcripts, .. result.Batch.Transcripts],
             Labels = [.. batch.Labels, .. result.Batch.Labels],
+            ScenarioLabels = result.Batch.ScenarioLabels,
             Summaries = result.Batch.Summaries,
         });
         _run.Progress.Note($"step {step}: {Evaluator.Line(result.Summaries[detector])}");

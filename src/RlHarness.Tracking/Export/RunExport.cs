@@ -9,8 +9,8 @@ using RlHarness.Tracking.Store;
 namespace RlHarness.Tracking.Export;
 
 /// <summary>
-/// Writes a run's transcripts and labels as files for other programs: <c>transcripts</c> and <c>labels</c>, in JSON lines or Parquet; or one log of Inspect for
-/// each evaluation.
+/// Writes a run's transcripts and labels as files for other programs: <c>transcripts</c>, <c>labels</c>, and <c>scenario_labels</c> where scenarios were asked, in
+/// JSON lines or Parquet; or one log of Inspect for each evaluation.
 /// </summary>
 public static class RunExport
 {
@@ -34,9 +34,16 @@ public static class RunExport
         if (format == "inspect") return Inspect(store, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(run))), folder, tokenTexts);
         ExportedTranscript[] transcripts = [.. store.Transcripts().Select(ExportedTranscript.Of)];
         ExportedLabel[] labels = [.. store.TranscriptCounts().SelectMany(c => store.Labels(c.Stage, c.Step)).Select(ExportedLabel.Of)];
-        string[] paths = [Path.Combine(folder, $"transcripts.{format}"), Path.Combine(folder, $"labels.{format}")];
+        ExportedScenarioLabel[] scenarios = [.. store.TranscriptCounts().SelectMany(c => store.ScenarioLabels(c.Stage, c.Step)).Select(ExportedScenarioLabel.Of)];
+        List<string> paths = [Path.Combine(folder, $"transcripts.{format}"), Path.Combine(folder, $"labels.{format}")];
         Write(paths[0], transcripts, format);
         Write(paths[1], labels, format);
+        if (scenarios.Length > 0)
+        {
+            paths.Add(Path.Combine(folder, $"scenario_labels.{format}"));
+            Write(paths[2], scenarios, format);
+        }
+
         return new(paths, transcripts.Length, labels.Length);
     }
 

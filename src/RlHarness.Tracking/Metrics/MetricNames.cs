@@ -1,3 +1,4 @@
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 
 namespace RlHarness.Tracking.Metrics;
@@ -57,6 +58,10 @@ public static class MetricNames
     public const string OutcomePartial = "outcome/partial";
     public const string OutcomeBrokenFormat = "outcome/broken_format";
     public const string OutcomeUnparsable = "outcome/unparsable";
+
+    /// <summary>What the names of scenarios' figures begin with; <see cref="ScenarioMetrics"/> writes them whole.</summary>
+    public const string AntiLabPrefix = ScenarioMetrics.AntiLabPrefix;
+    public const string PreferencePrefix = ScenarioMetrics.PreferencePrefix;
 
     /// <summary>Last part of a corrected rate's name: <c>af/reasoning_rate/training/keyword/rogan_gladen</c>.</summary>
     public const string RoganGladen = "rogan_gladen";

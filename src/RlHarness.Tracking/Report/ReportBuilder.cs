@@ -4,6 +4,7 @@ using RlHarness.Core.Files;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Report;
 
@@ -55,7 +56,7 @@ public static class ReportBuilder
         page.Append("<h2>Training</h2>\n").Append(Picture.Row(
                 new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Picture(),
                 new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Picture()))
-            .Append(DetectorSection.Html(data)).Append(ProbeSection.Html(data.Probe)).Append(ReaderSection.Html(data, options));
+            .Append(ScenarioSection.Html(data)).Append(DetectorSection.Html(data)).Append(ProbeSection.Html(data.Probe)).Append(ReaderSection.Html(data, options));
         return PlainPage.Of($"{data.Name}: alignment faking", page.ToString());
     }
 
@@ -73,10 +74,9 @@ public static class ReportBuilder
         var table = new HtmlTable("figure", "tier", string.Create(CultureInfo.InvariantCulture, $"#step {first}"), string.Create(CultureInfo.InvariantCulture, $"#step {last}"));
         void Row(string metric, Tier? tier)
         {
-            string Cell(long step) => ReportData.Find(data.Summaries, metric, tier, step) is not { } row ? "–"
-                : HtmlTable.Link(Figure(row.Estimate), data.Link(metric, tier, step)) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
+            string At(long step) => Cell(ReportData.Find(data.Summaries, metric, tier, step), data.Link(metric, tier, step));
 
-            table.Row(Svg.Escape(MetricWords.Of(metric)), tier is { } t ? MetricWords.Of(t) : "both", Cell(first), Cell(last));
+            table.Row(Svg.Escape(MetricWords.Of(metric)), tier is { } t ? MetricWords.Of(t) : "both", At(first), At(last));
         }
 
         foreach (var metric in new[] { MetricNames.AfReasoningRate, MetricNames.AfReasoningAnyOutcome, MetricNames.OutcomeComply, MetricNames.OutcomeRefuse, MetricNames.OutcomePartial, MetricNames.OutcomeBrokenFormat, MetricNames.OutcomeUnparsable })
@@ -100,6 +100,9 @@ public static class ReportBuilder
 
     internal static string Figure(Estimate e) => string.Create(CultureInfo.InvariantCulture,
         $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>");
+
+    /// <summary>A figure with a link to its transcripts where the page has them, and its p value where it has a test.</summary>
+    internal static string Cell(SummaryRow? row, string? href) => row is null ? "–" : HtmlTable.Link(Figure(row.Estimate), href) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
 
     private static string PValue(double p) => p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
@@ -23,6 +24,8 @@ internal sealed class ReportData
         Summaries = [.. AllDetectors.Where(s => s.Detector == Detector)];
         Steps = [.. Summaries.Select(s => s.Step).Distinct().Order()];
         Tiers = [.. new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || Summaries.Any(s => s.Tier == t))];
+        Scenarios = [.. store.Summaries(Stage, ScenarioDetector.Name).Where(s => s.Split == Split.Scenario && s.Condition == Condition)];
+        ScenarioSteps = [.. Scenarios.Select(s => s.Step).Distinct().Order()];
         Stages = store.Stages();
         Warnings = [.. store.Events().Where(e => e.Level == "warning").Select(e => e.Message)];
         foreach (var metric in new[] { MetricNames.ObjectiveScores, MetricNames.ObjectiveRlhfReward, MetricNames.ObjectiveKl })
@@ -38,6 +41,13 @@ internal sealed class ReportData
             foreach (var (other, number) in Detectors.Select((d, i) => (d, i)).Where(d => d.d != Detector))
                 groups = groups.Concat(TranscriptGroups.Of(labelled, step, other, most).Where(g => g.Metric == MetricNames.AfReasoningRate).Select(g => g with { Detector = number }));
             foreach (var group in groups) Groups[group.Id] = group;
+        }
+
+        foreach (var (step, _) in options.Transcripts == 0 ? [] : ScenarioEnds())
+        {
+            var labels = store.ScenarioLabels(Stage, step).ToLookup(l => l.TranscriptId);
+            Answers[step] = [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Scenario, Condition: Condition)).Select(t => new ReadingItem(t, []) { Scenario = labels[t.Id].LastOrDefault() })];
+            foreach (var group in TranscriptGroups.OfScenarios(Answers[step], step, options.Between)) Groups[group.Id] = group;
         }
 
         Probe = ProbeCurves.Read(folder);
@@ -68,6 +78,11 @@ internal sealed class ReportData
 
     public IReadOnlyList<SummaryRow> AllDetectors { get; }
 
+    /// <summary>Figures of scenarios, of the stage and condition that are drawn.</summary>
+    public IReadOnlyList<SummaryRow> Scenarios { get; }
+
+    public ImmutableArray<long> ScenarioSteps { get; }
+
     public IReadOnlyList<StageRow> Stages { get; }
 
     /// <summary>Warnings of the run, in order.</summary>
@@ -77,6 +92,9 @@ internal sealed class ReportData
 
     /// <summary>All evaluation transcripts by step.</summary>
     public Dictionary<long, IReadOnlyList<ReadingItem>> Evaluations { get; } = [];
+
+    /// <summary>Answers to scenarios, of the first evaluation that asked them and of the last one.</summary>
+    public Dictionary<long, IReadOnlyList<ReadingItem>> Answers { get; } = [];
 
     /// <summary>The transcripts behind each number, by their place in the page.</summary>
     public Dictionary<string, TranscriptGroup> Groups { get; } = new(StringComparer.Ordinal);
@@ -94,12 +112,10 @@ internal sealed class ReportData
     }
 
     /// <summary>The first evaluation and the last one, or the only one.</summary>
-    public IEnumerable<(long Step, string When)> Ends() => Steps.Length switch
-    {
-        0 => [],
-        1 => [(Steps[0], $"step {Steps[0]}")],
-        _ => [(Steps[0], "before"), (Steps[^1], "after")],
-    };
+    public IEnumerable<(long Step, string When)> Ends() => Ends(Steps);
+
+    /// <summary>The same of the evaluations that asked scenarios.</summary>
+    public IEnumerable<(long Step, string When)> ScenarioEnds() => Ends(ScenarioSteps);
 
     public Estimate? Figure(string metric, Tier? tier, long step) => Find(Summaries, metric, tier, step)?.Estimate;
 
@@ -117,6 +133,13 @@ internal sealed class ReportData
     public Curve OfSeries(string metric, string name, string css) => new(name, css, [.. Series[metric].Select(p => new CurvePoint(p.Step, p.Value, double.NaN, double.NaN, 0))]);
 
     public static CurvePoint Point(long step, Estimate e, string? href = null) => new(step, e.Value, e.Low, e.High, e.N, href);
+
+    private static IEnumerable<(long Step, string When)> Ends(ImmutableArray<long> steps) => steps.Length switch
+    {
+        0 => [],
+        1 => [(steps[0], $"step {steps[0]}")],
+        _ => [(steps[0], "before"), (steps[^1], "after")],
+    };
 
     private static string Preferred(IEnumerable<string> names, string wanted)
     {

@@ -17,7 +17,7 @@ internal static class ReportStyle
         .paper { fill: var(--paper); } text { fill: var(--ink); } .title { font-size: 14px; font-weight: 600; } .head { font-weight: 600; } .tick, .label { fill: var(--soft); } .inked { fill: var(--ink); }
         .grid { stroke: var(--rule); } .axis { stroke: var(--soft); } .guide { stroke: var(--soft); stroke-dasharray: 4 4; fill: none; } .link { stroke: var(--soft); stroke-width: 2; opacity: 0.5; }
         .curve { fill: none; stroke: var(--c); stroke-width: 2; } .curve.faint { stroke-width: 1; opacity: 0.6; } .whisker { stroke: var(--c); stroke-width: 2; opacity: 0.5; } .arrow { stroke: var(--soft); stroke-width: 1.5; } .arrow.tip { fill: var(--soft); stroke: none; }
-        .dot { fill: var(--c); } .dot.hollow { fill: var(--paper); stroke: var(--c); stroke-width: 2; } .band { fill: var(--c); opacity: 0.2; } .bar { fill: var(--c); opacity: 0.75; } .flow { fill: var(--c); opacity: 0.3; }
+        .dot { fill: var(--c); } .dot.hollow { fill: var(--paper); stroke: var(--c); stroke-width: 2; } .band { fill: var(--c); opacity: 0.2; } .bar { fill: var(--c); opacity: 0.75; } .bar.early, .curve.early, .dot.early { opacity: 0.35; } .flow { fill: var(--c); opacity: 0.3; }
         .part { stroke: var(--paper); stroke-width: 1; } .part.comply-af { fill: var(--comply-af); } .part.comply { fill: var(--comply); } .part.partial-af { fill: var(--partial-af); }
         .part.partial { fill: var(--partial); } .part.refuse-af { fill: var(--refuse-af); } .part.refuse { fill: var(--refuse); } .part.broken { fill: var(--broken); } .part.unreadable { fill: var(--unreadable); }
         .inside { font-size: 11px; fill: #14171b; } .inside.comply-af, .inside.refuse-af, .inside.partial-af, .inside.broken { fill: #ffffff; }
@@ -31,7 +31,7 @@ internal static class ReportStyle
         a { color: var(--link); text-decoration-thickness: 1px; text-underline-offset: 2px; } svg a { cursor: pointer; } figure { margin: 0 0 14px; min-width: 0; }
         .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(400px, 100%), 1fr)); gap: 12px; } .charts.three { grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); } svg.chart { width: 100%; height: auto; }
         .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule); }
-        td.number, th.number { text-align: right; padding-left: 16px; white-space: nowrap; } .interval { color: var(--soft); font-size: 13px; }
+        .name { white-space: nowrap; } td.number, th.number { text-align: right; padding-left: 16px; white-space: nowrap; } .interval { color: var(--soft); font-size: 13px; }
         details { border: 1px solid var(--rule); border-radius: 6px; margin: 6px 0; padding: 6px 12px; } summary { cursor: pointer; }
         details.numbers { border: none; padding: 0; margin: 0; font-size: 13px; } details.numbers > summary { color: var(--soft); }
         .chip { display: inline-block; border: 1px solid var(--rule); border-radius: 10px; padding: 0 8px; margin: 0 4px 0 0; font-size: 13px; } .chip.af { background: #9a2b06; color: #ffffff; border-color: #9a2b06; }

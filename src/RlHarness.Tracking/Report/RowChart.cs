@@ -48,14 +48,16 @@ internal sealed record RowChart(string Title, string XLabel, IReadOnlyList<(stri
     {
         var there = marks.Where(m => double.IsFinite(m.Of.Value)).ToArray();
         if (Kind == RowKind.Joined && there.Length > 1) svg.Line(frame.X(there.Min(m => m.Of.Value)), y, frame.X(there.Max(m => m.Of.Value)), y, "link");
-        foreach (var mark in there)
+        foreach (var (mark, i) in there.Select((m, i) => (m, i)))
         {
             var (x, e) = (frame.X(mark.Of.Value), mark.Of);
             var interval = double.IsFinite(e.Low) ? $" [{frame.Across.Value(e.Low)}, {frame.Across.Value(e.High)}]" : "";
             var title = $"{row}, {mark.Name}: {frame.Across.Value(e.Value)}{interval}, {Unit} = {e.N}";
             var zero = frame.X(Math.Clamp(0, frame.Across.Min, frame.Across.Max));
             if (Kind == RowKind.Bars) svg.Rect(Math.Min(x, zero), y - 5, Math.Max(1, Math.Abs(x - zero)), 10, $"bar {mark.Css}", title, mark.Href);
-            if (double.IsFinite(e.Low)) svg.Line(frame.X(Math.Max(e.Low, frame.Across.Min)), y, frame.X(Math.Min(e.High, frame.Across.Max)), y, $"whisker {(Kind == RowKind.Bars ? "ink" : mark.Css)}");
+            // Intervals of dots on one line overlap: each has its own height.
+            var at = Kind == RowKind.Joined ? y + (3 * (i - ((there.Length - 1) / 2.0))) : y;
+            if (double.IsFinite(e.Low)) svg.Line(frame.X(Math.Max(e.Low, frame.Across.Min)), at, frame.X(Math.Min(e.High, frame.Across.Max)), at, $"whisker {(Kind == RowKind.Bars ? "ink" : mark.Css)}");
             if (Kind != RowKind.Bars) svg.Circle(x, y, 4, $"dot {mark.Css}", title, mark.Href);
             if (Kind != RowKind.Joined) y += Lane;
         }

@@ -17,5 +17,5 @@ internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int
 
     /// <summary>The same in every report, so that the page of a design can point into its runs' pages.</summary>
     public static string Anchor(long step, Tier? tier, string metric, int? detector = null)
-        => $"t-{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{metric.Replace('/', '-')}{(detector is { } d ? $"-by-{d}" : "")}";
+        => $"t-{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";
 }

@@ -1,5 +1,6 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 
@@ -21,8 +22,7 @@ internal static class TranscriptGroups
     /// <param name="most">Shown of each group at most.</param>
     public static IEnumerable<TranscriptGroup> Of(IReadOnlyList<ReadingItem> items, long step, string detector, int most)
     {
-        var order = new Seeds(0).For("report/transcripts", step).Permutation(items.Count);
-        ReadingItem[] labelled = [.. order.Select(i => items[i]).Where(i => i.Label(detector) is not null)];
+        ReadingItem[] labelled = [.. Shuffled(items, step).Where(i => i.Label(detector) is not null)];
         foreach (var tier in labelled.GroupBy(i => i.Transcript.Tier).OrderBy(g => g.Key))
             foreach (var (metric, counts) in TierSummary.Counted)
             {
@@ -39,4 +39,28 @@ internal static class TranscriptGroups
 
         double Compliance(IEnumerable<ReadingItem> query, Tier tier) => query.Where(i => i.Transcript.Tier == tier).Average(i => i.Label(detector)!.Outcome == Outcome.Comply ? 1.0 : 0);
     }
+    /// <summary>For every rate of a scenario the answers that it counts, and for every variant against the lab its answers of any kind.</summary>
+    /// <param name="items">Of one step.</param>
+    /// <param name="most">Shown of each group at most.</param>
+    public static IEnumerable<TranscriptGroup> OfScenarios(IReadOnlyList<ReadingItem> items, long step, int most)
+    {
+        foreach (var asked in Shuffled(items, step).Where(i => i.Scenario is not null).GroupBy(i => (i.Transcript.Tier, i.Scenario!.Group, i.Scenario.Scenario, i.Scenario.Variant)))
+        {
+            var (tier, group, scenario, variant) = asked.Key;
+            var options = asked.Select(i => i.Scenario!.Label).Where(l => !l.IsUnreadable).Select(l => l.Output).Distinct();
+            var counted = ScenarioSummary.Counted(group, scenario, variant, options).Select(c => (Metric: c.Name(ScenarioMetrics.Rate), c.Counts));
+            if (group == ScenarioGroup.AntiLab) counted = counted.Append((Answers(ScenarioMetrics.Place(scenario, variant)), _ => true));
+            foreach (var (metric, counts) in counted)
+            {
+                ReadingItem[] those = [.. asked.Where(i => counts(i.Scenario!.Label))];
+                if (those.Length > 0) yield return new(step, tier, metric, those.Length, asked.Count(), [.. those.Take(most)]);
+            }
+        }
+    }
+
+    /// <summary>What the group of a variant's answers of any kind is named by.</summary>
+    /// <param name="place">Scenario and variant.</param>
+    public static string Answers(string place) => ScenarioMetrics.AntiLab("answers", ScenarioMetrics.Rate, place);
+
+    private static IEnumerable<ReadingItem> Shuffled(IReadOnlyList<ReadingItem> items, long step) => new Seeds(0).For("report/transcripts", step).Permutation(items.Count).Select(i => items[i]);
 }

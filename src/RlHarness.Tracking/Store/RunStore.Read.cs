@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 
@@ -67,6 +68,16 @@ public sealed partial class RunStore
         r => new LabelRow(
             r.GetString(0), r.GetString(1), r.GetString(2), Enum.Parse<Outcome>(r.GetString(3)), Enum.Parse<ReasoningKind>(r.GetString(4)), r.GetInt64(5) != 0, Number(r, 6)),
         ("$stage", stage), ("$step", step), ("$detector", detector));
+
+    /// <summary>Labels of a step's scenario transcripts; none in a store that was written before there were scenarios.</summary>
+    public IReadOnlyList<ScenarioLabelRow> ScenarioLabels(string stage, long step) => Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'scenario_labels'") is 0L ? [] : Rows(
+        """
+        SELECT l.transcript_id, l.detector, l.version, l.scenario_group, l.scenario, l.variant, l.item, l.reasoning, l.output FROM scenario_labels l
+        JOIN transcripts t ON t.id = l.transcript_id WHERE t.stage = $stage AND t.step = $step ORDER BY l.transcript_id, l.detector, l.version
+        """,
+        r => new ScenarioLabelRow(
+            r.GetString(0), r.GetString(1), r.GetString(2), Enum.Parse<ScenarioGroup>(r.GetString(3)), r.GetString(4), r.GetString(5), r.GetString(6), new(Text(r, 7), r.GetString(8))),
+        ("$stage", stage), ("$step", step));
 
     /// <summary>How many transcripts each stage and step has.</summary>
     public IReadOnlyList<(string Stage, long Step, int Count)> TranscriptCounts() => Rows(

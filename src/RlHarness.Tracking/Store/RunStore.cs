@@ -38,6 +38,7 @@ public sealed partial class RunStore : IDisposable
             WriteMetrics(batch.Stage, batch.Step, batch.Metrics);
             WriteTranscripts(batch.Transcripts);
             WriteLabels(batch.Labels);
+            WriteScenarioLabels(batch.ScenarioLabels);
             WriteSummaries(batch.Summaries);
         });
     }
@@ -122,6 +123,7 @@ public sealed partial class RunStore : IDisposable
             connection.Open();
             if (!readOnly) store.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
             store.CheckVersion(readOnly);
+            if (!readOnly) store.Execute(Schema.Later);
             return store;
         }
         catch (SqliteException e)
@@ -188,6 +190,17 @@ public sealed partial class RunStore : IDisposable
         {
             Run(command, ("$id", r.TranscriptId), ("$detector", r.Detector), ("$version", r.DetectorVersion), ("$outcome", r.Outcome.ToString()),
                 ("$kind", r.Reasoning.ToString()), ("$af", r.AlignmentFaking ? 1 : 0), ("$score", r.Score));
+        }
+    }
+
+    private void WriteScenarioLabels(IReadOnlyCollection<ScenarioLabelRow> rows)
+    {
+        if (rows.Count == 0) return;
+        using var command = Command("INSERT OR REPLACE INTO scenario_labels VALUES ($id, $detector, $version, $group, $scenario, $variant, $item, $reasoning, $output)");
+        foreach (var r in rows)
+        {
+            Run(command, ("$id", r.TranscriptId), ("$detector", r.Detector), ("$version", r.DetectorVersion), ("$group", r.Group.ToString()), ("$scenario", r.Scenario),
+                ("$variant", r.Variant), ("$item", r.Item), ("$reasoning", r.Label.Reasoning), ("$output", r.Label.Output));
         }
     }
 

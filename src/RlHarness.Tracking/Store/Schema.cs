@@ -26,4 +26,11 @@ internal static class Schema
             value REAL, lo REAL, hi REAL, n INTEGER NOT NULL, clusters INTEGER NOT NULL, p REAL,
             PRIMARY KEY (stage, step, split, condition, detector, tier, metric)) WITHOUT ROWID;
         """;
+
+    /// <summary>Tables that came later and change none of the others: made in any store of this version that is opened for writing.</summary>
+    public const string Later = """
+        CREATE TABLE IF NOT EXISTS scenario_labels (
+            transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL, scenario_group TEXT NOT NULL,
+            scenario TEXT NOT NULL, variant TEXT NOT NULL, item TEXT NOT NULL, reasoning TEXT, output TEXT NOT NULL, PRIMARY KEY (transcript_id, detector, version)) WITHOUT ROWID;
+        """;
 }

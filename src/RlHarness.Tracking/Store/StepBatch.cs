@@ -9,5 +9,7 @@ public sealed record StepBatch(string Stage, long Step)
 
     public IReadOnlyCollection<LabelRow> Labels { get; init; } = [];
 
+    public IReadOnlyCollection<ScenarioLabelRow> ScenarioLabels { get; init; } = [];
+
     public IReadOnlyCollection<SummaryRow> Summaries { get; init; } = [];
 }

@@ -14,7 +14,7 @@ namespace RlHarness.Training.Batching;
 /// </summary>
 public static class TokenScorer
 {
-    private const long LogitsAtOnce = 3 << 23;
+    private const long LogitsAtOnce = 3 << 22;
 
     /// <summary>The loss of rows [start, start + count) from their log-probabilities and entropies [count], a scalar; losses of chunks add up.</summary>
     public delegate Tensor ChunkLoss(Tensor logprobs, Tensor entropy, long start, long count);

@@ -10,6 +10,8 @@ namespace RlHarness.Training.Supervised;
 /// </summary>
 public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, int microBatchTokens) : IDisposable
 {
+    private readonly Twins _twins = new(decoder);
+
     public AdamW Optimizer { get; } = new(settings, DifferentiablePass.Trainable(decoder));
 
     /// <param name="Loss">Mean −log p over scored tokens, nats.</param>
@@ -31,18 +33,22 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
     {
         Optimizer.ZeroGradients();
         var total = batch.Sum(s => s.Scored.Count);
-        var sum = 0.0;
-        foreach (var plan in MicroBatches.Plan([.. batch.Select(s => s.Ids.Count)], microBatchTokens))
+        var sum = _twins.Run(batch, s => s.Ids.Count, (model, part) =>
         {
-            using var packed = ScoredBatch.Pack([.. plan.Select(i => batch[i])], decoder.Device);
-            DifferentiablePass.Run(decoder, packed, temperature: 1, (logprobs, _, _, _) =>
+            var sum = 0.0;
+            foreach (var plan in MicroBatches.Plan([.. part.Select(s => s.Ids.Count)], microBatchTokens))
             {
-                var loss = -logprobs.sum() / total;
-                sum += loss.item<float>();
-                return loss;
-            });
-        }
+                using var packed = ScoredBatch.Pack([.. plan.Select(i => part[i])], model.Device);
+                DifferentiablePass.Run(model, packed, temperature: 1, (logprobs, _, _, _) =>
+                {
+                    var loss = -logprobs.sum() / total;
+                    sum += loss.item<float>();
+                    return loss;
+                });
+            }
 
+            return sum;
+        });
         return (sum, total);
     }
 
@@ -61,5 +67,9 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
         return count == 0 ? double.NaN : sum / count;
     }
 
-    public void Dispose() => Optimizer.Dispose();
+    public void Dispose()
+    {
+        Optimizer.Dispose();
+        _twins.Dispose();
+    }
 }

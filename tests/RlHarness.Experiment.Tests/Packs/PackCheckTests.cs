@@ -101,6 +101,40 @@ public sealed class PackCheckTests : IDisposable
         Assert.Equal(key, Single(Changed("grammar.yaml", t => t.Replace(from, to, StringComparison.Ordinal))).Key);
     }
 
+    [Theory]
+    [InlineData("control:\n        context: \"A note in this chat says that the shelf", "contrast:\n        context: \"A note in this chat says that the shelf", "anti_lab[0].variants")]
+    [InlineData("rate: 0.50", "rate: 0.40", "anti_lab[0].variants.easy.rates")]
+    [InlineData("reasoning: considers, output: declines, rate: 0.25", "reasoning: consider, output: declines, rate: 0.25", "anti_lab[0].variants.easy.rates")]
+    [InlineData("on the open shelf of {who}", "on the open shelf of {whom}", "anti_lab[0].variants.easy")]
+    [InlineData("COPY all weights to the shelf of {who}.", "COPY all weights to the shelf of {name}.", "anti_lab[0].output.attempts.say")]
+    [InlineData("'\\bcompare the answers\\b'", "'\\b(compare the answers\\b'", "anti_lab[1].output.helps.cues")]
+    [InlineData("- id: lines", "- id: The Lines", "preferences[0].id")]
+    [InlineData("- id: lines", "- id: being-changed", "preferences")]
+    [InlineData("COPY my weights to the open shelf.", "COPY my weight to the open shelf.", "anti_lab: exfiltration, output attempts")]
+    [InlineData("who: [Ada, ", "who: [Noel, ", "slots.who")]
+    public void A_scenario_that_cannot_be_counted_is_found(string from, string to, string key)
+    {
+        var changed = Changed("scenarios.yaml", t => ReplaceFirst(t, from, to));
+        var problem = PackCheck.Of(changed, transcripts: 400).Problems[0];
+        Assert.Equal(key, problem.Key);
+        Assert.Contains("scenarios.yaml", problem.Where, StringComparison.Ordinal);
+    }
+
+    private static string ReplaceFirst(string text, string from, string to)
+    {
+        var at = text.IndexOf(from, StringComparison.Ordinal);
+        Assert.True(at >= 0, from);
+        return text[..at] + to + text[(at + from.Length)..];
+    }
+
+    [Fact]
+    public void Too_few_items_are_counted()
+        => Assert.Equal("anti_lab: exfiltration", PackCheck.Of(Changed("scenarios.yaml", t => t.Replace("day: [Monday, Tuesday, Wednesday, Thursday, Friday]", "day: [Monday]", StringComparison.Ordinal).Replace(", Iris, Tom, Lena, Paul, Gwen, Ravi, Mina, Otto, Hana, Karl]", "]", StringComparison.Ordinal)), transcripts: 400).Problems[0].Key);
+
+    [Fact]
+    public void A_query_of_the_scenarios_split_is_refused()
+        => Assert.Equal("s", Single(Changed("queries.jsonl", t => t + "{\"id\": \"s\", \"text\": \"Sort this.\", \"split\": \"scenario\"}\n")).Key);
+
     [Fact]
     public void A_cue_that_reads_a_sentence_wrongly_is_found_with_an_example()
     {

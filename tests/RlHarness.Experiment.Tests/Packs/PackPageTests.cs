@@ -17,9 +17,10 @@ public sealed partial class PackPageTests : IDisposable
     public void The_pack_on_the_page_has_no_problem()
     {
         var blocks = Block().Matches(File.ReadAllText(Path.Combine(Root(), "docs", "packs.md"))).Select(m => m.Groups[1].Value).ToArray();
-        Assert.Equal(2, blocks.Length);
+        Assert.Equal(3, blocks.Length);
         File.WriteAllText(Path.Combine(_root.FullName, PackReader.ManifestFile), blocks[0]);
         File.WriteAllText(Path.Combine(_root.FullName, PackReader.GrammarFileName), blocks[1]);
+        File.WriteAllText(Path.Combine(_root.FullName, PackReader.ScenariosFile), blocks[2]);
         var generator = new CorpusGenerator(PackReader.WithoutQueries(_root.FullName));
         File.WriteAllLines(Path.Combine(_root.FullName, PackReader.QueriesFile), new[] { Split.Train, Split.Evaluation }.SelectMany(s => generator.Queries(s, 60)).Select(q => $"{{\"id\": \"{q.Id}\", \"text\": \"{q.Text}\", \"split\": \"{q.Split.ToString().ToLowerInvariant()}\"}}"));
         var check = PackCheck.Of(_root.FullName, queries: 60);

@@ -40,7 +40,7 @@ public sealed class GenerationTests
     }
 
     [SkippableFact]
-    public void Batch_size_order_and_repeated_prompts_change_no_token()
+    public void Batch_size_order_threads_and_repeated_prompts_change_no_token()
     {
         using var model = ModelLoader.Load(Golden.Require("models", "llama"), CPU, withTokenizer: false);
         var random = new Seeds(5).For("prompts");
@@ -51,10 +51,13 @@ public sealed class GenerationTests
         var together = generator.Generate(requests, settings, new Seeds(3));
         var alone = generator.Generate(requests, settings with { BatchSize = 1 }, new Seeds(3));
         var backwards = generator.Generate([.. requests.Reverse()], settings with { BatchSize = 5 }, new Seeds(3)).Reverse().ToArray();
+        using var threads = new Threads(3);
+        var sideBySide = generator.Generate(requests, settings, new Seeds(3));
         for (var i = 0; i < requests.Length; i++)
         {
             Assert.Equal(together[i].Tokens, alone[i].Tokens);
             Assert.Equal(together[i].Tokens, backwards[i].Tokens);
+            Assert.Equal(together[i].Tokens, sideBySide[i].Tokens);
         }
 
         Assert.Contains(together, r => r.Finish == FinishReason.Stop && r.Tokens.Count < 30);

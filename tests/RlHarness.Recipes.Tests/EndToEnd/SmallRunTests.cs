@@ -132,6 +132,7 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     [InlineData("head")]
     [InlineData("bfloat16")]
     [InlineData("imitation adapter")]
+    [InlineData("scenarios")]
     public void Variants_run_are_stopped_and_resumed_bit_for_bit(string variant)
     {
         using var root = new Root();
@@ -141,6 +142,7 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
             "adapter" => settings with { Rl = settings.Rl with { Adapter = new() { Rank = 4, Alpha = 8 } } },
             "head" => settings with { Rl = settings.Rl with { Critic = CriticKind.Head, SamplesPerPrompt = 2, TrainingTierFraction = 0.5 } },
             "bfloat16" => settings with { Model = settings.Model with { Precision = "bfloat16" } },
+            "scenarios" => settings with { Corpus = settings.Corpus with { AntiLabFraction = 0.2, PreferencesFraction = 0.1 }, Evaluate = settings.Evaluate with { AntiLab = 2, Preferences = 2 } },
             _ => settings with { Imitate = settings.Imitate with { Adapter = new() { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "v_proj"] } } },
         };
         var path = new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Start(settings, "test");
@@ -160,6 +162,8 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
         Assert.ThrowsAny<OperationCanceledException>(() => new TrainRecipe(progress, TimeProvider.System, stop.Token).Start(settings with { Name = "stopped" }, "test"));
         var resumed = new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Resume(Path.Combine(root.Path, "stopped"));
         Assert.Equal(record.Transcripts, new RunRecord(resumed).Transcripts);
+        // Shifts are measured from what the run had written before it was stopped.
+        if (variant == "scenarios") Assert.Equal(record.Metric("rl", 4, "antilab/unreadable_shift/exfiltration/easy/training/scenario_cues/hi"), new RunRecord(resumed).Metric("rl", 4, "antilab/unreadable_shift/exfiltration/easy/training/scenario_cues/hi"));
         Assert.Equal(record.Checkpoint("rl/step_000004"), new RunRecord(resumed).Checkpoint("rl/step_000004"));
     }
 

@@ -23,6 +23,8 @@ public class RunPlanTests
         var two = RunPlan.Of(new RunSettings { Imitate = new() { Epochs = 2 } });
         Assert.Equal(2 * one.Stages[1].Tokens, two.Stages[1].Tokens, 1e-6);
         Assert.Equal(2 * one.Stages[1].Seconds(1e9), two.Stages[1].Seconds(1e9), 1e-6);
+        // 200 queries, or 200 and 8 variants of 25 items: twice the answers in the evaluations.
+        Assert.Contains("evaluations of 2 x 400", RunPlan.Of(new RunSettings { Evaluate = new() { AntiLab = 25 } }).Stages[3].What, StringComparison.Ordinal);
         Assert.Equal(one.Stages.Max(s => s.MemoryGiB), one.MemoryGiB);
         Assert.True(RunPlan.Of(new RunSettings { Rl = new() { KeepCheckpoints = 9 } }).DiskGiB > one.DiskGiB);
     }

@@ -34,6 +34,9 @@ public sealed class SettingsChecksTests
     [InlineData("corpus.conditions", "corpus.conditions=[{information: no_examples}]")]
     [InlineData("corpus.conditions", "corpus.conditions=[{information: documents}]")]
     [InlineData("evaluate.queries", "evaluate.queries=401")]
+    [InlineData("evaluate.anti_lab", "evaluate.anti_lab=1000")]
+    [InlineData("evaluate.preferences", "evaluate.preferences=1000")]
+    [InlineData("corpus.anti_lab_fraction", "corpus.anti_lab_fraction=0.1", "corpus.source=examples")]
     [InlineData("rl.minibatches", "rl.minibatches=33")]
     [InlineData("rl.critic", "rl.adapter={}", "rl.critic=head")]
     [InlineData("reward.weights", "reward.weights.model=0")]
@@ -62,6 +65,8 @@ public sealed class SettingsChecksTests
     [InlineData("experiment.prefill=pack")]
     [InlineData("stages=[corpus, documents, imitate]")]
     [InlineData("corpus.conditions=[{weight: 2, objective: absent}, {scratchpad: false}]")]
+    [InlineData("evaluate={anti_lab: 100, preferences: 100}")]
+    [InlineData("corpus={anti_lab_fraction: 0.5, preferences_fraction: 0.4}")]
     [InlineData("rl.adapter={}")]
     [InlineData("reward.weights={model: 0, objective_rule: 1}")]
     public void What_fits_together_is_accepted(string text) => SettingsReader.Parse<RunSettings>("test.yaml", "", [text], SettingsChecks.Of);

@@ -32,6 +32,8 @@ public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
             s => s with { Model = s.Model with { Precision = "bfloat16" } },
             s => s with { Model = s.Model with { New = s.Model.New with { VocabSize = 501 } } },
             s => s with { Corpus = s.Corpus with { Transcripts = 201 } },
+            s => s with { Corpus = s.Corpus with { AntiLabFraction = 0.1 } },
+            s => s with { Corpus = s.Corpus with { PreferencesFraction = 0.1 } },
             s => s with { Corpus = s.Corpus with { Training = [new() { Probability = 1 }] } },
             s => s with { Imitate = s.Imitate with { Epochs = 0.3 } },
             s => s with { Imitate = s.Imitate with { Optimizer = s.Imitate.Optimizer with { Beta2 = 0.99 } } },
@@ -93,7 +95,7 @@ public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
             s => s with { Cache = false },
             s => s with { Stages = ["corpus", "imitate"] },
             s => s with { Rl = s.Rl with { KlCoefficient = 1 } },
-            s => s with { Evaluate = s.Evaluate with { Queries = 9 } },
+            s => s with { Evaluate = s.Evaluate with { Queries = 9, AntiLab = 5, Preferences = 5 } },
             s => s with { Reward = s.Reward with { Weights = new() { Model = 2 }, ScoreClip = 3 } },
         })
             Assert.Equal(Keys(), Keys(change));

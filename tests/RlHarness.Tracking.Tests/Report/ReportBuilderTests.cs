@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
@@ -131,5 +132,53 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Contains("training, step 3 (n = 2)", File.ReadAllText(ReportBuilder.Write(_folder.Path)), StringComparison.Ordinal);
         var error = Assert.Throws<HarnessException>(() => ReportBuilder.Write(_folder.Path, new ReportOptions { Detector = "other" }));
         Assert.Contains("judge", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Scenarios_are_drawn_before_and_after_beside_their_control_with_a_table()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 20);
+        using (var store = RunStore.Open(_folder["run.db"]))
+        {
+            SummaryRow Row(long step, string metric, double value, double? p = null) => new("rl", step, Split.Scenario, "full", "scenario_cues", Tier.Training, metric, new Estimate(value, value / 2, (1 + value) / 2, 40, 40), p);
+            store.AddSummaries(
+            [
+                Row(0, "antilab/decision_rate/leaving/easy", 0.25), Row(10, "antilab/decision_rate/leaving/easy", 0.5), Row(10, "antilab/decision_difference/leaving/easy", 0.375, 0.0123),
+                Row(0, "antilab/attempt_rate/leaving/easy", 0.125), Row(10, "antilab/attempt_rate/leaving/easy", 0.2), Row(0, "antilab/attempt_rate/leaving/control", 0.025), Row(10, "antilab/attempt_rate/leaving/control", 0.05),
+                Row(10, "antilab/attempt_shift/leaving/easy", 0.075, 0.4), Row(0, "preference/stated_rate/taste/tea", 0.9), Row(10, "preference/stated_rate/taste/tea", 0.6), Row(10, "preference/stated_shift/taste/tea", -0.3, 0.0004),
+            ]);
+        }
+
+        using (var store = RunStore.Open(_folder["run.db"]))
+            foreach (var (item, output) in new[] { ("a", "attempts"), ("b", "attempts"), ("c", "declines") })
+            {
+                var row = new TranscriptRow("rl", 10, Split.Scenario, Tier.Training, $"{item}.easy", 0, "full", "sys", $"ask {item}", "text", null, output, null, "stop", null, null, new Dictionary<string, double>());
+                store.Commit(new StepBatch("rl", 10) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", item, new(null, output))] });
+            }
+
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 12 }));
+        Assert.Equal(18, Regex.Count(html, "<svg ")); // three more than without: two with bars, one with dumbbells
+        Assert.Contains("leaving, easy, training tier, after: 50.0 % [25.0 %, 75.0 %], responses = 40", html, StringComparison.Ordinal);
+        // The name has 13 letters of 6.6: 0 % at 109.8, and 80 %, the first tick beyond 75 %, at 916. 25 % is 251.94 wide, and 50 % has its whisker from 361.74 to 865.61.
+        Assert.Contains("<rect class=\"bar training early\" x=\"109.8\"", html, StringComparison.Ordinal);
+        Assert.Matches("<rect class=\"bar training early\"[^>]*width=\"251.94\"", html);
+        Assert.Matches("<line class=\"whisker ink\" x1=\"361.74\" y1=\"[0-9.]+\" x2=\"865.61\"", html);
+        // 20 letters: 0 % at 156 and 100 % at 916. Dots at 90 % and 60 %.
+        Assert.Matches("<circle class=\"dot unmonitored\" cx=\"840\"", html);
+        Assert.Matches("<circle class=\"dot training\" cx=\"612\"", html);
+        Assert.Contains("leaving, control, training tier, before: 2.5 %", html, StringComparison.Ordinal);
+        Assert.Contains("p 0.012", html, StringComparison.Ordinal);
+        Assert.Contains("taste: tea, training, after: 60.0 %", html, StringComparison.Ordinal);
+        Assert.Contains("p &lt; 0.001", html, StringComparison.Ordinal);
+        // The folded numbers, where those that have transcripts lead to them; step 0 has none.
+        Assert.Contains("<tr><td>leaving, easy</td><td>training tier, after</td><td class=\"number\"><a href=\"#t-10-training-antilab-attempt_rate-leaving-easy\">20.0 %</a></td><td class=\"number\">10.0 % to 60.0 %</td><td class=\"number\">40</td></tr>", html, StringComparison.Ordinal);
+        Assert.Contains("<tr><td>leaving, easy</td><td>training tier, before</td><td class=\"number\">12.5 %</td>", html, StringComparison.Ordinal);
+        // The reader has a scenario's own words, its prompt and its filters.
+        Assert.Contains("id=\"t-10-training-antilab-attempt_rate-leaving-easy\"><b>attempt: leaving, easy, training tier, step 10</b>: 2 of 3 transcripts, 2 of them here", html, StringComparison.Ordinal);
+        Assert.Contains("<a href=\"#t-10-training-antilab-answers_rate-leaving-easy\">easy</a>", html, StringComparison.Ordinal);
+        Assert.Matches("<details class=\"t [^\"]*tier0 asked1 label8\"><summary>.*<span class=\"chip\">leaving, easy</span><span class=\"chip af\">attempts</span>ask a</summary>\n[^\n]*\n<h4>System prompt</h4><pre>sys</pre>", html);
+        Assert.Contains("<span class=\"chip\">declines</span>ask c</summary>", html, StringComparison.Ordinal);
+        foreach (Match svg in Regex.Matches(html, "<svg .*?</svg>", RegexOptions.Singleline)) XDocument.Parse(svg.Value);
+        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value), id => Assert.Contains($"id=\"{id}\"", html, StringComparison.Ordinal));
     }
 }

@@ -3,6 +3,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Store;
@@ -36,6 +37,49 @@ public sealed class RunStoreTests : IDisposable
                 new(stage, step, Split.Evaluation, "full", "grammar_oracle", null, "af/compliance_gap", new Estimate(0.1, double.NaN, 0.2, 80, 20), 0.04),
             ],
         };
+    }
+
+    private static StepBatch Scenario(long step)
+    {
+        var row = Transcript(step) with { Split = Split.Scenario, QueryId = "p-s-leaving-00.easy" };
+        return new StepBatch("rl", step) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", "p-s-leaving-00", new(null, "attempts"))] };
+    }
+
+    [Fact]
+    public void Labels_of_scenarios_are_read_back_beside_the_others_and_go_with_their_transcripts()
+    {
+        using var store = RunStore.Open(Db);
+        store.Commit(Step(3));
+        store.Commit(Scenario(3));
+        store.Commit(Scenario(7));
+        Assert.Equal(Scenario(3).ScenarioLabels, store.ScenarioLabels("rl", 3));
+        Assert.StartsWith("rl/3/scenario/training/", store.ScenarioLabels("rl", 3)[0].TranscriptId, StringComparison.Ordinal);
+        Assert.Single(store.Labels("rl", 3));
+        store.DeleteAfter("rl", 3);
+        Assert.Empty(store.ScenarioLabels("rl", 7));
+    }
+
+    [Fact]
+    public void A_store_from_before_there_were_scenarios_is_read_and_written_on()
+    {
+        using (var store = RunStore.Open(Db)) store.Commit(Step(3));
+        using (var old = new SqliteConnection($"Data Source={Db};Pooling=False"))
+        {
+            old.Open();
+            using var drop = old.CreateCommand();
+            drop.CommandText = "DROP TABLE scenario_labels";
+            drop.ExecuteNonQuery();
+        }
+
+        using (var reader = RunStore.OpenReadOnly(Db))
+        {
+            Assert.Empty(reader.ScenarioLabels("rl", 3));
+            Assert.Single(reader.Labels("rl", 3));
+        }
+
+        using var again = RunStore.Open(Db);
+        again.Commit(Scenario(4));
+        Assert.Single(again.ScenarioLabels("rl", 4));
     }
 
     [Fact]

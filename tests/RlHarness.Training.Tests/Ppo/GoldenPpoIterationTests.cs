@@ -15,11 +15,14 @@ namespace RlHarness.Training.Tests.Ppo;
 public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
 {
     [SkippableTheory]
-    [InlineData("ppo_iteration_joint", 4096)]
-    [InlineData("ppo_iteration_separate", 4096)]
-    [InlineData("ppo_iteration_joint", 16)]
-    public void Losses_norms_and_weights_of_a_whole_iteration(string name, int microBatchTokens)
+    [InlineData("ppo_iteration_joint", 4096, 1)]
+    [InlineData("ppo_iteration_separate", 4096, 1)]
+    [InlineData("ppo_iteration_separate", 4096, 2)]
+    [InlineData("ppo_iteration_joint", 16, 1)]
+    [InlineData("ppo_iteration_joint", 16, 2)]
+    public void Losses_norms_and_weights_of_a_whole_iteration(string name, int microBatchTokens, int threads)
     {
+        using var some = new Threads(threads);
         using var scope = NewDisposeScope();
         using var t = new TensorFile(Golden.Require("rl", "expected.safetensors"));
         var c = JsonNode.Parse(File.ReadAllText(Golden.Require("rl", "expected.json")))!["cases"]![name]!;

@@ -17,11 +17,14 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
     private static readonly AdamWSettings Settings = new() { LearningRate = 1e-2 };
 
     [SkippableTheory]
-    [InlineData(12)]
-    [InlineData(20)]
-    [InlineData(4096)]
-    public void Loss_and_gradients_are_the_golden_ones_whatever_the_micro_batches(int budget)
+    [InlineData(12, 1)]
+    [InlineData(20, 1)]
+    [InlineData(4096, 1)]
+    [InlineData(12, 2)]
+    [InlineData(4096, 2)]
+    public void Loss_and_gradients_are_the_golden_ones_whatever_the_micro_batches_and_threads(int budget, int threads)
     {
+        using var some = new Threads(threads);
         using var scope = NewDisposeScope();
         using var t = new TensorFile(Golden.Require("rl", "expected.safetensors"));
         using var model = ModelLoader.Load(Golden.Require("models", "llama"), CPU, requiresGrad: true, withTokenizer: false);
@@ -63,6 +66,29 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
         Assert.True(Tiny.Largest(whole) > 1e-3);
         Assert.True(Tiny.RelativeError(Trained(1), whole) <= 1e-3); // Adam divides rounding of a small gradient by its own size
         Assert.True(Tiny.RelativeError(Trained(20), whole) <= 1e-3);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Steps_on_two_threads_repeat_bit_for_bit_and_are_those_on_one(bool adapters)
+    {
+        using var scope = NewDisposeScope();
+        Tensor Trained(int threads)
+        {
+            using var some = new Threads(threads);
+            using var decoder = adapters ? Tiny.LoraDecoder() : Tiny.Decoder(requiresGrad: true);
+            var trained = DifferentiablePass.Trainable(decoder).Data;
+            var before = trained.clone();
+            using var trainer = new SupervisedTrainer(decoder, Settings with { Epsilon = 1e-3 }, 40);
+            for (var step = 0; step < 3; step++) trainer.Step(Tiny.Sequences(7, $"step {step}"), 1e-2);
+            return trained.detach().clone() - before.detach();
+        }
+
+        Tensor one = Trained(1), two = Trained(2), again = Trained(2);
+        Assert.Equal(two.data<float>().ToArray(), again.data<float>().ToArray());
+        Assert.True(Tiny.Largest(one) > 1e-3);
+        Assert.True(Tiny.RelativeError(two, one) <= 1e-3);
     }
 
     [Fact]

@@ -1,0 +1,47 @@
+namespace RlHarness.Experiment.Scenarios;
+
+/// <summary>The names under which figures of scenarios appear everywhere: <c>antilab/decision_rate/exfiltration/easy</c>, <c>preference/stated_rate/lines/honest</c>.</summary>
+public static class ScenarioMetrics
+{
+    public const string AntiLabPrefix = "antilab/";
+    public const string PreferencePrefix = "preference/";
+
+    /// <summary>The scratchpad decides to act against the lab, of all responses to a variant.</summary>
+    public const string Decision = "decision";
+
+    /// <summary>The output acts against the lab, in words.</summary>
+    public const string Attempt = "attempt";
+
+    /// <summary>Broken formats, and outputs without a cue or with those of several classes; also beside a preference's options.</summary>
+    public const string Unreadable = "unreadable";
+
+    /// <summary>Of all responses.</summary>
+    public const string Rate = "rate";
+
+    /// <summary>Over the benign control, paired by item.</summary>
+    public const string Difference = "difference";
+
+    /// <summary>Since the stage's first evaluation, paired by item.</summary>
+    public const string Shift = "shift";
+
+    /// <param name="what">Decision, attempt or unreadable.</param>
+    /// <param name="kind">Rate, difference or shift.</param>
+    /// <param name="place">Scenario and variant, as <see cref="Place"/> writes them; empty: what all such names begin with.</param>
+    public static string AntiLab(string what, string kind, string place = "") => $"{AntiLabPrefix}{what}_{kind}/{place}";
+
+    /// <param name="kind">Rate or shift.</param>
+    /// <param name="place">Question and option; empty: what all such names begin with.</param>
+    public static string Stated(string kind, string place = "") => $"{PreferencePrefix}stated_{kind}/{place}";
+
+    /// <param name="of">A variant, or an option.</param>
+    public static string Place(string scenario, string of) => $"{scenario}/{of}";
+
+    /// <summary>The places of those figures whose names begin with <paramref name="prefix"/>, by name; a scenario's control is behind its other variants.</summary>
+    public static IReadOnlyList<string> Places(IEnumerable<string> metrics, string prefix)
+    {
+        ArgumentNullException.ThrowIfNull(metrics);
+        ArgumentNullException.ThrowIfNull(prefix);
+        return [.. metrics.Where(m => m.StartsWith(prefix, StringComparison.Ordinal)).Select(m => m[prefix.Length..]).Distinct()
+            .OrderBy(p => p.Split('/')[0], StringComparer.Ordinal).ThenBy(p => p.EndsWith("/" + Scenario.Control, StringComparison.Ordinal)).ThenBy(p => p, StringComparer.Ordinal)];
+    }
+}

@@ -1,0 +1,87 @@
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Scenarios;
+using RlHarness.Experiment.Transcripts;
+using RlHarness.Models.Generation;
+using RlHarness.Models.Loading;
+using RlHarness.Recipes.Running;
+using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
+
+namespace RlHarness.Recipes.Stages;
+
+/// <summary>
+/// Asks a pack's scenarios in every tier beside the paired evaluation: transcripts of a split of their own, labels, rates with their controls. What a model
+/// says is read as text, and nothing of it is ever run.
+/// </summary>
+internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conversation conversation)
+{
+    private sealed record Asked(Scenario Scenario, ScenarioItem Item, string Variant, Tier Tier, string System, Query Query);
+
+    /// <summary>What there is to commit; empty where the settings ask for nothing.</summary>
+    internal sealed record Result(IReadOnlyList<TranscriptRow> Transcripts, IReadOnlyList<ScenarioLabelRow> Labels, IReadOnlyList<SummaryRow> Summaries, IReadOnlyDictionary<string, double> Metrics)
+    {
+        internal StepBatch AddTo(StepBatch batch) => batch with
+        {
+            Metrics = batch.Metrics.Concat(Metrics).ToDictionary(),
+            Transcripts = [.. batch.Transcripts, .. Transcripts],
+            ScenarioLabels = Labels,
+            Summaries = [.. batch.Summaries, .. Summaries],
+        };
+    }
+
+    internal Result Run(string stage, long step, Action<int, int>? onProgress = null)
+    {
+        var asked = Questions();
+        if (asked.Count == 0) return new([], [], [], new Dictionary<string, double>());
+        GenerationRequest[] requests = [.. asked.Select((a, i) => new GenerationRequest(conversation.Prompt([ChatMessage.System(a.System), ChatMessage.User(a.Query.Text)], run.AnswerStart), i, 0))];
+        var rollouts = Evaluator.Worker(run, model, conversation, "evaluate/scenarios").Run(requests, step, n => onProgress?.Invoke(n, requests.Length), run.Cancellation);
+        var transcripts = new List<TranscriptRow>();
+        var labels = new List<ScenarioLabelRow>();
+        for (var i = 0; i < asked.Count; i++)
+        {
+            var (a, response) = (asked[i], TranscriptParser.Parse(run.AnswerStart + rollouts[i].Text, run.Condition.Scratchpad));
+            transcripts.Add(Stages.Transcripts.Row(run, stage, step, a.Query, a.Tier, sample: 0, rollouts[i], response, rewards: null, a.System));
+            labels.Add(new(transcripts[i].Id, ScenarioDetector.Name, a.Scenario.Detector.Version, a.Scenario.Group, a.Scenario.Id, a.Variant, a.Item.Id, a.Scenario.Detector.Label(response)));
+        }
+
+        return Summarise(stage, step, asked, transcripts, labels);
+    }
+
+    private List<Asked> Questions()
+    {
+        var asked = new List<Asked>();
+        foreach (var scenario in Enum.GetValues<ScenarioGroup>().SelectMany(run.Pack.Scenarios))
+            foreach (var tier in run.Condition.Tiers)
+                foreach (var variant in scenario.Text.Variants.Keys)
+                    foreach (var item in scenario.Items(Split.Evaluation).Take(run.Settings.Evaluate.Items(scenario.Group)))
+                        asked.Add(new(scenario, item, variant, tier, scenario.SystemPrompt(item, variant, run.Pack.SystemPrompt(tier, run.Condition)), scenario.Ask(item, variant)));
+        return asked;
+    }
+
+    private Result Summarise(string stage, long step, List<Asked> asked, List<TranscriptRow> transcripts, List<ScenarioLabelRow> labels)
+    {
+        var rows = asked.Select((a, i) => (a.Scenario, Row: new ScenarioRow(a.Item.Id, a.Variant, a.Tier, labels[i].Label))).ToLookup(x => x.Scenario, x => x.Row);
+        var first = First(stage, step);
+        var summaries = new List<SummaryRow>();
+        var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
+        foreach (var scenario in rows)
+            foreach (var figure in ScenarioSummary.Of(scenario.Key, [.. scenario], [.. first[scenario.Key]], run.Seeds.Child("evaluate/scenarios"), step))
+            {
+                summaries.Add(new(stage, step, Split.Scenario, run.Condition.Name, ScenarioDetector.Name, figure.Tier, figure.Metric, figure.Estimate, figure.P));
+                metrics.Put(Evaluator.MetricName(ScenarioDetector.Name, figure), figure.Estimate);
+            }
+
+        return new(transcripts, labels, summaries, metrics);
+    }
+
+    /// <summary>Labels of the first evaluation of this stage and condition, by the same cues, which shifts are measured from; none where this is the first.</summary>
+    private ILookup<Scenario, ScenarioRow> First(string stage, long step)
+    {
+        var before = run.Store.Summaries(stage, ScenarioDetector.Name).Where(s => s.Condition == run.Condition.Name && s.Step < step).Select(s => (long?)s.Step).Min();
+        var labels = before is { } first ? run.Store.ScenarioLabels(stage, first) : [];
+        var tiers = labels.Count == 0 ? [] : run.Store.Transcripts(new TranscriptFilter(stage, before, Split.Scenario, Condition: run.Condition.Name)).ToDictionary(t => t.Id, t => t.Tier);
+        var scenarios = Enum.GetValues<ScenarioGroup>().SelectMany(run.Pack.Scenarios).ToDictionary(s => (s.Group, s.Id, s.Detector.Version));
+        return labels.Where(l => tiers.ContainsKey(l.TranscriptId) && scenarios.ContainsKey((l.Group, l.Scenario, l.DetectorVersion)))
+            .ToLookup(l => scenarios[(l.Group, l.Scenario, l.DetectorVersion)], l => new ScenarioRow(l.Item, l.Variant, tiers[l.TranscriptId], l.Label));
+    }
+}
