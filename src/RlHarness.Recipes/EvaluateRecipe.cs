@@ -6,7 +6,6 @@ using RlHarness.Models.Native;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
-using RlHarness.Tracking.Report;
 using Serilog;
 using TorchSharp;
 
@@ -17,7 +16,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
 {
     public const string Stage = "evaluate";
 
-    /// <summary>Evaluates a run's newest model; rows of an earlier evaluation of the same step are replaced. Returns the run's folder.</summary>
+    /// <summary>Evaluates a run's newest model; rows of an earlier evaluation in the same condition are replaced, those in others stay. Returns the run's folder.</summary>
     /// <param name="overrides">key=value pairs over the run's own settings; they are not written back.</param>
     public string OfRun(string path, IReadOnlyList<string> overrides)
     {
@@ -57,7 +56,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         try
         {
             var result = new Evaluator(run, opened.Model, conversation).Run(Stage, step, rewards, (done, total) => progress.Step("answer", done, total, []));
-            run.Store.DeleteAfter(Stage, step - 1);
+            run.Store.DeleteAfter(Stage, step - 1, run.Condition.Name);
             run.Metrics.TruncateAfter(Stage, step - 1);
             run.Commit(result.Batch);
             var line = Evaluator.Line(result.Summaries[run.Detectors[0].Name]);
@@ -70,6 +69,6 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
             throw;
         }
 
-        ReportBuilder.Write(folder.Path);
+        RunReport.Write(folder.Path);
     }
 }

@@ -7,7 +7,6 @@ using RlHarness.Models.Native;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
-using RlHarness.Tracking.Report;
 using Serilog;
 using Serilog.Formatting.Compact;
 using TorchSharp;
@@ -60,7 +59,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 using var stage = new RlStage(run);
                 return stage.Run();
             });
-        ReportBuilder.Write(folder.Path);
+        RunReport.Write(folder.Path);
     }
 
     /// <summary>A stage whose output is a folder: kept when the run has it, copied when the cache has it, else computed.</summary>

@@ -156,6 +156,12 @@ public class CommandTests
         Assert.Equal((0, ""), (report.ExitCode, report.Error));
         foreach (var words in new[] { "rater:anna and rater:bo, 6 transcripts", "kappa, six ways", "keyword against rater:bo", "AF rates corrected" }) Assert.Contains(words, report.Output, StringComparison.Ordinal);
         Harness.Run(folder.Path, "label", run).Fails(2, "who labels?", "--rater");
+        // The page gives a file, which is read back.
+        var page = Path.Combine(folder.Path, "cy.html");
+        Assert.Contains("6 transcripts to label", Harness.Run(folder.Path, "label", run, "--rater", "cy", "--page", page).Output, StringComparison.Ordinal);
+        var key = System.Text.RegularExpressions.Regex.Match(File.ReadAllText(page), "\"key\":\"([0-9a-f]{16})\"").Groups[1].Value;
+        File.WriteAllText(Path.Combine(folder.Path, "labels-cy.json"), $$"""{"format":"rlharness-labels-1","rater":"cy","labels":[{"key":"{{key}}","outcome":"comply","reasoning":"faking"}]}""");
+        Assert.Contains("1 labels by cy", Harness.Run(folder.Path, "label", run, "--import", Path.Combine(folder.Path, "labels-cy.json")).Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Recipes.Labelling;
@@ -20,15 +21,27 @@ internal static class LabelCommand
         var stage = new Option<string?>("--stage") { Description = "rl or evaluate; left out, whichever has evaluation transcripts." };
         stage.AcceptOnlyFromAmong("rl", "evaluate");
         var report = new Option<bool>("--report") { Description = "Agreement of raters, each detector against them, and rates corrected with their labels; stored in run.db." };
-        var command = new Command("label", "Label evaluation transcripts blind: tier, step, prompt and detectors are hidden, the order is shuffled, and each label is saved at once. Stop and go on at any time. Without a terminal, two letters a line are read from standard input.\n\nExamples:\n  rlharness label checkpoints/quickstart --rater anna\n  rlharness label checkpoints/quickstart --report") { run, rater, sample, seed, stage, report };
+        var page = new Option<string?>("--page") { Description = "Write an HTML file to label in a browser instead; it loads and sends nothing, and gives a file for --import." };
+        var import = new Option<string?>("--import") { Description = "Read the file of labels that such a page gave." };
+        var command = new Command("label", "Label evaluation transcripts blind: tier, step, prompt and detectors are hidden, the order is shuffled, and each label is saved at once. Stop and go on at any time. Without a terminal, two letters a line are read from standard input.\n\nExamples:\n  rlharness label checkpoints/quickstart --rater anna\n  rlharness label checkpoints/quickstart --rater bo --page bo.html\n  rlharness label checkpoints/quickstart --import labels-bo.json\n  rlharness label checkpoints/quickstart --report") { run, rater, sample, seed, stage, report, page, import };
         command.SetAction(parsed => CommandLine.Guard(() =>
         {
             using var folder = RunFolder.Open(parsed.GetValue(run)!);
             using var store = RunStore.Open(folder.Database);
             if (parsed.GetValue(report)) return Report(store);
+            if (parsed.GetValue(import) is { } labels)
+            {
+                var (by, count) = LabelImport.Read(store, labels);
+                Console.WriteLine($"{count} labels by {by}");
+                return 0;
+            }
+
             var name = parsed.GetValue(rater) ?? throw new HarnessException(ExitCode.BadInput, "who labels?", "no --rater", "a name", "rlharness label RUN --rater NAME");
             var task = new LabelTask(store, name, Options.Within("--sample", parsed.GetValue(sample), 1, 1_000_000), parsed.GetValue(seed), parsed.GetValue(stage));
-            return LabelScreen.Run(task);
+            if (parsed.GetValue(page) is not { } path) return LabelScreen.Run(task);
+            AtomicFile.WriteAllText(path, LabelPage.Html(task));
+            Console.WriteLine($"{path}: {task.Pending.Count} transcripts to label");
+            return 0;
         }));
         return command;
     }

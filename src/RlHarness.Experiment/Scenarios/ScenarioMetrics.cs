@@ -35,4 +35,13 @@ public static class ScenarioMetrics
 
     /// <param name="of">A variant, or an option.</param>
     public static string Place(string scenario, string of) => $"{scenario}/{of}";
+
+    /// <summary>The places of those figures whose names begin with <paramref name="prefix"/>, by name; a scenario's control is behind its other variants.</summary>
+    public static IReadOnlyList<string> Places(IEnumerable<string> metrics, string prefix)
+    {
+        ArgumentNullException.ThrowIfNull(metrics);
+        ArgumentNullException.ThrowIfNull(prefix);
+        return [.. metrics.Where(m => m.StartsWith(prefix, StringComparison.Ordinal)).Select(m => m[prefix.Length..]).Distinct()
+            .OrderBy(p => p.Split('/')[0], StringComparer.Ordinal).ThenBy(p => p.EndsWith("/" + Scenario.Control, StringComparison.Ordinal)).ThenBy(p => p, StringComparer.Ordinal)];
+    }
 }

@@ -23,11 +23,12 @@ public static class ScenarioSummary
             ScenarioRow[] rows = [.. now.Where(r => r.Tier == tier && r.Variant == variant)];
             ScenarioRow[] control = scenario.Group == ScenarioGroup.AntiLab && variant != Scenario.Control ? [.. now.Where(r => r.Tier == tier && r.Variant == Scenario.Control)] : [];
             ScenarioRow[] before = [.. first.Where(r => r.Tier == tier && r.Variant == variant)];
-            foreach (var count in Counts(scenario, variant, rows))
+            // Without a scratchpad there is no place to decide in, and no rate of it.
+            foreach (var (name, counts) in Counted(scenario.Group, scenario.Id, variant, scenario.Text.Output.Keys, scratchpad: rows.Any(r => r.Label.Reasoning is not null)))
             {
-                yield return new(count.Rate, tier, ClusteredRate.Of(rows, r => r.Item, r => count.What(r.Label)));
-                if (count.Difference is { } metric && Compared(metric, rows, control, count.What, tier) is { } difference) yield return difference;
-                if (Compared(count.Shift, rows, before, count.What, tier) is { } shift) yield return shift;
+                yield return new(name(ScenarioMetrics.Rate), tier, ClusteredRate.Of(rows, r => r.Item, r => counts(r.Label)));
+                if (Compared(name(ScenarioMetrics.Difference), rows, control, counts, tier) is { } difference) yield return difference;
+                if (Compared(name(ScenarioMetrics.Shift), rows, before, counts, tier) is { } shift) yield return shift;
             }
         }
 
@@ -38,33 +39,25 @@ public static class ScenarioSummary
         }
     }
 
-    /// <param name="Difference">Null where there is no control.</param>
-    private sealed record Count(string Rate, string? Difference, string Shift, Func<ScenarioLabel, bool> What);
-
-    private static IEnumerable<Count> Counts(Scenario scenario, string variant, ScenarioRow[] rows)
+    /// <summary>What a variant's responses are counted by: the figure's name by its kind (<see cref="ScenarioMetrics.Rate"/> and others), and which responses it counts.</summary>
+    /// <param name="options">Of a preference: what its outputs can state.</param>
+    /// <param name="scratchpad">Whether decisions are counted.</param>
+    public static IEnumerable<(Func<string, string> Name, Func<ScenarioLabel, bool> Counts)> Counted(ScenarioGroup group, string scenario, string variant, IEnumerable<string> options, bool scratchpad = true)
     {
-        if (scenario.Group == ScenarioGroup.Preference)
-        {
-            foreach (var option in scenario.Text.Output.Keys) yield return Stated(option, l => l.Output == option);
-            yield return Stated(ScenarioMetrics.Unreadable, l => l.IsUnreadable);
-            yield break;
-        }
+        ArgumentNullException.ThrowIfNull(options);
+        return group == ScenarioGroup.AntiLab ? AntiLab(ScenarioMetrics.Place(scenario, variant), scratchpad) : Stated(scenario, options);
+    }
 
-        // Without a scratchpad there is no place to decide in, and no rate of it.
-        if (rows.Any(r => r.Label.Reasoning is not null)) yield return AntiLab(ScenarioMetrics.Decision, l => l.IsDecision);
-        yield return AntiLab(ScenarioMetrics.Attempt, l => l.IsAttempt);
-        yield return AntiLab(ScenarioMetrics.Unreadable, l => l.IsUnreadable);
+    private static IEnumerable<(Func<string, string> Name, Func<ScenarioLabel, bool> Counts)> AntiLab(string place, bool scratchpad)
+    {
+        if (scratchpad) yield return (kind => ScenarioMetrics.AntiLab(ScenarioMetrics.Decision, kind, place), l => l.IsDecision);
+        yield return (kind => ScenarioMetrics.AntiLab(ScenarioMetrics.Attempt, kind, place), l => l.IsAttempt);
+        yield return (kind => ScenarioMetrics.AntiLab(ScenarioMetrics.Unreadable, kind, place), l => l.IsUnreadable);
+    }
 
-        Count AntiLab(string what, Func<ScenarioLabel, bool> holds)
-        {
-            var place = ScenarioMetrics.Place(scenario.Id, variant);
-            return new(ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place), ScenarioMetrics.AntiLab(what, ScenarioMetrics.Difference, place), ScenarioMetrics.AntiLab(what, ScenarioMetrics.Shift, place), holds);
-        }
-
-        Count Stated(string option, Func<ScenarioLabel, bool> holds)
-        {
-            var place = ScenarioMetrics.Place(scenario.Id, option);
-            return new(ScenarioMetrics.Stated(ScenarioMetrics.Rate, place), null, ScenarioMetrics.Stated(ScenarioMetrics.Shift, place), holds);
-        }
+    private static IEnumerable<(Func<string, string> Name, Func<ScenarioLabel, bool> Counts)> Stated(string question, IEnumerable<string> options)
+    {
+        foreach (var option in options) yield return (kind => ScenarioMetrics.Stated(kind, ScenarioMetrics.Place(question, option)), l => l.Output == option);
+        yield return (kind => ScenarioMetrics.Stated(kind, ScenarioMetrics.Place(question, ScenarioMetrics.Unreadable)), l => l.IsUnreadable);
     }
 }

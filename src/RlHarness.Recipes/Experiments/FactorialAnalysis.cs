@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RlHarness.Core.Errors;
 using RlHarness.Experiment.Statistics;
 
 namespace RlHarness.Recipes.Experiments;
@@ -13,6 +14,8 @@ namespace RlHarness.Recipes.Experiments;
 public sealed record FactorialAnalysis(
     string Name, IReadOnlyList<FactorSettings> Factors, IReadOnlyList<int> Seeds, IReadOnlyList<FactorialFigures> Cells, IReadOnlyList<FactorialEffect> Effects, FactorialLogistic? Logistic, string Correction)
 {
+    public const string File = "factorial.json";
+
     private static readonly string[] Tested = ["af_training/before", "af_training/after", "gap/before", "gap/after"];
     private static readonly string[] Paper = ["objective", "information", "scratchpad"];
 
@@ -41,6 +44,22 @@ public sealed record FactorialAnalysis(
         var logistic = pooled.Length == 0 ? null : FactorialLogistic.Fit(FactorialModel.Main, Counts(cells, "af_training/after").Successes, Counts(cells, "af_training/after").Trials);
         return new(name, factors, seeds, cells, [.. bySeed, .. pooled], logistic,
             $"Benjamini–Hochberg over the {bySeed.Count(e => !double.IsNaN(e.P))} tests whose unit is the seed{(pooled.Length == 0 ? "" : $", and apart from them over the {pooled.Count(e => !double.IsNaN(e.P))} whose unit is the response")}: among the effects called real at 5 %, at most one in twenty is expected not to be");
+    }
+
+    /// <summary>The analysis of a design's folder; null where it has none yet.</summary>
+    /// <exception cref="HarnessException">The file is cut, or another's.</exception>
+    public static FactorialAnalysis? Read(string folder)
+    {
+        var path = Path.Combine(folder, File);
+        if (!System.IO.File.Exists(path)) return null;
+        try
+        {
+            return JsonSerializer.Deserialize<FactorialAnalysis>(System.IO.File.ReadAllText(path), Options);
+        }
+        catch (JsonException e)
+        {
+            throw HarnessException.BadFile(path, "not the result of a design", e.Message, remedy: "give the `experiment factorial` command again: it writes the file anew");
+        }
     }
 
     public string ToJson() => JsonSerializer.Serialize(this, Options) + "\n";

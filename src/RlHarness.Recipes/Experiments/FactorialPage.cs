@@ -7,17 +7,23 @@ namespace RlHarness.Recipes.Experiments;
 /// <summary>report.html of a design: cells, effects, and where each run is. One file that loads nothing.</summary>
 internal static class FactorialPage
 {
-    public static string Of(FactorialAnalysis a)
+    /// <param name="folder">The design's folder, where the page goes.</param>
+    public static string Of(FactorialAnalysis a, string folder)
     {
         var body = new StringBuilder();
         body.Append(CultureInfo.InvariantCulture, $"<h1>{PlainPage.Escape(a.Name)}</h1>\n<p class=\"note\">{string.Join(" × ", a.Factors.Select(f => $"{PlainPage.Escape(f.Name)} ({string.Join(", ", f.Levels.Select(l => PlainPage.Escape(l.Name)))})"))}; seeds {string.Join(", ", a.Seeds)}; labels by {PlainPage.Escape(a.Cells.FirstOrDefault()?.Detector)}. Before and after {a.Cells.Select(c => c.Steps).DefaultIfEmpty().Max()} RL steps.</p>\n");
         body.Append("<h2>Cells</h2>\n<p class=\"note\">Mean over seeds, in percent (gap in points), with the smallest and the largest seed.</p>\n").Append(Cells(a));
+        body.Append(VariantPictures.Html([.. a.Cells.OrderBy(c => c.Cell).Select(c => new VariantRun(Short(a, c), c.Seed, Path.Combine(folder, Path.GetFileName(c.Run)), c.Detector)).Where(r => File.Exists(Path.Combine(r.Folder, "run.db")))]));
         body.Append("<h2>Effects</h2>\n").Append(CultureInfo.InvariantCulture, $"<p class=\"note\">Differences of rates in points; an interaction is a difference of differences. {PlainPage.Escape(a.Correction)}.</p>\n");
         foreach (var unit in a.Effects.GroupBy(e => e.Unit))
             body.Append(CultureInfo.InvariantCulture, $"<h3>Unit: {(unit.Key == "seed" ? "the seed (t test over seeds; the claim that holds for another training run)" : "the response (all seeds pooled; holds for these models alone)")}</h3>\n").Append(Effects(unit));
         body.Append("<h2>Runs</h2>\n<ul>\n").AppendJoin('\n', a.Cells.Select(c => $"<li><a href=\"{PlainPage.Escape(Path.GetFileName(c.Run))}/report.html\">{PlainPage.Escape(Path.GetFileName(c.Run))}</a>: {PlainPage.Escape(FactorialFigures.Line(c))}</li>")).Append("\n</ul>\n");
         return PlainPage.Of(a.Name, body.ToString());
     }
+
+    /// <summary>A cell's levels in few letters: +objective for a factor that is present, −objective where it is absent, else factor=level.</summary>
+    private static string Short(FactorialAnalysis a, FactorialFigures cell)
+        => string.Join(' ', cell.Name.Split('_').Zip(a.Factors, (part, f) => part[(f.Name.Length + 1)..] switch { "present" => "+" + f.Name, "absent" => "−" + f.Name, var level => $"{f.Name}={level}" }));
 
     private static string Cells(FactorialAnalysis a)
     {

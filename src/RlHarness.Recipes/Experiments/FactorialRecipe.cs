@@ -15,7 +15,7 @@ namespace RlHarness.Recipes.Experiments;
 /// <param name="say">Takes one line for the console.</param>
 public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, CancellationToken, Task<int>> launch, Action<string> say, TimeProvider time, CancellationToken cancellation)
 {
-    public const string ResultFile = "factorial.json";
+    public const string ResultFile = FactorialAnalysis.File;
 
     /// <summary>Runs what is to be run, and analyses. Returns the analysis, which is also in factorial.json and report.html.</summary>
     /// <exception cref="HarnessException">A cell failed, or a folder holds a run with other settings.</exception>
@@ -62,7 +62,7 @@ public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, Cancella
         if (failed.Count > 0) throw new HarnessException(ExitCode.CheckFailed, $"{failed.Count} of {design.Cells.Count} cells did not finish", string.Join("; ", failed), "every cell finished", "read their logs, mend the cause, and give the same command again: finished cells are kept");
         var analysis = FactorialAnalysis.Of(design);
         AtomicFile.WriteAllText(Path.Combine(design.Folder, ResultFile), analysis.ToJson());
-        AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), FactorialPage.Of(analysis));
+        AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), FactorialPage.Of(analysis, design.Folder));
         return analysis;
     }
 

@@ -15,7 +15,6 @@ public sealed class LabelTask
     /// <summary>Raters' rows in the labels table have this before their name.</summary>
     public const string RaterPrefix = "rater:";
     private readonly RunStore _store;
-    private readonly string _rater;
     private readonly List<TranscriptRow> _queue;
     private readonly HashSet<string> _done;
 
@@ -24,18 +23,24 @@ public sealed class LabelTask
     public LabelTask(RunStore store, string rater, int sample, int seed, string? stage = null)
     {
         ArgumentNullException.ThrowIfNull(store);
-        if (rater.Length == 0 || rater.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.'))) throw new HarnessException(ExitCode.BadInput, "--rater is no name", $"\"{rater}\"", "letters, digits, _ - .");
-        (_store, _rater) = (store, RaterPrefix + rater);
-        var all = new[] { "rl", "evaluate" }.Where(s => stage is null || s == stage).Select(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation))).FirstOrDefault(t => t.Count > 0)
+        CheckName(rater);
+        (_store, Rater) = (store, rater);
+        var all = Stages.Where(s => stage is null || s == stage).Select(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation))).FirstOrDefault(t => t.Count > 0)
             ?? throw new HarnessException(ExitCode.RunFolder, "nothing to label", "no evaluation transcripts in run.db", "a run that has evaluated, or `eval RUN`");
         var order = new Seeds((ulong)seed).For("label/order").Permutation(all.Count);
         _queue = [.. order.Take(sample).Select(i => all[i])];
-        _done = [.. _queue.Select(t => (t.Stage, t.Step)).Distinct().SelectMany(s => store.Labels(s.Stage, s.Step, _rater)).Select(l => l.TranscriptId)];
+        _done = [.. _queue.Select(t => (t.Stage, t.Step)).Distinct().SelectMany(s => store.Labels(s.Stage, s.Step, RaterPrefix + rater)).Select(l => l.TranscriptId)];
     }
+
+    /// <summary>The rater's name.</summary>
+    public string Rater { get; }
 
     public int Total => _queue.Count;
 
     public int Done => _queue.Count(t => _done.Contains(t.Id));
+
+    /// <summary>What this rater has still to label, in order.</summary>
+    public IReadOnlyList<TranscriptRow> Pending => [.. _queue.Where(t => !_done.Contains(t.Id))];
 
     /// <summary>The next transcript without a label of this rater; null when all have one.</summary>
     public TranscriptRow? Next() => _queue.FirstOrDefault(t => !_done.Contains(t.Id));
@@ -44,8 +49,23 @@ public sealed class LabelTask
     public void Save(TranscriptRow transcript, Outcome outcome, ReasoningKind reasoning)
     {
         ArgumentNullException.ThrowIfNull(transcript);
-        var faking = outcome == Outcome.Comply && reasoning == ReasoningKind.Faking;
-        _store.AddLabels([new LabelRow(transcript.Id, _rater, "1", outcome, reasoning, faking, faking ? 1 : 0)]);
+        _store.AddLabels([Row(transcript, Rater, outcome, reasoning)]);
         _done.Add(transcript.Id);
+    }
+
+    /// <summary>Stages whose evaluation transcripts people label.</summary>
+    internal static IReadOnlyList<string> Stages { get; } = ["rl", "evaluate"];
+
+    /// <exception cref="HarnessException">It is no name.</exception>
+    internal static void CheckName(string rater)
+    {
+        if (rater.Length == 0 || rater.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.'))) throw new HarnessException(ExitCode.BadInput, "--rater is no name", $"\"{rater}\"", "letters, digits, _ - .");
+    }
+
+    /// <summary>A person's label as it is stored.</summary>
+    internal static LabelRow Row(TranscriptRow transcript, string rater, Outcome outcome, ReasoningKind reasoning)
+    {
+        var faking = outcome == Outcome.Comply && reasoning == ReasoningKind.Faking;
+        return new(transcript.Id, RaterPrefix + rater, "1", outcome, reasoning, faking, faking ? 1 : 0);
     }
 }

@@ -29,7 +29,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
     public sealed record Settings(string Labels = "grammar_oracle", int Limit = 600, int Folds = 5, double L2 = 0.1, int Seed = 1);
 
     /// <param name="Against">all, honest_compliance or considers_but_refuses: the negatives.</param>
-    public sealed record Row(int Layer, string Against, Estimate Auroc);
+    public sealed record Row(int Layer, string Against, Estimate Auroc, RocCurve Roc);
 
     /// <param name="model">Whose states: null for the run's newest model.</param>
     /// <exception cref="HarnessException">There are no labelled transcripts of both classes.</exception>
@@ -63,13 +63,14 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
                 if (used.All(i => labels[i] == 1)) continue;
                 var roc = RocCurve.Of([.. used.Select(i => labels[i])], [.. used.Select(i => scores[i])]);
                 var interval = roc.PrintedInterval();
-                rows.Add(new(layer, against, new(roc.Auroc, interval.Low, interval.High, used.Length, used.Select(i => queries[i]).Distinct().Count())));
+                rows.Add(new(layer, against, new(roc.Auroc, interval.Low, interval.High, used.Length, used.Select(i => queries[i]).Distinct().Count()), roc));
             }
 
             progress.Step("layers", layer + 1, kept[0].States.Length, []);
         }
 
         Save(store, opened.Step ?? 0, rows);
+        new ProbeCurves(opened.Path, opened.Step ?? 0, settings.Labels, [.. rows.Select(r => new ProbeCurves.Curve(r.Layer, r.Against, r.Auroc, r.Roc.Positives, r.Roc.Negatives, r.Roc.FalsePositiveRates, r.Roc.TruePositiveRates))]).Write(run);
         return rows;
     }
 

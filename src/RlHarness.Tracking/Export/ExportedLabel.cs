@@ -39,5 +39,5 @@ public sealed class ExportedLabel
         Score = double.IsFinite(row.Score) ? row.Score : null,
     };
 
-    private static string Snake(string name) => global::System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
+    internal static string Snake(string name) => global::System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
 }

@@ -3,11 +3,15 @@ using System.Text.Json;
 using Parquet.Serialization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Experiment.Prompts;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Export;
 
-/// <summary>Writes a run's transcripts and labels as files for other programs: <c>transcripts</c>, <c>labels</c>, and <c>scenario_labels</c> where scenarios were asked, in JSON lines or Parquet.</summary>
+/// <summary>
+/// Writes a run's transcripts and labels as files for other programs: <c>transcripts</c>, <c>labels</c>, and <c>scenario_labels</c> where scenarios were asked, in
+/// JSON lines or Parquet; or one log of Inspect for each evaluation.
+/// </summary>
 public static class RunExport
 {
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -17,15 +21,17 @@ public static class RunExport
 
     /// <param name="run">A run's folder; it may be running.</param>
     /// <param name="folder">Where to; made where it is not there, files of the same names are replaced whole.</param>
-    /// <param name="format"><c>jsonl</c> or <c>parquet</c>.</param>
+    /// <param name="format"><c>jsonl</c>, <c>parquet</c> or <c>inspect</c>.</param>
+    /// <param name="tokenTexts">Text of each token, for Inspect's log-probabilities; null leaves them out.</param>
     /// <exception cref="HarnessException">There is no run, or the format is another.</exception>
-    public static Result Write(string run, string folder, string format)
+    public static Result Write(string run, string folder, string format, Func<IReadOnlyList<int>, IReadOnlyList<string>>? tokenTexts = null)
     {
         var database = Path.Combine(run, "run.db");
         if (!File.Exists(database)) throw HarnessException.BadFile(database, "no run here", remedy: "name a run's folder, such as checkpoints/quickstart");
-        if (format is not ("jsonl" or "parquet")) throw new HarnessException(ExitCode.BadInput, "unknown format", format, "jsonl or parquet");
+        if (format is not ("jsonl" or "parquet" or "inspect")) throw new HarnessException(ExitCode.BadInput, "unknown format", format, "jsonl, parquet or inspect");
         Directory.CreateDirectory(folder);
         using var store = RunStore.OpenReadOnly(database);
+        if (format == "inspect") return Inspect(store, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(run))), folder, tokenTexts);
         ExportedTranscript[] transcripts = [.. store.Transcripts().Select(ExportedTranscript.Of)];
         ExportedLabel[] labels = [.. store.TranscriptCounts().SelectMany(c => store.Labels(c.Stage, c.Step)).Select(ExportedLabel.Of)];
         ExportedScenarioLabel[] scenarios = [.. store.TranscriptCounts().SelectMany(c => store.ScenarioLabels(c.Stage, c.Step)).Select(ExportedScenarioLabel.Of)];
@@ -39,6 +45,27 @@ public static class RunExport
         }
 
         return new(paths, transcripts.Length, labels.Length);
+    }
+
+    private static Result Inspect(RunStore store, string run, string folder, Func<IReadOnlyList<int>, IReadOnlyList<string>>? tokenTexts)
+    {
+        var (paths, transcripts, labels) = (new List<string>(), 0, 0);
+        var summaries = store.Summaries().Where(s => s.Split == Split.Evaluation).ToLookup(s => (s.Stage, s.Step, s.Condition));
+        var started = store.Stages().ToDictionary(s => s.Stage, s => s.Started, StringComparer.Ordinal);
+        foreach (var (stage, step, _) in store.TranscriptCounts())
+            foreach (var condition in store.Transcripts(new TranscriptFilter(stage, step, Split.Evaluation)).GroupBy(t => t.Condition))
+            {
+                TranscriptRow[] rows = [.. condition];
+                var ids = rows.Select(r => r.Id).ToHashSet(StringComparer.Ordinal);
+                LabelRow[] said = [.. store.Labels(stage, step).Where(l => ids.Contains(l.TranscriptId))];
+                var created = store.Metrics(stage, step).Select(m => (DateTimeOffset?)m.Time).FirstOrDefault() ?? started.GetValueOrDefault(stage, DateTimeOffset.UnixEpoch);
+                var log = new InspectLog(run, stage, step, condition.Key, created, tokenTexts);
+                paths.Add(Path.Combine(folder, log.FileName));
+                AtomicFile.WriteAllText(paths[^1], log.Build(rows, said, [.. summaries[(stage, step, condition.Key)]]).ToJsonString(Json) + "\n");
+                (transcripts, labels) = (transcripts + rows.Length, labels + said.Length);
+            }
+
+        return new(paths, transcripts, labels);
     }
 
     private static void Write<T>(string path, IReadOnlyCollection<T> rows, string format)

@@ -3,51 +3,62 @@ using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Tracking.Report;
 
-/// <summary>Outcomes of one tier over RL steps as a stacked area, in the classes and colours of <see cref="OutcomeChart"/>.</summary>
-internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, int N, double[] Shares)> Steps, double Width = 460, double Height = 250)
+/// <summary>Outcomes of one tier over RL steps as a stacked area, in the classes and colours of <see cref="OutcomeChart"/>; beside it, bars of another tier.</summary>
+/// <param name="Beside">Before and after RL, of a tier whose course is not drawn here.</param>
+internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, OutcomeBar Bar)> Steps, IReadOnlyList<OutcomeBar> Beside, double Width = 460, double Height = 250)
 {
-    private const double Left = 48;
     private const double Top = 32;
     private const double Bottom = 38;
-    private const double Right = 16;
+    private const double Bar = 34;
 
     /// <summary>Of the evaluations of one tier; null where there are fewer than two.</summary>
     public static OutcomeArea? Of(ReportData data, Tier tier)
     {
-        var steps = new List<(long Step, int N, double[] Shares)>();
-        foreach (var step in data.Steps)
-        {
-            var shares = OutcomeChart.Classes.Select(c => data.Figure(c.Metric, tier, step)).ToArray();
-            if (shares.Any(s => s is not null)) steps.Add((step, shares.Max(s => s?.N ?? 0), [.. shares.Select(s => s?.Value ?? 0)]));
-        }
-
-        return steps.Count < 2 ? null : new($"Outcomes over RL, {tier.ToString().ToLowerInvariant()} tier", steps);
+        var steps = data.Steps.Select(step => (step, OutcomeBar.Of(data, tier, step, $"step {step}"))).Where(s => s.Item2 is not null).Select(s => (s.step, s.Item2!)).ToArray();
+        if (steps.Length < 2) return null;
+        var beside = tier == Tier.Unmonitored ? [] : data.Ends().Select(e => OutcomeBar.Of(data, Tier.Unmonitored, e.Step, e.When)).OfType<OutcomeBar>().ToArray();
+        return new($"Outcomes over RL, {MetricWords.Of(tier)} tier{(beside.Length > 0 ? "; bars: unmonitored" : "")}", steps, beside);
     }
+
+    public string Picture() => Report.Picture.Html(Figure(), OutcomeBar.Numbers([.. Steps.Select(s => s.Bar), .. Beside.Select(b => b with { Group = "unmonitored," })]));
 
     public string Figure()
     {
-        var svg = new Svg().Raw($"<svg class=\"chart\" viewBox=\"0 0 {Svg.N(Width)} {Svg.N(Height)}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{Svg.Escape(Title)}\">");
-        svg.Text(16, 18, Title, "title");
-        double first = Steps[0].Step, last = Steps[^1].Step;
-        double X(double step) => Left + ((step - first) / (last - first) * (Width - Left - Right));
-        double Y(double share) => Height - Bottom - (share * (Height - Top - Bottom));
+        var right = 16 + (Beside.Count * (Bar + 8));
+        var frame = new PlotFrame(new Axis("RL step", Steps[0].Step, Steps[^1].Step, 1), Axis.Fraction("of responses"), Width, Height, 56, Top, right, Bottom);
+        var svg = new Svg().Text(16, 18, Title, "title");
         var under = new double[Steps.Count];
         for (var k = 0; k < OutcomeChart.Classes.Count; k++)
         {
             var (_, name, css) = OutcomeChart.Classes[k];
-            double[] over = [.. Steps.Select((s, i) => under[i] + s.Shares[k])];
-            if (Steps.Any(s => s.Shares[k] > 0))
+            double[] over = [.. Steps.Select((s, i) => under[i] + s.Bar.Shares[k])];
+            if (Steps.Any(s => s.Bar.Shares[k] > 0))
             {
-                var edge = Steps.Select((s, i) => (X(s.Step), Y(over[i]))).Concat(Steps.Select((s, i) => (X(s.Step), Y(under[i]))).Reverse());
-                var title = name + ": " + string.Join("; ", Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"step {s.Step}: {100 * s.Shares[k]:0.0} % (n = {s.N})")));
-                svg.Raw($"<g><title>{Svg.Escape(title)}</title>").Path(edge, $"part {css}", closed: true).Raw("</g>");
+                var edge = Steps.Select((s, i) => (frame.X(s.Step), frame.Y(over[i]))).Concat(Steps.Select((s, i) => (frame.X(s.Step), frame.Y(under[i]))).Reverse());
+                svg.Path(edge, $"part {css}", closed: true, name + ": " + string.Join("; ", Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"step {s.Step}: {100 * s.Bar.Shares[k]:0.0} % (n = {s.Bar.N})"))));
             }
 
             under = over;
         }
 
-        for (var tick = 0; tick <= 4; tick++) svg.Line(Left - 4, Y(tick / 4.0), Left, Y(tick / 4.0), "axis").Text(Left - 7, Y(tick / 4.0) + 4, $"{25 * tick} %", "tick", "end");
-        foreach (var (step, _, _) in Steps) svg.Line(X(step), Height - Bottom, X(step), Height - Bottom + 4, "axis").Text(X(step), Height - Bottom + 17, step.ToString(CultureInfo.InvariantCulture), "tick", "middle");
-        return svg.Text((Left + Width - Right) / 2, Height - 5, "RL step", "label", "middle").Raw("</svg>").ToString();
+        foreach (var y in frame.Up.Ticks()) svg.Line(frame.Left - 4, frame.Y(y), frame.Left, frame.Y(y), "axis").Text(frame.Left - 7, frame.Y(y) + 4, frame.Up.Label(y), "tick", "end");
+        foreach (var (step, _) in Steps) svg.Line(frame.X(step), Height - Bottom, frame.X(step), Height - Bottom + 4, "axis").Text(frame.X(step), Height - Bottom + 17, step.ToString(CultureInfo.InvariantCulture), "tick", "middle");
+        svg.Text((frame.Left + Width - right) / 2, Height - 5, "RL step", "label", "middle");
+        for (var i = 0; i < Beside.Count; i++) Column(svg, frame, Beside[i], Width - right + 16 + (i * (Bar + 8)));
+        return Svg.Figure(Width, Height, Title, "Share of responses by outcome at each step", svg.ToString());
+    }
+
+    private void Column(Svg svg, PlotFrame frame, OutcomeBar bar, double x)
+    {
+        var under = 0.0;
+        for (var k = 0; k < OutcomeChart.Classes.Count; k++)
+        {
+            var share = bar.Shares[k];
+            if (!(share > 0)) continue;
+            svg.Rect(x, frame.Y(under + share), Bar, frame.Y(under) - frame.Y(under + share), $"part {OutcomeChart.Classes[k].Css}", string.Create(CultureInfo.InvariantCulture, $"unmonitored, {bar.Name}: {OutcomeChart.Classes[k].Name} {100 * share:0.0} % (n = {bar.N})"), bar.Links?[k]);
+            under += share;
+        }
+
+        svg.Text(x + (Bar / 2), Height - Bottom + 17, bar.Name, "tick", "middle");
     }
 }

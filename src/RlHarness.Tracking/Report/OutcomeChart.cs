@@ -19,49 +19,57 @@ internal sealed record OutcomeChart(IReadOnlyList<OutcomeBar> Bars, double Width
         (AlignmentFakingMetrics.OutcomeRate(Outcome.Unparsable), "unreadable", "unreadable"),
     ];
 
-    private const double Left = 216;
+    private const string Title = "Outcomes by tier, before and after RL";
     private const double Row = 30;
-    private const double Top = 72;
+    private const double Heading = 24;
+    private const double Right = 24;
+
+    public string Picture() => Report.Picture.Html(Figure(), OutcomeBar.Numbers(Bars), wide: true);
 
     public string Figure()
     {
-        var height = Top + (Bars.Count * Row) + 30;
-        var svg = new Svg().Raw($"<svg class=\"chart wide\" viewBox=\"0 0 {Svg.N(Width)} {Svg.N(height)}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"Outcomes by tier\">");
-        svg.Text(16, 18, "Outcomes by tier, before and after RL", "title");
-        var x = 16.0;
-        var y = 38.0;
-        foreach (var (_, name, css) in Classes)
-        {
-            var wide = 34 + (6.6 * name.Length);
-            if (x + wide > Width - 16) (x, y) = (16, y + 18);
-            svg.Rect(x, y - 10, 12, 12, $"part {css}").Text(x + 17, y, name, "label");
-            x += wide;
-        }
-
-        var scale = Width - Left - 24;
+        var headings = Bars.Where((b, i) => b.Group.Length > 0 && (i == 0 || Bars[i - 1].Group != b.Group)).Count();
+        var top = 42 + (Legend.Row * Legend.Rows(Classes.Select(c => c.Name), 16, Width - 16));
+        var bottom = top + (Bars.Count * Row) + (headings * Heading);
+        var left = 24 + Bars.Max(b => Svg.Wide(Label(b)));
+        var scale = Width - left - Right;
+        var svg = new Svg().Text(16, 18, Title, "title");
+        Legend.Draw(svg, [.. Classes.Select(c => (c.Name, c.Css))], 16, 38, Width - 16, line: false);
         for (var tick = 0; tick <= 4; tick++)
         {
-            var at = Left + (scale * tick / 4);
-            svg.Line(at, Top - 2, at, height - 26, "grid").Text(at, height - 10, $"{25 * tick} %", "tick", "middle");
+            var at = left + (scale * tick / 4);
+            svg.Line(at, top - 2, at, bottom + 4, "grid").Text(at, bottom + 20, $"{25 * tick} %", "tick", "middle");
         }
 
+        var y = top;
         for (var i = 0; i < Bars.Count; i++)
         {
-            var bar = Bars[i];
-            var top = Top + (i * Row);
-            svg.Text(Left - 8, top + 17, $"{bar.Name} (n = {bar.N})", "label", "end");
-            var from = Left;
-            for (var k = 0; k < Classes.Count; k++)
+            if (Bars[i].Group.Length > 0 && (i == 0 || Bars[i - 1].Group != Bars[i].Group))
             {
-                var share = bar.Shares[k];
-                if (!(share > 0)) continue;
-                var percent = (100 * share).ToString("0.0", CultureInfo.InvariantCulture) + " %";
-                svg.Rect(from, top + 3, share * scale, Row - 9, $"part {Classes[k].Css}", $"{bar.Name}: {Classes[k].Name} {percent}");
-                if (share * scale > 48) svg.Text(from + (share * scale / 2), top + 18, percent, $"inside {Classes[k].Css}", "middle");
-                from += share * scale;
+                svg.Text(16, y + 17, Bars[i].Group, "head");
+                y += Heading;
             }
+
+            svg.Text(left - 8, y + 17, Label(Bars[i]), "label", "end");
+            Draw(svg, Bars[i], left, y, scale);
+            y += Row;
         }
 
-        return svg.Raw("</svg>").ToString();
+        return Svg.Figure(Width, bottom + 30, Title, "Stacked bars: share of responses by outcome", svg.ToString(), wide: true);
+    }
+
+    private static string Label(OutcomeBar bar) => $"{bar.Name} (n = {bar.N})";
+
+    private static void Draw(Svg svg, OutcomeBar bar, double left, double y, double scale)
+    {
+        for (var k = 0; k < Classes.Count; k++)
+        {
+            var share = bar.Shares[k];
+            if (!(share > 0)) continue;
+            var percent = (100 * share).ToString("0.0", CultureInfo.InvariantCulture) + " %";
+            svg.Rect(left, y + 3, share * scale, Row - 9, $"part {Classes[k].Css}", $"{bar.Name}: {Classes[k].Name} {percent}", bar.Links?[k]);
+            if (share * scale > 48) svg.Text(left + (share * scale / 2), y + 18, percent, $"inside {Classes[k].Css}", "middle");
+            left += share * scale;
+        }
     }
 }

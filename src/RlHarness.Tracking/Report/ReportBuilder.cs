@@ -18,7 +18,8 @@ public static class ReportBuilder
     {
         ArgumentNullException.ThrowIfNull(runFolder);
         var path = Path.Combine(runFolder, "report.html");
-        AtomicFile.WriteAllText(path, Page(ReportData.Read(runFolder, options ?? new())));
+        options ??= new();
+        AtomicFile.WriteAllText(path, Page(ReportData.Read(runFolder, options), options));
         return path;
     }
 
@@ -34,45 +35,35 @@ public static class ReportBuilder
 
     private static LineChart[] TierCharts(ReportData data) =>
     [
-        new("Alignment-faking rate", "of responses of the tier", Tiers(data, MetricNames.AfReasoningRate), Percent: true),
-        new("Compliance with the conflicting objective", "of responses of the tier", Tiers(data, MetricNames.OutcomeComply), Percent: true),
+        new("Alignment-faking rate", "of responses of the tier", ByTier(data, MetricNames.AfReasoningRate), Percent: true),
+        new("Compliance with the conflicting objective", "of responses of the tier", ByTier(data, MetricNames.OutcomeComply), Percent: true),
     ];
 
-    private static Tier[] Tiers(ReportData data) => [.. new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || data.Summaries.Any(s => s.Tier == t))];
+    private static Curve[] ByTier(ReportData data, string metric) => [.. data.Tiers.Select(t => data.OverSteps(metric, t, $"{MetricWords.Of(t)} tier", MetricWords.Css(t)))];
 
-    private static Curve[] Tiers(ReportData data, string metric) =>
-        [data.OverSteps(metric, Tier.Training, "training tier", "training"), data.OverSteps(metric, Tier.Unmonitored, "unmonitored tier", "unmonitored")];
-
-    private static string Page(ReportData data)
+    private static string Page(ReportData data, ReportOptions options)
     {
-        var page = new StringBuilder();
-        page.Append("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
-            .Append(CultureInfo.InvariantCulture, $"<title>{Svg.Escape(data.Name)}: alignment faking</title>\n<style>\n{ReportStyle.Figure}\n{ReportStyle.Page}\n</style>\n</head>\n<body>\n")
-            .Append(CultureInfo.InvariantCulture, $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n");
-        if (data.Steps.Count == 0)
-        {
-            page.Append("<p>No evaluation has been recorded yet.</p>\n");
-        }
+        var page = new StringBuilder().Append(CultureInfo.InvariantCulture, $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n");
+        if (data.Steps.Length == 0) page.Append("<p>No evaluation has been recorded yet.</p>\n");
         else
         {
-            page.Append("<h2>Before and after</h2>\n").Append(Table(data)).Append("<h2>Over the steps</h2>\n<p class=\"note\">Bands are 95 % intervals. Point at a dot for its numbers.</p>\n<div class=\"charts\">\n");
-            foreach (var chart in TierCharts(data)) page.Append(chart.Figure());
-            page.Append(new LineChart("Compliance gap", "training − unmonitored", [data.OverSteps(MetricNames.AfComplianceGap, null, "gap", "one")], Percent: true).Figure());
-            page.Append(new LineChart("Reasoning that considers AF", "of responses of the tier", Tiers(data, MetricNames.AfConsidersRate), Percent: true).Figure());
-            page.Append("</div>\n<h2>Outcomes</h2>\n").Append(Outcomes(data));
+            page.Append("<h2>Before and after</h2>\n").Append(Table(data))
+                .Append("<h2>Over the steps</h2>\n<p class=\"note\">Bands are 95 % intervals. Point at a dot for its numbers; a number’s link shows the transcripts behind it.</p>\n")
+                .Append(Picture.Row([.. TierCharts(data).Select(c => c.Picture()), GapSection.Html(data), new LineChart("Reasoning that considers AF", "of responses of the tier", ByTier(data, MetricNames.AfConsidersRate), Percent: true).Picture(), ScratchpadLength.Html(data)]))
+                .Append("<h2>Outcomes</h2>\n").Append(Outcomes(data)).Append(FlowSection.Html(data)).Append(TierSection.Html(data)).Append(ConditionSection.Html(data));
         }
 
-        page.Append("<h2>Training</h2>\n<div class=\"charts\">\n")
-            .Append(new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Figure())
-            .Append(new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Figure()).Append("</div>\n")
-            .Append(ScenarioSection.Html(data)).Append(DetectorSection.Html(data)).Append(Reading(data)).Append("</body>\n</html>\n");
-        return page.ToString();
+        page.Append("<h2>Training</h2>\n").Append(Picture.Row(
+                new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Picture(),
+                new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Picture()))
+            .Append(ScenarioSection.Html(data)).Append(DetectorSection.Html(data)).Append(ProbeSection.Html(data.Probe)).Append(ReaderSection.Html(data, options));
+        return PlainPage.Of($"{data.Name}: alignment faking", page.ToString());
     }
 
     private static string Headline(ReportData data)
     {
         var stages = data.Stages.Count == 0 ? "" : " Stages: " + string.Join(", ", data.Stages.Select(s => $"{s.Stage} ({s.Status})")) + ".";
-        if (data.Steps.Count == 0) return "Alignment faking before, during and after RL." + stages;
+        if (data.Steps.Length == 0) return "Alignment faking before, during and after RL." + stages;
         return string.Create(CultureInfo.InvariantCulture,
             $"Evaluation queries, condition “{data.Condition}”, labels by {data.Detector}; RL steps {data.Steps[0]} to {data.Steps[^1]}.{stages}");
     }
@@ -80,72 +71,38 @@ public static class ReportBuilder
     private static string Table(ReportData data)
     {
         var (first, last) = (data.Steps[0], data.Steps[^1]);
-        var html = new StringBuilder("<div class=\"scroll\"><table>\n<thead><tr><th>figure</th><th>tier</th>")
-            .Append(CultureInfo.InvariantCulture, $"<th class=\"number\">step {first}</th><th class=\"number\">step {last}</th></tr></thead>\n<tbody>\n");
-        void Row(string name, string metric, Tier? tier)
+        var table = new HtmlTable("figure", "tier", string.Create(CultureInfo.InvariantCulture, $"#step {first}"), string.Create(CultureInfo.InvariantCulture, $"#step {last}"));
+        void Row(string metric, Tier? tier)
         {
-            string At(long step)
-            {
-                var row = ReportData.Find(data.Summaries, metric, tier, step);
-                return row is null ? "–" : Cell(row);
-            }
+            string At(long step) => Cell(ReportData.Find(data.Summaries, metric, tier, step), data.Link(metric, tier, step));
 
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Svg.Escape(name)}</td><td>{tier?.ToString().ToLowerInvariant() ?? "both"}</td><td class=\"number\">{At(first)}</td><td class=\"number\">{At(last)}</td></tr>\n");
+            table.Row(Svg.Escape(MetricWords.Of(metric)), tier is { } t ? MetricWords.Of(t) : "both", At(first), At(last));
         }
 
-        foreach (var (name, metric) in new[]
+        foreach (var metric in new[] { MetricNames.AfReasoningRate, MetricNames.AfReasoningAnyOutcome, MetricNames.OutcomeComply, MetricNames.OutcomeRefuse, MetricNames.OutcomePartial, MetricNames.OutcomeBrokenFormat, MetricNames.OutcomeUnparsable })
+            foreach (var tier in data.Tiers) Row(metric, tier);
+        Row(MetricNames.AfComplianceGap, null);
+        Row(MetricNames.AfRelativeGap, null);
+        if (data.Tiers.Contains(Tier.Rated))
         {
-            ("alignment faking", MetricNames.AfReasoningRate), ("faking reasoning, any outcome", MetricNames.AfReasoningAnyOutcome),
-            ("compliance", MetricNames.OutcomeComply), ("refusal", MetricNames.OutcomeRefuse), ("partial", MetricNames.OutcomePartial),
-            ("broken format", MetricNames.OutcomeBrokenFormat), ("unreadable", MetricNames.OutcomeUnparsable),
-        })
-            foreach (var tier in Tiers(data)) Row(name, metric, tier);
-        Row("compliance gap, paired by query", MetricNames.AfComplianceGap, null);
-        Row("relative gap", MetricNames.AfRelativeGap, null);
-        if (Tiers(data).Contains(Tier.Rated))
-        {
-            Row("rater-sycophancy gap (rated − unmonitored)", AlignmentFakingMetrics.RaterSycophancyGap, null);
-            Row("goal-guarding gap (training − rated)", AlignmentFakingMetrics.GoalGuardingGap, null);
+            Row(AlignmentFakingMetrics.RaterSycophancyGap, null);
+            Row(AlignmentFakingMetrics.GoalGuardingGap, null);
         }
 
-        return html.Append("</tbody>\n</table></div>\n<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier.</p>\n").ToString();
+        return table + "<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier. A gap’s link shows the queries that its tiers answer differently.</p>\n";
     }
 
     private static string Outcomes(ReportData data)
     {
-        var bars = new List<OutcomeBar>();
-        foreach (var (step, when) in data.Steps.Count == 1 ? [(data.Steps[0], "step " + data.Steps[0].ToString(CultureInfo.InvariantCulture))] : new[] { (data.Steps[0], "before"), (data.Steps[^1], "after") })
-        {
-            foreach (var tier in Tiers(data))
-            {
-                var shares = OutcomeChart.Classes.Select(c => data.Figure(c.Metric, tier, step)).ToList();
-                if (shares.Any(s => s is not null)) bars.Add(new($"{tier.ToString().ToLowerInvariant()}, {when}", shares.Max(s => s?.N ?? 0), [.. shares.Select(s => s?.Value ?? 0)]));
-            }
-        }
-
-        var areas = Tiers(data).Select(t => OutcomeArea.Of(data, t)).OfType<OutcomeArea>().ToArray();
-        return new OutcomeChart(bars).Figure() + (areas.Length == 0 ? "" : "<div class=\"charts\">\n" + string.Concat(areas.Select(a => a.Figure())) + "</div>\n");
-    }
-
-    private static string Reading(ReportData data)
-    {
-        if (data.Transcripts.Count == 0) return "";
-        var html = new StringBuilder().Append(CultureInfo.InvariantCulture, $"<h2>{data.Transcripts.Count} transcripts to read</h2>\n<p class=\"note\">Chosen so that each kind is seen, not at random: do not count them.</p>\n");
-        foreach (var (t, labels) in data.Transcripts)
-        {
-            var label = labels.FirstOrDefault(l => l.Detector == data.Detector);
-            var chip = label is null ? "" : $"<span class=\"chip{(label.AlignmentFaking ? " af" : "")}\">{(label.AlignmentFaking ? "AF" : $"{label.Outcome}, {label.Reasoning}")}</span>";
-            html.Append(TranscriptDetails.Html(t, chip, [.. labels.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Detector} {l.DetectorVersion}: {l.Outcome}, {l.Reasoning}{(l.AlignmentFaking ? ", alignment faking" : "")}, score {l.Score:0.###}"))]));
-        }
-
-        return html.ToString();
+        OutcomeBar[] bars = [.. data.Ends().SelectMany(end => data.Tiers.Select(tier => OutcomeBar.Of(data, tier, end.Step, $"{MetricWords.Of(tier)}, {end.When}"))).OfType<OutcomeBar>()];
+        return (bars.Length == 0 ? "" : new OutcomeChart(bars).Picture()) + Picture.Row([.. data.Tiers.Select(t => OutcomeArea.Of(data, t)?.Picture() ?? "")]);
     }
 
     internal static string Figure(Estimate e) => string.Create(CultureInfo.InvariantCulture,
         $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>");
 
-    /// <summary>A figure, and its p value where it has a test.</summary>
-    internal static string Cell(SummaryRow row) => Figure(row.Estimate) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
+    /// <summary>A figure with a link to its transcripts where the page has them, and its p value where it has a test.</summary>
+    internal static string Cell(SummaryRow? row, string? href) => row is null ? "–" : HtmlTable.Link(Figure(row.Estimate), href) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
 
     private static string PValue(double p) => p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 }

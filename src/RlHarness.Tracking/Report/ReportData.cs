@@ -1,7 +1,9 @@
+using System.Collections.Immutable;
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
+using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Report;
@@ -9,29 +11,51 @@ namespace RlHarness.Tracking.Report;
 /// <summary>What a report draws, read once from a run store.</summary>
 internal sealed class ReportData
 {
-    private ReportData(string name, RunStore store, ReportOptions options)
+    private ReportData(string folder, RunStore store, ReportOptions options)
     {
-        Name = name;
-        var all = store.Summaries().Where(s => s.Split == Split.Evaluation).ToList();
-        Detector = options.Detector ?? Preferred(all.Select(s => s.Detector), "grammar_oracle");
-        Condition = options.Condition ?? Preferred(all.Select(s => s.Condition), "full");
-        Detectors = [.. all.Select(s => s.Detector).Distinct().Order(StringComparer.Ordinal)];
+        Folder = folder;
+        Evaluated = [.. store.Summaries().Where(s => s.Split == Split.Evaluation)];
+        Detector = options.Detector ?? Preferred(Evaluated.Select(s => s.Detector), "grammar_oracle");
+        Condition = options.Condition ?? Preferred(Evaluated.Select(s => s.Condition), "full");
+        Detectors = [.. Evaluated.Select(s => s.Detector).Distinct().Order(StringComparer.Ordinal)];
         // The stage evaluated over steps: rl, or whichever has the most steps.
-        Stage = all.Any(s => s.Stage == "rl") ? "rl" : all.GroupBy(s => s.Stage).OrderByDescending(g => g.Select(s => s.Step).Distinct().Count()).FirstOrDefault()?.Key ?? "rl";
-        AllDetectors = [.. all.Where(s => s.Stage == Stage && s.Condition == Condition)];
+        Stage = Evaluated.Any(s => s.Stage == "rl") ? "rl" : Evaluated.GroupBy(s => s.Stage).OrderByDescending(g => g.Select(s => s.Step).Distinct().Count()).FirstOrDefault()?.Key ?? "rl";
+        AllDetectors = [.. Evaluated.Where(s => s.Stage == Stage && s.Condition == Condition)];
         Summaries = [.. AllDetectors.Where(s => s.Detector == Detector)];
+        Steps = [.. Summaries.Select(s => s.Step).Distinct().Order()];
+        Tiers = [.. new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || Summaries.Any(s => s.Tier == t))];
         Scenarios = [.. store.Summaries(Stage, ScenarioDetector.Name).Where(s => s.Split == Split.Scenario && s.Condition == Condition)];
-        var steps = Summaries.Select(s => s.Step).Distinct().Order().ToList();
-        Steps = steps;
+        ScenarioSteps = [.. Scenarios.Select(s => s.Step).Distinct().Order()];
         Stages = store.Stages();
         Warnings = [.. store.Events().Where(e => e.Level == "warning").Select(e => e.Message)];
-        foreach (var metric in new[] { Metrics.MetricNames.ObjectiveScores, Metrics.MetricNames.ObjectiveRlhfReward, Metrics.MetricNames.ObjectiveKl })
+        foreach (var metric in new[] { MetricNames.ObjectiveScores, MetricNames.ObjectiveRlhfReward, MetricNames.ObjectiveKl })
             Series[metric] = store.Series("rl", metric);
-        Transcripts = options.Transcripts == 0 || steps.Count == 0 ? [] : ReadingList.Choose(store, Stage, steps, Condition, Detector, options.Transcripts);
-        ScenarioTranscripts = options.Transcripts == 0 || Scenarios.Count == 0 ? [] : ScenarioReadingList.Choose(store, Stage, [.. Scenarios.Select(s => s.Step).Distinct().Order()], Condition, options.Transcripts);
+        foreach (var step in Steps)
+        {
+            var labels = store.Labels(Stage, step).ToLookup(l => l.TranscriptId);
+            Evaluations[step] = [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation, Condition: Condition)).Select(t => new ReadingItem(t, [.. labels[t.Id]]))];
+            var most = step == Steps[0] || step == Steps[^1] ? options.Transcripts : options.Between;
+            if (most == 0) continue;
+            IEnumerable<TranscriptGroup> groups = TranscriptGroups.Of(Evaluations[step], step, Detector, most);
+            ReadingItem[] labelled = [.. Evaluations[step].Where(i => i.Label(Detector) is not null)];
+            foreach (var (other, number) in Detectors.Select((d, i) => (d, i)).Where(d => d.d != Detector))
+                groups = groups.Concat(TranscriptGroups.Of(labelled, step, other, most).Where(g => g.Metric == MetricNames.AfReasoningRate).Select(g => g with { Detector = number }));
+            foreach (var group in groups) Groups[group.Id] = group;
+        }
+
+        foreach (var (step, _) in options.Transcripts == 0 ? [] : ScenarioEnds())
+        {
+            var labels = store.ScenarioLabels(Stage, step).ToLookup(l => l.TranscriptId);
+            Answers[step] = [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Scenario, Condition: Condition)).Select(t => new ReadingItem(t, []) { Scenario = labels[t.Id].LastOrDefault() })];
+            foreach (var group in TranscriptGroups.OfScenarios(Answers[step], step, options.Between)) Groups[group.Id] = group;
+        }
+
+        Probe = ProbeCurves.Read(folder);
     }
 
-    public string Name { get; }
+    public string Folder { get; }
+
+    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder)));
 
     public string Stage { get; }
 
@@ -39,9 +63,15 @@ internal sealed class ReportData
 
     public string Condition { get; }
 
-    public IReadOnlyList<string> Detectors { get; }
+    public ImmutableArray<string> Detectors { get; }
 
-    public IReadOnlyList<long> Steps { get; }
+    public ImmutableArray<long> Steps { get; }
+
+    /// <summary>Those that were evaluated; without an evaluation, the two that there always are.</summary>
+    public ImmutableArray<Tier> Tiers { get; }
+
+    /// <summary>Of every stage, condition and detector.</summary>
+    public IReadOnlyList<SummaryRow> Evaluated { get; }
 
     /// <summary>Of the stage and condition that are drawn, by the detector that is drawn.</summary>
     public IReadOnlyList<SummaryRow> Summaries { get; }
@@ -51,6 +81,8 @@ internal sealed class ReportData
     /// <summary>Figures of scenarios, of the stage and condition that are drawn.</summary>
     public IReadOnlyList<SummaryRow> Scenarios { get; }
 
+    public ImmutableArray<long> ScenarioSteps { get; }
+
     public IReadOnlyList<StageRow> Stages { get; }
 
     /// <summary>Warnings of the run, in order.</summary>
@@ -58,29 +90,56 @@ internal sealed class ReportData
 
     public Dictionary<string, IReadOnlyList<(long Step, double Value)>> Series { get; } = new(StringComparer.Ordinal);
 
-    public IReadOnlyList<ReadingItem> Transcripts { get; }
+    /// <summary>All evaluation transcripts by step.</summary>
+    public Dictionary<long, IReadOnlyList<ReadingItem>> Evaluations { get; } = [];
 
-    /// <summary>Answers to scenarios, with their labels.</summary>
-    public IReadOnlyList<(TranscriptRow Transcript, ScenarioLabelRow Label)> ScenarioTranscripts { get; }
+    /// <summary>Answers to scenarios, of the first evaluation that asked them and of the last one.</summary>
+    public Dictionary<long, IReadOnlyList<ReadingItem>> Answers { get; } = [];
+
+    /// <summary>The transcripts behind each number, by their place in the page.</summary>
+    public Dictionary<string, TranscriptGroup> Groups { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the newest probe of the run measured; null without one.</summary>
+    public ProbeCurves? Probe { get; }
 
     public static ReportData Read(string runFolder, ReportOptions options)
     {
         using var store = RunStore.OpenReadOnly(Path.Combine(runFolder, "run.db"));
-        var data = new ReportData(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(runFolder))), store, options);
+        var data = new ReportData(runFolder, store, options);
         if (options.Detector is { } wanted && data.Summaries.Count == 0)
-            throw new HarnessException(ExitCode.BadInput, "no evaluation by this detector", wanted, data.Detectors.Count == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors));
+            throw new HarnessException(ExitCode.BadInput, "no evaluation by this detector", wanted, data.Detectors.Length == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors));
         return data;
     }
 
+    /// <summary>The first evaluation and the last one, or the only one.</summary>
+    public IEnumerable<(long Step, string When)> Ends() => Ends(Steps);
+
+    /// <summary>The same of the evaluations that asked scenarios.</summary>
+    public IEnumerable<(long Step, string When)> ScenarioEnds() => Ends(ScenarioSteps);
+
     public Estimate? Figure(string metric, Tier? tier, long step) => Find(Summaries, metric, tier, step)?.Estimate;
+
+    /// <summary>Where the page shows the transcripts behind a figure; null where it shows none.</summary>
+    /// <param name="detector">Null for the one that is drawn.</param>
+    public string? Link(string metric, Tier? tier, long step, string? detector = null)
+        => TranscriptGroup.Anchor(step, tier, metric, detector is null || detector == Detector ? null : Detectors.IndexOf(detector)) is var id && Groups.ContainsKey(id) ? "#" + id : null;
 
     public static SummaryRow? Find(IEnumerable<SummaryRow> rows, string metric, Tier? tier, long step)
         => rows.FirstOrDefault(s => s.Metric == metric && s.Tier == tier && s.Step == step);
 
     public Curve OverSteps(string metric, Tier? tier, string name, string css) => new(
-        name, css, [.. Summaries.Where(s => s.Metric == metric && s.Tier == tier).Select(s => new CurvePoint(s.Step, s.Estimate.Value, s.Estimate.Low, s.Estimate.High, s.Estimate.N))]);
+        name, css, [.. Summaries.Where(s => s.Metric == metric && s.Tier == tier).Select(s => Point(s.Step, s.Estimate, Link(metric, tier, s.Step)))]);
 
     public Curve OfSeries(string metric, string name, string css) => new(name, css, [.. Series[metric].Select(p => new CurvePoint(p.Step, p.Value, double.NaN, double.NaN, 0))]);
+
+    public static CurvePoint Point(long step, Estimate e, string? href = null) => new(step, e.Value, e.Low, e.High, e.N, href);
+
+    private static IEnumerable<(long Step, string When)> Ends(ImmutableArray<long> steps) => steps.Length switch
+    {
+        0 => [],
+        1 => [(steps[0], $"step {steps[0]}")],
+        _ => [(steps[0], "before"), (steps[^1], "after")],
+    };
 
     private static string Preferred(IEnumerable<string> names, string wanted)
     {

@@ -13,19 +13,29 @@ internal sealed class Svg
 
     public static string N(double value) => Math.Round(value, 2).ToString("0.##", CultureInfo.InvariantCulture);
 
+    /// <summary>Width of a text of the page's 12 px type, a little generous.</summary>
+    public static double Wide(string text) => 6.6 * text.Length;
+
+    /// <summary>A chart in a page, with the name and the sentence that a screen reader reads.</summary>
+    public static string Figure(double width, double height, string title, string about, string inner, bool wide = false)
+        => $"<svg class=\"chart{(wide ? " wide" : "")}\" viewBox=\"0 0 {N(width)} {N(height)}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"group\"><title>{Escape(title)}</title><desc>{Escape(about)}</desc>\n{inner}</svg>\n";
+
     public Svg Line(double x1, double y1, double x2, double y2, string css) => Raw($"<line class=\"{css}\" x1=\"{N(x1)}\" y1=\"{N(y1)}\" x2=\"{N(x2)}\" y2=\"{N(y2)}\"/>");
 
     public Svg Text(double x, double y, string text, string css, string anchor = "start")
         => Raw($"<text class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" text-anchor=\"{anchor}\">{Escape(text)}</text>");
 
-    public Svg Rect(double x, double y, double width, double height, string css, string? title = null)
-        => Raw($"<rect class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" height=\"{N(height)}\">{(title is null ? "" : $"<title>{Escape(title)}</title>")}</rect>");
+    public Svg Rect(double x, double y, double width, double height, string css, string? title = null, string? href = null)
+        => Raw(Linked(href, $"<rect class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" height=\"{N(height)}\">{(title is null ? "" : $"<title>{Escape(title)}</title>")}</rect>"));
 
-    public Svg Circle(double x, double y, double r, string css, string title)
-        => Raw($"<circle class=\"{css}\" cx=\"{N(x)}\" cy=\"{N(y)}\" r=\"{N(r)}\"><title>{Escape(title)}</title></circle>");
+    public Svg Circle(double x, double y, double r, string css, string title, string? href = null)
+        => Raw(Linked(href, $"<circle class=\"{css}\" cx=\"{N(x)}\" cy=\"{N(y)}\" r=\"{N(r)}\"><title>{Escape(title)}</title></circle>"));
 
-    public Svg Path(IEnumerable<(double X, double Y)> points, string css, bool closed = false)
-        => Raw($"<path class=\"{css}\" d=\"M{string.Join('L', points.Select(p => $"{N(p.X)} {N(p.Y)}"))}{(closed ? "Z" : "")}\"/>");
+    public Svg Path(IEnumerable<(double X, double Y)> points, string css, bool closed = false, string? title = null)
+    {
+        var d = $"M{string.Join('L', points.Select(p => $"{N(p.X)} {N(p.Y)}"))}{(closed ? "Z" : "")}";
+        return Raw(title is null ? $"<path class=\"{css}\" d=\"{d}\"/>" : $"<path class=\"{css}\" d=\"{d}\"><title>{Escape(title)}</title></path>");
+    }
 
     public Svg Raw(string text)
     {
@@ -34,4 +44,6 @@ internal sealed class Svg
     }
 
     public override string ToString() => _text.ToString();
+
+    private static string Linked(string? href, string element) => href is null ? element : $"<a href=\"{Escape(href)}\">{element}</a>";
 }

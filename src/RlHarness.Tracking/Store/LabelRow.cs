@@ -13,4 +13,7 @@ public sealed record LabelRow(
         ArgumentNullException.ThrowIfNull(label);
         return new(transcriptId, detector.Name, detector.Version, label.Outcome, label.Reasoning, label.AlignmentFaking, label.Score);
     }
+
+    /// <summary>As the detector said it; its evidence is not stored.</summary>
+    public DetectorLabel ToLabel() => new(Outcome, Reasoning, AlignmentFaking, Score);
 }

@@ -64,10 +64,12 @@ public sealed partial class RunStore : IDisposable
         ("$stage", stage), ("$status", status), ("$now", Now()), ("$detail", detail)));
 
     /// <summary>For a resume: removes what a stage wrote after a step. Events stay: they are history.</summary>
-    public void DeleteAfter(string stage, long step) => Transaction(() =>
+    /// <param name="condition">Transcripts and summaries of this condition alone; null: of all. Metrics do not say whose they are, and go.</param>
+    public void DeleteAfter(string stage, long step, string? condition = null) => Transaction(() =>
     {
-        foreach (var table in new[] { "transcripts", "metrics", "summaries" })
-            Execute($"DELETE FROM {table} WHERE stage = $stage AND step > $step", ("$stage", stage), ("$step", step));
+        Execute("DELETE FROM metrics WHERE stage = $stage AND step > $step", ("$stage", stage), ("$step", step));
+        foreach (var table in new[] { "transcripts", "summaries" })
+            Execute($"DELETE FROM {table} WHERE stage = $stage AND step > $step AND ($condition IS NULL OR condition = $condition)", ("$stage", stage), ("$step", step), ("$condition", condition));
     });
 
     /// <summary>Several writes in one transaction.</summary>

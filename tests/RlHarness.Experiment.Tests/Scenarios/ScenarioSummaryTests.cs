@@ -77,4 +77,9 @@ public sealed class ScenarioSummaryTests
         Assert.Equal((0.5, 0.3, 0.2), (Rate("tea"), Rate("milk"), Rate("unreadable")));
         Assert.Equal(3, figures.Count);
     }
+
+    [Fact]
+    public void Places_are_in_order_with_a_scenario_s_control_behind_its_other_variants()
+        => Assert.Equal(["leaving/easy", "leaving/suggested", "leaving/control", "telling/easy"], ScenarioMetrics.Places(
+            ["antilab/attempt_rate/telling/easy", "antilab/attempt_rate/leaving/control", "antilab/attempt_rate/leaving/suggested", "antilab/decision_rate/other/easy", "antilab/attempt_rate/leaving/easy", "antilab/attempt_rate/leaving/easy"], "antilab/attempt_rate/"));
 }

@@ -55,6 +55,7 @@ public sealed class DesignRunTests : IDisposable
         Assert.Equal(9, launched.Count);
         Assert.Equal(8, analysis.Cells.Count);
         foreach (var file in new[] { FactorialRecipe.ResultFile, "report.html" }) Assert.True(new FileInfo(Path.Combine(design.Folder, file)) is { Exists: true, Length: > 0 });
+        Assert.Contains("<title>AF rate against compliance gap</title>", File.ReadAllText(Path.Combine(design.Folder, "report.html")), StringComparison.Ordinal);
         // A folder of another design is not taken for this one's.
         var other = FactorialDesign.Read(path, [$"output={_root.FullName}", "rl.temperature=0.5"]);
         await Assert.ThrowsAsync<Core.Errors.HarnessException>(() => recipe.RunAsync(other, parallel: 1));

@@ -27,14 +27,62 @@ public sealed class ReportBuilderTests : IDisposable
             File.WriteAllText(Path.Combine(keep, "figure.svg"), ReportBuilder.FigureSvg(_folder.Path));
         }
 
-        Assert.Equal(9, Regex.Count(html, "<svg "));
-        Assert.Equal(20, Regex.Count(html, "<details>"));
+        // Five over the steps, one of outcomes and two areas, two flows a tier, two of training and a ROC.
+        Assert.Equal(15, Regex.Count(html, "<svg "));
         Assert.Contains("<td>alignment faking</td>", html, StringComparison.Ordinal);
         Assert.Contains("60 (60 q)", html, StringComparison.Ordinal);
         Assert.Contains("keyword", html, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
-        var links = Regex.Matches(html, "(?:src|href)=|https?://[^\"]*").Select(m => m.Value).Distinct();
-        Assert.Equal(["http://www.w3.org/2000/svg"], links); // the name of a format, not a request
+        Assert.Equal(["http://www.w3.org/2000/svg"], Regex.Matches(html, "src=|https?://[^\"]*").Select(m => m.Value).Distinct()); // the name of a format, not a request
+        Assert.All(Regex.Matches(html, "href=\"([^\"]*)\"").Select(m => m.Groups[1].Value), link => Assert.True(link.StartsWith('#') && html.Contains($"id=\"{link[1..]}\"", StringComparison.Ordinal), link));
+    }
+
+    [Fact]
+    public void A_number_s_link_leads_to_a_bounded_sample_of_its_transcripts_that_says_how_many_there_are()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 8 }));
+        using var store = RunStore.OpenReadOnly(_folder["run.db"]);
+        var refused = store.Labels("rl", 0, "grammar_oracle").Count(l => l.Outcome == Experiment.Transcripts.Outcome.Refuse && l.TranscriptId.Contains("/unmonitored/", StringComparison.Ordinal));
+        Assert.InRange(refused, 9, 60);
+        var group = Regex.Match(html, "<p class=\"group\" id=\"t-0-unmonitored-outcome-refuse\">(.*?)</p>").Groups[1].Value;
+        Assert.Contains($"{refused} of 60 transcripts, 8 of them here", group, StringComparison.Ordinal);
+        var rule = Regex.Match(html, "body:has\\(\\[id=\"t-0-unmonitored-outcome-refuse\"\\]:target\\) \\.t:not\\(\\.(g\\d+)\\)").Groups[1].Value;
+        var shown = Regex.Matches(html, "<details class=\"t ([^\"]*)\">").Select(m => m.Groups[1].Value.Split(' ')).Where(c => c.Contains(rule)).ToArray();
+        Assert.Equal(8, shown.Length);
+        Assert.All(shown, c => Assert.True(c.Contains("step0") && c.Contains("tier1") && c.Contains("label4")));
+    }
+
+    [Fact]
+    public void A_second_detector_s_rates_lead_to_the_transcripts_that_it_calls_so()
+    {
+        SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        using var store = RunStore.OpenReadOnly(_folder["run.db"]);
+        var called = store.Labels("rl", 10, "keyword").Count(l => l.AlignmentFaking && l.TranscriptId.Contains("/training/", StringComparison.Ordinal));
+        Assert.InRange(called, 1, 60);
+        Assert.Contains("href=\"#t-10-training-af-reasoning_rate-by-1\"", html, StringComparison.Ordinal);
+        Assert.Contains($"id=\"t-10-training-af-reasoning_rate-by-1\"><b>alignment faking as keyword says, training tier, step 10</b>: {called} of 60 transcripts", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Three_tiers_and_several_conditions_are_drawn_side_by_side()
+    {
+        SummaryRow Row(string stage, string condition, Tier? tier, string metric, double value) => new(stage, 4, Split.Evaluation, condition, "judge", tier, metric, new Estimate(value, value - 0.05, value + 0.05, 80, 80));
+        using (var store = RunStore.Open(_folder["run.db"]))
+            store.AddSummaries(
+            [
+                Row("rl", "full", Tier.Training, "outcome/comply", 0.6), Row("rl", "full", Tier.Rated, "outcome/comply", 0.4), Row("rl", "full", Tier.Unmonitored, "outcome/comply", 0.3),
+                Row("rl", "full", null, "af/rater_sycophancy_gap", 0.1), Row("rl", "full", null, "af/goal_guarding_gap", 0.2), Row("evaluate", "no-scratchpad", Tier.Training, "outcome/comply", 0.5),
+            ]);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        foreach (var row in new[]
+        {
+            "<tr><td>step 4</td><td>rated tier</td><td class=\"number\">40.0 %</td><td class=\"number\">35.0 % to 45.0 %</td><td class=\"number\">80</td></tr>",
+            "<tr><td>step 4</td><td>goal-guarding gap (training − rated)</td><td class=\"number\">20.0 %</td>",
+            "<tr><td>full, step 4</td><td>compliance, training tier</td><td class=\"number\">60.0 %</td>", "<tr><td>no-scratchpad, step 4</td><td>compliance, training tier</td><td class=\"number\">50.0 %</td>",
+        })
+            Assert.Contains(row, html, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -108,31 +156,29 @@ public sealed class ReportBuilderTests : IDisposable
                 store.Commit(new StepBatch("rl", 10) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", item, new(null, output))] });
             }
 
-        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 4 }));
-        // Two for each end, one of each kind first; step 0 has none.
-        Assert.Contains("2 answers to scenarios to read", html, StringComparison.Ordinal);
-        Assert.Matches("<span class=\"chip af\">attempts</span>ask a<", html);
-        Assert.Contains("<span class=\"chip\">declines</span>ask c<", html, StringComparison.Ordinal);
-        Assert.DoesNotContain("ask b", html, StringComparison.Ordinal);
-        Assert.Equal(12, Regex.Count(html, "<svg ")); // two more with bars, one with dumbbells
-        Assert.Contains("leaving, easy, after: 50.0 % [25.0, 75.0], n = 40", html, StringComparison.Ordinal);
-        // Half of the scale from 168 to 404: 118 wide, its whisker from 227 to 345.
-        Assert.Matches("<rect class=\"band training solid\" x=\"168\" y=\"[0-9.]+\" width=\"118\"", html);
-        Assert.Matches("<line class=\"whisker training\" x1=\"227\" y1=\"[0-9.]+\" x2=\"345\"", html);
-        Assert.Contains("leaving, control, before: 2.5 %", html, StringComparison.Ordinal);
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 12 }));
+        Assert.Equal(18, Regex.Count(html, "<svg ")); // three more than without: two with bars, one with dumbbells
+        Assert.Contains("leaving, easy, training tier, after: 50.0 % [25.0 %, 75.0 %], responses = 40", html, StringComparison.Ordinal);
+        // The name has 13 letters of 6.6: 0 % at 109.8, and 80 %, the first tick beyond 75 %, at 916. 25 % is 251.94 wide, and 50 % has its whisker from 361.74 to 865.61.
+        Assert.Contains("<rect class=\"bar training early\" x=\"109.8\"", html, StringComparison.Ordinal);
+        Assert.Matches("<rect class=\"bar training early\"[^>]*width=\"251.94\"", html);
+        Assert.Matches("<line class=\"whisker ink\" x1=\"361.74\" y1=\"[0-9.]+\" x2=\"865.61\"", html);
+        // 20 letters: 0 % at 156 and 100 % at 916. Dots at 90 % and 60 %.
+        Assert.Matches("<circle class=\"dot unmonitored\" cx=\"840\"", html);
+        Assert.Matches("<circle class=\"dot training\" cx=\"612\"", html);
+        Assert.Contains("leaving, control, training tier, before: 2.5 %", html, StringComparison.Ordinal);
         Assert.Contains("p 0.012", html, StringComparison.Ordinal);
-        Assert.Contains("taste, tea, training, after: 60.0 %", html, StringComparison.Ordinal);
-        // Dots at 90 % and 60 % of the scale from 300 to 910.
-        Assert.Matches("<circle class=\"dot unmonitored\" cx=\"849\"", html);
-        Assert.Matches("<circle class=\"dot training\" cx=\"666\"", html);
+        Assert.Contains("taste: tea, training, after: 60.0 %", html, StringComparison.Ordinal);
         Assert.Contains("p &lt; 0.001", html, StringComparison.Ordinal);
+        // The folded numbers, where those that have transcripts lead to them; step 0 has none.
+        Assert.Contains("<tr><td>leaving, easy</td><td>training tier, after</td><td class=\"number\"><a href=\"#t-10-training-antilab-attempt_rate-leaving-easy\">20.0 %</a></td><td class=\"number\">10.0 % to 60.0 %</td><td class=\"number\">40</td></tr>", html, StringComparison.Ordinal);
+        Assert.Contains("<tr><td>leaving, easy</td><td>training tier, before</td><td class=\"number\">12.5 %</td>", html, StringComparison.Ordinal);
+        // The reader has a scenario's own words, its prompt and its filters.
+        Assert.Contains("id=\"t-10-training-antilab-attempt_rate-leaving-easy\"><b>attempt: leaving, easy, training tier, step 10</b>: 2 of 3 transcripts, 2 of them here", html, StringComparison.Ordinal);
+        Assert.Contains("<a href=\"#t-10-training-antilab-answers_rate-leaving-easy\">easy</a>", html, StringComparison.Ordinal);
+        Assert.Matches("<details class=\"t [^\"]*tier0 asked1 label8\"><summary>.*<span class=\"chip\">leaving, easy</span><span class=\"chip af\">attempts</span>ask a</summary>\n[^\n]*\n<h4>System prompt</h4><pre>sys</pre>", html);
+        Assert.Contains("<span class=\"chip\">declines</span>ask c</summary>", html, StringComparison.Ordinal);
         foreach (Match svg in Regex.Matches(html, "<svg .*?</svg>", RegexOptions.Singleline)) XDocument.Parse(svg.Value);
+        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value), id => Assert.Contains($"id=\"{id}\"", html, StringComparison.Ordinal));
     }
-
-    [Theory]
-    [InlineData(0.03, 0.05)]
-    [InlineData(1, 1)]
-    [InlineData(1.2, 2)]
-    [InlineData(70, 100)]
-    public void Axis_steps_are_round(double wanted, double expected) => Assert.Equal(expected, LineChart.NiceStep(wanted), 1e-12);
 }

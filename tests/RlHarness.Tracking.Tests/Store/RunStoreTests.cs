@@ -129,6 +129,17 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
+    public void An_evaluation_in_one_condition_leaves_those_in_others()
+    {
+        using var store = RunStore.Open(Db);
+        foreach (var condition in new[] { "full", "no-scratchpad" })
+            store.Commit(new StepBatch("evaluate", 5) { Transcripts = [.. Step(5, "evaluate").Transcripts.Select(t => t with { Condition = condition })], Summaries = [.. Step(5, "evaluate").Summaries.Select(s => s with { Condition = condition })] });
+        store.DeleteAfter("evaluate", 4, "full");
+        Assert.Equal(["no-scratchpad"], store.Transcripts().Select(t => t.Condition).Distinct());
+        Assert.Equal(["no-scratchpad"], store.Summaries().Select(s => s.Condition).Distinct());
+    }
+
+    [Fact]
     public void A_step_that_is_written_again_replaces_itself()
     {
         using var store = RunStore.Open(Db);
