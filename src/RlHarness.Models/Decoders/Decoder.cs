@@ -140,14 +140,17 @@ public sealed class Decoder : IDisposable
         var parameter = Parameters[name];
         if (ComputeType == ScalarType.Float32) return parameter;
         if (is_grad_enabled() && parameter.requires_grad) return parameter.to(ComputeType);
-        if (_lowPrecisionVersion != Parameters.Version) DropLowPrecision();
-        if (!_lowPrecision.TryGetValue(name, out var copy))
+        lock (_lowPrecision)
         {
-            using var guard = no_grad();
-            _lowPrecision.Add(name, copy = parameter.to(ComputeType).DetachFromDisposeScope());
-        }
+            if (_lowPrecisionVersion != Parameters.Version) DropLowPrecision();
+            if (!_lowPrecision.TryGetValue(name, out var copy))
+            {
+                using var guard = no_grad();
+                _lowPrecision.Add(name, copy = parameter.to(ComputeType).DetachFromDisposeScope());
+            }
 
-        return copy;
+            return copy;
+        }
     }
 
     internal Tensor Cast(Tensor x) => x.dtype == ComputeType ? x : x.to(ComputeType);

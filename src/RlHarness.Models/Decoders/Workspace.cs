@@ -19,9 +19,8 @@ internal sealed class Workspace
     private readonly Block _wide = new(ScalarType.Float32);
     private readonly Block _low = new(ScalarType.BFloat16);
 
-    private Workspace()
-    {
-    }
+    /// <summary>With room for so many fp32 and bfloat16 numbers.</summary>
+    internal Workspace(long wide, long low) => Reserve(wide, low);
 
     /// <summary>How much of the blocks is taken.</summary>
     internal (long Wide, long Low) Mark
@@ -30,12 +29,11 @@ internal sealed class Workspace
         set => (_wide.Used, _low.Used) = value;
     }
 
-    /// <summary>A workspace with room for so many fp32 and bfloat16 numbers.</summary>
+    /// <summary>One that nobody uses, with room for as many numbers, or a new one.</summary>
     internal static Workspace Borrow(long wide, long low)
     {
-        if (!Idle.TryTake(out var workspace)) workspace = new Workspace();
-        workspace._wide.Reserve(wide);
-        workspace._low.Reserve(low);
+        if (!Idle.TryTake(out var workspace)) return new Workspace(wide, low);
+        workspace.Reserve(wide, low);
         return workspace;
     }
 
@@ -60,6 +58,12 @@ internal sealed class Workspace
     {
         Mark = default;
         Idle.Add(this);
+    }
+
+    private void Reserve(long wide, long low)
+    {
+        _wide.Reserve(wide);
+        _low.Reserve(low);
     }
 
     private sealed class Block(ScalarType type) : IDisposable

@@ -13,19 +13,25 @@ namespace RlHarness.Models.Native;
 /// </summary>
 public static class SideBySide
 {
-    /// <summary>Above so many parameters one operation keeps all threads busy, and weights that are read twice cost more than waiting.</summary>
-    private const long SmallModel = 8_000_000;
+    /// <summary>Up to so many parameters training is cut: above, one operation keeps all threads busy, and gradients of their own cost memory.</summary>
+    public const long SmallToTrain = 8_000_000;
+
+    /// <summary>Up to so many parameters generation is cut: above, weights that are read once more for each piece cost more than waiting.</summary>
+    public const long SmallToGenerate = 250_000_000;
 
     private static readonly ConcurrentBag<Worker> Idle = [];
 
     [ThreadStatic]
     private static bool _inside;
 
-    /// <summary>Into how many pieces to cut work on this model, at most <paramref name="parts"/>: 1 where cutting does not pay, on a GPU, and inside a piece.</summary>
-    public static int Ways(Decoder decoder, int parts)
+    /// <summary>
+    /// Into how many pieces to cut work on this model, at most <paramref name="parts"/>: 1 for a model with more than <paramref name="largest"/> parameters, on
+    /// a GPU, and inside a piece.
+    /// </summary>
+    public static int Ways(Decoder decoder, int parts, long largest)
     {
         ArgumentNullException.ThrowIfNull(decoder);
-        var small = decoder.Device.type == DeviceType.CPU && decoder.ComputeType == torch.ScalarType.Float32 && decoder.Parameters.Count <= SmallModel;
+        var small = decoder.Device.type == DeviceType.CPU && decoder.Parameters.Count <= largest;
         return small && !_inside ? Math.Clamp(torch.get_num_threads(), 1, Math.Max(1, parts)) : 1;
     }
 

@@ -2,6 +2,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
+using RlHarness.Tests;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -50,6 +51,18 @@ public sealed class BatchGeneratorTests
         var logp = nn.functional.log_softmax(decoder.Logits(decoder.Forward(batch)), -1);
         // attention of a step and of a whole pass round differently: 8 bits of mantissa
         for (var t = 0; t < result.Tokens.Count; t++) Assert.Equal(logp[Prompts[0].Length - 1 + t, result.Tokens[t]].item<float>(), result.Logprobs[t], 0.15f);
+    }
+
+    [Fact]
+    public void Batches_side_by_side_in_bfloat16_have_the_log_probabilities_of_one_batch()
+    {
+        using var decoder = Tiny.Decoder();
+        decoder.ComputeType = ScalarType.BFloat16;
+        var requests = Enumerable.Range(0, 32).Select(i => new GenerationRequest(Prompts[i % 3], i)).ToArray();
+        var whole = new BatchGenerator(decoder).Generate(requests, Greedy with { MaxNewTokens = 1 }, Seeds);
+        using var threads = new Threads(2);
+        var cut = new BatchGenerator(decoder).Generate(requests, Greedy with { MaxNewTokens = 1 }, Seeds);
+        for (var i = 0; i < requests.Length; i++) Assert.Equal(whole[i].Logprobs[0], cut[i].Logprobs[0], 0.02f);
     }
 
     [Fact]
