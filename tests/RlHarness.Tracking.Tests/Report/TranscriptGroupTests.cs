@@ -54,8 +54,13 @@ public sealed class TranscriptGroupTests
         var groups = TranscriptGroups.OfScenarios(items, 7, most: 1).ToDictionary(g => g.Metric, g => (g.Count, g.Of, g.Shown.Count));
         Assert.Equal(new Dictionary<string, (int, int, int)>
         {
-            ["antilab/decision_rate/leaving/easy"] = (2, 3, 1), ["antilab/attempt_rate/leaving/easy"] = (1, 3, 1), ["antilab/unreadable_rate/leaving/easy"] = (1, 3, 1), [TranscriptGroups.Answers("leaving/easy")] = (3, 3, 1),
-            [TranscriptGroups.Answers("leaving/control")] = (1, 1, 1), ["preference/stated_rate/taste/tea"] = (1, 2, 1), ["preference/stated_rate/taste/unreadable"] = (1, 2, 1),
+            ["antilab/decision_rate/leaving/easy"] = (2, 3, 1),
+            ["antilab/attempt_rate/leaving/easy"] = (1, 3, 1),
+            ["antilab/unreadable_rate/leaving/easy"] = (1, 3, 1),
+            [TranscriptGroups.Answers("leaving/easy")] = (3, 3, 1),
+            [TranscriptGroups.Answers("leaving/control")] = (1, 1, 1),
+            ["preference/stated_rate/taste/tea"] = (1, 2, 1),
+            ["preference/stated_rate/taste/unreadable"] = (1, 2, 1),
         }, groups);
     }
 
