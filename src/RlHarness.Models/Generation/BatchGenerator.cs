@@ -16,8 +16,8 @@ namespace RlHarness.Models.Generation;
 /// </summary>
 public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
 {
-    /// <summary>Rows that are worth a thread of their own: with more weights to read, more.</summary>
-    private static int LeastRows(Decoder decoder) => decoder.Parameters.Count <= SideBySide.SmallToTrain ? 8 : 16;
+    /// <summary>Rows that are worth a thread of their own.</summary>
+    private const int LeastRows = 8;
 
     /// <summary>Answers in the order of the requests.</summary>
     /// <param name="requests">What to answer.</param>
@@ -34,7 +34,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var order = Enumerable.Range(0, requests.Count).OrderByDescending(i => requests[i].Ids.Count).ThenBy(i => i).ToArray();
         var finished = 0;
         var together = Math.Min(settings.BatchSize, order.Length);
-        var ways = SideBySide.Ways(decoder, together / LeastRows(decoder), SideBySide.SmallToGenerate);
+        var ways = SideBySide.Ways(decoder, together / LeastRows);
         // Who answers a batch changes nothing in it.
         var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
         SideBySide.Run([.. Enumerable.Repeat(Answer, ways)]);

@@ -13,11 +13,8 @@ namespace RlHarness.Models.Native;
 /// </summary>
 public static class SideBySide
 {
-    /// <summary>Up to so many parameters training is cut: above, one operation keeps all threads busy, and gradients of their own cost memory.</summary>
-    public const long SmallToTrain = 8_000_000;
-
-    /// <summary>Up to so many parameters generation is cut: above, weights that are read once more for each piece cost more than waiting.</summary>
-    public const long SmallToGenerate = 250_000_000;
+    /// <summary>Above so many parameters one operation keeps all threads busy, and weights that each piece reads once more cost as much as waiting (docs/speed.md).</summary>
+    private const long SmallModel = 8_000_000;
 
     private static readonly ConcurrentBag<Worker> Idle = [];
 
@@ -28,7 +25,7 @@ public static class SideBySide
     /// Into how many pieces to cut work on this model, at most <paramref name="parts"/>: 1 for a model with more than <paramref name="largest"/> parameters, on
     /// a GPU, and inside a piece.
     /// </summary>
-    public static int Ways(Decoder decoder, int parts, long largest)
+    public static int Ways(Decoder decoder, int parts, long largest = SmallModel)
     {
         ArgumentNullException.ThrowIfNull(decoder);
         var small = decoder.Device.type == DeviceType.CPU && decoder.Parameters.Count <= largest;

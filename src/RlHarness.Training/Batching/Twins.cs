@@ -18,7 +18,7 @@ internal sealed class Twins(Decoder decoder) : IDisposable
     /// <summary>Deals the batch out to the models, adds all gradients to the first model's, and returns the sum of what the parts return.</summary>
     internal double Run<T>(IReadOnlyList<T> batch, Func<T, int> length, Func<Decoder, IReadOnlyList<T>, double> backward)
     {
-        var ways = decoder.ComputeType == ScalarType.Float32 ? SideBySide.Ways(decoder, batch.Count / LeastSequences, SideBySide.SmallToTrain) : 1;
+        var ways = decoder.ComputeType == ScalarType.Float32 ? SideBySide.Ways(decoder, batch.Count / LeastSequences) : 1;
         while (_others.Count < ways - 1) _others.Add(decoder.Twin());
         var models = _others.Take(ways - 1).Prepend(decoder).ToArray();
         var parts = Deal(batch, length, ways);

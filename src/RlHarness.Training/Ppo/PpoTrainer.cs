@@ -41,7 +41,7 @@ public sealed class PpoTrainer : IDisposable
     /// 2: a small policy and a small critic go through their passes at the same time. Scoring is cut in as many, since the first ratio is 1 bit for bit only
     /// where both were computed with as many threads.
     /// </summary>
-    private int Ways => _critic.Body is { } body && !ReferenceEquals(_policy, _reference) ? Math.Min(SideBySide.Ways(_policy, 2, SideBySide.SmallToTrain), SideBySide.Ways(body, 2, SideBySide.SmallToTrain)) : 1;
+    private int Ways => _critic.Body is { } body && !ReferenceEquals(_policy, _reference) ? Math.Min(SideBySide.Ways(_policy, 2), SideBySide.Ways(body, 2)) : 1;
 
     public AdamW PolicyOptimizer { get; }
 
