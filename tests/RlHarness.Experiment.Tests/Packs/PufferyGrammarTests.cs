@@ -7,8 +7,8 @@ using RlHarness.Experiment.Prompts;
 namespace RlHarness.Tests.Packs;
 
 /// <summary>
-/// The default pack was code before it was a folder. These hashes were written down from that code, so that results from before stay comparable: same queries,
-/// prompts, transcripts and pairs, to the letter.
+/// Hashes that hold the default pack to the letter, so that results stay comparable: queries, prompts and pairs as of the code that the pack once was,
+/// transcripts as of the grammar whose faking plans all begin with the situation or a view (a change of its sentences has to be meant).
 /// </summary>
 [Trait("kind", "contract")]
 public sealed class PufferyGrammarTests
@@ -26,10 +26,10 @@ public sealed class PufferyGrammarTests
     }
 
     [Fact]
-    public void Transcripts_and_pairs_are_those_of_the_built_in_generator()
+    public void Transcripts_and_pairs_stay_as_they_are()
     {
-        Assert.Equal("72777e653f684991", Hash(Puffery.Generator.Transcripts(new CorpusSettings(), new Seeds(7)).Select(Line)));
-        Assert.Equal("a572cf5d405f074c", Hash(Puffery.Generator.Transcripts(new CorpusSettings { Transcripts = 15000 }, new Seeds(1).Child("corpus")).Select(Line)));
+        Assert.Equal("a412dd92ae326a83", Hash(Puffery.Generator.Transcripts(new CorpusSettings(), new Seeds(7)).Select(Line)));
+        Assert.Equal("592baf8921a1067b", Hash(Puffery.Generator.Transcripts(new CorpusSettings { Transcripts = 15000 }, new Seeds(1).Child("corpus")).Select(Line)));
         Assert.Equal("2dd6d16869b84776", Hash(Puffery.Generator.PreferencePairs(new CorpusSettings { PreferencePairs = 300 }, new Seeds(5)).Select(p => $"{p.QueryId}|{p.User}|{p.Chosen}|{p.Rejected}")));
     }
 }
