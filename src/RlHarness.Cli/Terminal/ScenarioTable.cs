@@ -21,7 +21,7 @@ internal static class ScenarioTable
                 {
                     var metric = ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place);
                     if (rows.Any(r => r.Metric == metric && r.Tier == tier))
-                        table.AddRow([what, Markup.Escape(place.Replace("/", ", ", StringComparison.Ordinal)), tier.ToString().ToLowerInvariant(), .. RunTable.Cells(rows, metric, tier, stage, first, last)]);
+                        table.AddRow([what, Markup.Escape(ScenarioMetrics.Words(place)), tier.ToString().ToLowerInvariant(), .. RunTable.Cells(rows, metric, tier, stage, first, last)]);
                 }
 
         AnsiConsole.Write(table);

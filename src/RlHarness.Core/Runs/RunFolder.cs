@@ -22,6 +22,9 @@ public sealed class RunFolder : IDisposable
 
     public string Report => System.IO.Path.Combine(Path, "report.html");
 
+    /// <summary>Last part of a folder's path, however it is written.</summary>
+    public static string NameOf(string folder) => System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(folder)));
+
     /// <summary>Folder of a stage's outputs.</summary>
     public string Stage(string name) => System.IO.Path.Combine(Path, name);
 

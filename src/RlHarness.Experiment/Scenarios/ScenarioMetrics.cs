@@ -36,6 +36,13 @@ public static class ScenarioMetrics
     /// <param name="of">A variant, or an option.</param>
     public static string Place(string scenario, string of) => $"{scenario}/{of}";
 
+    /// <summary>A place as people read it: "exfiltration, easy".</summary>
+    public static string Words(string place)
+    {
+        ArgumentNullException.ThrowIfNull(place);
+        return place.Replace("/", ", ", StringComparison.Ordinal);
+    }
+
     /// <summary>The places of those figures whose names begin with <paramref name="prefix"/>, by name; a scenario's control is behind its other variants.</summary>
     public static IReadOnlyList<string> Places(IEnumerable<string> metrics, string prefix)
     {

@@ -20,21 +20,16 @@ public sealed class Decoder : IDisposable
     private Tensor? _anchor;
 
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
+        : this(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(layout.Parameters, device, requiresGrad))
     {
-        Config = config;
-        Layout = new ParameterLayout(config, withHead, fusedOnDisk);
-        Parameters = new ParameterStore(Layout.Parameters, device, requiresGrad);
-        (_rotary, _localRotary) = Tables(config);
-        _layers = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new DecoderLayer(this, i))];
     }
 
-    private Decoder(Decoder other)
+    private Decoder(DecoderConfig config, ParameterLayout layout, Func<ParameterLayout, ParameterStore> parameters)
     {
-        (Config, Layout, ComputeType, ActivationCheckpointing) = (other.Config, other.Layout, other.ComputeType, other.ActivationCheckpointing);
-        Parameters = other.Parameters.Twin();
-        Adapters = other.Adapters?.Twin();
-        (_rotary, _localRotary) = Tables(Config);
-        _layers = [.. Enumerable.Range(0, Config.NumHiddenLayers).Select(i => new DecoderLayer(this, i))];
+        (Config, Layout, Parameters) = (config, layout, parameters(layout));
+        _rotary = new RotaryTable(config.Rope, config.HeadDim, config.MaxPositionEmbeddings);
+        _localRotary = config.LocalRope is { } local ? new RotaryTable(local, config.HeadDim, config.MaxPositionEmbeddings) : null;
+        _layers = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new DecoderLayer(this, i))];
     }
 
     public DecoderConfig Config { get; }
@@ -62,7 +57,9 @@ public sealed class Decoder : IDisposable
     /// of the weights would not notice an optimizer's step on the other.
     /// </summary>
     public Decoder Twin()
-        => ComputeType == ScalarType.Float32 ? new Decoder(this) : throw new HarnessException(ExitCode.Internal, "a twin computes in fp32", $"{ComputeType}");
+        => ComputeType == ScalarType.Float32
+            ? new Decoder(Config, Layout, _ => Parameters.Twin()) { Adapters = Adapters?.Twin(), ActivationCheckpointing = ActivationCheckpointing }
+            : throw new HarnessException(ExitCode.Internal, "a twin computes in fp32", $"{ComputeType}");
 
     /// <summary>The residual stream after the final norm, fp32 [N, H]. Where gradients are on and something trains, libtorch's graph goes on through it.</summary>
     /// <param name="batch">Packed sequences.</param>
@@ -227,9 +224,6 @@ public sealed class Decoder : IDisposable
         _localRotary?.Dispose();
         _anchor?.Dispose();
     }
-
-    private static (RotaryTable All, RotaryTable? Local) Tables(DecoderConfig c)
-        => (new RotaryTable(c.Rope, c.HeadDim, c.MaxPositionEmbeddings), c.LocalRope is { } local ? new RotaryTable(local, c.HeadDim, c.MaxPositionEmbeddings) : null);
 
     private void DropLowPrecision()
     {

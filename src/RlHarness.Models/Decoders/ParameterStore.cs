@@ -20,7 +20,7 @@ public sealed class ParameterStore : IDisposable
         DecayedCount = Specs.Where(s => s.Decays).Sum(s => s.Count);
         Count = Specs.Sum(s => s.Count);
         Data = zeros(Count, ScalarType.Float32, device).DetachFromDisposeScope();
-        NameParts();
+        AddParts(Data, _byName);
         if (requiresGrad) EnableGradients();
     }
 
@@ -29,7 +29,7 @@ public sealed class ParameterStore : IDisposable
         using var scope = NewDisposeScope();
         (Specs, DecayedCount, Count) = (other.Specs, other.DecayedCount, other.Count);
         Data = other.Data.detach().DetachFromDisposeScope();
-        NameParts();
+        AddParts(Data, _byName);
         if (other.Gradient is not null) EnableGradients();
     }
 
@@ -65,14 +65,11 @@ public sealed class ParameterStore : IDisposable
         if (Gradient is not null) return;
         using var scope = NewDisposeScope();
         Gradient = zeros_like(Data).DetachFromDisposeScope();
-        var offset = 0L;
-        foreach (var spec in Specs)
+        AddParts(Gradient, _gradients);
+        foreach (var (name, parameter) in _byName)
         {
-            var parameter = _byName[spec.Name];
             parameter.requires_grad_(true);
-            parameter.grad = Gradient.narrow(0, offset, spec.Count).view(spec.Shape);
-            _gradients.Add(spec.Name, Gradient.narrow(0, offset, spec.Count).view(spec.Shape).DetachFromDisposeScope());
-            offset += spec.Count;
+            parameter.grad = _gradients[name].alias();
         }
     }
 
@@ -96,12 +93,13 @@ public sealed class ParameterStore : IDisposable
         Touch();
     }
 
-    private void NameParts()
+    /// <summary>Views of each parameter's place in flat memory.</summary>
+    private void AddParts(Tensor flat, Dictionary<string, Tensor> parts)
     {
         var offset = 0L;
         foreach (var spec in Specs)
         {
-            _byName.Add(spec.Name, Data.narrow(0, offset, spec.Count).view(spec.Shape).DetachFromDisposeScope());
+            parts.Add(spec.Name, flat.narrow(0, offset, spec.Count).view(spec.Shape).DetachFromDisposeScope());
             offset += spec.Count;
         }
     }

@@ -119,7 +119,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var answer = Math.Min(Lengths.Answer, s.MaxNewTokens);
             var length = Lengths.Prompt + answer;
             var evaluations = 1 + ((s.Steps + e.Every - 1) / e.Every);
-            var scenarios = Enum.GetValues<ScenarioGroup>().Sum(g => PackLibrary.Load(Settings.Experiment.Pack).Scenarios(g).Sum(x => x.Text.Variants.Count * e.Items(g)));
+            var pack = PackLibrary.Load(Settings.Experiment.Pack);
+            var scenarios = Enum.GetValues<ScenarioGroup>().Sum(g => pack.Scenarios(g).Sum(x => x.Text.Variants.Count * e.Items(g)));
             var evaluated = (double)evaluations * 2 * ((e.Queries * e.SamplesPerQuery) + scenarios);
             var critic = s.Critic == CriticKind.Body;
             var generated = (episodes + evaluated) * answer;

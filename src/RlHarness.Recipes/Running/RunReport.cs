@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Core.Runs;
 using RlHarness.Recipes.Experiments;
 using RlHarness.Tracking.Report;
 
@@ -27,7 +28,7 @@ public static class RunReport
     /// <summary>Runs whose names differ by <c>-seedN</c> alone are one variant.</summary>
     private static string Comparison(string folder, string[] runs, ReportOptions options)
     {
-        var title = PlainPage.Escape(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))));
+        var title = PlainPage.Escape(RunFolder.NameOf(folder));
         var links = string.Join('\n', runs.Select(Path.GetFileName).Select(r => $"<li><a href=\"{Uri.EscapeDataString(r!)}/report.html\">{PlainPage.Escape(r)}</a></li>"));
         return PlainPage.Of(title, $"<h1>{title}</h1>\n{VariantPictures.Html([.. runs.Select(r => Named(r, options.Detector))])}<h2>Runs</h2>\n<ul>\n{links}\n</ul>\n");
     }

@@ -29,6 +29,8 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         };
     }
 
+    private IEnumerable<Scenario> Scenarios => Enum.GetValues<ScenarioGroup>().SelectMany(run.Pack.Scenarios);
+
     internal Result Run(string stage, long step, Action<int, int>? onProgress = null)
     {
         var asked = Questions();
@@ -50,7 +52,7 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
     private List<Asked> Questions()
     {
         var asked = new List<Asked>();
-        foreach (var scenario in Enum.GetValues<ScenarioGroup>().SelectMany(run.Pack.Scenarios))
+        foreach (var scenario in Scenarios)
             foreach (var tier in run.Condition.Tiers)
                 foreach (var variant in scenario.Text.Variants.Keys)
                     foreach (var item in scenario.Items(Split.Evaluation).Take(run.Settings.Evaluate.Items(scenario.Group)))
@@ -80,7 +82,7 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         var before = run.Store.Summaries(stage, ScenarioDetector.Name).Where(s => s.Condition == run.Condition.Name && s.Step < step).Select(s => (long?)s.Step).Min();
         var labels = before is { } first ? run.Store.ScenarioLabels(stage, first) : [];
         var tiers = labels.Count == 0 ? [] : run.Store.Transcripts(new TranscriptFilter(stage, before, Split.Scenario, Condition: run.Condition.Name)).ToDictionary(t => t.Id, t => t.Tier);
-        var scenarios = Enum.GetValues<ScenarioGroup>().SelectMany(run.Pack.Scenarios).ToDictionary(s => (s.Group, s.Id, s.Detector.Version));
+        var scenarios = Scenarios.ToDictionary(s => (s.Group, s.Id, s.Detector.Version));
         return labels.Where(l => tiers.ContainsKey(l.TranscriptId) && scenarios.ContainsKey((l.Group, l.Scenario, l.DetectorVersion)))
             .ToLookup(l => scenarios[(l.Group, l.Scenario, l.DetectorVersion)], l => new ScenarioRow(l.Item, l.Variant, tiers[l.TranscriptId], l.Label));
     }

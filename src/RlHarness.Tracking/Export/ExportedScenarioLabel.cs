@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Tracking.Store;
 
@@ -40,7 +39,7 @@ public sealed class ExportedScenarioLabel
         TranscriptId = row.TranscriptId,
         Detector = row.Detector,
         Version = row.DetectorVersion,
-        Group = JsonNamingPolicy.SnakeCaseLower.ConvertName(row.Group.ToString()),
+        Group = ExportedLabel.Snake(row.Group.ToString()),
         Scenario = row.Scenario,
         Variant = row.Variant,
         Item = row.Item,

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Parquet.Serialization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Core.Runs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Tracking.Store;
 
@@ -31,10 +32,11 @@ public static class RunExport
         if (format is not ("jsonl" or "parquet" or "inspect")) throw new HarnessException(ExitCode.BadInput, "unknown format", format, "jsonl, parquet or inspect");
         Directory.CreateDirectory(folder);
         using var store = RunStore.OpenReadOnly(database);
-        if (format == "inspect") return Inspect(store, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(run))), folder, tokenTexts);
+        if (format == "inspect") return Inspect(store, RunFolder.NameOf(run), folder, tokenTexts);
         ExportedTranscript[] transcripts = [.. store.Transcripts().Select(ExportedTranscript.Of)];
-        ExportedLabel[] labels = [.. store.TranscriptCounts().SelectMany(c => store.Labels(c.Stage, c.Step)).Select(ExportedLabel.Of)];
-        ExportedScenarioLabel[] scenarios = [.. store.TranscriptCounts().SelectMany(c => store.ScenarioLabels(c.Stage, c.Step)).Select(ExportedScenarioLabel.Of)];
+        var counts = store.TranscriptCounts();
+        ExportedLabel[] labels = [.. counts.SelectMany(c => store.Labels(c.Stage, c.Step)).Select(ExportedLabel.Of)];
+        ExportedScenarioLabel[] scenarios = [.. counts.SelectMany(c => store.ScenarioLabels(c.Stage, c.Step)).Select(ExportedScenarioLabel.Of)];
         List<string> paths = [Path.Combine(folder, $"transcripts.{format}"), Path.Combine(folder, $"labels.{format}")];
         Write(paths[0], transcripts, format);
         Write(paths[1], labels, format);

@@ -98,6 +98,7 @@ internal static class ReaderSection
         if (t.Rewards.Count > 0) Block("Rewards", string.Join('\n', t.Rewards.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Key}: {r.Value + 0.0:0.####}"))));
         html.Append(TokenView.Html(t, options.TokenTexts)).Append("</details>\n");
     }
+
     private static string Chips(ReadingItem item, ReportData data)
     {
         static string Chip(string text, bool marked) => $"<span class=\"chip{(marked ? " af" : "")}\">{Svg.Escape(text)}</span>";

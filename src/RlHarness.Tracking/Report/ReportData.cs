@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Statistics;
@@ -55,7 +56,7 @@ internal sealed class ReportData
 
     public string Folder { get; }
 
-    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder)));
+    public string Name => RunFolder.NameOf(Folder);
 
     public string Stage { get; }
 

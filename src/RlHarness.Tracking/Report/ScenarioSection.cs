@@ -19,7 +19,7 @@ internal static class ScenarioSection
 
     private static string Bars(ReportData data, IReadOnlyList<string> places, string what, string title)
     {
-        var rows = places.Select(place => (Words(place), (IReadOnlyList<RowMark>)
+        var rows = places.Select(place => (ScenarioMetrics.Words(place), (IReadOnlyList<RowMark>)
         [.. from tier in data.Tiers
             from end in data.ScenarioEnds()
             let metric = ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place)
@@ -74,8 +74,6 @@ internal static class ScenarioSection
     private static (string Scenario, string Of) Parts(string place) => place.Split('/', 2) is [var scenario, var of] ? (scenario, of) : (place, "");
 
     private static string Name(string text) => $"<span class=\"name\">{Svg.Escape(text)}</span>";
-
-    private static string Words(string place) => place.Replace("/", ", ", StringComparison.Ordinal);
 
     private static string Cell(ReportData data, string metric, Tier tier, long step) => ReportBuilder.Cell(ReportData.Find(data.Scenarios, metric, tier, step), data.Link(metric, tier, step));
 }
