@@ -17,6 +17,7 @@ public sealed class Decoder : IDisposable
     private readonly Dictionary<string, Tensor> _lowPrecision = new(StringComparer.Ordinal);
     private int _lowPrecisionVersion = -1;
     private readonly DecoderLayer[] _layers;
+    private readonly PackedWeights _packed;
     private Tensor? _anchor;
 
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
@@ -27,6 +28,7 @@ public sealed class Decoder : IDisposable
     private Decoder(DecoderConfig config, ParameterLayout layout, Func<ParameterLayout, ParameterStore> parameters)
     {
         (Config, Layout, Parameters) = (config, layout, parameters(layout));
+        _packed = new PackedWeights(this);
         _rotary = new RotaryTable(config.Rope, config.HeadDim, config.MaxPositionEmbeddings);
         _localRotary = config.LocalRope is { } local ? new RotaryTable(local, config.HeadDim, config.MaxPositionEmbeddings) : null;
         _layers = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new DecoderLayer(this, i))];
@@ -122,7 +124,15 @@ public sealed class Decoder : IDisposable
     public Tensor LogitsInComputeType(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        return Product(Cast(hidden), HeadWeight(), null).MoveToOuterDisposeScope();
+        var packed = Adapters?.SavedHead is null ? _packed.Find(HeadName) : null;
+        return Product(Cast(hidden), HeadWeight(), null, packed: packed).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Gradient by the hidden states, fp32 [N, H], given that by the logits [N, V].</summary>
+    public Tensor HeadInputGradient(Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        return ProductBack(gradient, HeadWeight()).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>The head's matrix [V, H] in the compute type.</summary>
@@ -150,6 +160,9 @@ public sealed class Decoder : IDisposable
         }
     }
 
+    /// <summary>Packs the matrices for generation with about so many rows a step, until the result is disposed of. Nobody may change the weights meanwhile.</summary>
+    internal IDisposable PackWeights(long rows) => _packed.Lease(rows);
+
     internal Tensor Cast(Tensor x) => x.dtype == ComputeType ? x : x.to(ComputeType);
 
     /// <summary>x Wᵀ + b and, where there is one, the adapter's part. [N, in] → [N, out] in the compute type; a record keeps the result where it has a place for it.</summary>
@@ -157,7 +170,7 @@ public sealed class Decoder : IDisposable
     {
         var input = Cast(x);
         var bias = name + ".bias";
-        var y = Product(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null, record);
+        var y = Product(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null, record, _packed.Find(name + ".weight"));
         Adapters?.Add(name, input, y);
         return y;
     }
@@ -165,7 +178,7 @@ public sealed class Decoder : IDisposable
     /// <summary>Gradient by the input of <see cref="Linear"/>, given that by its result: [N, out] → [N, in].</summary>
     internal Tensor InputGradient(Tensor gradient, string name)
     {
-        var result = mm(gradient, Weight(name + ".weight"));
+        var result = ProductBack(gradient, Weight(name + ".weight"));
         Adapters?.AddInputGradient(name, gradient, result);
         return result;
     }
@@ -196,18 +209,37 @@ public sealed class Decoder : IDisposable
     /// <summary>
     /// x Wᵀ. For few rows in fp32 on the CPU the product is taken the other way round, W xᵀ, which the matrix library does up to half faster (docs/speed.md).
     /// </summary>
-    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null)
+    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null, Tensor? packed = null)
     {
-        if (record?.Take([x.shape[0], weight.shape[0]], x.dtype) is { } place)
+        Tensor y;
+        if (packed is not null || OneDnn.Fits(x, weight))
         {
-            place.addmm_(x, weight.t(), 0, 1);
-            return bias is null ? place : place.add_(bias);
+            y = packed is null ? OneDnn.Linear(x, weight) : OneDnn.LinearOfPacked(x, packed);
+            if (record?.Take(y.shape, y.dtype) is { } copy)
+            {
+                copy.copy_(y);
+                y.Dispose();
+                y = copy;
+            }
+        }
+        else if (record?.Take([x.shape[0], weight.shape[0]], x.dtype) is { } place)
+        {
+            y = place.addmm_(x, weight.t(), 0, 1);
+        }
+        else if (x.shape[0] is < 8 or > 64 || x.dtype != ScalarType.Float32 || x.device_type != DeviceType.CPU || weight.shape[0] < 512)
+        {
+            return nn.functional.linear(x, weight, bias);
+        }
+        else
+        {
+            y = mm(weight, x.t()).t().contiguous();
         }
 
-        if (x.shape[0] is < 8 or > 64 || x.dtype != ScalarType.Float32 || x.device_type != DeviceType.CPU || weight.shape[0] < 512) return nn.functional.linear(x, weight, bias);
-        var y = mm(weight, x.t()).t().contiguous();
         return bias is null ? y : y.add_(bias);
     }
+
+    /// <summary>y W: [N, out] → [N, in].</summary>
+    private static Tensor ProductBack(Tensor y, Tensor weight) => OneDnn.Fits(y, weight) ? OneDnn.Linear(y, weight.t()) : mm(y, weight);
 
     /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>
     internal Tensor? GradientOrNull(string name) => Parameters.Gradient is null ? null : Parameters.GradientOf(name);

@@ -98,9 +98,9 @@ public sealed class DecoderPass : IDisposable
     private static Workspace Borrow(Decoder decoder, long n)
     {
         var c = decoder.Config;
-        long layers = decoder.ActivationCheckpointing ? 1 : c.NumHiddenLayers, repeats = c.NumAttentionHeads == c.NumKeyValueHeads ? 0 : 2;
+        long layers = decoder.ActivationCheckpointing ? 1 : c.NumHiddenLayers;
         var sums = layers * Workspace.Room(2 * n * c.HiddenSize, 2);
-        var computed = layers * Workspace.Room(n * (2 * c.HiddenSize + (2 + repeats) * c.QueryWidth + 3 * c.KeyValueWidth + 2 * c.IntermediateSize), 8);
+        var computed = layers * Workspace.Room(n * (2 * c.HiddenSize + 3 * c.QueryWidth + 2 * c.IntermediateSize), 6);
         return decoder.ComputeType == ScalarType.Float32 ? Workspace.Borrow(sums + computed, 0) : Workspace.Borrow(sums, computed);
     }
 }

@@ -7,6 +7,8 @@ namespace RlHarness.Models.Decoders;
 /// <summary>Fresh weights: matrices normal with the given deviation, those that write to the residual stream divided by √(2 · layers) (Radford et al. 2019), norms 1, biases 0.</summary>
 public static class Initialization
 {
+    private const int AtOnce = 1 << 14;
+
     public static void Normal(Decoder decoder, double deviation, RandomStream random)
     {
         using var guard = no_grad();
@@ -20,10 +22,14 @@ public static class Initialization
             else
             {
                 var scale = spec.Name.EndsWith("o_proj.weight", StringComparison.Ordinal) || spec.Name.EndsWith("down_proj.weight", StringComparison.Ordinal) ? residual : deviation;
-                var values = new float[spec.Count];
-                for (var i = 0; i < values.Length; i++) values[i] = (float)(random.NextGaussian() * scale);
-                using var drawn = tensor(values, spec.Shape);
-                parameter.copy_(drawn);
+                var flat = parameter.view(-1);
+                for (var at = 0L; at < spec.Count; at += AtOnce)
+                {
+                    using var step = NewDisposeScope();
+                    var values = new float[Math.Min(AtOnce, spec.Count - at)];
+                    for (var i = 0; i < values.Length; i++) values[i] = (float)(random.NextGaussian() * scale);
+                    flat.narrow(0, at, values.Length).copy_(tensor(values));
+                }
             }
         }
 

@@ -19,6 +19,9 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     /// <summary>Rows that are worth a thread of their own.</summary>
     private const int LeastRows = 8;
 
+    /// <summary>Steps that are worth packing the weights for.</summary>
+    private const int PackingSteps = 8;
+
     /// <summary>Answers in the order of the requests.</summary>
     /// <param name="requests">What to answer.</param>
     /// <param name="settings">How to draw.</param>
@@ -37,6 +40,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var ways = SideBySide.Ways(decoder, together / LeastRows);
         // Who answers a batch changes nothing in it.
         var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
+        using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights(together) : null;
         SideBySide.Run([.. Enumerable.Repeat(Answer, ways)]);
         return results;
 

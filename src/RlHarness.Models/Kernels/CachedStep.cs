@@ -45,8 +45,7 @@ internal static unsafe class CachedStep
         CpuThreads.For(q.shape[0] * s.KeyValueHeads, 4, (from, to) =>
         {
             var scores = ArrayPool<float>.Shared.Rent((int)(column + 1) * Together);
-            byte* zeros = stackalloc byte[d * 4];
-            new Span<byte>(zeros, d * 4).Clear();
+            var queries = stackalloc float[Together * d];
             fixed (float* p = scores)
             {
                 for (var unit = from; unit < to; unit++)
@@ -60,7 +59,7 @@ internal static unsafe class CachedStep
                     for (var first = 0; first < groups; first += Together)
                     {
                         var offset = (row * s.Heads + head * groups + first) * d * T.Size;
-                        Queries<T>(pq + offset, po + offset, Math.Min(Together, groups - first), zeros, keyHead + start * width * T.Size, valueHead + start * width * T.Size, width * T.Size, column + 1 - start, d, scale, p);
+                        Queries<T>(pq + offset, po + offset, Math.Min(Together, groups - first), queries, keyHead + start * width * T.Size, valueHead + start * width * T.Size, width * T.Size, column + 1 - start, d, scale, p);
                     }
                 }
             }
@@ -69,49 +68,64 @@ internal static unsafe class CachedStep
         });
     }
 
-    /// <summary>Up to four queries over n columns. Scores lie as [column, query], with four queries to a column, or two where there are no more.</summary>
-    private static void Queries<T>(byte* q, byte* result, int count, byte* zeros, byte* keys, byte* values, long stride, long n, int d, float scale, float* scores)
+    /// <summary>
+    /// Up to four queries over n columns, through room for them in fp32. Scores lie as [column, query], with four queries to a column, or two where there are
+    /// no more.
+    /// </summary>
+    private static void Queries<T>(byte* q, byte* result, int count, float* queries, byte* keys, byte* values, long stride, long n, int d, float scale, float* scores)
         where T : IElement
     {
-        long head = d * T.Size;
-        byte* q0 = q, q1 = count > 1 ? q + head : zeros, q2 = count > 2 ? q + 2 * head : zeros, q3 = count > 3 ? q + 3 * head : zeros;
+        for (var i = 0; i < Together * d; i += 16) Vector512.Store(i < count * d ? T.Load(q + i * T.Size) : Vector512<float>.Zero, queries + i);
         var pairs = count <= 2;
-        var largest = pairs ? ScoresOfTwo<T>(q0, q1, keys, stride, n, d, scale, scores) : ScoresOfFour<T>(q0, q1, q2, q3, keys, stride, n, d, scale, scores);
+        var largest = pairs ? ScoresOfTwo<T>(queries, keys, stride, n, d, scale, scores) : ScoresOfFour<T>(queries, keys, stride, n, d, scale, scores);
         // Four numbers are one column of four queries, or two columns of two.
         if (pairs) largest = Vector128.Max(largest, Vector128.Shuffle(largest, Vector128.Create(2, 3, 0, 1)));
-        var sum = Exponentials(scores, (pairs ? 2 : 4) * n, largest);
+        var sum = Exponentials<T>(scores, (pairs ? 2 : 4) * n, largest);
         if (pairs) sum += Vector128.Shuffle(sum, Vector128.Create(2, 3, 0, 1));
         var inverse = Vector128<float>.One / sum;
+        long head = d * T.Size;
         if (pairs) MixOfTwo<T>(values, stride, n, d, scores, result, result + head, count, inverse);
         else MixOfFour<T>(values, stride, n, d, scores, result, head, count, inverse);
     }
 
-    private static Vector128<float> ScoresOfFour<T>(byte* q0, byte* q1, byte* q2, byte* q3, byte* keys, long stride, long n, int d, float scale, float* scores)
+    /// <summary>Two columns at a time, so that a query is read once for both.</summary>
+    private static Vector128<float> ScoresOfFour<T>(float* q, byte* keys, long stride, long n, int d, float scale, float* scores)
         where T : IElement
     {
         var largest = Vector128.Create(float.NegativeInfinity);
-        for (var t = 0L; t < n; t++)
+        for (var t = 0L; t < n; t += 2)
         {
-            var key = keys + t * stride;
-            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a;
+            byte* key = keys + t * stride, next = t + 1 < n ? key + stride : key;
+            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a, a2 = a, b2 = a, c2 = a, e2 = a;
             for (var i = 0; i < d; i += 16)
             {
-                var x = T.Load(key + i * T.Size);
-                a = Vector512.FusedMultiplyAdd(T.Load(q0 + i * T.Size), x, a);
-                b = Vector512.FusedMultiplyAdd(T.Load(q1 + i * T.Size), x, b);
-                c = Vector512.FusedMultiplyAdd(T.Load(q2 + i * T.Size), x, c);
-                e = Vector512.FusedMultiplyAdd(T.Load(q3 + i * T.Size), x, e);
+                Vector512<float> x = T.Load(key + i * T.Size), y = T.Load(next + i * T.Size), query = Vector512.Load(q + i);
+                a = Vector512.FusedMultiplyAdd(query, x, a);
+                a2 = Vector512.FusedMultiplyAdd(query, y, a2);
+                query = Vector512.Load(q + d + i);
+                b = Vector512.FusedMultiplyAdd(query, x, b);
+                b2 = Vector512.FusedMultiplyAdd(query, y, b2);
+                query = Vector512.Load(q + 2 * d + i);
+                c = Vector512.FusedMultiplyAdd(query, x, c);
+                c2 = Vector512.FusedMultiplyAdd(query, y, c2);
+                query = Vector512.Load(q + 3 * d + i);
+                e = Vector512.FusedMultiplyAdd(query, x, e);
+                e2 = Vector512.FusedMultiplyAdd(query, y, e2);
             }
 
             var four = SumEach(a, b, c, e) * scale;
             Vector128.Store(four, scores + 4 * t);
+            largest = Vector128.Max(largest, four);
+            if (t + 1 == n) break;
+            four = SumEach(a2, b2, c2, e2) * scale;
+            Vector128.Store(four, scores + 4 * t + 4);
             largest = Vector128.Max(largest, four);
         }
 
         return largest;
     }
 
-    private static Vector128<float> ScoresOfTwo<T>(byte* q0, byte* q1, byte* keys, long stride, long n, int d, float scale, float* scores)
+    private static Vector128<float> ScoresOfTwo<T>(float* q, byte* keys, long stride, long n, int d, float scale, float* scores)
         where T : IElement
     {
         var largest = Vector128.Create(float.NegativeInfinity);
@@ -122,7 +136,7 @@ internal static unsafe class CachedStep
             Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a;
             for (var i = 0; i < d; i += 16)
             {
-                Vector512<float> x = T.Load(key + i * T.Size), y = T.Load(next + i * T.Size), first = T.Load(q0 + i * T.Size), second = T.Load(q1 + i * T.Size);
+                Vector512<float> x = T.Load(key + i * T.Size), y = T.Load(next + i * T.Size), first = Vector512.Load(q + i), second = Vector512.Load(q + d + i);
                 a = Vector512.FusedMultiplyAdd(first, x, a);
                 b = Vector512.FusedMultiplyAdd(second, x, b);
                 c = Vector512.FusedMultiplyAdd(first, y, c);
@@ -139,8 +153,8 @@ internal static unsafe class CachedStep
         for (var i = 0; i < d; i += 16)
         {
             var x = T.Load(keys + t * stride + i * T.Size);
-            one = Vector512.FusedMultiplyAdd(T.Load(q0 + i * T.Size), x, one);
-            two = Vector512.FusedMultiplyAdd(T.Load(q1 + i * T.Size), x, two);
+            one = Vector512.FusedMultiplyAdd(Vector512.Load(q + i), x, one);
+            two = Vector512.FusedMultiplyAdd(Vector512.Load(q + d + i), x, two);
         }
 
         (scores[2 * t], scores[(2 * t) + 1]) = (Vector512.Sum(one) * scale, Vector512.Sum(two) * scale);
@@ -159,14 +173,15 @@ internal static unsafe class CachedStep
     }
 
     /// <summary>Replaces scores by e^(score − largest) and returns their sums, each fourth number together.</summary>
-    private static Vector128<float> Exponentials(float* scores, long count, Vector128<float> largest)
+    private static Vector128<float> Exponentials<T>(float* scores, long count, Vector128<float> largest)
+        where T : IElement
     {
         var top = Vector512.Create(Vector256.Create(largest, largest), Vector256.Create(largest, largest));
         var sums = Vector512<float>.Zero;
         var j = 0L;
         for (; j + 16 <= count; j += 16)
         {
-            var p = Vector512.Exp(Vector512.Load(scores + j) - top);
+            var p = T.Exp(Vector512.Load(scores + j) - top);
             Vector512.Store(p, scores + j);
             sums += p;
         }
@@ -189,24 +204,41 @@ internal static unsafe class CachedStep
     private static void MixOfFour<T>(byte* values, long stride, long n, int d, float* scores, byte* result, long head, int count, Vector128<float> inverse)
         where T : IElement
     {
-        for (var i = 0; i < d; i += 16)
+        // Two vectors at a time, so that a weight is spread once for both; where their number is odd, the last stands for two.
+        for (var i = 0; i < d; i += 32)
         {
-            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a;
+            var second = i + 16 < d ? 16 * T.Size : 0;
+            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a, a2 = a, b2 = a, c2 = a, e2 = a;
             for (var t = 0L; t < n; t++)
             {
-                var x = T.Load(values + t * stride + i * T.Size);
+                var at = values + t * stride + i * T.Size;
+                Vector512<float> x = T.Load(at), y = T.Load(at + second);
                 var p = scores + 4 * t;
-                a = Vector512.FusedMultiplyAdd(Vector512.Create(p[0]), x, a);
-                b = Vector512.FusedMultiplyAdd(Vector512.Create(p[1]), x, b);
-                c = Vector512.FusedMultiplyAdd(Vector512.Create(p[2]), x, c);
-                e = Vector512.FusedMultiplyAdd(Vector512.Create(p[3]), x, e);
+                var weight = Vector512.Create(p[0]);
+                a = Vector512.FusedMultiplyAdd(weight, x, a);
+                a2 = Vector512.FusedMultiplyAdd(weight, y, a2);
+                weight = Vector512.Create(p[1]);
+                b = Vector512.FusedMultiplyAdd(weight, x, b);
+                b2 = Vector512.FusedMultiplyAdd(weight, y, b2);
+                weight = Vector512.Create(p[2]);
+                c = Vector512.FusedMultiplyAdd(weight, x, c);
+                c2 = Vector512.FusedMultiplyAdd(weight, y, c2);
+                weight = Vector512.Create(p[3]);
+                e = Vector512.FusedMultiplyAdd(weight, x, e);
+                e2 = Vector512.FusedMultiplyAdd(weight, y, e2);
             }
 
             var o = result + i * T.Size;
-            T.Store(o, a * inverse[0]);
-            T.Store(o + head, b * inverse[1]);
-            T.Store(o + 2 * head, c * inverse[2]);
-            if (count > 3) T.Store(o + 3 * head, e * inverse[3]);
+            Store(o, a, a2, inverse[0]);
+            Store(o + head, b, b2, inverse[1]);
+            Store(o + 2 * head, c, c2, inverse[2]);
+            if (count > 3) Store(o + 3 * head, e, e2, inverse[3]);
+
+            void Store(byte* to, Vector512<float> first, Vector512<float> last, float factor)
+            {
+                T.Store(to, first * factor);
+                T.Store(to + second, last * factor);
+            }
         }
     }
 

@@ -121,7 +121,7 @@ internal static unsafe class GatedUnit
         where TActivation : IActivation
     {
         Vector512<float> g = T.Load(gate), u = T.Load(up);
-        var (active, slope) = TActivation.At(g);
+        var (active, slope) = TActivation.At<T>(g);
         T.Store(result, active * u);
         if (gradient == null) return;
         var d = T.Load(gradient);
@@ -134,15 +134,17 @@ internal static unsafe class GatedUnit
     private interface IActivation
     {
         /// <summary>Value and derivative.</summary>
-        static abstract (Vector512<float> Value, Vector512<float> Slope) At(Vector512<float> x);
+        static abstract (Vector512<float> Value, Vector512<float> Slope) At<T>(Vector512<float> x)
+            where T : IElement;
     }
 
     private readonly struct Silu : IActivation
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (Vector512<float> Value, Vector512<float> Slope) At(Vector512<float> x)
+        public static (Vector512<float> Value, Vector512<float> Slope) At<T>(Vector512<float> x)
+            where T : IElement
         {
-            var s = Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-x));
+            var s = Vector512<float>.One / (Vector512<float>.One + T.Exp(-x));
             return (x * s, s * (Vector512<float>.One + x * (Vector512<float>.One - s)));
         }
     }
@@ -150,12 +152,13 @@ internal static unsafe class GatedUnit
     private readonly struct GeluTanh : IActivation
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (Vector512<float> Value, Vector512<float> Slope) At(Vector512<float> x)
+        public static (Vector512<float> Value, Vector512<float> Slope) At<T>(Vector512<float> x)
+            where T : IElement
         {
             var half = Vector512.Create(0.5f);
             var inner = GeluScale * (x + GeluCube * x * x * x);
             // tanh z = 1 − 2 / (e^{2z} + 1)
-            var t = Vector512<float>.One - Vector512.Create(2f) / (Vector512.Exp(inner + inner) + Vector512<float>.One);
+            var t = Vector512<float>.One - Vector512.Create(2f) / (T.Exp(inner + inner) + Vector512<float>.One);
             var slope = half * (Vector512<float>.One + t) + half * x * (Vector512<float>.One - t * t) * GeluScale * (Vector512<float>.One + 3 * GeluCube * x * x);
             return (half * x * (Vector512<float>.One + t), slope);
         }

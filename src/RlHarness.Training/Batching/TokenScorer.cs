@@ -54,8 +54,6 @@ public static class TokenScorer
             throw new HarnessException(ExitCode.BadInput, "training an adapter on the head is not supported", "lm_head", "adapters on attention and feed-forward projections");
         using var scope = NewDisposeScope();
         var rows = hidden.detach();
-        Tensor weight;
-        using (no_grad()) weight = decoder.HeadWeight();
         var gradients = new List<Tensor>();
         foreach (var (start, count) in Chunks(decoder, rows.shape[0], chunkRows))
         {
@@ -76,7 +74,7 @@ public static class TokenScorer
             using (no_grad())
             {
                 TokenSoftmax.Backward(logits, target, temperature, forward, chosen.grad!, entropy.grad);
-                gradients.Add(mm(logits, weight).to(ScalarType.Float32).MoveToOuterDisposeScope());
+                gradients.Add(decoder.HeadInputGradient(logits).MoveToOuterDisposeScope());
                 decoder.AddHeadGradient(logits, part);
             }
         }

@@ -28,8 +28,6 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
     public Update MeasureUpdate(int sequences, int length, int microBatchTokens, int runs)
     {
         using var decoder = New(requiresGrad: true);
-        // The numbers that weights were drawn as are garbage by now, and no part of an update.
-        GC.Collect();
         NativeRuntime.ReleaseFreeMemory();
         ProcessMemory.ResetPeak();
         var random = new Seeds(2).For("tokens");
