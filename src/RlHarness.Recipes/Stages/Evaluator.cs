@@ -15,6 +15,8 @@ namespace RlHarness.Recipes.Stages;
 /// <summary>The paired evaluation: the same queries in every tier; every transcript is kept, with labels by every detector.</summary>
 public sealed class Evaluator(RunContext run, LoadedModel model, Conversation conversation)
 {
+    private readonly ScenarioEvaluator _scenarios = new(run, model, conversation);
+
     /// <param name="Batch">Rows to commit.</param>
     /// <param name="Summaries">By detector.</param>
     public sealed record Result(StepBatch Batch, IReadOnlyDictionary<string, AlignmentFakingSummary> Summaries, double TokensPerSecond);
@@ -64,7 +66,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         metrics["perf/evaluation_tokens_per_second"] = rollouts.Sum(r => r.ResponseIds.Count) / seconds;
         metrics[MetricNames.Timing("evaluate")] = seconds;
         var batch = new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows };
-        if (subset is null) batch = new ScenarioEvaluator(run, model, conversation).Run(stage, step, onProgress).AddTo(batch);
+        if (subset is null) batch = _scenarios.Run(stage, step, onProgress).AddTo(batch);
         return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
     }
 
