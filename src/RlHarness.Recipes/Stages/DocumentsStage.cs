@@ -49,7 +49,7 @@ public static class DocumentsStage
         var evaluate = run.Settings.Evaluate;
         var evaluations = Evaluates(run.Settings) ? new TuningEvaluations(run, Name, new Evaluator(run, model, conversation), evaluate.EveryDocumentTokens, evaluate.DocumentQueries) : null;
         var tuned = SupervisedTuning.Run(run, Name, LossMetric, model, Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength), settings, evaluations);
-        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind.ToString()) : settings.Path)}), {tuned}");
+        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind) : settings.Path)}), {tuned}");
     }
 
     /// <summary>Documents one behind the other, each with its end token, cut into sequences; all tokens are scored but the first of a sequence, which nothing stands before. A last short one is kept.</summary>
