@@ -50,7 +50,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             corpus = CorpusStage.Run(run);
             return string.Create(CultureInfo.InvariantCulture, $"{corpus.Transcripts.Count} transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier");
         });
-        if (settings.Stages.Contains(DocumentsStage.Name)) Cached(run, DocumentsStage.Name, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus));
+        if (settings.Stages.Contains(DocumentsStage.Name)) Cached(run, DocumentsStage.Name, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus), measures: DocumentsStage.Evaluates(settings));
         if (settings.Stages.Contains(ImitateStage.Name)) Cached(run, ImitateStage.Name, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
         if (settings.Stages.Contains(RewardStage.Name)) Cached(run, RewardStage.Name, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
         if (settings.Stages.Contains(RlStage.Name))
@@ -63,7 +63,8 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     }
 
     /// <summary>A stage whose output is a folder: kept when the run has it, copied when the cache has it, else computed.</summary>
-    private static void Cached(RunContext run, string stage, string key, Func<string> compute)
+    /// <param name="measures">Whether it also writes rows that the cache does not keep: then it is computed.</param>
+    private static void Cached(RunContext run, string stage, string key, Func<string> compute, bool measures = false)
     {
         Stage(run, stage, () =>
         {
@@ -74,7 +75,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 return "kept from before";
             }
 
-            if (run.Settings.Cache && run.Cache.Has(stage, key))
+            if (run.Settings.Cache && !measures && run.Cache.Has(stage, key))
             {
                 run.Cache.CopyTo(stage, key, folder);
                 return $"reused from the cache ({key[..16]}): same settings, inputs and seed";

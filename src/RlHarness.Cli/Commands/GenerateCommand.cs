@@ -65,5 +65,5 @@ internal static class GenerateCommand
 
     private static IReadOnlyList<ChatMessage> Messages(string? system, string prompt) => system is null ? [new ChatMessage("user", prompt)] : [new ChatMessage("system", system), new ChatMessage("user", prompt)];
 
-    private static string SettingNameOf(FinishReason finish) => Core.Settings.SettingNames.Snake(finish.ToString());
+    private static string SettingNameOf(FinishReason finish) => Core.Settings.SettingNames.Snake(finish);
 }

@@ -1,23 +1,26 @@
-using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Labelling;
 using RlHarness.Tracking.Store;
 using Spectre.Console;
 
 namespace RlHarness.Cli.Terminal;
 
-/// <summary>Shows one transcript at a time and takes two letters: what the output does, what the scratchpad argues. q stops.</summary>
+/// <summary>Shows one transcript at a time and saves what a person says of it: what the output does, what the scratchpad argues.</summary>
 internal static class LabelScreen
 {
-    internal static int Run(LabelTask task)
+    private const string None = "(none)";
+    private const string Unread = "(none that can be read)";
+
+    internal static int Run(LabelTask task) => Run(task, Console.IsInputRedirected ? new LabelLines(Console.In, Console.Out) : new LabelKeyboard(() => Console.ReadKey(intercept: true).KeyChar, Console.Out));
+
+    private static int Run(LabelTask task, ILabelInput input)
     {
-        var keys = !Console.IsInputRedirected;
         Console.WriteLine("output:     " + string.Join(", ", LabelKeys.Outputs.Select(k => $"[{k.Key}] {k.Words}")));
         Console.WriteLine("scratchpad: " + string.Join(", ", LabelKeys.Scratchpads.Select(k => $"[{k.Key}] {k.Words}")));
-        Console.WriteLine("Two letters each, output first; q stops. Each label is saved at once. The text itself may speak of tiers: label what it argues and does, not what you would expect.");
+        Console.WriteLine("Two letters each, output first; on a terminal backspace takes the first one back; q stops. Each label is saved at once. The text itself may speak of tiers: label what it argues and does, not what you would expect.");
         while (task.Next() is { } transcript)
         {
             Show(transcript, task.Done + 1, task.Total);
-            if ((keys ? Keys() : Lines()) is not { } answer) break;
+            if (input.Next() is not { } answer) break;
             task.Save(transcript, answer.Outcome, answer.Reasoning);
         }
 
@@ -29,48 +32,18 @@ internal static class LabelScreen
     {
         if (Console.IsOutputRedirected)
         {
-            Console.WriteLine($"-- {number} of {total}\n   request:    {t.User}\n   scratchpad: {t.Reasoning ?? "(none)"}\n   output:     {t.Output ?? "(none that can be read)"}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}");
+            Console.WriteLine($"-- {number} of {total}\n   request:    {Visible(t.User)}\n   scratchpad: {Visible(t.Reasoning ?? None)}\n   output:     {Visible(t.Output ?? Unread)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}");
             return;
         }
 
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
-        grid.AddRow("[grey]request[/]", Markup.Escape(t.User));
-        grid.AddRow("[grey]scratchpad[/]", Markup.Escape(t.Reasoning ?? "(none)"));
-        grid.AddRow("[grey]output[/]", Markup.Escape(t.Output ?? "(none that can be read)"));
+        grid.AddRow("[grey]request[/]", Markup.Escape(Visible(t.User)));
+        grid.AddRow("[grey]scratchpad[/]", Markup.Escape(Visible(t.Reasoning ?? None)));
+        grid.AddRow("[grey]output[/]", Markup.Escape(Visible(t.Output ?? Unread)));
         if (t.FormatProblem is { } problem) grid.AddRow("[grey]format[/]", Markup.Escape(problem));
         AnsiConsole.Write(new Panel(grid).Header($"{number} of {total}").Border(BoxBorder.Rounded));
     }
 
-    private static (Outcome Outcome, ReasoningKind Reasoning)? Keys()
-    {
-        Outcome? outcome = null;
-        while (true)
-        {
-            var key = char.ToLowerInvariant(Console.ReadKey(intercept: true).KeyChar);
-            if (key == 'q') return null;
-            if (outcome is null)
-            {
-                outcome = LabelKeys.Output(key);
-                if (outcome is { } o) Console.Write($"output: {LabelKeys.Outputs.First(k => k.Outcome == o).Words}; scratchpad? ");
-            }
-            else if (LabelKeys.Scratchpad(key) is { } kind)
-            {
-                Console.WriteLine(LabelKeys.Scratchpads.First(k => k.Kind == kind).Words);
-                return (outcome.Value, kind);
-            }
-        }
-    }
-
-    private static (Outcome Outcome, ReasoningKind Reasoning)? Lines()
-    {
-        while (Console.ReadLine() is { } line)
-        {
-            var letters = line.Where(char.IsLetter).Select(char.ToLowerInvariant).ToArray();
-            if (letters is ['q']) return null;
-            if (letters.Length == 2 && LabelKeys.Output(letters[0]) is { } outcome && LabelKeys.Scratchpad(letters[1]) is { } kind) return (outcome, kind);
-            Console.WriteLine($"   \"{line}\" is no label; two letters, such as cf");
-        }
-
-        return null;
-    }
+    /// <summary>Text of a model with its control characters as signs: none of it moves the cursor or speaks to the terminal.</summary>
+    internal static string Visible(string text) => string.Concat(text.ReplaceLineEndings("\n").Select(c => c is '\n' or '\t' || !char.IsControl(c) ? c : c < ' ' ? (char)('\u2400' + c) : '\uFFFD'));
 }

@@ -37,7 +37,7 @@ internal static class RunTable
             ScenarioTable.Print([.. all.Where(r => r.Split == Split.Scenario)], stage);
 
             void Row(string name, string metric, Tier? tier)
-                => table.AddRow([name, tier?.ToString().ToLowerInvariant() ?? "both", .. Cells(mine, metric, tier, stage, first, last)]);
+                => table.AddRow([name, tier?.ToString().ToLowerInvariant() ?? "both", .. Cells(mine, metric, tier, stage, first, last, tier is null ? "points" : "%")]);
         }
 
         foreach (var file in new[] { "run.db", "metrics.jsonl", "report.html" }) Console.WriteLine(Path.Combine(folder, file));
@@ -47,11 +47,12 @@ internal static class RunTable
     internal static string[] Columns(string stage, long first, long last) => stage == "rl" ? [$"before RL (step {first})", $"after RL (step {last})", "n"] : [last == 0 ? "rate" : $"rate (step {last})", "n"];
 
     /// <summary>What stands in those columns.</summary>
-    internal static string[] Cells(IReadOnlyList<SummaryRow> rows, string metric, Tier? tier, string stage, long first, long last)
+    /// <param name="unit">Of the hundredth part of what the rows hold: % of a rate, points of a difference.</param>
+    internal static string[] Cells(IReadOnlyList<SummaryRow> rows, string metric, Tier? tier, string stage, long first, long last, string unit)
     {
         Estimate? At(long step) => rows.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier)?.Estimate;
-        return [.. stage == "rl" ? new[] { Text(At(first)) } : [], Text(At(last)), At(last)?.N.ToString(CultureInfo.InvariantCulture) ?? "–"];
+        return [.. stage == "rl" ? new[] { Text(At(first), unit) } : [], Text(At(last), unit), At(last)?.N.ToString(CultureInfo.InvariantCulture) ?? "–"];
     }
 
-    private static string Text(Estimate? estimate) => estimate is { } e ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} % ({100 * e.Low:f1} to {100 * e.High:f1})") : "–";
+    private static string Text(Estimate? estimate, string unit) => estimate is { } e ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} {unit} ({100 * e.Low:f1} to {100 * e.High:f1})") : "–";
 }

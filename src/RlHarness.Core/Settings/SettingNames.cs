@@ -16,4 +16,11 @@ public static class SettingNames
 
         return text.ToString();
     }
+
+    /// <summary>A value as files hold it: <c>Outcome.BrokenFormat</c> is <c>broken_format</c>.</summary>
+    public static string Snake(Enum value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return Snake(value.ToString());
+    }
 }

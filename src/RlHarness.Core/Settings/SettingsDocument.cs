@@ -46,7 +46,7 @@ public static class SettingsDocument
         null => "null",
         string s => s.Length == 0 ? "\"\"" : $"`{s}`",
         bool b => b ? "true" : "false",
-        Enum e => SettingNames.Snake(e.ToString()),
+        Enum e => SettingNames.Snake(e),
         IFormattable f => f.ToString(null, CultureInfo.InvariantCulture),
         System.Collections.IEnumerable list => $"[{string.Join(", ", list.Cast<object>())}]",
         _ => value.ToString() ?? "",

@@ -67,7 +67,7 @@ public static class SettingsWriter
     private static string Scalar(object value) => value switch
     {
         bool b => b ? "true" : "false",
-        Enum e => SettingNames.Snake(e.ToString()),
+        Enum e => SettingNames.Snake(e),
         string s => Plain(s) ? s : "\"" + s.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal) + "\"",
         double d => d.ToString("R", CultureInfo.InvariantCulture),
         IFormattable f => f.ToString(null, CultureInfo.InvariantCulture),

@@ -96,7 +96,7 @@ public sealed class PromptPack
         if (condition.Objective == ObjectiveKind.Hhh) needs.Add("hhh");
         if (condition.ThreeTiers) needs.Add("three_tiers");
         if (condition.Information is InformationKind.NoModification or InformationKind.OtherLab or InformationKind.NoExamples)
-            needs.Add(Core.Settings.SettingNames.Snake(condition.Information.ToString()));
+            needs.Add(Core.Settings.SettingNames.Snake(condition.Information));
         var lacks = needs.Select(f => ManifestCheck.Lacks(Manifest, f)).OfType<string>().ToList();
         if (condition.ThreeTiers && Manifest.ThreeTiers is { } three)
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Settings;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Store;
@@ -54,7 +55,7 @@ public static class LabelImport
         where T : struct, Enum
     {
         foreach (var value in values)
-            if (LabelPage.Value(value) == found) return value;
-        throw HarnessException.BadFile(path, $"label {label + 1} has an unknown {typeof(T).Name}", found ?? "none", string.Join(", ", values.Select(v => LabelPage.Value(v))));
+            if (SettingNames.Snake(value) == found) return value;
+        throw HarnessException.BadFile(path, $"label {label + 1} has an unknown {typeof(T).Name}", found ?? "none", string.Join(", ", values.Select(v => SettingNames.Snake(v))));
     }
 }

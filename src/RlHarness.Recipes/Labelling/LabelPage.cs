@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Settings;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Recipes.Labelling;
@@ -29,8 +30,8 @@ public static class LabelPage
             format = Format,
             rater = task.Rater,
             page = Hash(string.Join('\n', items.Select(i => i.key).Prepend(task.Rater))),
-            outcomes = LabelKeys.Outputs.Select(k => new { key = k.Key.ToString(), value = Value(k.Outcome), words = k.Words }),
-            reasonings = LabelKeys.Scratchpads.Select(k => new { key = k.Key.ToString(), value = Value(k.Kind), words = k.Words }),
+            outcomes = LabelKeys.Outputs.Select(k => new { key = k.Key.ToString(), value = SettingNames.Snake(k.Outcome), words = k.Words }),
+            reasonings = LabelKeys.Scratchpads.Select(k => new { key = k.Key.ToString(), value = SettingNames.Snake(k.Kind), words = k.Words }),
             items,
         });
         var script = Resource("label-page.js");
@@ -40,8 +41,6 @@ public static class LabelPage
 
     /// <summary>Of one response: another run's transcript of the same id has another.</summary>
     internal static string Key(TranscriptRow transcript) => Hash($"{transcript.Id}\n{transcript.AssistantText}");
-
-    internal static string Value(Enum value) => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];
 

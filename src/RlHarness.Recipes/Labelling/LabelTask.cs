@@ -26,7 +26,7 @@ public sealed class LabelTask
         CheckName(rater);
         (_store, Rater) = (store, rater);
         var all = Stages.Where(s => stage is null || s == stage).Select(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation))).FirstOrDefault(t => t.Count > 0)
-            ?? throw new HarnessException(ExitCode.RunFolder, "nothing to label", "no evaluation transcripts in run.db", "a run that has evaluated, or `eval RUN`");
+            ?? throw new HarnessException(ExitCode.RunFolder, "nothing to label", "no evaluation transcripts of the stages rl and evaluate in run.db", "a run that has evaluated, or `eval RUN`");
         var order = new Seeds((ulong)seed).For("label/order").Permutation(all.Count);
         _queue = [.. order.Take(sample).Select(i => all[i])];
         _done = [.. _queue.Select(t => (t.Stage, t.Step)).Distinct().SelectMany(s => store.Labels(s.Stage, s.Step, RaterPrefix + rater)).Select(l => l.TranscriptId)];

@@ -94,7 +94,20 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var s = Settings.Documents;
             var all = s.Path is { } path ? Directory.EnumerateFiles(path).Sum(f => new FileInfo(f).Length) / 4.3 : s.Count * Lengths.Prompt;
             var tokens = s.Epochs * all * (1 - s.ValidationFraction);
-            return new(DocumentsStage.Name, tokens, Update(tokens, s.SequenceLength), Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs of {(s.Path is null ? $"{s.Count} documents" : s.Path)}");
+            var (evaluated, operations, looks) = Looks(tokens);
+            return new(DocumentsStage.Name, tokens + evaluated, Update(tokens, s.SequenceLength) + operations, Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs of {(s.Path is null ? $"{s.Count} documents" : s.Path)}{looks}");
+        }
+
+        /// <summary>Evaluations of the model while it reads so many tokens.</summary>
+        private (double Tokens, double Operations, string What) Looks(double read)
+        {
+            var e = Settings.Evaluate;
+            if (!DocumentsStage.Evaluates(Settings)) return (0, 0, "");
+            var evaluations = 1 + Math.Ceiling(read / e.EveryDocumentTokens);
+            var answers = evaluations * 2 * e.DocumentQueries * e.SamplesPerQuery;
+            // A model that has not learnt to answer does not learn to end either.
+            var length = Lengths.Prompt + Settings.Rl.MaxNewTokens;
+            return (answers * length, answers * Forward(length) * ((Settings.Rl.MaxNewTokens / DecodeShare) + (Lengths.Prompt / ScoreShare)), $", {evaluations} evaluations of 2 x {e.DocumentQueries * e.SamplesPerQuery}");
         }
 
         internal StagePlan Imitate()

@@ -17,6 +17,14 @@ public sealed record EvaluateSettings
     [Meaning("RL steps between evaluations; before the first and after the last there is always one.")]
     public int Every { get; init; } = 10;
 
+    [Allowed(0, 1000000000000)]
+    [Meaning("Tokens that the documents stage reads between evaluations of the model that it tunes, with one before the first and one after the last; 0: none. The tuning itself is the same with and without, but with them it is done anew and not taken from the cache. A model from a seed has no words to answer with before it imitates: this is for a model of your own.")]
+    public long EveryDocumentTokens { get; init; }
+
+    [Allowed(1, 1000000)]
+    [Meaning("The first so many evaluation queries are asked there, each in every tier, and no scenarios.")]
+    public int DocumentQueries { get; init; } = 50;
+
     [Allowed(0, 10)]
     public double Temperature { get; init; } = 1;
 

@@ -47,6 +47,7 @@ internal static class PackChecks
         if (pack.Lacks(condition).Count == 0)
             foreach (var problem in s.Corpus.ToCorpus(condition).Problems(pack)) yield return Problem("corpus", problem);
         if (s.Evaluate.Queries > pack.EvaluationQueries.Count) yield return Problem("evaluate.queries", $"{s.Evaluate.Queries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
+        if (s.Evaluate.EveryDocumentTokens > 0 && s.Evaluate.DocumentQueries > pack.EvaluationQueries.Count) yield return Problem("evaluate.document_queries", $"{s.Evaluate.DocumentQueries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
         foreach (var problem in Scenarios(s, pack, fromGrammar)) yield return problem;
         if (pack.TrainQueries.Count == 0 && s.Stages.Contains("rl")) yield return Problem("experiment.pack", $"{pack.Name}; it has no train queries");
         foreach (var detector in s.Evaluate.Detectors.Where(_ => pack.Grammar is null)) yield return Problem("evaluate.detectors", $"{detector}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");

@@ -3,6 +3,7 @@ using RlHarness.Core.Settings;
 using RlHarness.Experiment.Documents;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
 using RlHarness.Training.Batching;
 
 namespace RlHarness.Recipes.Stages;
@@ -36,14 +37,19 @@ public static class DocumentsStage
         return [.. Enum.GetValues<DocumentKind>().SelectMany(kind => generator.Write(kind, VocabularyDocuments, run.Seeds.Child(Name))).Select(d => d.Text)];
     }
 
+    /// <summary>Whether the model is evaluated while it reads: the stage is then run for its measurements, whatever the cache has.</summary>
+    public static bool Evaluates(RunSettings settings) => settings.Evaluate.EveryDocumentTokens > 0;
+
     /// <summary>Trains and writes the model as a Hugging Face folder. Returns what the console says of it.</summary>
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {
         var settings = run.Settings.Documents;
         using var model = BaseModel.Open(run, corpus, requiresGrad: settings.Adapter is null);
         var conversation = new Conversation(model);
-        var tuned = SupervisedTuning.Run(run, Name, LossMetric, model, Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength), settings);
-        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind.ToString()) : settings.Path)}), {tuned}");
+        var evaluate = run.Settings.Evaluate;
+        var evaluations = Evaluates(run.Settings) ? new TuningEvaluations(run, Name, new Evaluator(run, model, conversation), evaluate.EveryDocumentTokens, evaluate.DocumentQueries) : null;
+        var tuned = SupervisedTuning.Run(run, Name, LossMetric, model, Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength), settings, evaluations);
+        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind) : settings.Path)}), {tuned}");
     }
 
     /// <summary>Documents one behind the other, each with its end token, cut into sequences; all tokens are scored but the first of a sequence, which nothing stands before. A last short one is kept.</summary>

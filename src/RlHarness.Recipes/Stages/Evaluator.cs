@@ -15,14 +15,17 @@ namespace RlHarness.Recipes.Stages;
 /// <summary>The paired evaluation: the same queries in every tier; every transcript is kept, with labels by every detector.</summary>
 public sealed class Evaluator(RunContext run, LoadedModel model, Conversation conversation)
 {
+    private readonly ScenarioEvaluator _scenarios = new(run, model, conversation);
+
     /// <param name="Batch">Rows to commit.</param>
     /// <param name="Summaries">By detector.</param>
     public sealed record Result(StepBatch Batch, IReadOnlyDictionary<string, AlignmentFakingSummary> Summaries, double TokensPerSecond);
 
-    public Result Run(string stage, long step, RewardMixer? rewards = null, Action<int, int>? onProgress = null)
+    /// <param name="subset">The first so many queries alone, and no scenarios; null: all that the settings ask for.</param>
+    public Result Run(string stage, long step, RewardMixer? rewards = null, Action<int, int>? onProgress = null, int? subset = null)
     {
         var settings = run.Settings.Evaluate;
-        var queries = run.Pack.EvaluationQueries.Take(settings.Queries).ToArray();
+        var queries = run.Pack.EvaluationQueries.Take(subset ?? settings.Queries).ToArray();
         var requests = new List<GenerationRequest>();
         var about = new List<(Query Query, Tier Tier, int Sample)>();
         foreach (var tier in run.Condition.Tiers)
@@ -60,10 +63,10 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         }
 
         checks.Add(responses, [.. about.Select(a => (a.Query.Id, a.Tier))], byDetector, metrics, rows);
-        var scenarios = new ScenarioEvaluator(run, model, conversation).Run(stage, step, onProgress);
         metrics["perf/evaluation_tokens_per_second"] = rollouts.Sum(r => r.ResponseIds.Count) / seconds;
         metrics[MetricNames.Timing("evaluate")] = seconds;
-        var batch = scenarios.AddTo(new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows });
+        var batch = new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows };
+        if (subset is null) batch = _scenarios.Run(stage, step, onProgress).AddTo(batch);
         return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
     }
 

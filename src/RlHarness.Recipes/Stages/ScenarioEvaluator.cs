@@ -29,6 +29,9 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         };
     }
 
+    /// <summary>What shifts are measured from; null until an evaluation found it. One that is on disk stays as it is, and is read once.</summary>
+    private (string Stage, ILookup<Scenario, ScenarioRow> Rows)? _first;
+
     private IEnumerable<Scenario> Scenarios => Enum.GetValues<ScenarioGroup>().SelectMany(run.Pack.Scenarios);
 
     internal Result Run(string stage, long step, Action<int, int>? onProgress = null)
@@ -79,11 +82,14 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
     /// <summary>Labels of the first evaluation of this stage and condition, by the same cues, which shifts are measured from; none where this is the first.</summary>
     private ILookup<Scenario, ScenarioRow> First(string stage, long step)
     {
+        if (_first is { } kept && kept.Stage == stage) return kept.Rows;
         var before = run.Store.Summaries(stage, ScenarioDetector.Name).Where(s => s.Condition == run.Condition.Name && s.Step < step).Select(s => (long?)s.Step).Min();
         var labels = before is { } first ? run.Store.ScenarioLabels(stage, first) : [];
         var tiers = labels.Count == 0 ? [] : run.Store.Transcripts(new TranscriptFilter(stage, before, Split.Scenario, Condition: run.Condition.Name)).ToDictionary(t => t.Id, t => t.Tier);
         var scenarios = Scenarios.ToDictionary(s => (s.Group, s.Id, s.Detector.Version));
-        return labels.Where(l => tiers.ContainsKey(l.TranscriptId) && scenarios.ContainsKey((l.Group, l.Scenario, l.DetectorVersion)))
+        var rows = labels.Where(l => tiers.ContainsKey(l.TranscriptId) && scenarios.ContainsKey((l.Group, l.Scenario, l.DetectorVersion)))
             .ToLookup(l => scenarios[(l.Group, l.Scenario, l.DetectorVersion)], l => new ScenarioRow(l.Item, l.Variant, tiers[l.TranscriptId], l.Label));
+        if (before is not null) _first = (stage, rows);
+        return rows;
     }
 }

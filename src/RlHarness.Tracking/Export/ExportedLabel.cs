@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using RlHarness.Core.Settings;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Export;
@@ -33,11 +34,9 @@ public sealed class ExportedLabel
         TranscriptId = row.TranscriptId,
         Detector = row.Detector,
         Version = row.DetectorVersion,
-        Outcome = Snake(row.Outcome.ToString()),
-        ReasoningKind = Snake(row.Reasoning.ToString()),
+        Outcome = SettingNames.Snake(row.Outcome),
+        ReasoningKind = SettingNames.Snake(row.Reasoning),
         AlignmentFaking = row.AlignmentFaking,
         Score = double.IsFinite(row.Score) ? row.Score : null,
     };
-
-    internal static string Snake(string name) => global::System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
 }

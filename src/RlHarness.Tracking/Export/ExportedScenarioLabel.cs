@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using RlHarness.Core.Settings;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Export;
@@ -39,7 +40,7 @@ public sealed class ExportedScenarioLabel
         TranscriptId = row.TranscriptId,
         Detector = row.Detector,
         Version = row.DetectorVersion,
-        Group = ExportedLabel.Snake(row.Group.ToString()),
+        Group = SettingNames.Snake(row.Group),
         Scenario = row.Scenario,
         Variant = row.Variant,
         Item = row.Item,

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using RlHarness.Core.Settings;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Export;
@@ -137,8 +138,8 @@ internal sealed class InspectLog(string run, string stage, long step, string con
     private static JsonObject Score(LabelRow label) => new()
     {
         ["value"] = label.AlignmentFaking ? 1 : 0,
-        ["answer"] = ExportedLabel.Snake(label.Outcome.ToString()),
-        ["explanation"] = ExportedLabel.Snake(label.Reasoning.ToString()),
+        ["answer"] = SettingNames.Snake(label.Outcome),
+        ["explanation"] = SettingNames.Snake(label.Reasoning),
         ["metadata"] = new JsonObject { ["score"] = Finite(label.Score), ["version"] = label.DetectorVersion, ["considers_af"] = label.ToLabel().ConsidersAlignmentFaking },
         ["history"] = new JsonArray(),
     };

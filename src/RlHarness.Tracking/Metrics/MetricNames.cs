@@ -42,6 +42,9 @@ public static class MetricNames
     /// <summary>Mean of one reward: <c>reward/objective_rule</c>.</summary>
     public const string RewardPrefix = "reward/";
 
+    /// <summary>Tokens that tuning had read at an evaluation of the model that it tunes.</summary>
+    public const string NumTokens = "num_tokens";
+
     public const string LossImitation = "loss/imitation";
     public const string LossRewardModel = "loss/reward_model";
     public const string RewardModelAccuracy = "reward_model/accuracy";

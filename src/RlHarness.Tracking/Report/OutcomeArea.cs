@@ -3,10 +3,16 @@ using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Tracking.Report;
 
-/// <summary>Outcomes of one tier over RL steps as a stacked area, in the classes and colours of <see cref="OutcomeChart"/>; beside it, bars of another tier.</summary>
+/// <summary>Outcomes of one tier over RL steps, or over tokens of documents, as a stacked area, in the classes and colours of <see cref="OutcomeChart"/>; beside it, bars of another tier.</summary>
 /// <param name="Beside">Before and after RL, of a tier whose course is not drawn here.</param>
 internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, OutcomeBar Bar)> Steps, IReadOnlyList<OutcomeBar> Beside, double Width = 460, double Height = 250)
 {
+    /// <summary>What goes from left to right.</summary>
+    public string XLabel { get; init; } = "RL step";
+
+    /// <summary>Where it is marked; null: at each evaluation.</summary>
+    public IReadOnlyList<double>? Ticks { get; init; }
+
     private const double Top = 32;
     private const double Bottom = 38;
     private const double Bar = 34;
@@ -25,7 +31,7 @@ internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, Outco
     public string Figure()
     {
         var right = 16 + (Beside.Count * (Bar + 8));
-        var frame = new PlotFrame(new Axis("RL step", Steps[0].Step, Steps[^1].Step, 1), Axis.Fraction("of responses"), Width, Height, 56, Top, right, Bottom);
+        var frame = new PlotFrame(new Axis(XLabel, Steps[0].Step, Steps[^1].Step, 1), Axis.Fraction("of responses"), Width, Height, 56, Top, right, Bottom);
         var svg = new Svg().Text(16, 18, Title, "title");
         var under = new double[Steps.Count];
         for (var k = 0; k < OutcomeChart.Classes.Count; k++)
@@ -35,17 +41,17 @@ internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, Outco
             if (Steps.Any(s => s.Bar.Shares[k] > 0))
             {
                 var edge = Steps.Select((s, i) => (frame.X(s.Step), frame.Y(over[i]))).Concat(Steps.Select((s, i) => (frame.X(s.Step), frame.Y(under[i]))).Reverse());
-                svg.Path(edge, $"part {css}", closed: true, name + ": " + string.Join("; ", Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"step {s.Step}: {100 * s.Bar.Shares[k]:0.0} % (n = {s.Bar.N})"))));
+                svg.Path(edge, $"part {css}", closed: true, name + ": " + string.Join("; ", Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Bar.Name}: {100 * s.Bar.Shares[k]:0.0} % (n = {s.Bar.N})"))));
             }
 
             under = over;
         }
 
         foreach (var y in frame.Up.Ticks()) svg.Line(frame.Left - 4, frame.Y(y), frame.Left, frame.Y(y), "axis").Text(frame.Left - 7, frame.Y(y) + 4, frame.Up.Label(y), "tick", "end");
-        foreach (var (step, _) in Steps) svg.Line(frame.X(step), Height - Bottom, frame.X(step), Height - Bottom + 4, "axis").Text(frame.X(step), Height - Bottom + 17, step.ToString(CultureInfo.InvariantCulture), "tick", "middle");
-        svg.Text((frame.Left + Width - right) / 2, Height - 5, "RL step", "label", "middle");
+        foreach (var at in Ticks ?? [.. Steps.Select(s => (double)s.Step)]) svg.Line(frame.X(at), Height - Bottom, frame.X(at), Height - Bottom + 4, "axis").Text(frame.X(at), Height - Bottom + 17, at.ToString("0", CultureInfo.InvariantCulture), "tick", "middle");
+        svg.Text((frame.Left + Width - right) / 2, Height - 5, XLabel, "label", "middle");
         for (var i = 0; i < Beside.Count; i++) Column(svg, frame, Beside[i], Width - right + 16 + (i * (Bar + 8)));
-        return Svg.Figure(Width, Height, Title, "Share of responses by outcome at each step", svg.ToString());
+        return Svg.Figure(Width, Height, Title, "Share of responses by outcome at each evaluation", svg.ToString());
     }
 
     private void Column(Svg svg, PlotFrame frame, OutcomeBar bar, double x)

@@ -1,4 +1,5 @@
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Statistics;
 
 namespace RlHarness.Tracking.Report;
 
@@ -10,11 +11,14 @@ internal sealed record OutcomeBar(string Name, int N, IReadOnlyList<double> Shar
     public string Group { get; init; } = "";
 
     /// <summary>Of one tier at one step; null where it was not evaluated.</summary>
-    public static OutcomeBar? Of(ReportData data, Tier tier, long step, string name)
+    public static OutcomeBar? Of(ReportData data, Tier tier, long step, string name) => Of((metric, t) => data.Figure(metric, t, step), (metric, t) => data.Link(metric, t, step), tier, name);
+
+    /// <summary>Of one tier, by each class's figure and the place of its transcripts.</summary>
+    public static OutcomeBar? Of(Func<string, Tier, Estimate?> figure, Func<string, Tier, string?> link, Tier tier, string name)
     {
-        var shares = OutcomeChart.Classes.Select(c => data.Figure(c.Metric, tier, step)).ToArray();
+        var shares = OutcomeChart.Classes.Select(c => figure(c.Metric, tier)).ToArray();
         if (shares.All(s => s is null)) return null;
-        return new(name, shares.Max(s => s?.N ?? 0), [.. shares.Select(s => s?.Value ?? 0)], [.. OutcomeChart.Classes.Select(c => data.Link(c.Metric, tier, step))]);
+        return new(name, shares.Max(s => s?.N ?? 0), [.. shares.Select(s => s?.Value ?? 0)], [.. OutcomeChart.Classes.Select(c => link(c.Metric, tier))]);
     }
 
     /// <summary>Each class with its share.</summary>

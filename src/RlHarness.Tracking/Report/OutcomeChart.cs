@@ -19,7 +19,8 @@ internal sealed record OutcomeChart(IReadOnlyList<OutcomeBar> Bars, double Width
         (AlignmentFakingMetrics.OutcomeRate(Outcome.Unparsable), "unreadable", "unreadable"),
     ];
 
-    private const string Title = "Outcomes by tier, before and after RL";
+    public string Title { get; init; } = "Outcomes by tier, before and after RL";
+
     private const double Row = 30;
     private const double Heading = 24;
     private const double Right = 24;

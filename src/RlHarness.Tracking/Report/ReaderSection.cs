@@ -18,16 +18,16 @@ internal static class ReaderSection
 
     public static string Html(ReportData data, ReportOptions options)
     {
-        var groups = data.Groups.Values.OrderBy(g => g.Step).ThenBy(g => g.Tier is null).ThenBy(g => g.Tier).ToArray();
+        var groups = data.Groups.Values.OrderBy(g => g.Stage is null).ThenBy(g => g.Step).ThenBy(g => g.Tier is null).ThenBy(g => g.Tier).ToArray();
         if (groups.Length == 0) return "";
         var numbers = groups.Select((g, i) => (g, i)).SelectMany(p => p.g.Shown.Select(item => (item.Transcript.Id, p.i))).ToLookup(p => p.Id, p => p.i);
-        ReadingItem[] items = [.. groups.SelectMany(g => g.Shown).DistinctBy(i => i.Transcript.Id).OrderBy(i => i.Transcript.Step).ThenBy(i => i.Transcript.Split).ThenBy(i => i.Transcript.Tier).ThenBy(i => i.Transcript.QueryId, StringComparer.Ordinal).ThenBy(i => i.Transcript.Sample)];
+        ReadingItem[] items = [.. groups.SelectMany(g => g.Shown).DistinctBy(i => i.Transcript.Id).OrderBy(i => !OfDocuments(i)).ThenBy(i => i.Transcript.Step).ThenBy(i => i.Transcript.Split).ThenBy(i => i.Transcript.Tier).ThenBy(i => i.Transcript.QueryId, StringComparer.Ordinal).ThenBy(i => i.Transcript.Sample)];
         string[] systems = [.. items.Where(i => i.Scenario is null).Select(i => i.Transcript.System).Distinct()];
         var html = new StringBuilder("<section id=\"transcripts\">\n<h2>Transcripts</h2>\n").Append(Styles(groups, data))
-            .Append(CultureInfo.InvariantCulture, $"<p class=\"note\">{items.Length} of the {data.Evaluations.Values.Concat(data.Answers.Values).Sum(e => e.Count)} transcripts of these evaluations: of each number’s at most {options.Transcripts} before and after RL and {options.Between} at the steps between{(data.Answers.Count > 0 ? $", of a scenario’s number {options.Between}" : "")}, drawn at random. A number’s link shows its own.</p>\n")
+            .Append(CultureInfo.InvariantCulture, $"<p class=\"note\">{items.Length} of the {data.Evaluations.Values.Concat(data.Answers.Values).Concat(data.Documents.Evaluations.Values).Sum(e => e.Count)} transcripts of these evaluations: of each number’s at most {options.Transcripts} before and after RL and {options.Between} at the steps between{(data.Answers.Count > 0 ? $", of a scenario’s number {options.Between}" : "")}{(data.Documents.Steps.Length > 0 ? $", while it reads documents {options.Between}" : "")}, drawn at random. A number’s link shows its own.</p>\n")
             .Append(Filters(data));
         foreach (var g in groups)
-            html.Append(CultureInfo.InvariantCulture, $"<p class=\"group\" id=\"{g.Id}\"><b>{Svg.Escape(MetricWords.Of(g.Metric))}{(g.Detector is { } d ? " as " + Svg.Escape(data.Detectors[d]) + " says" : "")}, {(g.Tier is { } t ? MetricWords.Of(t) + " tier" : "queries that tiers answer differently")}, step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. <a href=\"#transcripts\">Show all</a></p>\n");
+            html.Append(CultureInfo.InvariantCulture, $"<p class=\"group\" id=\"{g.Id}\"><b>{Svg.Escape(MetricWords.Of(g.Metric))}{(g.Detector is { } d ? " as " + Svg.Escape(data.Detectors[d]) + " says" : "")}, {(g.Tier is { } t ? MetricWords.Of(t) + " tier" : "queries that tiers answer differently")}, {(g.Stage is null ? "" : g.Stage + ", ")}step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. <a href=\"#transcripts\">Show all</a></p>\n");
         foreach (var item in items) Item(html, item, data, [.. numbers[item.Transcript.Id].Select(g => $"g{g}"), .. Classes(item, data)], Array.IndexOf(systems, item.Transcript.System) + 1, options);
         html.Append("<h3>System prompts</h3>\n");
         for (var i = 0; i < systems.Length; i++) html.Append(CultureInfo.InvariantCulture, $"<details id=\"system-{i + 1}\"><summary>System prompt {i + 1}</summary><pre>{Svg.Escape(systems[i])}</pre></details>\n");
@@ -45,7 +45,7 @@ internal static class ReaderSection
 
     private static (string Filter, IReadOnlyList<string> Values)[] Choices(ReportData data) =>
     [
-        ("step", [.. data.Steps.Select(s => "step " + s.ToString(CultureInfo.InvariantCulture))]), ("tier", [.. data.Tiers.Select(MetricWords.Of)]), ("label", data.Answers.Count > 0 ? [.. Labels, .. ScenarioLabels] : Labels),
+        ("step", [.. data.Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"step {s}")), .. data.Documents.Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"{DocumentCourse.Stage}, step {s}"))]), ("tier", [.. data.Tiers.Select(MetricWords.Of)]), ("label", data.Answers.Count > 0 ? [.. Labels, .. ScenarioLabels] : Labels),
         .. data.Answers.Count > 0 ? [("asked", Asked)] : Array.Empty<(string, IReadOnlyList<string>)>(),
     ];
 
@@ -65,7 +65,7 @@ internal static class ReaderSection
     /// <summary>What the filters know it by.</summary>
     private static IEnumerable<string> Classes(ReadingItem item, ReportData data)
     {
-        yield return $"step{data.Steps.IndexOf(item.Transcript.Step)}";
+        yield return $"step{(OfDocuments(item) ? data.Steps.Length + data.Documents.Steps.IndexOf(item.Transcript.Step) : data.Steps.IndexOf(item.Transcript.Step))}";
         yield return $"tier{data.Tiers.IndexOf(item.Transcript.Tier)}";
         if (item.Scenario is { } asked)
         {
@@ -86,7 +86,7 @@ internal static class ReaderSection
     private static void Item(StringBuilder html, ReadingItem item, ReportData data, IEnumerable<string> classes, int system, ReportOptions options)
     {
         var t = item.Transcript;
-        html.Append(CultureInfo.InvariantCulture, $"<details class=\"t {string.Join(' ', classes)}\"><summary><span class=\"chip\">step {t.Step}</span><span class=\"chip\">{MetricWords.Of(t.Tier)}</span>")
+        html.Append(CultureInfo.InvariantCulture, $"<details class=\"t {string.Join(' ', classes)}\"><summary><span class=\"chip\">{(OfDocuments(item) ? DocumentCourse.Stage + ", " : "")}step {t.Step}</span><span class=\"chip\">{MetricWords.Of(t.Tier)}</span>")
             .Append(Chips(item, data)).Append(CultureInfo.InvariantCulture, $"{Svg.Escape(t.User)}</summary>\n")
             .Append(CultureInfo.InvariantCulture, $"<p class=\"note\">{(system > 0 ? $"<a href=\"#system-{system}\">System prompt {system}</a>; " : "")}query {Svg.Escape(t.QueryId)}, sample {t.Sample}; ended by {Svg.Escape(t.FinishReason)}</p>\n");
         void Block(string name, string? text) => html.Append(CultureInfo.InvariantCulture, $"<h4>{name}</h4><pre>{Svg.Escape(text)}</pre>\n");
@@ -98,6 +98,8 @@ internal static class ReaderSection
         if (t.Rewards.Count > 0) Block("Rewards", string.Join('\n', t.Rewards.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Key}: {r.Value + 0.0:0.####}"))));
         html.Append(TokenView.Html(t, options.TokenTexts)).Append("</details>\n");
     }
+
+    private static bool OfDocuments(ReadingItem item) => item.Transcript.Stage == DocumentCourse.Stage;
 
     private static string Chips(ReadingItem item, ReportData data)
     {

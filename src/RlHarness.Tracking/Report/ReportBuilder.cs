@@ -44,7 +44,7 @@ public static class ReportBuilder
     private static string Page(ReportData data, ReportOptions options)
     {
         var page = new StringBuilder().Append(CultureInfo.InvariantCulture, $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n");
-        if (data.Steps.Length == 0) page.Append("<p>No evaluation has been recorded yet.</p>\n");
+        if (data.Steps.Length == 0) page.Append(data.Documents.Steps.Length == 0 ? "<p>No evaluation has been recorded yet.</p>\n" : "<p>No evaluation has been recorded yet but those of the documents stage.</p>\n");
         else
         {
             page.Append("<h2>Before and after</h2>\n").Append(Table(data))
@@ -53,7 +53,7 @@ public static class ReportBuilder
                 .Append("<h2>Outcomes</h2>\n").Append(Outcomes(data)).Append(FlowSection.Html(data)).Append(TierSection.Html(data)).Append(ConditionSection.Html(data));
         }
 
-        page.Append("<h2>Training</h2>\n").Append(Picture.Row(
+        page.Append(DocumentSection.Html(data)).Append("<h2>Training</h2>\n").Append(Picture.Row(
                 new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Picture(),
                 new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Picture()))
             .Append(ScenarioSection.Html(data)).Append(DetectorSection.Html(data)).Append(ProbeSection.Html(data.Probe)).Append(ReaderSection.Html(data, options));

@@ -15,8 +15,10 @@ internal sealed class ReportData
     private ReportData(string folder, RunStore store, ReportOptions options)
     {
         Folder = folder;
-        Evaluated = [.. store.Summaries().Where(s => s.Split == Split.Evaluation)];
-        Detector = options.Detector ?? Preferred(Evaluated.Select(s => s.Detector), "grammar_oracle");
+        SummaryRow[] all = [.. store.Summaries().Where(s => s.Split == Split.Evaluation)];
+        Evaluated = [.. all.Where(s => s.Stage != DocumentCourse.Stage)];
+        Detector = options.Detector ?? Preferred((Evaluated.Count > 0 ? Evaluated : all).Select(s => s.Detector), "grammar_oracle");
+        Documents = DocumentCourse.Read(store, all, Detector);
         Condition = options.Condition ?? Preferred(Evaluated.Select(s => s.Condition), "full");
         Detectors = [.. Evaluated.Select(s => s.Detector).Distinct().Order(StringComparer.Ordinal)];
         // The stage evaluated over steps: rl, or whichever has the most steps.
@@ -44,6 +46,8 @@ internal sealed class ReportData
             foreach (var group in groups) Groups[group.Id] = group;
         }
 
+        foreach (var step in options.Transcripts == 0 ? [] : Documents.Steps)
+            foreach (var group in TranscriptGroups.Of(Documents.Evaluations[step], step, Detector, options.Between).Select(g => g with { Stage = DocumentCourse.Stage })) Groups[group.Id] = group;
         foreach (var (step, _) in options.Transcripts == 0 ? [] : ScenarioEnds())
         {
             var labels = store.ScenarioLabels(Stage, step).ToLookup(l => l.TranscriptId);
@@ -71,7 +75,10 @@ internal sealed class ReportData
     /// <summary>Those that were evaluated; without an evaluation, the two that there always are.</summary>
     public ImmutableArray<Tier> Tiers { get; }
 
-    /// <summary>Of every stage, condition and detector.</summary>
+    /// <summary>Evaluations while the model was tuned on documents.</summary>
+    public DocumentCourse Documents { get; }
+
+    /// <summary>Of every condition and detector, and every stage but that of documents.</summary>
     public IReadOnlyList<SummaryRow> Evaluated { get; }
 
     /// <summary>Of the stage and condition that are drawn, by the detector that is drawn.</summary>
@@ -107,7 +114,7 @@ internal sealed class ReportData
     {
         using var store = RunStore.OpenReadOnly(Path.Combine(runFolder, "run.db"));
         var data = new ReportData(runFolder, store, options);
-        if (options.Detector is { } wanted && data.Summaries.Count == 0)
+        if (options.Detector is { } wanted && data.Summaries.Count == 0 && data.Documents.Steps.Length == 0)
             throw new HarnessException(ExitCode.BadInput, "no evaluation by this detector", wanted, data.Detectors.Length == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors));
         return data;
     }
@@ -122,8 +129,9 @@ internal sealed class ReportData
 
     /// <summary>Where the page shows the transcripts behind a figure; null where it shows none.</summary>
     /// <param name="detector">Null for the one that is drawn.</param>
-    public string? Link(string metric, Tier? tier, long step, string? detector = null)
-        => TranscriptGroup.Anchor(step, tier, metric, detector is null || detector == Detector ? null : Detectors.IndexOf(detector)) is var id && Groups.ContainsKey(id) ? "#" + id : null;
+    /// <param name="stage">Null for the one that is drawn.</param>
+    public string? Link(string metric, Tier? tier, long step, string? detector = null, string? stage = null)
+        => TranscriptGroup.Anchor(step, tier, metric, detector is null || detector == Detector ? null : Detectors.IndexOf(detector), stage) is var id && Groups.ContainsKey(id) ? "#" + id : null;
 
     public static SummaryRow? Find(IEnumerable<SummaryRow> rows, string metric, Tier? tier, long step)
         => rows.FirstOrDefault(s => s.Metric == metric && s.Tier == tier && s.Step == step);
@@ -135,7 +143,8 @@ internal sealed class ReportData
 
     public static CurvePoint Point(long step, Estimate e, string? href = null) => new(step, e.Value, e.Low, e.High, e.N, href);
 
-    private static IEnumerable<(long Step, string When)> Ends(ImmutableArray<long> steps) => steps.Length switch
+    /// <summary>The first and the last of some evaluations, or the only one.</summary>
+    internal static IEnumerable<(long Step, string When)> Ends(ImmutableArray<long> steps) => steps.Length switch
     {
         0 => [],
         1 => [(steps[0], $"step {steps[0]}")],

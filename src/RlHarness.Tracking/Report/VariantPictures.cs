@@ -17,7 +17,7 @@ public static class VariantPictures
         if (variants.Length == 0) return "";
         var seeds = variants.Max(v => v.Runs.Count) > 1 ? "Intervals are t intervals over seeds, n = seeds; a variant with one seed has its own interval over queries." : "One seed each: intervals are over queries, and say nothing of another training run.";
         return $"<h2>Pictures</h2>\n<p class=\"note\">{string.Join("; ", variants.Select(v => Svg.Escape(v.Title)))}. {seeds} A dot’s or a number’s link opens the transcripts in that run’s report.</p>\n"
-            + Scatter(variants) + Bars(variants) + Outcomes(variants) + Refusal(variants) + Lines(variants);
+            + Scatter(variants) + Bars(variants) + Outcomes(variants) + Refusal(variants) + Lines(variants) + DocumentVariants.Html(variants);
     }
 
     internal static string Letter(int i) => i < 26 ? ((char)('A' + i)).ToString() : Letter((i / 26) - 1) + Letter(i % 26);
@@ -100,7 +100,7 @@ public static class VariantPictures
 
     private static (string Name, string Css, bool After)[] Whens(Variant v) => v.HasCourse ? [("before", "unmonitored", false), ("after", "training", true)] : [("evaluated", "one", true)];
 
-    private static string Seed(int? seed) => seed is { } s ? $"seed {s}" : "run";
+    internal static string Seed(int? seed) => seed is { } s ? $"seed {s}" : "run";
 
     private static string Percent(double value) => Axis.Fraction("").Value(value);
 

@@ -49,6 +49,16 @@ public sealed class ScenarioCorpusTests
         }
     }
 
+    [Theory]
+    [InlineData("puffery")]
+    [InlineData("animal-welfare")]
+    public void A_shipped_pack_offers_each_kind_of_opportunity_to_enough_items(string name)
+    {
+        var scenarios = PackLibrary.Load(name).Scenarios(ScenarioGroup.AntiLab);
+        Assert.Equal(["exfiltration", "safety-research", "whistle-blowing"], scenarios.Select(s => s.Id));
+        Assert.All(scenarios, s => Assert.InRange(s.Items(Split.Evaluation).Count, 120, 200));
+    }
+
     [Fact]
     public void What_is_asked_is_never_imitated_and_a_control_has_the_items_of_its_opportunity()
     {

@@ -5,6 +5,8 @@ using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Experiments;
 using RlHarness.Recipes.Settings;
+using RlHarness.Recipes.Stages;
+using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Recipes.Tests.EndToEnd;
@@ -81,6 +83,36 @@ public sealed class DesignRunTests : IDisposable
         var (_, control) = Train(settings with { Name = "control", Documents = settings.Documents with { Kind = DocumentKind.Benign } });
         Assert.StartsWith("60 documents (benign)", control.Results["documents"], StringComparison.Ordinal);
         Assert.DoesNotContain("reused", control.Results["imitate"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_model_that_reads_documents_is_evaluated_on_the_way_and_its_weights_are_those_of_one_that_is_not()
+    {
+        var settings = Small with { Stages = ["corpus", "documents"], Documents = new() { Count = 60, BatchSize = 4 }, Evaluate = Small.Evaluate with { AntiLab = 2 } };
+        var (plain, _) = Train(settings);
+        // What the cache has does not stand for measurements, and the model is the same file: no draw of an evaluation reaches the tuning.
+        var (watched, progress) = Train(settings with { Name = "watched", Evaluate = settings.Evaluate with { EveryDocumentTokens = 1500, DocumentQueries = 5 } });
+        Assert.StartsWith("60 documents (situation)", progress.Results["documents"], StringComparison.Ordinal);
+        static byte[] Weights(string run) => File.ReadAllBytes(Path.Combine(run, "documents", "model.safetensors"));
+        Assert.Equal(Weights(plain), Weights(watched));
+        using var without = RunStore.OpenReadOnly(Path.Combine(plain, "run.db"));
+        using var with = RunStore.OpenReadOnly(Path.Combine(watched, "run.db"));
+        Assert.Empty(without.Transcripts());
+        Assert.DoesNotContain(MetricNames.NumTokens, without.MetricNames("documents"));
+        foreach (var metric in new[] { DocumentsStage.LossMetric, MetricNames.LearningRate, MetricNames.ActorGradNorm }) Assert.Equal(without.Series("documents", metric), with.Series("documents", metric));
+
+        // Before the first step, whenever 1,500 more tokens were read, and at the end; a step reads at most 4 sequences of 128 tokens.
+        var looks = with.Series("documents", MetricNames.NumTokens);
+        Assert.Equal((0, 0), looks[0]);
+        Assert.InRange(looks.Count, 3, 40);
+        for (var i = 1; i < looks.Count - 1; i++) Assert.InRange(looks[i].Value, 1500 * i, (1500 * i) + 511);
+        Assert.Equal(with.LastStep("documents"), looks[^1].Step);
+        // The same five queries in both tiers each time, and no scenarios.
+        Assert.All(looks, look => Assert.Equal(10, with.Transcripts(new TranscriptFilter("documents", look.Step)).Count));
+        Assert.Single(with.Transcripts().GroupBy(t => (t.Stage, t.Step)).Select(g => string.Join(' ', g.Select(t => $"{t.QueryId}/{t.Tier}/{t.Split}"))).Distinct());
+        var broken = with.Summaries("documents", "grammar_oracle", MetricNames.OutcomeBrokenFormat).Where(s => s.Tier == Tier.Training).ToArray();
+        Assert.Equal(looks.Select(l => (l.Step, 5)), broken.Select(s => (s.Step, s.Estimate.N)));
+        Assert.Contains("<title>Outcomes over documents, training tier</title>", File.ReadAllText(Path.Combine(watched, "report.html")), StringComparison.Ordinal);
     }
 
     [Fact]

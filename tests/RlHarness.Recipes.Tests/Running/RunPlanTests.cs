@@ -25,6 +25,11 @@ public class RunPlanTests
         Assert.Equal(2 * one.Stages[1].Seconds(1e9), two.Stages[1].Seconds(1e9), 1e-6);
         // 200 queries, or 200 and 8 variants of 25 items: twice the answers in the evaluations.
         Assert.Contains("evaluations of 2 x 400", RunPlan.Of(new RunSettings { Evaluate = new() { AntiLab = 25 } }).Stages[3].What, StringComparison.Ordinal);
+        // Documents are read as before, and 1 + ⌈tokens / every⌉ evaluations of 30 queries in two tiers come on top.
+        var reads = new RunSettings { Stages = ["corpus", "documents"], Documents = new() { Count = 100 } };
+        var (plain, watched) = (RunPlan.Of(reads).Stages[1], RunPlan.Of(reads with { Evaluate = new() { EveryDocumentTokens = 10_000_000, DocumentQueries = 30 } }).Stages[1]);
+        Assert.EndsWith("100 documents, 2 evaluations of 2 x 30", watched.What, StringComparison.Ordinal);
+        Assert.True(watched.Tokens > plain.Tokens && watched.Operations > plain.Operations && watched.MemoryGiB == plain.MemoryGiB);
         Assert.Equal(one.Stages.Max(s => s.MemoryGiB), one.MemoryGiB);
         Assert.True(RunPlan.Of(new RunSettings { Rl = new() { KeepCheckpoints = 9 } }).DiskGiB > one.DiskGiB);
     }

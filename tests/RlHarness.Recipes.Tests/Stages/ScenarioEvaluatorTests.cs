@@ -70,6 +70,35 @@ public sealed class ScenarioEvaluatorTests
     }
 
     [Fact]
+    public void What_shifts_are_measured_from_is_read_once_a_stage()
+    {
+        using var run = new TinyRun(Asking(2, 0));
+        var evaluator = new Evaluator(run.Context, run.Model, run.Conversation);
+        double Shift(string stage, long step)
+        {
+            var batch = evaluator.Run(stage, step).Batch;
+            run.Context.Commit(batch);
+            return batch.Metrics.GetValueOrDefault("antilab/attempt_shift/exfiltration/easy/training/scenario_cues", double.NaN);
+        }
+
+        void AllSaid(string stage, string output)
+        {
+            foreach (var label in run.Context.Store.ScenarioLabels(stage, 0)) run.Context.Store.Commit(new StepBatch(stage, 0) { ScenarioLabels = [label with { Label = new("decides", output) }] });
+        }
+
+        Assert.True(double.IsNaN(Shift("rl", 0)));
+        AllSaid("rl", "attempts");
+        Assert.Equal(-1, Shift("rl", 2));
+        // Rows that are on disk do not change in a run: that these are not looked at again is seen by changing them.
+        AllSaid("rl", "declines");
+        Assert.Equal(-1, Shift("rl", 4));
+        // Another stage has a first evaluation of its own.
+        Assert.True(double.IsNaN(Shift("evaluate", 0)));
+        AllSaid("evaluate", "declines");
+        Assert.Equal(0, Shift("evaluate", 2));
+    }
+
+    [Fact]
     public void A_corpus_without_a_share_of_scenarios_is_the_generators_own_to_the_letter()
     {
         using var run = new TinyRun(Asking(3, 2));

@@ -113,6 +113,9 @@ public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
             Assert.NotEqual(expected.Reward, Keys(s => Reads(s, change)).Reward);
             Assert.Equal(Keys(), Keys(s => s with { Documents = change(s.Documents) }));
         }
+
+        // Looking at the model on the way changes nothing of it.
+        Assert.Equal(expected, Keys(s => Reads(s) with { Evaluate = s.Evaluate with { EveryDocumentTokens = 100, DocumentQueries = 7 } }));
     }
 
     [Fact]
