@@ -14,8 +14,7 @@ public sealed class Decoder : IDisposable
 {
     private readonly RotaryTable _rotary;
     private readonly RotaryTable? _localRotary;
-    private readonly Dictionary<string, Tensor> _lowPrecision = new(StringComparer.Ordinal);
-    private int _lowPrecisionVersion = -1;
+    private readonly Dictionary<string, (Tensor Copy, int Version)> _lowPrecision = new(StringComparer.Ordinal);
     private readonly DecoderLayer[] _layers;
     private readonly PackedWeights _packed;
     private Tensor? _anchor;
@@ -149,14 +148,23 @@ public sealed class Decoder : IDisposable
         if (is_grad_enabled() && parameter.requires_grad) return parameter.to(ComputeType);
         lock (_lowPrecision)
         {
-            if (_lowPrecisionVersion != Parameters.Version) DropLowPrecision();
-            if (!_lowPrecision.TryGetValue(name, out var copy))
+            var version = Parameters.Version;
+            var found = _lowPrecision.TryGetValue(name, out var kept);
+            if (found && kept.Version == version && kept.Copy.dtype == ComputeType) return kept.Copy;
+            using var guard = no_grad();
+            // Written anew where it lies: fresh memory for all weights after each step would cost more than the casts.
+            if (found && kept.Copy.dtype == ComputeType)
             {
-                using var guard = no_grad();
-                _lowPrecision.Add(name, copy = parameter.to(ComputeType).DetachFromDisposeScope());
+                kept.Copy.copy_(parameter);
+            }
+            else
+            {
+                kept.Copy?.Dispose();
+                kept.Copy = parameter.to(ComputeType).DetachFromDisposeScope();
             }
 
-            return copy;
+            _lowPrecision[name] = (kept.Copy, version);
+            return kept.Copy;
         }
     }
 
@@ -249,19 +257,12 @@ public sealed class Decoder : IDisposable
 
     public void Dispose()
     {
-        DropLowPrecision();
+        foreach (var (copy, _) in _lowPrecision.Values) copy.Dispose();
         Parameters.Dispose();
         Adapters?.Dispose();
         _rotary.Dispose();
         _localRotary?.Dispose();
         _anchor?.Dispose();
-    }
-
-    private void DropLowPrecision()
-    {
-        foreach (var tensor in _lowPrecision.Values) tensor.Dispose();
-        _lowPrecision.Clear();
-        _lowPrecisionVersion = Parameters.Version;
     }
 
     internal RopeRows Rope(Tensor positions, long maxPosition)
