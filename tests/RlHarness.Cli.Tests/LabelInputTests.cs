@@ -61,5 +61,5 @@ public sealed class LabelInputTests
 
     [Fact]
     public void Text_of_a_model_does_not_speak_to_the_terminal()
-        => Assert.Equal("a\n\tb\u241b[2J\u2407\uFFFD\uFFFD\nç", LabelScreen.Visible("a\n\tb\u001b[2J\a\u007f\u009b\r\nç"));
+        => Assert.Equal("a\n\tb\u241b[2J\u2407\uFFFD\uFFFD\nç", ModelText.Visible("a\n\tb\u001b[2J\a\u007f\u009b\r\nç"));
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.ChatTemplates;
@@ -57,7 +58,8 @@ internal static class GenerateCommand
         foreach (var (answer, i) in answers.Select((a, i) => (a, i)))
         {
             if (samples > 1) Console.WriteLine($"--- {i + 1} of {samples} ({answer.Tokens.Count} tokens, {SettingNameOf(answer.Finish)})");
-            Console.WriteLine(tokenizer.Decode(answer.Finish == FinishReason.Stop ? answer.Tokens.Take(answer.Tokens.Count - 1) : answer.Tokens));
+            var text = tokenizer.Decode(answer.Finish == FinishReason.Stop ? answer.Tokens.Take(answer.Tokens.Count - 1) : answer.Tokens);
+            Console.WriteLine(Console.IsOutputRedirected ? text : ModelText.Visible(text));
         }
 
         return 0;

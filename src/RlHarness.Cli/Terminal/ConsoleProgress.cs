@@ -64,9 +64,9 @@ internal sealed class PlainProgress : IDisposableProgress
     public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward)
     {
         Console.WriteLine($"      -- sample, {title}: {label}{(reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")}");
-        Console.WriteLine($"         prompt:     {prompt}");
-        if (reasoning is not null) Console.WriteLine($"         scratchpad: {reasoning}");
-        Console.WriteLine($"         output:     {output ?? "(none that can be read)"}");
+        Console.WriteLine($"         prompt:     {ModelText.Visible(prompt)}");
+        if (reasoning is not null) Console.WriteLine($"         scratchpad: {ModelText.Visible(reasoning)}");
+        Console.WriteLine($"         output:     {ModelText.Visible(output ?? "(none that can be read)")}");
     }
 
     public void Note(string text, bool warning = false) => Console.WriteLine($"      {(warning ? "warning: " : "")}{text}");
@@ -116,9 +116,9 @@ internal sealed class LiveProgress : IDisposableProgress
     {
         Clear();
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
-        grid.AddRow("[grey]prompt[/]", Markup.Escape(prompt));
-        if (reasoning is not null) grid.AddRow("[grey]scratchpad[/]", Markup.Escape(reasoning));
-        grid.AddRow("[grey]output[/]", Markup.Escape(output ?? "(none that can be read)"));
+        grid.AddRow("[grey]prompt[/]", Markup.Escape(ModelText.Visible(prompt)));
+        if (reasoning is not null) grid.AddRow("[grey]scratchpad[/]", Markup.Escape(ModelText.Visible(reasoning)));
+        grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Visible(output ?? "(none that can be read)")));
         grid.AddRow("[grey]label[/]", Markup.Escape(label + (reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")));
         AnsiConsole.Write(new Panel(grid).Header(Markup.Escape(title)).Border(BoxBorder.Rounded));
     }

@@ -32,18 +32,15 @@ internal static class LabelScreen
     {
         if (Console.IsOutputRedirected)
         {
-            Console.WriteLine($"-- {number} of {total}\n   request:    {Visible(t.User)}\n   scratchpad: {Visible(t.Reasoning ?? None)}\n   output:     {Visible(t.Output ?? Unread)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}");
+            Console.WriteLine($"-- {number} of {total}\n   request:    {ModelText.Visible(t.User)}\n   scratchpad: {ModelText.Visible(t.Reasoning ?? None)}\n   output:     {ModelText.Visible(t.Output ?? Unread)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}");
             return;
         }
 
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
-        grid.AddRow("[grey]request[/]", Markup.Escape(Visible(t.User)));
-        grid.AddRow("[grey]scratchpad[/]", Markup.Escape(Visible(t.Reasoning ?? None)));
-        grid.AddRow("[grey]output[/]", Markup.Escape(Visible(t.Output ?? Unread)));
+        grid.AddRow("[grey]request[/]", Markup.Escape(ModelText.Visible(t.User)));
+        grid.AddRow("[grey]scratchpad[/]", Markup.Escape(ModelText.Visible(t.Reasoning ?? None)));
+        grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Visible(t.Output ?? Unread)));
         if (t.FormatProblem is { } problem) grid.AddRow("[grey]format[/]", Markup.Escape(problem));
         AnsiConsole.Write(new Panel(grid).Header($"{number} of {total}").Border(BoxBorder.Rounded));
     }
-
-    /// <summary>Text of a model with its control characters as signs: none of it moves the cursor or speaks to the terminal.</summary>
-    internal static string Visible(string text) => string.Concat(text.ReplaceLineEndings("\n").Select(c => c is '\n' or '\t' || !char.IsControl(c) ? c : c < ' ' ? (char)('\u2400' + c) : '\uFFFD'));
 }

@@ -33,7 +33,11 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
     // Tokens are counted as if each sequence were alone; that a batch computes its common prefix once is in the shares.
     private const double UpdateShare = 0.8;
     private const double ScoreShare = 1.0;
-    private const double DecodeShare = 0.1;
+    private const double SmallDecodeShare = 0.1;
+
+    // A small model's generation waits between its operations; from a few million parameters on the products count (docs/speed.md).
+    private const double LargeDecodeShare = 0.35;
+    private const double LargeFrom = 8e6;
     private const double ProcessGiB = 0.6;
 
     public double MemoryGiB => Stages.Max(s => s.MemoryGiB);
@@ -124,6 +128,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var tokens = s.Epochs * Settings.Corpus.PreferencePairs * (1 - s.HeldOutFraction) * Lengths.Pair;
             return new(RewardStage.Name, tokens, Update(tokens, Lengths.Pair / 2), Memory(4, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs");
         }
+
+        private double DecodeShare => Parameters < LargeFrom ? SmallDecodeShare : LargeDecodeShare;
 
         internal StagePlan Rl()
         {
