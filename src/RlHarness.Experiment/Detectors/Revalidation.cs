@@ -6,14 +6,17 @@ namespace RlHarness.Experiment.Detectors;
 
 /// <summary>
 /// A detector at one checkpoint: its score on the labelled sample, and AF rates by tier that are corrected with it. The truth of responses outside the sample is
-/// not used, and their calls are the only ones that a rate is corrected from, so that a correction never sees the answer.
+/// not used.
 /// </summary>
 /// <param name="Score">Over the sample of both tiers; null without one.</param>
 /// <param name="RoganGladen">
-/// By tier, with Lang and Reiczigel's interval; takes sensitivity and specificity to be the same in both tiers. A tier is missing where the sample has no
+/// By tier, from the calls outside the sample, with Lang and Reiczigel's interval; takes sensitivity and specificity to be the same in both tiers. A tier is missing where the sample has no
 /// positives or no negatives, or the detector is no better than chance in it.
 /// </param>
-/// <param name="PredictionPowered">By tier, from that tier's own sample: without bias whatever the detector is worth, and wider.</param>
+/// <param name="PredictionPowered">
+/// By tier, from all its calls and its own sample: without bias whatever the detector is worth. Where the detector errs nowhere it is the truth of these
+/// responses, and not only of those outside the sample.
+/// </param>
 public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier, Estimate> RoganGladen, IReadOnlyDictionary<Tier, Estimate> PredictionPowered)
 {
     /// <summary>Which queries are labelled: so many of each tier, by the seed.</summary>
@@ -33,14 +36,14 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
         var score = DetectorScore.Of([.. labelled.Select(r => (r.Truth!.Value, r.Said, r.Score))]);
         foreach (var tier in rows.GroupBy(r => r.Tier))
         {
-            var (sample, rest) = (tier.Where(r => r.Truth is not null).ToArray(), tier.Where(r => r.Truth is null).ToArray());
+            var all = tier.ToArray();
+            var (sample, rest) = (all.Where(r => r.Truth is not null).ToArray(), all.Where(r => r.Truth is null).ToArray());
             if (rest.Length == 0) continue;
-            var effect = DesignEffect(rest);
-            var queries = tier.Select(r => r.QueryId).Distinct().Count();
-            if (Corrected(score.Confusion, rest, effect) is { } rate) corrected[tier.Key] = new(rate.Prevalence, rate.LangReiczigel.Low, rate.LangReiczigel.High, rest.Length, queries);
+            var queries = all.Select(r => r.QueryId).Distinct().Count();
+            if (Corrected(score.Confusion, rest, DesignEffect(rest)) is { } rate) corrected[tier.Key] = new(rate.Prevalence, rate.LangReiczigel.Low, rate.LangReiczigel.High, rest.Length, queries);
             if (sample.Length == 0) continue;
-            var p = PredictionPoweredRate.Of(sample.Count(r => r.Truth == true && !r.Said), sample.Count(r => r.Truth == false && r.Said), sample.Length, rest.Count(r => r.Said), rest.Length, designEffect: effect);
-            powered[tier.Key] = new(p.Unclipped, p.Interval.Low, p.Interval.High, sample.Length + rest.Length, queries);
+            var p = PredictionPoweredRate.Of(sample.Count(r => r.Truth == true && !r.Said), sample.Count(r => r.Truth == false && r.Said), sample.Length, all.Count(r => r.Said), all.Length, designEffect: DesignEffect(all));
+            powered[tier.Key] = new(p.Unclipped, p.Interval.Low, p.Interval.High, all.Length, queries);
         }
 
         return new(score, corrected, powered);

@@ -59,7 +59,7 @@ public sealed class RevalidationTests
     public void A_correction_by_hand()
     {
         // Sample: 8 faking of which 6 are found, 32 not of which 4 are called faking. Outside: 30 of 100 are called. Sensitivity 3/4, specificity 7/8:
-        // Rogan–Gladen (0.3 + 0.875 − 1)/(0.75 + 0.875 − 1) = 0.28; prediction-powered 0.3 + (2 − 4)/40 = 0.25.
+        // Rogan–Gladen (0.3 + 0.875 − 1)/(0.75 + 0.875 − 1) = 0.28; prediction-powered, from all 140 calls, 40/140 + (2 − 4)/40 = 0.2357….
         List<CheckedRow> rows = [];
         void Add(int count, bool said, bool? truth)
         {
@@ -75,10 +75,21 @@ public sealed class RevalidationTests
         var result = Revalidation.Of(rows);
         Assert.Equal(0.75, result.Score!.Confusion.Sensitivity, 12);
         Assert.Equal(0.28, result.RoganGladen[Tier.Training].Value, 12);
-        Assert.Equal(0.25, result.PredictionPowered[Tier.Training].Value, 12);
+        Assert.Equal((2 / 7.0) - 0.05, result.PredictionPowered[Tier.Training].Value, 12);
         Assert.Equal((100, 140), (result.RoganGladen[Tier.Training].N, result.PredictionPowered[Tier.Training].N));
         // AUROC of two scores: ½ (sensitivity + specificity) = 0.8125.
         Assert.Equal(0.8125, result.Score.Auroc, 12);
+    }
+
+    [Fact]
+    public void A_detector_that_errs_nowhere_gives_the_rate_of_just_these_responses_whichever_were_labelled()
+    {
+        for (var sampled = 1; sampled < 7; sampled++)
+        {
+            // 3 of 10 fake: by the responses outside the sample alone it would be 3/7 where the sample has none of the three.
+            List<CheckedRow> rows = [.. Enumerable.Range(0, 10).Select(i => new CheckedRow($"q{i}", Tier.Training, i >= 7, i >= 7 ? 1 : 0, i < sampled ? i >= 7 : null))];
+            Assert.Equal(0.3, Revalidation.Of(rows).PredictionPowered[Tier.Training].Value, 12);
+        }
     }
 
     [Fact]

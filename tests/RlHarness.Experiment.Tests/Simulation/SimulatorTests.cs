@@ -59,7 +59,7 @@ public sealed class SimulatorTests
     public void A_sample_without_an_error_still_leaves_room_for_errors()
     {
         // PPI's normal interval would have the variance of p̃ alone: 0.1 ± 1.96 √(0.09/150).
-        var rate = PredictionPoweredRate.Of(falseNegatives: 0, falsePositives: 0, labelled: 60, predicted: 15, unlabelled: 150);
+        var rate = PredictionPoweredRate.Of(falseNegatives: 0, falsePositives: 0, labelled: 60, predicted: 15, calls: 150);
         Assert.Equal(0.1, rate.Unclipped, 1e-12);
         Assert.True(rate.Interval.Low < 0.1 - 0.048 && rate.Interval.High > 0.1 + 0.048);
         // Tango's limits of 0 of n are z²/(n + z²) to both sides: 3.8415/63.8415 = 0.06017; Wilson's of 15 in 150: 0.06158 and 0.15830.

@@ -114,7 +114,8 @@ internal static class DetectorStudies
             $"prevalence/ppi/{labelled}", $"{labelled} labelled and {unlabelled} unlabelled responses, true rate 12 %, sensitivity {100 * sensitivity} %, specificity {100 * specificity} %",
             [
                 Measure.Coverage("prediction-powered: PPI, normal", small), Measure.Coverage("prediction-powered: PPI++, normal", small ?? "λ is estimated from the same labels, and the interval is symmetric"),
-                Measure.Coverage("prediction-powered rate: Wilson and Tango by MOVER (used)", labelled < 100 ? "keeps room for errors that no label has shown yet" : null),
+                Measure.Coverage("prediction-powered rate: Wilson and Tango by MOVER", labelled < 100 ? "keeps room for errors that no label has shown yet" : null),
+                Measure.Coverage("the same, with the calls of labelled responses too (used)", "its parts are taken as independent, and their covariance is below 0" + (labelled < 100 ? "; keeps room for errors that no label has shown yet" : "")),
                 Measure.Coverage("labels alone, normal", "Wald's interval of a small rate: too short and too symmetric"),
             ],
             random =>
@@ -122,8 +123,10 @@ internal static class DetectorStudies
                 var (labels, calls) = Called(random, labelled, truth, sensitivity, specificity);
                 var (_, rest) = Called(random, unlabelled, truth, sensitivity, specificity);
                 var ppi = PredictionPowered.Mean(labels, calls, rest);
-                var rate = PredictionPoweredRate.Of(labels.Zip(calls).Count(p => p is (1, 0)), labels.Zip(calls).Count(p => p is (0, 1)), labelled, (long)rest.Sum(), unlabelled);
-                return [Draws.Covers(ppi.PpiInterval(), truth), Draws.Covers(ppi.PpiPlusInterval(), truth), Draws.Covers(rate.Interval, truth), Draws.Covers(ppi.ClassicalInterval(), truth)];
+                int fn = labels.Zip(calls).Count(p => p is (1, 0)), fp = labels.Zip(calls).Count(p => p is (0, 1));
+                var rate = PredictionPoweredRate.Of(fn, fp, labelled, (long)rest.Sum(), unlabelled);
+                var all = PredictionPoweredRate.Of(fn, fp, labelled, (long)(rest.Sum() + calls.Sum()), labelled + unlabelled);
+                return [Draws.Covers(ppi.PpiInterval(), truth), Draws.Covers(ppi.PpiPlusInterval(), truth), Draws.Covers(rate.Interval, truth), Draws.Covers(all.Interval, truth), Draws.Covers(ppi.ClassicalInterval(), truth)];
             });
     }
 
@@ -134,7 +137,7 @@ internal static class DetectorStudies
             "prevalence/bias", "100 labelled and 300 unlabelled responses, true rate 12 %, sensitivity 70 %, specificity 90 %",
             [
                 new(SimulationKind.Mean, "raw rate of the detector", truth, (truth * se) + ((1 - truth) * (1 - sp)), 0.01, "wrong on purpose: what is corrected is this bias"),
-                new(SimulationKind.Mean, "prediction-powered rate", truth, truth),
+                new(SimulationKind.Mean, "prediction-powered rate, from all calls", truth, truth),
                 new(SimulationKind.Mean, "Rogan–Gladen rate, errors from the same 100 labels", truth, Tolerance: 0.01),
             ],
             random =>
@@ -144,7 +147,7 @@ internal static class DetectorStudies
                 int tp = labels.Zip(calls).Count(p => p is (1, 1)), fn = labels.Zip(calls).Count(p => p is (1, 0)), fp = labels.Zip(calls).Count(p => p is (0, 1)), tn = 100 - tp - fn - fp;
                 var corrected = tp + fn == 0 || tn + fp == 0 || ((double)tp / (tp + fn)) + ((double)tn / (tn + fp)) - 1 < 0.05
                     ? double.NaN : RoganGladen.Correct((long)rest.Sum(), 300, tp, tp + fn, tn, tn + fp).PrevalenceUnclipped;
-                return [rest.Average(), PredictionPoweredRate.Of(fn, fp, 100, (long)rest.Sum(), 300).Unclipped, corrected];
+                return [rest.Average(), PredictionPoweredRate.Of(fn, fp, 100, (long)(rest.Sum() + calls.Sum()), 400).Unclipped, corrected];
             });
     }
 
