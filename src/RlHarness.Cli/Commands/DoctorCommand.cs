@@ -35,6 +35,7 @@ internal static class DoctorCommand
             ("  from", r.LibtorchFolder),
             ("  mended", r.Mended),
             ("processor", $"{r.Processor}, {r.Cores} cores, {r.Threads} threads for products"),
+            ("products", r.OneDnn ? "oneDNN for large matrices" : "libtorch's own: this build has no oneDNN operators for TorchScript"),
             ("SIMD", r.Simd.Count == 0 ? "none known" : string.Join(' ', r.Simd)),
             ("memory", $"{G(r.MemoryGiB)}, {G(r.MemoryAvailableGiB)} available"),
             ("disk", $"{G(r.DiskFreeGiB)} free here"),
