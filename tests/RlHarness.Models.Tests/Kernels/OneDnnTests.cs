@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
-using RlHarness.Models.Families;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Kernels;
 using TorchSharp;
@@ -13,9 +12,14 @@ namespace RlHarness.Models.Tests.Kernels;
 [Trait("kind", "arithmetic")]
 public sealed class OneDnnTests
 {
-    private static readonly DecoderConfig Wide = new()
+    private static readonly DecoderConfig Wide = Tiny.Config with
     {
-        ModelType = "llama", VocabSize = 1200, MaxPositionEmbeddings = 64, Rope = new RopeSettings { RopeTheta = 10000 }, EosTokenIds = [2], HiddenSize = 256, IntermediateSize = 640, NumHiddenLayers = 2, NumAttentionHeads = 8, NumKeyValueHeads = 2, HeadDim = 32, TieWordEmbeddings = true,
+        VocabSize = 1200,
+        HiddenSize = 256,
+        IntermediateSize = 640,
+        NumAttentionHeads = 8,
+        HeadDim = 32,
+        TieWordEmbeddings = true,
     };
 
     [Fact]
