@@ -63,6 +63,26 @@ public sealed class OneDnnTests
     }
 
     [Fact]
+    public void Threads_multiply_side_by_side()
+    {
+        if (!OneDnn.Available) return;
+        using var scope = NewDisposeScope();
+        manual_seed(3);
+        var (x, weight) = (randn(150, 600), randn(700, 600));
+        var packed = OneDnn.Pack(weight, 150);
+        var expected = OneDnn.LinearOfPacked(x, packed);
+        var different = 0;
+        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 4 }, i =>
+        {
+            using var guard = no_grad();
+            using var found = i % 2 == 0 ? OneDnn.LinearOfPacked(x, packed) : OneDnn.Linear(x, weight);
+            using var off = (found - expected).abs().max();
+            if (off.item<float>() > 1e-3f) Interlocked.Increment(ref different);
+        });
+        Assert.Equal(0, different);
+    }
+
+    [Fact]
     public void Small_matrices_few_rows_and_other_types_go_other_ways()
     {
         using var scope = NewDisposeScope();
