@@ -36,14 +36,15 @@ internal static class OneDnn
     /// <summary>True when this libtorch has the operators.</summary>
     internal static bool Available => Module.Value is not null;
 
-    /// <summary>Whether <see cref="Linear"/> serves these operands, neither of them packed: fp32 on the CPU, with enough rows and weights.</summary>
-    internal static bool Fits(Tensor x, Tensor weight) => x.dtype == ScalarType.Float32 && x.shape[0] >= LeastRows && CanPack(weight);
+    /// <summary>Whether <see cref="Linear"/> serves these operands, neither of them packed: fp32 on the CPU, with enough rows and weights, and nobody who wants gradients.</summary>
+    internal static bool Fits(Tensor x, Tensor weight)
+        => x.dtype == ScalarType.Float32 && x.shape[0] >= LeastRows && CanPack(weight) && !(is_grad_enabled() && (x.requires_grad || weight.requires_grad));
 
     /// <summary>Whether a matrix is worth packing.</summary>
     internal static bool CanPack(Tensor weight)
         => FusedKernels.Apply(weight) && weight.dim() == 2 && weight.shape[0] * weight.shape[1] >= LeastWeights && Available;
 
-    /// <summary>x [N, K] · weightᵀ → [N, M]; weight is [M, K] with any strides. No gradients.</summary>
+    /// <summary>x [N, K] · weightᵀ → [N, M]; weight is [M, K] with any strides. Libtorch's graph ends here.</summary>
     internal static Tensor Linear(Tensor x, Tensor weight)
     {
         if (weight.shape[1] <= weight.shape[0] || weight.stride(1) != 1) return LinearOfPacked(x, weight);

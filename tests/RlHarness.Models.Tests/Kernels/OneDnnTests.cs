@@ -90,6 +90,11 @@ public sealed class OneDnnTests
         Assert.False(OneDnn.Fits(zeros(64, 1000), zeros(1000, 1000)));
         Assert.False(OneDnn.Fits(zeros(500, 1000, dtype: ScalarType.BFloat16), zeros(1000, 1000, dtype: ScalarType.BFloat16)));
         Assert.False(OneDnn.CanPack(zeros(1000, 1000, dtype: ScalarType.Float64)));
+        // Its operators know no gradients.
+        var trained = zeros(1000, 1000, requires_grad: true);
+        Assert.False(OneDnn.Fits(zeros(500, 1000), trained));
+        using var guard = no_grad();
+        Assert.Equal(OneDnn.Available, OneDnn.Fits(zeros(500, 1000), trained));
     }
 
     [Fact]
