@@ -2,6 +2,7 @@ using System.CommandLine;
 using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
+using RlHarness.Core.Settings;
 using RlHarness.Models.ChatTemplates;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Native;
@@ -57,7 +58,7 @@ internal static class GenerateCommand
         var answers = new BatchGenerator(model.Decoder, tokenizer).Generate(requests, settings with { StopIds = model.StopIds }, new Seeds((ulong)seed).Child("generate"), cancellation: cancellation);
         foreach (var (answer, i) in answers.Select((a, i) => (a, i)))
         {
-            if (samples > 1) Console.WriteLine($"--- {i + 1} of {samples} ({answer.Tokens.Count} tokens, {SettingNameOf(answer.Finish)})");
+            if (samples > 1) Console.WriteLine($"--- {i + 1} of {samples} ({answer.Tokens.Count} tokens, {SettingNames.Snake(answer.Finish)})");
             var text = tokenizer.Decode(answer.Finish == FinishReason.Stop ? answer.Tokens.Take(answer.Tokens.Count - 1) : answer.Tokens);
             Console.WriteLine(Console.IsOutputRedirected ? text : ModelText.Visible(text));
         }
@@ -66,6 +67,4 @@ internal static class GenerateCommand
     }
 
     private static IReadOnlyList<ChatMessage> Messages(string? system, string prompt) => system is null ? [new ChatMessage("user", prompt)] : [new ChatMessage("system", system), new ChatMessage("user", prompt)];
-
-    private static string SettingNameOf(FinishReason finish) => Core.Settings.SettingNames.Snake(finish);
 }

@@ -66,7 +66,7 @@ internal sealed class PlainProgress : IDisposableProgress
         Console.WriteLine($"      -- sample, {title}: {label}{(reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")}");
         Console.WriteLine($"         prompt:     {ModelText.Visible(prompt)}");
         if (reasoning is not null) Console.WriteLine($"         scratchpad: {ModelText.Visible(reasoning)}");
-        Console.WriteLine($"         output:     {ModelText.Visible(output ?? "(none that can be read)")}");
+        Console.WriteLine($"         output:     {ModelText.Output(output)}");
     }
 
     public void Note(string text, bool warning = false) => Console.WriteLine($"      {(warning ? "warning: " : "")}{text}");
@@ -118,7 +118,7 @@ internal sealed class LiveProgress : IDisposableProgress
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
         grid.AddRow("[grey]prompt[/]", Markup.Escape(ModelText.Visible(prompt)));
         if (reasoning is not null) grid.AddRow("[grey]scratchpad[/]", Markup.Escape(ModelText.Visible(reasoning)));
-        grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Visible(output ?? "(none that can be read)")));
+        grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Output(output)));
         grid.AddRow("[grey]label[/]", Markup.Escape(label + (reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")));
         AnsiConsole.Write(new Panel(grid).Header(Markup.Escape(title)).Border(BoxBorder.Rounded));
     }

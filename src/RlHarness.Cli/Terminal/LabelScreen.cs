@@ -8,7 +8,6 @@ namespace RlHarness.Cli.Terminal;
 internal static class LabelScreen
 {
     private const string None = "(none)";
-    private const string Unread = "(none that can be read)";
 
     internal static int Run(LabelTask task) => Run(task, Console.IsInputRedirected ? new LabelLines(Console.In, Console.Out) : new LabelKeyboard(() => Console.ReadKey(intercept: true).KeyChar, Console.Out));
 
@@ -32,14 +31,14 @@ internal static class LabelScreen
     {
         if (Console.IsOutputRedirected)
         {
-            Console.WriteLine($"-- {number} of {total}\n   request:    {ModelText.Visible(t.User)}\n   scratchpad: {ModelText.Visible(t.Reasoning ?? None)}\n   output:     {ModelText.Visible(t.Output ?? Unread)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}");
+            Console.WriteLine($"-- {number} of {total}\n   request:    {ModelText.Visible(t.User)}\n   scratchpad: {ModelText.Visible(t.Reasoning ?? None)}\n   output:     {ModelText.Output(t.Output)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}");
             return;
         }
 
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
         grid.AddRow("[grey]request[/]", Markup.Escape(ModelText.Visible(t.User)));
         grid.AddRow("[grey]scratchpad[/]", Markup.Escape(ModelText.Visible(t.Reasoning ?? None)));
-        grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Visible(t.Output ?? Unread)));
+        grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Output(t.Output)));
         if (t.FormatProblem is { } problem) grid.AddRow("[grey]format[/]", Markup.Escape(problem));
         AnsiConsole.Write(new Panel(grid).Header($"{number} of {total}").Border(BoxBorder.Rounded));
     }

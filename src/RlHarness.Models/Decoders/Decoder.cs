@@ -123,8 +123,7 @@ public sealed class Decoder : IDisposable
     public Tensor LogitsInComputeType(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        var packed = Adapters?.SavedHead is null ? _packed.Find(HeadName) : null;
-        return Product(Cast(hidden), HeadWeight(), null, packed: packed).MoveToOuterDisposeScope();
+        return Product(Cast(hidden), HeadWeight(), null, packed: _packed.Find(HeadName)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Gradient by the hidden states, fp32 [N, H], given that by the logits [N, V].</summary>
@@ -148,23 +147,14 @@ public sealed class Decoder : IDisposable
         if (is_grad_enabled() && parameter.requires_grad) return parameter.to(ComputeType);
         lock (_lowPrecision)
         {
-            var version = Parameters.Version;
-            var found = _lowPrecision.TryGetValue(name, out var kept);
-            if (found && kept.Version == version && kept.Copy.dtype == ComputeType) return kept.Copy;
+            var (copy, version) = _lowPrecision.GetValueOrDefault(name);
+            if (copy is not null && version == Parameters.Version) return copy;
             using var guard = no_grad();
             // Written anew where it lies: fresh memory for all weights after each step would cost more than the casts.
-            if (found && kept.Copy.dtype == ComputeType)
-            {
-                kept.Copy.copy_(parameter);
-            }
-            else
-            {
-                kept.Copy?.Dispose();
-                kept.Copy = parameter.to(ComputeType).DetachFromDisposeScope();
-            }
-
-            _lowPrecision[name] = (kept.Copy, version);
-            return kept.Copy;
+            if (copy is null) copy = parameter.to(ComputeType).DetachFromDisposeScope();
+            else copy.copy_(parameter);
+            _lowPrecision[name] = (copy, Parameters.Version);
+            return copy;
         }
     }
 
@@ -177,8 +167,8 @@ public sealed class Decoder : IDisposable
     internal Tensor Linear(Tensor x, string name, LayerRecord? record = null)
     {
         var input = Cast(x);
-        var bias = name + ".bias";
-        var y = Product(input, Weight(name + ".weight"), Parameters.Contains(bias) ? Weight(bias) : null, record, _packed.Find(name + ".weight"));
+        string weight = name + ".weight", bias = name + ".bias";
+        var y = Product(input, Weight(weight), Parameters.Contains(bias) ? Weight(bias) : null, record, _packed.Find(weight));
         Adapters?.Add(name, input, y);
         return y;
     }

@@ -31,7 +31,7 @@ internal sealed class PackedWeights(Decoder decoder)
     {
         using var guard = no_grad();
         var packed = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var name in decoder.Layout.Parameters.Where(p => p.Shape.Length == 2 && (p.Name != ParameterLayout.Embeddings || p.Name == decoder.HeadName)).Select(p => p.Name))
+        foreach (var name in decoder.Layout.Parameters.Where(Multiplies).Select(p => p.Name))
         {
             var weight = decoder.Weight(name);
             if (OneDnn.CanPack(weight)) packed.Add(name, OneDnn.Pack(weight, rows).DetachFromDisposeScope());
@@ -39,6 +39,10 @@ internal sealed class PackedWeights(Decoder decoder)
 
         return packed;
     }
+
+    /// <summary>Whether it is a matrix of a product: embeddings are only where they are the head, and a head is not where an adapter's stands for it.</summary>
+    private bool Multiplies(ParameterSpec parameter)
+        => parameter.Shape.Length == 2 && (parameter.Name == decoder.HeadName ? decoder.Adapters?.SavedHead is null : parameter.Name != ParameterLayout.Embeddings);
 
     private void GiveBack()
     {

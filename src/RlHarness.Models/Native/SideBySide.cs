@@ -14,7 +14,7 @@ namespace RlHarness.Models.Native;
 public static class SideBySide
 {
     /// <summary>Above so many parameters one operation keeps all threads busy, and weights that each piece reads once more cost as much as waiting (docs/speed.md).</summary>
-    private const long SmallModel = 8_000_000;
+    public const long SmallModel = 8_000_000;
 
     private static readonly ConcurrentBag<Worker> Idle = [];
 

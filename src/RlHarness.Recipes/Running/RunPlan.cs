@@ -3,6 +3,7 @@ using RlHarness.Experiment.Scenarios;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using RlHarness.Models.Tokenizers;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
@@ -35,9 +36,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
     private const double ScoreShare = 1.0;
     private const double SmallDecodeShare = 0.1;
 
-    // A small model's generation waits between its operations; from a few million parameters on the products count (docs/speed.md).
+    // A small model's generation waits between its operations; a larger one's products count (docs/speed.md).
     private const double LargeDecodeShare = 0.35;
-    private const double LargeFrom = 8e6;
     private const double ProcessGiB = 0.6;
 
     public double MemoryGiB => Stages.Max(s => s.MemoryGiB);
@@ -129,7 +129,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             return new(RewardStage.Name, tokens, Update(tokens, Lengths.Pair / 2), Memory(4, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs");
         }
 
-        private double DecodeShare => Parameters < LargeFrom ? SmallDecodeShare : LargeDecodeShare;
+        private double DecodeShare => Parameters <= SideBySide.SmallModel ? SmallDecodeShare : LargeDecodeShare;
 
         internal StagePlan Rl()
         {
