@@ -201,6 +201,7 @@ public sealed class Decoder : IDisposable
     private static void AddProduct(Tensor total, Tensor gradient, Tensor input)
     {
         if (gradient.dtype == ScalarType.Float32) total.addmm_(gradient.t(), input, 1, 1);
+        else if (LowPrecisionProducts.Fits(gradient, input)) LowPrecisionProducts.AddOuter(total, gradient, input);
         else GradientSum.Add(total, mm(gradient.t(), input));
     }
 
@@ -210,7 +211,11 @@ public sealed class Decoder : IDisposable
     private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null, Tensor? packed = null)
     {
         Tensor y;
-        if (packed is not null || OneDnn.Fits(x, weight))
+        if (packed is null && LowPrecisionProducts.Fits(x, weight))
+        {
+            y = LowPrecisionProducts.Linear(x, weight, record?.Take([x.shape[0], weight.shape[0]], x.dtype));
+        }
+        else if (packed is not null || OneDnn.Fits(x, weight))
         {
             y = packed is null ? OneDnn.Linear(x, weight) : OneDnn.LinearOfPacked(x, packed);
             if (record?.Take(y.shape, y.dtype) is { } copy)
@@ -237,7 +242,8 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>y W: [N, out] → [N, in].</summary>
-    private static Tensor ProductBack(Tensor y, Tensor weight) => OneDnn.Fits(y, weight) ? OneDnn.Linear(y, weight.t()) : mm(y, weight);
+    private static Tensor ProductBack(Tensor y, Tensor weight)
+        => LowPrecisionProducts.Fits(y, weight) ? LowPrecisionProducts.Back(y, weight) : OneDnn.Fits(y, weight) ? OneDnn.Linear(y, weight.t()) : mm(y, weight);
 
     /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>
     internal Tensor? GradientOrNull(string name) => Parameters.Gradient is null ? null : Parameters.GradientOf(name);

@@ -86,8 +86,9 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         long h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads, d = _config.HeadDim, n = input.shape[0];
         var qkv = decoder.Linear(input, _name + "self_attn.qkv_proj"); // [N, (h + 2g)·d]
         Tensor New(long width, bool kept) => (kept ? record?.Take([n, width], qkv.dtype) : null) ?? empty(n, width, dtype: qkv.dtype, device: qkv.device);
-        // Grouped keys and values are kept as attention repeats them, and not here.
-        Tensor q = New(h * d, true), k = New(g * d, g == h);
+        // Keys and values that attention repeats for their groups are kept as it repeats them, and not here.
+        var keepsKeys = record is not null && (g == h || ((PackedAttention)attention).ReadsGroups(qkv));
+        Tensor q = New(h * d, true), k = New(g * d, keepsKeys);
         var (cos, sin) = Angles(rope);
         if (_config.QkNorm == QkNorm.None)
         {
@@ -104,7 +105,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         }
 
         var v = qkv.narrow(1, (h + g) * d, g * d);
-        if (record is not null && g == h) v = New(g * d, true).copy_(v);
+        if (keepsKeys) v = New(g * d, true).copy_(v);
         Tensor mixed; // [N, h·d]
         if (record is null)
         {

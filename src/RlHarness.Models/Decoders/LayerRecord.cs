@@ -27,7 +27,7 @@ internal sealed class LayerRecord : IDisposable
 
     internal NormRecord? KeyNorm { get; set; }
 
-    internal PackedAttention.Record? Attention { get; set; }
+    internal PackedAttention.IRecord? Attention { get; set; }
 
     /// <summary>Result of the attention, input of the output product [N, h·d].</summary>
     internal Tensor? Mixed { get; set; }

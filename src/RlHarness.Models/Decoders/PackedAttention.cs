@@ -1,4 +1,5 @@
 // Symbols: B sequences, P tokens that they share, T the longest rest, N packed rows (P shared, then the rests), h query heads, g key/value heads, d head size.
+using RlHarness.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -6,7 +7,8 @@ namespace RlHarness.Models.Decoders;
 
 /// <summary>
 /// Causal attention of packed sequences: padded to [B, T] only here, with the padding behind, where causality hides it. Shared tokens attend among
-/// themselves once; every rest attends to them and to itself. The products are libtorch's, with its own gradient; all around them is written by hand.
+/// themselves once; every rest attends to them and to itself. Where tiles of our own do not serve, the products are libtorch's, with its own gradient; all
+/// around them is written by hand.
 /// </summary>
 internal sealed class PackedAttention : IAttention
 {
@@ -17,6 +19,7 @@ internal sealed class PackedAttention : IAttention
     private readonly Tensor? _restMask;
     private readonly Tensor? _restWindow;
     private readonly Tensor? _sharedWindow;
+    private readonly TiledAttention.Segment[] _segments;
 
     /// <param name="config">Of the model.</param>
     /// <param name="batch">Has to outlive this, but for where <paramref name="keep"/> is given.</param>
@@ -25,6 +28,8 @@ internal sealed class PackedAttention : IAttention
     {
         (_config, _batch) = (config, batch);
         long p = batch.Shared, t = batch.Longest - p;
+        var rests = Enumerable.Range(0, batch.Lengths.Count).Select(b => new TiledAttention.Segment(batch.Shared, batch.Starts[b], batch.Lengths[b] - batch.Shared));
+        _segments = p == 0 ? [.. rests] : [new(0, 0, batch.Shared), .. rests];
         var device = batch.Ids.device;
         (_pad, _unpad) = keep is null || batch.PadIndex is null ? (batch.PadIndex, batch.UnpadIndex) : (keep(batch.PadIndex.alias()), keep(batch.UnpadIndex!.alias()));
         Tensor Mask(long before, long rows, int? window) => keep is null ? CausalMask(before, rows, window, device) : keep(CausalMask(before, rows, window, device));
@@ -46,14 +51,21 @@ internal sealed class PackedAttention : IAttention
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v) => Attend(layer, q, k, v, null).Mixed;
 
     /// <summary>q [N, h·d], k and v [N, g·d] → [N, h·d]; with a record for the backward pass where there is somebody to keep it.</summary>
-    internal (Tensor Mixed, Record? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, LayerRecord? keeper)
+    internal (Tensor Mixed, IRecord? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, LayerRecord? keeper)
     {
         long p = Shared, rests = _batch.Count - p, h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads;
         var sliding = _config.IsSliding(layer);
+        if (ReadsGroups(q))
+        {
+            var shape = new TiledAttention.Shape((int)h, (int)g, _config.HeadDim, 1 / MathF.Sqrt(_config.HeadDim), sliding ? _config.SlidingWindow : null);
+            var (result, logSums) = TiledAttention.Forward(q, k, v, _segments, shape);
+            return (result, keeper is null ? null : new Tiles(_segments, shape, keeper.Keep(q), keeper.Keep(k), keeper.Keep(v), keeper.Keep(result), keeper.Keep(logSums)));
+        }
+
         if (p == 0)
         {
             var own = Product.Run(Heads(Pad(q), h), Repeat(Heads(Pad(k), g), keeper), Repeat(Heads(Pad(v), g), keeper), sliding ? _restWindow : null, keeper);
-            return (Rows(own.Result), keeper is null ? null : new Record(this, null, own));
+            return (Rows(own.Result), keeper is null ? null : new Products(this, null, own));
         }
 
         var (sharedKeys, sharedValues) = (Heads(k.narrow(0, 0, p), 1, g), Heads(v.narrow(0, 0, p), 1, g)); // [1, g, P, d]
@@ -61,8 +73,11 @@ internal sealed class PackedAttention : IAttention
         Tensor All(Tensor head, Tensor rest) => Repeat(cat([head.expand(Sequences, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), g)], 2), keeper); // [B, h, P + T, d]
         var rest = Product.Run(Heads(Pad(q.narrow(0, p, rests)), h), All(sharedKeys, k), All(sharedValues, v), sliding && _restWindow is not null ? _restWindow : _restMask, keeper);
         var mixed = cat([shared.Result.transpose(1, 2).reshape(p, _config.QueryWidth), Rows(rest.Result)], 0);
-        return (mixed, keeper is null ? null : new Record(this, shared, rest));
+        return (mixed, keeper is null ? null : new Products(this, shared, rest));
     }
+
+    /// <summary>True where keys and values are read as they come, a head for its whole group; else they are repeated first, and the repeated ones are kept.</summary>
+    internal bool ReadsGroups(Tensor q) => TiledAttention.Fits(q, _config.HeadDim);
 
     /// <summary>[B, h, T, d] to packed rows [N − P, h·d].</summary>
     private Tensor Rows(Tensor heads)
@@ -140,16 +155,26 @@ internal sealed class PackedAttention : IAttention
     }
 
     /// <summary>A forward pass, to be followed by its backward pass once.</summary>
-    internal sealed class Record
+    internal interface IRecord
+    {
+        /// <summary>From the gradient of the result [N, h·d] to those of q [N, h·d], k and v [N, g·d].</summary>
+        (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient);
+    }
+
+    private sealed record Tiles(TiledAttention.Segment[] Segments, TiledAttention.Shape Shape, Tensor Q, Tensor K, Tensor V, Tensor Mixed, Tensor LogSums) : IRecord
+    {
+        (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) => TiledAttention.Backward(gradient, Q, K, V, Mixed, LogSums, Segments, Shape);
+    }
+
+    private sealed class Products : IRecord
     {
         private readonly PackedAttention _attention;
         private readonly Product? _shared;
         private readonly Product _rest;
 
-        internal Record(PackedAttention attention, Product? shared, Product rest) => (_attention, _shared, _rest) = (attention, shared, rest);
+        internal Products(PackedAttention attention, Product? shared, Product rest) => (_attention, _shared, _rest) = (attention, shared, rest);
 
-        /// <summary>From the gradient of the result [N, h·d] to those of q [N, h·d], k and v [N, g·d].</summary>
-        internal (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient)
+        public (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient)
         {
             var a = _attention;
             var p = a.Shared;

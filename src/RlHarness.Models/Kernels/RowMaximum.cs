@@ -12,9 +12,15 @@ internal static unsafe class RowMaximum
         var largest = Vector512.Create(float.NegativeInfinity);
         long i = 0;
         for (; i + 16 <= count; i += 16) largest = Vector512.Max(largest, T.Load(row + i * T.Size));
-        var result = float.NegativeInfinity;
-        for (var lane = 0; lane < 16; lane++) result = MathF.Max(result, largest[lane]);
+        var result = Of(largest);
         for (; i < count; i++) result = MathF.Max(result, T.Get(row + i * T.Size));
         return result;
+    }
+
+    internal static float Of(Vector512<float> lanes)
+    {
+        var half = Vector256.Max(lanes.GetLower(), lanes.GetUpper());
+        var quarter = Vector128.Max(half.GetLower(), half.GetUpper());
+        return MathF.Max(MathF.Max(quarter[0], quarter[1]), MathF.Max(quarter[2], quarter[3]));
     }
 }
