@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace RlHarness.Models.Kernels;
 
@@ -50,7 +51,9 @@ internal readonly unsafe struct BFloat16Element : IElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load(byte* at)
     {
-        var (low, high) = Vector256.Widen(Vector256.Load((ushort*)at));
+        var bits = Vector256.Load((ushort*)at);
+        if (Avx512F.IsSupported) return (Avx512F.ConvertToVector512UInt32(bits) << 16).AsSingle();
+        var (low, high) = Vector256.Widen(bits);
         return (Vector512.Create(low, high) << 16).AsSingle();
     }
 
@@ -59,7 +62,7 @@ internal readonly unsafe struct BFloat16Element : IElement
     {
         var bits = value.AsUInt32();
         var rounded = (bits + Vector512.Create(0x7fffu) + ((bits >>> 16) & Vector512.Create(1u))) >>> 16;
-        Vector256.Store(Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()), (ushort*)at);
+        Vector256.Store(Avx512F.IsSupported ? Avx512F.ConvertToVector256UInt16(rounded) : Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()), (ushort*)at);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -30,7 +30,7 @@ internal static unsafe class LowPrecisionProducts
     private const int SummedStep = 32;
 
     /// <summary>So many pieces of work a thread even out what threads lose to others.</summary>
-    private const int TasksPerThread = 8;
+    private const int TasksPerThread = 4;
 
     /// <summary>Whether these products serve: bfloat16 on the processor, enough rows, whole pairs in a row, and nobody who wants libtorch's gradients.</summary>
     internal static bool Fits(Tensor x, Tensor weight)

@@ -13,6 +13,9 @@ internal static unsafe class PairLayout
     /// <summary>Numbers of a vector.</summary>
     private const int Lanes = 16;
 
+    /// <summary>Rows are far apart, so that the processor does not guess which one comes next.</summary>
+    private const int RowsAhead = 16;
+
     /// <summary>B = sourceᵀ: pairs lie together in the source already, which is turned. source [N, K] → target [K / 2, width] of pairs.</summary>
     /// <param name="stride">Numbers from one row of the source to the next.</param>
     /// <param name="rows">N.</param>
@@ -51,6 +54,12 @@ internal static unsafe class PairLayout
             var row = source + k * stride;
             var to = target + k / 2 * targetStride;
             var j = 0;
+            for (var ahead = 0; ahead < columns; ahead += 32)
+            {
+                Sse.Prefetch0(row + RowsAhead * stride + ahead);
+                Sse.Prefetch0(row + (RowsAhead + 1) * stride + ahead);
+            }
+
             if (k + 1 < inner)
                 for (; j + Lanes <= columns; j += Lanes) Vector512.Store(Pairs(row + j, row + stride + j), to + j);
             for (; j < width; j++)
