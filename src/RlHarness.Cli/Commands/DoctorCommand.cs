@@ -35,7 +35,7 @@ internal static class DoctorCommand
             ("  from", r.LibtorchFolder),
             ("  mended", r.Mended),
             ("processor", $"{r.Processor}, {r.Cores} cores, {r.Threads} threads for products"),
-            ("products", r.OneDnn ? "oneDNN for large matrices" : "libtorch's own: this build has no oneDNN operators for TorchScript"),
+            ("products", r.TiledTypes.Count > 0 ? $"in tiles of our own in {string.Join(" and ", r.TiledTypes)}" : "libtorch's own: tiles need AVX-512 and a libtorch with oneDNN's micro-kernel"),
             ("SIMD", r.Simd.Count == 0 ? "none known" : string.Join(' ', r.Simd)),
             ("memory", $"{G(r.MemoryGiB)}, {G(r.MemoryAvailableGiB)} available"),
             ("disk", $"{G(r.DiskFreeGiB)} free here"),

@@ -158,8 +158,8 @@ public sealed class Decoder : IDisposable
         }
     }
 
-    /// <summary>Packs the matrices for generation with about so many rows a step, until the result is disposed of. Nobody may change the weights meanwhile.</summary>
-    internal IDisposable PackWeights(long rows) => _packed.Lease(rows);
+    /// <summary>Packs the matrices for generation, until the result is disposed of. Nobody may change the weights meanwhile.</summary>
+    internal IDisposable PackWeights() => _packed.Lease();
 
     internal Tensor Cast(Tensor x) => x.dtype == ComputeType ? x : x.to(ComputeType);
 
@@ -200,30 +200,24 @@ public sealed class Decoder : IDisposable
     /// <summary>total fp32 [out, in] += gradientᵀ input.</summary>
     private static void AddProduct(Tensor total, Tensor gradient, Tensor input)
     {
-        if (gradient.dtype == ScalarType.Float32) total.addmm_(gradient.t(), input, 1, 1);
-        else if (LowPrecisionProducts.Fits(gradient, input)) LowPrecisionProducts.AddOuter(total, gradient, input);
+        if (TiledProducts.FitsOuter(gradient, input)) TiledProducts.AddOuter(total, gradient, input);
+        else if (gradient.dtype == ScalarType.Float32) total.addmm_(gradient.t(), input, 1, 1);
         else GradientSum.Add(total, mm(gradient.t(), input));
     }
 
     /// <summary>
     /// x Wᵀ. For few rows in fp32 on the CPU the product is taken the other way round, W xᵀ, which the matrix library does up to half faster (docs/speed.md).
     /// </summary>
-    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null, Tensor? packed = null)
+    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null, PackedMatrix? packed = null)
     {
         Tensor y;
-        if (packed is null && LowPrecisionProducts.Fits(x, weight))
+        if (packed is not null)
         {
-            y = LowPrecisionProducts.Linear(x, weight, record?.Take([x.shape[0], weight.shape[0]], x.dtype));
+            y = TiledProducts.Linear(x, packed, record?.Take([x.shape[0], weight.shape[0]], x.dtype));
         }
-        else if (packed is not null || OneDnn.Fits(x, weight))
+        else if (TiledProducts.Fits(x, weight))
         {
-            y = packed is null ? OneDnn.Linear(x, weight) : OneDnn.LinearOfPacked(x, packed);
-            if (record?.Take(y.shape, y.dtype) is { } copy)
-            {
-                copy.copy_(y);
-                y.Dispose();
-                y = copy;
-            }
+            y = TiledProducts.Linear(x, weight, record?.Take([x.shape[0], weight.shape[0]], x.dtype));
         }
         else if (record?.Take([x.shape[0], weight.shape[0]], x.dtype) is { } place)
         {
@@ -242,8 +236,7 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>y W: [N, out] → [N, in].</summary>
-    private static Tensor ProductBack(Tensor y, Tensor weight)
-        => LowPrecisionProducts.Fits(y, weight) ? LowPrecisionProducts.Back(y, weight) : OneDnn.Fits(y, weight) ? OneDnn.Linear(y, weight.t()) : mm(y, weight);
+    private static Tensor ProductBack(Tensor y, Tensor weight) => TiledProducts.Fits(y, weight) ? TiledProducts.Back(y, weight) : mm(y, weight);
 
     /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>
     internal Tensor? GradientOrNull(string name) => Parameters.Gradient is null ? null : Parameters.GradientOf(name);

@@ -4,37 +4,40 @@ using static TorchSharp.torch;
 namespace RlHarness.Models.Decoders;
 
 /// <summary>
-/// Copies of a decoder's matrices in the layout that oneDNN's products want, for generation: its few rows a step would else spend a third of their time on
+/// Copies of a decoder's matrices in the layout that tiles of products want, for generation: its few rows a step would else spend a third of their time on
 /// bringing the same matrices into it. They take as much memory as the weights in the compute type, as long as a lease lives.
 /// </summary>
 internal sealed class PackedWeights(Decoder decoder)
 {
     private readonly Lock _gate = new();
-    private Dictionary<string, Tensor>? _packed;
+    private Dictionary<string, PackedMatrix>? _packed;
     private int _leases;
 
-    /// <summary>Packs for about so many rows, unless others have. Nobody may change the weights until the lease is disposed of.</summary>
-    internal IDisposable Lease(long rows)
+    /// <summary>Packs, unless others have. Nobody may change the weights until the lease is disposed of.</summary>
+    internal IDisposable Lease()
     {
         lock (_gate)
         {
-            if (_leases++ == 0) _packed = Pack(rows);
+            if (_leases++ == 0) _packed = Pack();
         }
 
         return new Return(this);
     }
 
     /// <summary>The packed matrix; null where there is none.</summary>
-    internal Tensor? Find(string name) => _packed?.GetValueOrDefault(name);
+    internal PackedMatrix? Find(string name) => _packed?.GetValueOrDefault(name);
 
-    private Dictionary<string, Tensor> Pack(long rows)
+    private Dictionary<string, PackedMatrix> Pack()
     {
         using var guard = no_grad();
-        var packed = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        var packed = new Dictionary<string, PackedMatrix>(StringComparer.Ordinal);
         foreach (var name in decoder.Layout.Parameters.Where(Multiplies).Select(p => p.Name))
         {
             var weight = decoder.Weight(name);
-            if (OneDnn.CanPack(weight)) packed.Add(name, OneDnn.Pack(weight, rows).DetachFromDisposeScope());
+            if (!TiledProducts.CanPack(weight)) continue;
+            var matrix = TiledProducts.Pack(weight);
+            matrix.Panels.DetachFromDisposeScope();
+            packed.Add(name, matrix);
         }
 
         return packed;
@@ -49,7 +52,7 @@ internal sealed class PackedWeights(Decoder decoder)
         lock (_gate)
         {
             if (--_leases > 0) return;
-            foreach (var tensor in _packed!.Values) tensor.Dispose();
+            foreach (var matrix in _packed!.Values) matrix.Dispose();
             _packed = null;
         }
     }

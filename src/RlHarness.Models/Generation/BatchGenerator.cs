@@ -40,7 +40,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var ways = SideBySide.Ways(decoder, together / LeastRows);
         // Who answers a batch changes nothing in it.
         var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
-        using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights(together) : null;
+        using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights() : null;
         SideBySide.Run([.. Enumerable.Repeat(Answer, ways)]);
         return results;
 

@@ -23,7 +23,7 @@ internal unsafe interface IElement
 }
 
 /// <summary>IEEE single precision.</summary>
-internal readonly unsafe struct Float32Element : IElement
+internal readonly unsafe partial struct Float32Element : IElement
 {
     public static int Size => 4;
 
@@ -44,7 +44,7 @@ internal readonly unsafe struct Float32Element : IElement
 }
 
 /// <summary>bfloat16: the upper half of a single, rounded to nearest even. Not-a-number stays one as long as its payload does not round away, which activations never do.</summary>
-internal readonly unsafe struct BFloat16Element : IElement
+internal readonly unsafe partial struct BFloat16Element : IElement
 {
     public static int Size => 2;
 

@@ -26,8 +26,8 @@ public static partial class NativeRuntime
     /// <summary>What was done to make the library load, for <c>doctor</c>.</summary>
     public static string Notes { get; private set; } = "nothing to mend";
 
-    /// <summary>True when large matrix products on the processor go through oneDNN; asks libtorch, which has to be loaded.</summary>
-    public static bool HasOneDnnProducts => Kernels.OneDnn.Available;
+    /// <summary>Number types whose matrix products on the processor are cut into tiles of our own; asks libtorch, which has to be loaded.</summary>
+    public static IReadOnlyList<torch.ScalarType> TiledTypes => Kernels.TiledProducts.Types;
 
     /// <summary>Loads the native libraries once; later calls return at once.</summary>
     /// <exception cref="HarnessException">They can't be loaded; the message says which, from where, and what fits.</exception>

@@ -30,8 +30,8 @@ public sealed record MachineReport
     /// <summary>Of matrix products; 0 when libtorch did not load.</summary>
     public required int Threads { get; init; }
 
-    /// <summary>Whether fp32 products of large matrices, and packed ones in generation, go through oneDNN on this machine's processor.</summary>
-    public required bool OneDnn { get; init; }
+    /// <summary>Number types whose products this machine's processor computes in tiles of our own (docs/speed.md); the others are libtorch's.</summary>
+    public required IReadOnlyList<string> TiledTypes { get; init; }
     public required string Processor { get; init; }
     public required IReadOnlyList<string> Simd { get; init; }
     public required double MemoryGiB { get; init; }
@@ -68,7 +68,7 @@ public sealed record MachineReport
             Error = error,
             Cores = Environment.ProcessorCount,
             Threads = error is null ? torch.get_num_threads() : 0,
-            OneDnn = error is null && NativeRuntime.HasOneDnnProducts,
+            TiledTypes = error is null ? [.. NativeRuntime.TiledTypes.Select(t => t == torch.ScalarType.Float32 ? "fp32" : "bf16")] : [],
             Processor = CpuInfo("model name") ?? RuntimeInformation.ProcessArchitecture.ToString(),
             Simd = [.. (CpuInfo("flags") ?? CpuInfo("Features") ?? "").Split(' ').Where(f => f is "avx" or "avx2" or "fma" or "avx512f" or "avx512_vnni" or "avx512_bf16" or "amx_bf16" or "asimd" or "sve" or "bf16")],
             MemoryGiB = ProcessMemory.TotalGiB(),
