@@ -16,7 +16,7 @@ internal static class GgufMetadata
         var path = opened.Weights.Path;
         var family = opened.Family;
         var name = family.GgufArchitecture ?? throw No(path, $"the family {family.ModelType}", "families: " + string.Join(", ", DecoderFamilies.All.Where(f => f.GgufArchitecture is not null).Select(f => f.ModelType)));
-        if (c.Rope.RopeType != "default" || c.Rope.PartialRotaryFactor != 1) throw No(path, $"rope of type {c.Rope.RopeType}", "rope type default");
+        if (c.Rope.PartialRotaryFactor != 1 || (c.Rope.RopeType != "default" && Divisors(c) is null)) throw No(path, $"rope of type {c.Rope.RopeType}", "rope type default or llama3");
         if (c.SlidingWindow is { } window) throw No(path, $"a sliding window of {window}", "no sliding window");
         if (c.OutputBias || c.MlpBias) throw No(path, "biases outside of q, k and v", "no such biases");
         var data = new Dictionary<string, object>
@@ -42,6 +42,18 @@ internal static class GgufMetadata
         if (tokenizer is not null) GgufTokenizerWriter.Add(tokenizer, c.VocabSize, path, data);
         ReadBack(c, family, tokenizer, path, data);
         return [.. data];
+    }
+
+    /// <summary>
+    /// Divisors of rope's frequencies [d / 2] where they do not depend on the sequence's length: of Llama 3.1's formula, or of a table that a GGUF file gave.
+    /// Null for the others, plain rope among them.
+    /// </summary>
+    internal static float[]? Divisors(DecoderConfig c)
+    {
+        if (c.Rope.RopeType == "longrope") return c.Rope.ShortFactor.SequenceEqual(c.Rope.LongFactor) && c.Rope.AttentionFactor == 1 ? [.. c.Rope.ShortFactor.Select(f => (float)f)] : null;
+        if (c.Rope.RopeType != "llama3") return null;
+        using RotaryTable scaled = new(c.Rope, c.HeadDim, c.MaxPositionEmbeddings), plain = new(new RopeSettings { RopeTheta = c.Rope.RopeTheta }, c.HeadDim, c.MaxPositionEmbeddings);
+        return [.. plain.InverseFrequencies(0).Inverse.Zip(scaled.InverseFrequencies(0).Inverse, (p, s) => p / s)];
     }
 
     private static void Ids(DecoderConfig c, Tokenizer? tokenizer, Dictionary<string, object> data, List<string> notes)

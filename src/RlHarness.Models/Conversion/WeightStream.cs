@@ -22,11 +22,15 @@ internal sealed class WeightStream(ModelLoader.Opened source, ParameterLayout la
     }
 
     /// <summary>Norms and biases are F32 in GGUF, as ggml needs them; matrices whose rows are not whole blocks are F16.</summary>
-    public IEnumerable<WeightSource> Sources(WeightType type, bool gguf) => layout.Disk.Select(disk =>
+    public IEnumerable<WeightSource> Sources(WeightType type, bool gguf) => Frequencies(gguf).Concat(layout.Disk.Select(disk =>
     {
         var own = !gguf ? type : disk.Shape.Length == 1 ? WeightType.F32 : disk.Shape[^1] % WeightTypes.Block(type) == 0 ? type : WeightType.F16;
         return new WeightSource(NameIn(gguf, disk), own, disk.Shape, stream => Write(stream, disk, own, gguf));
-    });
+    }));
+
+    /// <summary>Rope's frequencies where GGUF keeps them beside the weights.</summary>
+    private IEnumerable<WeightSource> Frequencies(bool gguf)
+        => gguf && GgufMetadata.Divisors(source.Config) is { } table ? [new(GgufNames.RopeFrequencies, WeightType.F32, [table.Length], MemoryMarshal.AsBytes<float>(table).ToArray())] : [];
 
     private static string NameIn(bool gguf, DiskTensor disk) => gguf ? GgufNames.Of(disk.DiskName) : disk.DiskName;
 

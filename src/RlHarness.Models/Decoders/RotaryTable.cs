@@ -30,8 +30,13 @@ public sealed class RotaryTable : IDisposable
     /// <summary>Rows for positions [N]: cos and sin, each [N, RotaryDim] in fp32.</summary>
     public (Tensor Cos, Tensor Sin) At(Tensor positions, long maxPosition, Device device)
     {
-        // Dynamic frequencies depend on the sequence's length where it is beyond the trained one, never on how many rows are kept.
-        var length = _settings.RopeType == "dynamic" ? Math.Max(maxPosition + 1, _maxPositions) : 0;
+        // Some frequencies depend on the sequence's length where it is beyond the trained one, never on how many rows are kept.
+        var length = _settings.RopeType switch
+        {
+            "dynamic" => Math.Max(maxPosition + 1, _maxPositions),
+            "longrope" => maxPosition + 1 > OriginalPositions ? OriginalPositions + 1 : 0,
+            _ => 0L,
+        };
         lock (_growing)
         {
             if (_cos is null || maxPosition >= _rows || length != _length || _cos.device_type != device.type) Grow(Math.Max(maxPosition + 1, 512), length, device);
@@ -92,9 +97,22 @@ public sealed class RotaryTable : IDisposable
             case "yarn":
                 factor = Yarn(inverse);
                 break;
+            case "longrope":
+                factor = LongRope(inverse, sequenceLength > OriginalPositions ? s.LongFactor : s.ShortFactor);
+                break;
         }
 
         return (Array.ConvertAll(inverse, f => (float)f), factor);
+    }
+
+    private long OriginalPositions => _settings.OriginalMaxPositionEmbeddings > 0 ? _settings.OriginalMaxPositionEmbeddings : _maxPositions;
+
+    /// <summary>LongRoPE (Ding et al. 2024): each frequency has a divisor of its own, found by search, and the attention is scaled for the longer context.</summary>
+    private double LongRope(double[] inverse, IReadOnlyList<double> divisors)
+    {
+        var s = _settings;
+        for (var i = 0; i < inverse.Length; i++) inverse[i] /= divisors[i];
+        return s.AttentionFactor ?? (s.Factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(s.Factor) / Math.Log(OriginalPositions)));
     }
 
     /// <summary>Llama 3.1's scaling: long wavelengths divided by the factor, short ones kept, a ramp between.</summary>
@@ -112,8 +130,7 @@ public sealed class RotaryTable : IDisposable
     private double Yarn(double[] inverse)
     {
         var s = _settings;
-        var original = s.OriginalMaxPositionEmbeddings > 0 ? s.OriginalMaxPositionEmbeddings : _maxPositions;
-        double Dimension(double rotations) => RotaryDim * Math.Log(original / (rotations * 2 * Math.PI)) / (2 * Math.Log(s.RopeTheta));
+        double Dimension(double rotations) => RotaryDim * Math.Log(OriginalPositions / (rotations * 2 * Math.PI)) / (2 * Math.Log(s.RopeTheta));
         var low = Math.Max(Math.Floor(Dimension(s.BetaFast)), 0);
         var high = Math.Min(Math.Ceiling(Dimension(s.BetaSlow)), RotaryDim - 1);
         for (var i = 0; i < inverse.Length; i++)

@@ -49,10 +49,11 @@ public sealed class ConfigReader(JsonObject json, string path)
         if (source is null) return new RopeSettings { RopeTheta = theta.Value, PartialRotaryFactor = partial };
         var kind = source["rope_type"] ?? source["type"];
         var type = kind is null ? "default" : kind is JsonValue text && text.TryGetValue<string>(out var named) ? named : kind.ToJsonString();
-        if (type is not ("default" or "linear" or "dynamic" or "yarn" or "llama3"))
-            throw HarnessException.BadFile(path, "rope type not supported", type, "default, linear, dynamic, yarn or llama3");
+        if (type == "su") type = "longrope"; // its name in the first files
+        if (type is not ("default" or "linear" or "dynamic" or "yarn" or "llama3" or "longrope"))
+            throw HarnessException.BadFile(path, "rope type not supported", type, "default, linear, dynamic, yarn, llama3 or longrope");
         double Get(string key, double fallback) => Number(source, key) ?? fallback;
-        return new RopeSettings
+        var settings = new RopeSettings
         {
             RopeTheta = theta.Value,
             RopeType = type,
@@ -66,6 +67,29 @@ public sealed class ConfigReader(JsonObject json, string path)
             MScale = Number(source, "mscale"),
             MScaleAllDim = Number(source, "mscale_all_dim"),
             PartialRotaryFactor = Get("partial_rotary_factor", partial),
+        };
+        return type == "longrope" ? Long(settings, source) : settings;
+    }
+
+    /// <summary>LongRoPE's tables; the trained length stands beside the table or, in Phi-3's files, in the configuration itself, and gives the factor.</summary>
+    private RopeSettings Long(RopeSettings settings, JsonObject source)
+    {
+        var head = OptionalInt("head_dim") ?? Int("hidden_size") / Int("num_attention_heads");
+        var pairs = (int)(head * settings.PartialRotaryFactor) / 2;
+        IReadOnlyList<double> Table(string key)
+        {
+            var table = source[key] is JsonArray array ? Items<double>(key, array, "a list of numbers") : throw HarnessException.BadFile(path, $"no {key}", "absent", $"{pairs} numbers, one for each pair of rotated dimensions");
+            return table.Count == pairs && table.All(f => f > 0) ? table : throw HarnessException.BadFile(path, $"{key} does not fit the heads", $"{table.Count} numbers", $"{pairs} positive ones, one for each pair of rotated dimensions");
+        }
+
+        var original = OptionalInt("original_max_position_embeddings") ?? settings.OriginalMaxPositionEmbeddings;
+        var longest = OptionalInt("max_position_embeddings") ?? original;
+        return settings with
+        {
+            ShortFactor = Table("short_factor"),
+            LongFactor = Table("long_factor"),
+            OriginalMaxPositionEmbeddings = original,
+            Factor = Number(source, "factor") ?? (original > 0 ? (double)longest / original : 1),
         };
     }
 
@@ -103,7 +127,7 @@ public sealed class ConfigReader(JsonObject json, string path)
     private List<T> Items<T>(string key, JsonArray array, string expected)
     {
         var items = new List<T>(array.Count);
-        foreach (var item in array) items.Add(item is JsonValue value && value.TryGetValue<T>(out var read) ? read : throw Wrong(key, json[key]!, expected));
+        foreach (var item in array) items.Add(item is JsonValue value && value.TryGetValue<T>(out var read) ? read : throw Wrong(key, array, expected));
         return items;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
 using RlHarness.Models.Families;
@@ -32,6 +33,26 @@ internal static class GgufNames
         return $"blk.{parts[2]}.{module}{rest[dot..]}";
     }
 
+    /// <summary>Divisors of rope's frequencies, which llama.cpp computes for Llama 3.1 and later and keeps as a tensor [d / 2].</summary>
+    internal const string RopeFrequencies = "rope_freqs.weight";
+
+    /// <summary>The table of divisors as what it is without its formula: LongRoPE with one table for all lengths. Null where there is none.</summary>
+    private static JsonObject? Frequencies(GgufFile file, int contextLength)
+    {
+        if (!file.Entries.TryGetValue(RopeFrequencies, out var entry)) return null;
+        if (entry.Type != WeightType.F32) throw HarnessException.BadFile(file.Path, $"{RopeFrequencies} has a type of its own", $"{entry.Type}", "F32");
+        JsonArray Table() => [.. MemoryMarshal.Cast<byte, float>(file.Bytes(entry)).ToArray().Select(f => JsonValue.Create((double)f))];
+        return new JsonObject
+        {
+            ["rope_type"] = "longrope",
+            ["factor"] = 1.0,
+            ["attention_factor"] = 1.0,
+            ["original_max_position_embeddings"] = contextLength,
+            ["short_factor"] = Table(),
+            ["long_factor"] = Table(),
+        };
+    }
+
     /// <summary>The file's settings as a Hugging Face config.json.</summary>
     internal static JsonObject Config(GgufFile file, IDecoderFamily family)
     {
@@ -39,8 +60,6 @@ internal static class GgufNames
         int Need(string key) => checked((int)(file.Integer(a + key) ?? throw HarnessException.BadFile(file.Path, $"no {a + key}", "absent", "a whole number")));
         int? May(string key) => file.Integer(a + key) is { } v ? checked((int)v) : null;
         double? Real(string key) => file.Metadata.TryGetValue(a + key, out var v) ? Convert.ToDouble(v, System.Globalization.CultureInfo.InvariantCulture) : null;
-        if (file.Entries.ContainsKey("rope_freqs.weight"))
-            throw HarnessException.BadFile(file.Path, "rope scaled by a table in a GGUF file is not supported", "rope_freqs.weight (Llama 3.1 and later)", "no rope scaling", "use the model's Hugging Face folder");
         int? Token(string key) => file.Integer("tokenizer.ggml." + key) is { } v ? checked((int)v) : null;
         var tokens = file.Metadata.TryGetValue("tokenizer.ggml.tokens", out var list) ? ((string[])list).Length : 0;
         var vocabulary = file.Entries.TryGetValue("token_embd.weight", out var embeddings) ? (int)embeddings.Shape[0] : May("vocab_size") ?? tokens;
@@ -62,7 +81,7 @@ internal static class GgufNames
             ["max_position_embeddings"] = May("context_length") ?? 2048,
             ["rms_norm_eps"] = Real("attention.layer_norm_rms_epsilon") is { } eps ? (double)decimal.Round((decimal)eps, 12) : 1e-6,
             ["rope_theta"] = Real("rope.freq_base") ?? 10000,
-            ["rope_scaling"] = null,
+            ["rope_scaling"] = Frequencies(file, May("context_length") ?? 2048),
             ["tie_word_embeddings"] = !file.Entries.ContainsKey("output.weight"),
             ["bos_token_id"] = Token("bos_token_id"),
             ["eos_token_id"] = Token("eot_token_id") is { } turn && Token("eos_token_id") is { } end && turn != end ? new JsonArray(end, turn) : Token("eos_token_id"),

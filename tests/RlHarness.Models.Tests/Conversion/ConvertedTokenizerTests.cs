@@ -72,7 +72,6 @@ public sealed class ConvertedTokenizerTests : IDisposable
 
     [SkippableTheory]
     [InlineData("gemma3_text", "family gemma3_text")]
-    [InlineData("llama3_rope", "rope of type llama3")]
     [InlineData("llama_linear_rope", "rope of type linear")]
     public void A_model_that_GGUF_can_not_carry_is_refused(string name, string words)
         => Assert.Contains(words, Assert.Throws<HarnessException>(() => ModelConverter.Convert(Golden.Require("models", name), At("m.gguf"), new ConversionSettings { ToGguf = true })).Message, StringComparison.Ordinal);

@@ -57,6 +57,39 @@ public sealed class RotaryTableTests
     }
 
     [Fact]
+    public void Longrope_divides_each_frequency_by_its_own_number_of_the_table_for_the_sequence_s_length()
+    {
+        var settings = new RopeSettings { RopeTheta = 100, RopeType = "longrope", Factor = 4, OriginalMaxPositionEmbeddings = 16, ShortFactor = [1, 2], LongFactor = [2, 4] };
+        using var table = new RotaryTable(settings, 4, 64);
+        // plain: 1, 0.1
+        Close([1, 0.05f], table.InverseFrequencies(16).Inverse);
+        Close([0.5f, 0.025f], table.InverseFrequencies(17).Inverse);
+        // √(1 + ln 4 / ln 16) = √1.5
+        Assert.Equal(1.2247449, table.InverseFrequencies(16).Factor, 1e-6);
+        using var given = new RotaryTable(settings with { AttentionFactor = 0.5 }, 4, 64);
+        Assert.Equal(0.5, given.InverseFrequencies(16).Factor);
+        using var scope = NewDisposeScope();
+        float Second(long longest) => table.At(tensor(new long[] { 1 }), longest, CPU).Cos[0, 1].item<float>();
+        Assert.Equal(1.2247449 * Math.Cos(0.05), Second(15), 1e-6);
+        Assert.Equal(1.2247449 * Math.Cos(0.025), Second(16), 1e-6);
+        Assert.Equal(1.2247449 * Math.Cos(0.05), Second(15), 1e-6);
+    }
+
+    [Fact]
+    public void Longrope_is_read_as_Phi_3_writes_it()
+    {
+        // Its trained length stands in the configuration itself; the factor follows from it: 8192 / 2048 = 4.
+        var json = (System.Text.Json.Nodes.JsonObject)System.Text.Json.Nodes.JsonNode.Parse("""
+            { "hidden_size": 16, "num_attention_heads": 4, "max_position_embeddings": 8192, "original_max_position_embeddings": 2048, "rope_theta": 10000.0,
+              "rope_scaling": { "type": "su", "short_factor": [1, 1.5], "long_factor": [2.0, 64] } }
+            """)!;
+        var rope = new RlHarness.Models.Families.ConfigReader(json, "config.json").Rope();
+        Assert.Equal(("longrope", 2048, 4.0), (rope.RopeType, rope.OriginalMaxPositionEmbeddings, rope.Factor));
+        Assert.Equal([1, 1.5], rope.ShortFactor);
+        Assert.Equal([2, 64], rope.LongFactor);
+    }
+
+    [Fact]
     public void A_part_of_the_head_is_rotated_where_the_factor_says_so()
     {
         using var table = new RotaryTable(new() { RopeTheta = 10000, PartialRotaryFactor = 0.5 }, 8, 64);

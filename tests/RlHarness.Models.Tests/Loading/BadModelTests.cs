@@ -72,7 +72,10 @@ public sealed class BadModelTests : IDisposable
     [InlineData("eos_token_id", "[\"</s>\"]")]
     [InlineData("tie_word_embeddings", "\"yes\"")]
     [InlineData("hidden_act", "\"relu\"")]
+    [InlineData("rope_scaling", "{ \"rope_type\": \"spiral\" }")]
     [InlineData("rope_scaling", "{ \"rope_type\": \"longrope\" }")]
+    [InlineData("rope_scaling", "{ \"rope_type\": \"longrope\", \"short_factor\": [1], \"long_factor\": [2] }")]
+    [InlineData("rope_scaling", "{ \"rope_type\": \"longrope\", \"short_factor\": [1, \"a\"], \"long_factor\": [2, 2] }")]
     [InlineData("rope_scaling", "{ \"rope_type\": 1 }")]
     [InlineData("quantization_config", "{ \"bits\": 4 }")]
     public void A_setting_of_the_wrong_kind_is_named_with_its_file(string key, string value)
