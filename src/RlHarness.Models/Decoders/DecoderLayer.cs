@@ -162,7 +162,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         return decoder.InputGradient(record.GateUp!, _name + "mlp.gate_up_proj");
     }
 
-    /// <summary>Libtorch's attention divides by √d; a model with a scale of its own has its queries brought to that.</summary>
+    /// <summary>Attention divides by √d; a model with a scale of its own has its queries brought to that.</summary>
     private float QueryFactor => _config.AttentionScale is { } scale ? (float)(scale * Math.Sqrt(_config.HeadDim)) : 1;
 
     private (Tensor? Cos, Tensor? Sin) Angles(RopeRows rope)
