@@ -119,11 +119,17 @@ public sealed class Decoder : IDisposable
         return nn.functional.linear(Cast(hidden), HeadWeight()).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Logits [N, V] as the product gives them, for those who go on in fp32 themselves.</summary>
-    public Tensor LogitsInComputeType(Tensor hidden)
+    /// <summary>
+    /// Logits [N, V] for those who go on in fp32 themselves: sums of bfloat16 products come as they are, in fp32, where tiles serve; else logits are of the compute type.
+    /// Rounding them to bfloat16 (by up to 0.06 where they are 16) would be as much of a log-probability's error as all layers together.
+    /// </summary>
+    public Tensor SummedLogits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        return Product(Cast(hidden), HeadWeight(), null, packed: _packed.Find(HeadName)).MoveToOuterDisposeScope();
+        var (input, weight, packed) = (Cast(hidden), HeadWeight(), _packed.Find(HeadName));
+        var logits = ComputeType != ScalarType.BFloat16 || !TiledProducts.CanPack(weight) ? Product(input, weight, null, packed: packed)
+            : packed is null ? TiledProducts.Summed(input, weight) : TiledProducts.Summed(input, packed);
+        return logits.MoveToOuterDisposeScope();
     }
 
     /// <summary>Gradient by the hidden states, fp32 [N, H], given that by the logits [N, V].</summary>

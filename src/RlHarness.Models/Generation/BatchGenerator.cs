@@ -71,11 +71,11 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var logits = decoder.LogitsInComputeType(hidden); // [B, V]
+            var logits = decoder.SummedLogits(hidden); // [B, V]
             hidden.Dispose();
             // All rows of a batch have as many tokens.
             var suppressed = rows[0].Tokens.Count < settings.MinNewTokens && settings.StopIds.Count > 0 ? tensor(settings.StopIds.Select(i => (long)i).ToArray(), device: device) : null;
-            var (ids, logprobs) = Sampler.Draw(logits, settings, [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())], Previous(rows, settings, device), suppressed);
+            var (ids, logprobs) = Sampler.Draw(logits, settings, [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())], Previous(rows, settings, device), suppressed, decoder.ComputeType);
             for (var i = 0; i < rows.Count; i++) rows[i].Take((int)ids[i], logprobs[i], settings);
             var keep = Enumerable.Range(0, rows.Count).Where(i => !rows[i].Finished).ToArray();
             if (keep.Length < rows.Count)

@@ -98,3 +98,24 @@ internal readonly unsafe partial struct BFloat16Element : IElement
         return Vector512.AndNot(p * power, Vector512.LessThan(x, Vector512.Create(-87.3f)));
     }
 }
+
+/// <summary>fp32 sums of products of bfloat16 numbers, which are worth no exacter exponential than those.</summary>
+internal readonly unsafe struct SummedElement : IElement
+{
+    public static int Size => Float32Element.Size;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load(byte* at) => Float32Element.Load(at);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(byte* at, Vector512<float> value) => Float32Element.Store(at, value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Get(byte* at) => Float32Element.Get(at);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Set(byte* at, float value) => Float32Element.Set(at, value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp(Vector512<float> x) => BFloat16Element.Exp(x);
+}

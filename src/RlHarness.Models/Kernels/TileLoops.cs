@@ -33,7 +33,7 @@ internal static unsafe class TileLoops<T>
     /// <summary>Numbers of a unit.</summary>
     private static long PerUnit => T.Pairs ? 2 : 1;
 
-    /// <summary>x [R, K] times weight [O, K] turned, or times weight [K, O].</summary>
+    /// <summary>x [R, K] times weight [O, K] turned, or times weight [K, O]. A target of fp32 takes sums as they are.</summary>
     internal static Tensor Multiply(Tensor x, Tensor weight, bool turned, Tensor? target = null)
     {
         var product = new Product(x, turned ? weight.shape[0] : weight.shape[1], target);
@@ -140,6 +140,7 @@ internal static unsafe class TileLoops<T>
         private readonly byte* _result;
         private readonly long _rows;
         private readonly long _outputs;
+        private readonly bool _wide;
 
         internal Product(Tensor x, long outputs, Tensor? target)
         {
@@ -147,6 +148,7 @@ internal static unsafe class TileLoops<T>
             (_rows, Inner, _outputs) = (x.shape[0], x.shape[1], outputs);
             _x = FusedKernels.Address(x);
             _result = FusedKernels.Address(Result);
+            _wide = Result.dtype == ScalarType.Float32;
             Summed = T.SummedAtOnce(Inner);
         }
 
@@ -177,11 +179,24 @@ internal static unsafe class TileLoops<T>
                 var sum = waits ? sums + (block - from) * RowsAtOnce * Width : sums;
                 for (var i = 0L; i < count; i += Summed)
                     Brgemm.MultiplyRows<T>(some, width, Math.Min(Summed, count - i), _x + (row * Inner + k + i) * T.Size, Inner, right + i / PerUnit * Width, Width, sum, Width, add: k + i > 0);
-                if (k + count == Inner) Store(sum, some, columns, _result + (row * _outputs + panel * Width) * T.Size);
+                if (k + count < Inner) continue;
+                var at = row * _outputs + panel * Width;
+                if (_wide) Copy(sum, some, columns, (float*)_result + at);
+                else Round(sum, some, columns, _result + at * T.Size);
             }
         }
 
-        private void Store(float* sums, long rows, int columns, byte* target)
+        private void Copy(float* sums, long rows, int columns, float* target)
+        {
+            for (var row = 0L; row < rows; row++, sums += Width, target += _outputs)
+            {
+                var j = 0;
+                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes) Vector512.Store(Vector512.Load(sums + j), target + j);
+                for (; j < columns; j++) target[j] = sums[j];
+            }
+        }
+
+        private void Round(float* sums, long rows, int columns, byte* target)
         {
             for (var row = 0L; row < rows; row++, sums += Width, target += _outputs * T.Size)
             {

@@ -56,6 +56,20 @@ internal static class TiledProducts
         return x.dtype == ScalarType.BFloat16 ? TileLoops<BFloat16Element>.Multiply(rows, weight, target) : TileLoops<Float32Element>.Multiply(rows, weight, target);
     }
 
+    /// <summary>x [R, I] · weightᵀ → fp32 [R, O] as it was summed, for bfloat16 x and weight [O, I]; any number of rows.</summary>
+    internal static Tensor Summed(Tensor x, Tensor weight)
+    {
+        using var rows = x.contiguous();
+        return TileLoops<BFloat16Element>.Multiply(rows, weight, turned: true, empty(x.shape[0], weight.shape[0], dtype: ScalarType.Float32));
+    }
+
+    /// <summary>The same with a packed matrix.</summary>
+    internal static Tensor Summed(Tensor x, PackedMatrix weight)
+    {
+        using var rows = x.contiguous();
+        return TileLoops<BFloat16Element>.Multiply(rows, weight, empty(x.shape[0], weight.Outputs, dtype: ScalarType.Float32));
+    }
+
     private static bool Serves(Tensor left, Tensor right)
         => left.dim() == 2 && left.shape[0] >= LeastRows && left.dtype == right.dtype && FusedKernels.Apply(left) && Types.Contains(left.dtype)
             && left.is_contiguous() && right.is_contiguous() && !(is_grad_enabled() && (left.requires_grad || right.requires_grad));

@@ -13,10 +13,11 @@ internal static unsafe class TokenDraw
     private const int Block = 256;
 
     /// <summary>Logits [B, V] in fp32 or bfloat16, uniforms [B] in [0, 1) → ids and their log-probabilities.</summary>
-    internal static (long[] Ids, float[] Logprobs) Draw(Tensor logits, double temperature, double[] uniforms)
+    internal static (long[] Ids, float[] Logprobs) Draw(Tensor logits, double temperature, double[] uniforms, ScalarType? operands = null)
     {
         var (ids, logprobs) = (new long[uniforms.Length], new float[uniforms.Length]);
         if (logits.dtype == ScalarType.BFloat16) Run<BFloat16Element>(logits, (float)temperature, uniforms, ids, logprobs);
+        else if (operands == ScalarType.BFloat16) Run<SummedElement>(logits, (float)temperature, uniforms, ids, logprobs);
         else Run<Float32Element>(logits, (float)temperature, uniforms, ids, logprobs);
         return (ids, logprobs);
     }

@@ -21,7 +21,11 @@ public static unsafe class TokenSoftmax
     public sealed record Result(Tensor Logprobs, Tensor Entropy, Tensor LogSum);
 
     /// <summary>logits [R, V] in fp32 or bfloat16 (or fp64, without kernels), targets int64 [R].</summary>
-    public static Result Forward(Tensor logits, Tensor targets, double temperature)
+    /// <param name="logits">Unscaled.</param>
+    /// <param name="targets">Chosen tokens.</param>
+    /// <param name="temperature">Divides the logits.</param>
+    /// <param name="operands">What the logits were summed from, where it is another type than theirs.</param>
+    public static Result Forward(Tensor logits, Tensor targets, double temperature, ScalarType? operands = null)
     {
         ArgumentNullException.ThrowIfNull(logits);
         ArgumentNullException.ThrowIfNull(targets);
@@ -37,12 +41,16 @@ public static unsafe class TokenSoftmax
         Tensor New() => empty(logits.shape[0], dtype: ScalarType.Float32);
         var result = new Result(New(), New(), New());
         if (logits.dtype == ScalarType.BFloat16) Run<BFloat16Element>(logits, targets, (float)temperature, result);
+        else if (operands == ScalarType.BFloat16) Run<SummedElement>(logits, targets, (float)temperature, result);
         else Run<Float32Element>(logits, targets, (float)temperature, result);
         return result;
     }
 
-    /// <summary>Replaces the logits by the gradient of the loss, given those by log-probability [R] and, where there is one, by entropy [R].</summary>
-    public static void Backward(Tensor logits, Tensor targets, double temperature, Result forward, Tensor logprobGradient, Tensor? entropyGradient)
+    /// <summary>
+    /// The gradient of the loss by the logits, given those by log-probability [R] and, where there is one, by entropy [R]. It replaces the logits and is
+    /// they, unless <paramref name="operands"/> are of another type: then it is a new tensor of that type.
+    /// </summary>
+    public static Tensor Backward(Tensor logits, Tensor targets, double temperature, Result forward, Tensor logprobGradient, Tensor? entropyGradient, ScalarType? operands = null)
     {
         ArgumentNullException.ThrowIfNull(logits);
         ArgumentNullException.ThrowIfNull(targets);
@@ -57,13 +65,21 @@ public static unsafe class TokenSoftmax
             if (entropyGradient is not null) d.sub_(entropyGradient.unsqueeze(1) * p * (logp + forward.Entropy.unsqueeze(1)));
             d.scatter_add_(1, targets.unsqueeze(1), logprobGradient.unsqueeze(1));
             logits.copy_(temperature == 1 ? d : d / temperature);
-            return;
+            return operands is { } type && type != logits.dtype ? logits.to(type) : logits;
         }
 
         using var g = logprobGradient.contiguous();
         using var h = entropyGradient?.contiguous();
-        if (logits.dtype == ScalarType.BFloat16) Run<BFloat16Element>(logits, targets, (float)temperature, forward, g, h);
-        else Run<Float32Element>(logits, targets, (float)temperature, forward, g, h);
+        if (operands == ScalarType.BFloat16 && logits.dtype == ScalarType.Float32)
+        {
+            var gradient = empty(logits.shape, dtype: ScalarType.BFloat16);
+            Run<SummedElement, BFloat16Element>(logits, targets, (float)temperature, forward, g, h, gradient);
+            return gradient;
+        }
+
+        if (logits.dtype == ScalarType.BFloat16) Run<BFloat16Element, BFloat16Element>(logits, targets, (float)temperature, forward, g, h, logits);
+        else Run<Float32Element, Float32Element>(logits, targets, (float)temperature, forward, g, h, logits);
+        return logits;
     }
 
     private static Tensor Wide(Tensor logits) => logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
@@ -108,36 +124,36 @@ public static unsafe class TokenSoftmax
         });
     }
 
-    private static void Run<T>(Tensor logits, Tensor targets, float temperature, Result forward, Tensor g, Tensor? h)
+    private static void Run<T, TGradient>(Tensor logits, Tensor targets, float temperature, Result forward, Tensor g, Tensor? h, Tensor gradient)
         where T : IElement
+        where TGradient : IElement
     {
         var v = logits.shape[1];
-        var pz = FusedKernels.Address(logits);
+        byte* pz = FusedKernels.Address(logits), po = FusedKernels.Address(gradient);
         var pt = (long*)FusedKernels.Address(targets);
         float* pe = (float*)FusedKernels.Address(forward.Entropy), ps = (float*)FusedKernels.Address(forward.LogSum), pg = (float*)FusedKernels.Address(g), ph = h is null ? null : (float*)FusedKernels.Address(h);
         CpuThreads.For(logits.shape[0], FusedKernels.Piece(v), (from, to) =>
         {
             for (var row = from; row < to; row++)
             {
-                var z = pz + row * v * T.Size;
+                byte* z = pz + row * v * T.Size, o = po + row * v * TGradient.Size;
                 float sum = ps[row], byLogprob = pg[row], byEntropy = ph == null ? 0 : ph[row];
                 // The target's part in fp32, before the row is overwritten.
-                var chosen = z + pt[row] * T.Size;
-                var logpOfTarget = T.Get(chosen) / temperature - sum;
+                var logpOfTarget = T.Get(z + pt[row] * T.Size) / temperature - sum;
                 long i = 0;
                 for (; i + 16 <= v; i += 16)
                 {
                     var logp = T.Load(z + i * T.Size) / temperature - Vector512.Create(sum);
-                    T.Store(z + i * T.Size, T.Exp(logp) * (Vector512.Create(-byLogprob) - byEntropy * (logp + Vector512.Create(pe[row]))) / temperature);
+                    TGradient.Store(o + i * TGradient.Size, T.Exp(logp) * (Vector512.Create(-byLogprob) - byEntropy * (logp + Vector512.Create(pe[row]))) / temperature);
                 }
 
                 for (; i < v; i++)
                 {
                     var logp = T.Get(z + i * T.Size) / temperature - sum;
-                    T.Set(z + i * T.Size, MathF.Exp(logp) * (-byLogprob - byEntropy * (logp + pe[row])) / temperature);
+                    TGradient.Set(o + i * TGradient.Size, MathF.Exp(logp) * (-byLogprob - byEntropy * (logp + pe[row])) / temperature);
                 }
 
-                T.Set(chosen, (byLogprob + MathF.Exp(logpOfTarget) * (-byLogprob - byEntropy * (logpOfTarget + pe[row]))) / temperature);
+                TGradient.Set(o + pt[row] * TGradient.Size, (byLogprob + MathF.Exp(logpOfTarget) * (-byLogprob - byEntropy * (logpOfTarget + pe[row]))) / temperature);
             }
         });
     }

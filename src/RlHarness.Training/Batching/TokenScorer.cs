@@ -33,7 +33,7 @@ public static class TokenScorer
         foreach (var (start, count) in Chunks(decoder, hidden.shape[0]))
         {
             using var step = NewDisposeScope();
-            var result = TokenSoftmax.Forward(decoder.LogitsInComputeType(hidden.narrow(0, start, count)), targets.narrow(0, start, count), temperature);
+            var result = TokenSoftmax.Forward(decoder.SummedLogits(hidden.narrow(0, start, count)), targets.narrow(0, start, count), temperature, decoder.ComputeType);
             logprobs.Add(result.Logprobs.MoveToOuterDisposeScope());
             entropies.Add(result.Entropy.MoveToOuterDisposeScope());
         }
@@ -64,8 +64,8 @@ public static class TokenScorer
             {
                 part = rows.narrow(0, start, count);
                 target = targets.narrow(0, start, count);
-                logits = decoder.LogitsInComputeType(part); // [C, V]
-                forward = TokenSoftmax.Forward(logits, target, temperature);
+                logits = decoder.SummedLogits(part); // [C, V]
+                forward = TokenSoftmax.Forward(logits, target, temperature, decoder.ComputeType);
             }
 
             var chosen = forward.Logprobs.detach().requires_grad_(true);
@@ -73,9 +73,9 @@ public static class TokenScorer
             loss(chosen, entropy, start, count).backward();
             using (no_grad())
             {
-                TokenSoftmax.Backward(logits, target, temperature, forward, chosen.grad!, entropy.grad);
-                gradients.Add(decoder.HeadInputGradient(logits).MoveToOuterDisposeScope());
-                decoder.AddHeadGradient(logits, part);
+                var gradient = TokenSoftmax.Backward(logits, target, temperature, forward, chosen.grad!, entropy.grad, decoder.ComputeType);
+                gradients.Add(decoder.HeadInputGradient(gradient).MoveToOuterDisposeScope());
+                decoder.AddHeadGradient(gradient, part);
             }
         }
 

@@ -104,6 +104,25 @@ public sealed class FusedKernelTests
     }
 
     [Fact]
+    public void Logits_that_were_summed_from_bfloat16_have_fp32_log_probabilities_and_a_gradient_in_bfloat16()
+    {
+        using var scope = NewDisposeScope();
+        var logits = Gaussian(1, 9, 77) * 5;
+        var (targets, g, h) = (tensor(Enumerable.Range(0, 9).Select(i => (long)(i * 7)).ToArray()), Gaussian(2, 9), Gaussian(3, 9));
+        var leaf = logits.clone().requires_grad_(true);
+        var logp = nn.functional.log_softmax(leaf / 0.7, -1);
+        var chosen = logp.gather(1, targets.unsqueeze(1)).squeeze(1);
+        (chosen * g - (logp.exp() * logp).sum([1L]) * h).sum().backward();
+        var found = TokenSoftmax.Forward(logits, targets, 0.7, ScalarType.BFloat16);
+        Near(chosen, found.Logprobs, 1e-5);
+        var before = logits.clone();
+        var gradient = TokenSoftmax.Backward(logits, targets, 0.7, found, g, h, ScalarType.BFloat16);
+        Assert.Equal(ScalarType.BFloat16, gradient.dtype);
+        Near(leaf.grad! + 1, gradient.to(ScalarType.Float32) + 1, Tolerance(ScalarType.BFloat16));
+        Assert.True(before.eq(logits).all().item<bool>());
+    }
+
+    [Fact]
     public void Without_kernels_libtorchs_operations_give_the_same_logits_and_gradients()
     {
         using var scope = NewDisposeScope();

@@ -69,6 +69,24 @@ public sealed class TiledProductTests
         }
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(130)]
+    public void Sums_of_bfloat16_products_come_in_fp32_where_they_are_asked_for(int rows)
+    {
+        if (!Brgemm.HasBFloat16) return;
+        using var scope = NewDisposeScope();
+        manual_seed(6);
+        var (x, weight) = (randn(rows, 160).to(ScalarType.BFloat16), randn(1003, 160).to(ScalarType.BFloat16));
+        using var packed = TiledProducts.Pack(weight);
+        var expected = mm(x.to(ScalarType.Float64), weight.to(ScalarType.Float64).t());
+        foreach (var found in new[] { TiledProducts.Summed(x, weight), TiledProducts.Summed(x, packed) })
+        {
+            Assert.Equal(ScalarType.Float32, found.dtype);
+            Near(found, expected, SumsInFloat32);
+        }
+    }
+
     [Fact]
     public void A_result_can_be_written_where_there_is_a_place_for_it()
     {
