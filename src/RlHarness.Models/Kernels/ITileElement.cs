@@ -11,8 +11,8 @@ internal unsafe interface ITileElement : IElement
     static abstract bool Pairs { get; }
 
     /// <summary>
-    /// So many products are summed in the processor's registers before they are added to a tile in memory, or as many as there are. In fp32 they are as many as
-    /// MKL's, cut in equal pieces: so both give the same numbers, to the bit.
+    /// So many products are summed in the processor's registers before they are added to a tile in memory: all of them, or equal pieces. In fp32 they are MKL's
+    /// pieces, so that both give the same numbers, to the bit.
     /// </summary>
     static abstract long SummedAtOnce(long inner);
 
