@@ -98,7 +98,7 @@ public sealed record RlSettings
     public AdapterSettings? Adapter { get; init; }
 
     [Allowed(0, 1000, MinExclusive = true)]
-    [Meaning("A warning is given when log-probabilities of a rollout and of the update differ by more, in nats, at any token. Null: 0.001 in float32, 1 in bfloat16.")]
+    [Meaning("A warning is given when log-probabilities of a rollout and of the update differ by more, in nats, at any token. Null: 0.001 in float32, 0.5 in bfloat16.")]
     public double? MaxRolloutLogprobDeviation { get; init; }
 
     [Allowed(1, 1000000)]
@@ -111,7 +111,7 @@ public sealed record RlSettings
     /// The largest difference, in nats, that generation with a cache and the packed pass may have over a whole step. Measured: 2e-5 in float32 (models of
     /// 1 M), 0.25 in bfloat16 (SmolLM2-135M), at tokens of low probability.
     /// </summary>
-    public double RolloutLogprobBound(bool bfloat16) => MaxRolloutLogprobDeviation ?? (bfloat16 ? 1 : 1e-3);
+    public double RolloutLogprobBound(bool bfloat16) => MaxRolloutLogprobDeviation ?? (bfloat16 ? 0.5 : 1e-3);
 
     public PpoSettings ToPpo(bool exact) => new()
     {
