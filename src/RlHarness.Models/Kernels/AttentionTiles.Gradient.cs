@@ -65,8 +65,8 @@ internal static unsafe partial class AttentionTiles<T>
     }
 
     /// <summary>
-    /// One number of head-size vectors of a row's gradient: its parts of segments <paramref name="own"/> (at <paramref name="key"/>) to <paramref name="last"/>
-    /// (at <paramref name="row"/>) and of all query heads of the group.
+    /// One key/value head of a row's gradient: the sum of its parts of segments <paramref name="own"/> (where it is key number <paramref name="key"/>) to
+    /// <paramref name="last"/> (where a shared row is key number <paramref name="row"/>), and of all query heads of the group.
     /// </summary>
     internal static void AddUp(float* parts, long[] starts, int own, int last, int key, int row, int head, int width, Shape s, Rows<T> target)
     {
