@@ -7,18 +7,14 @@ namespace RlHarness.Models.Kernels;
 
 internal readonly unsafe partial struct BFloat16Element : ITileElement
 {
-    /// <summary>A panel of 48 columns and so many rows fits a core's cache.</summary>
-    private const long LargestPiece = 2048, PieceStep = 32;
-
     public static torch.ScalarType Type => torch.ScalarType.BFloat16;
 
     public static bool Pairs => true;
 
-    public static long SummedAtOnce(long inner)
-    {
-        var pieces = (inner + LargestPiece - 1) / LargestPiece;
-        return pieces <= 1 ? inner : ((inner + pieces - 1) / pieces + PieceStep - 1) / PieceStep * PieceStep;
-    }
+    /// <summary>A panel of 48 columns and so many rows fits a core's cache.</summary>
+    public static long LargestSum => 2048;
+
+    public static long SumStep => 32;
 
     public static void PackColumns(byte* source, long stride, int inner, int padded, int columns, uint* target, long targetStride, int width)
     {

@@ -10,11 +10,11 @@ internal unsafe interface ITileElement : IElement
     /// <summary>Whether a unit of a right operand holds the numbers of two rows.</summary>
     static abstract bool Pairs { get; }
 
-    /// <summary>
-    /// So many products are summed in the processor's registers before they are added to a tile in memory: all of them, or equal pieces. In fp32 they are MKL's
-    /// pieces, so that both give the same numbers, to the bit.
-    /// </summary>
-    static abstract long SummedAtOnce(long inner);
+    /// <summary>At most so many products are summed in the processor's registers before they are added to a tile in memory; more come in equal pieces.</summary>
+    static abstract long LargestSum { get; }
+
+    /// <summary>Those pieces are multiples of this.</summary>
+    static abstract long SumStep { get; }
 
     /// <summary>Right operand B [K, N] = source: [padded, width] of numbers, or [padded / 2, width] of pairs.</summary>
     /// <param name="stride">Numbers from one row of the source to the next.</param>

@@ -149,7 +149,8 @@ internal static unsafe class TileLoops<T>
             _x = FusedKernels.Address(x);
             _result = FusedKernels.Address(Result);
             _wide = Result.dtype == ScalarType.Float32;
-            Summed = T.SummedAtOnce(Inner);
+            var pieces = (Inner + T.LargestSum - 1) / T.LargestSum;
+            Summed = ((Inner + pieces - 1) / pieces + T.SumStep - 1) / T.SumStep * T.SumStep;
         }
 
         internal Tensor Result { get; }
