@@ -169,31 +169,19 @@ internal static unsafe class TileLoops<T>
         /// <summary>Inner indices [k, k + count) of one panel, for blocks of rows [from, to); results are complete with the last of them.</summary>
         internal void Tiles(long panel, uint* right, long k, long count, long from, long to)
         {
-            int columns = Columns(panel), width = Rounded(columns);
-            // Where the inner dimension comes in pieces, the sums of all rows wait for the last of them.
-            var waits = count < Inner;
-            var sums = (float*)ThreadMemory.Get(ThreadMemory.Place.Sums, (waits ? (to - from) * RowsAtOnce : RowsAtOnce) * Width * sizeof(float));
+            var columns = Columns(panel);
+            // Sums that are to be rounded wait for their last piece; others are made where they belong.
+            var waits = !_wide && count < Inner;
+            var sums = _wide ? null : (float*)ThreadMemory.Get(ThreadMemory.Place.Sums, (waits ? (to - from) * RowsAtOnce : RowsAtOnce) * Width * sizeof(float));
             for (var block = from; block < to; block++)
             {
                 var row = block * RowsAtOnce;
                 var some = Math.Min(RowsAtOnce, _rows - row);
-                var sum = waits ? sums + (block - from) * RowsAtOnce * Width : sums;
-                for (var i = 0L; i < count; i += Summed)
-                    Brgemm.MultiplyRows<T>(some, width, Math.Min(Summed, count - i), _x + (row * Inner + k + i) * T.Size, Inner, right + i / PerUnit * Width, Width, sum, Width, add: k + i > 0);
-                if (k + count < Inner) continue;
                 var at = row * _outputs + panel * Width;
-                if (_wide) Copy(sum, some, columns, (float*)_result + at);
-                else Round(sum, some, columns, _result + at * T.Size);
-            }
-        }
-
-        private void Copy(float* sums, long rows, int columns, float* target)
-        {
-            for (var row = 0L; row < rows; row++, sums += Width, target += _outputs)
-            {
-                var j = 0;
-                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes) Vector512.Store(Vector512.Load(sums + j), target + j);
-                for (; j < columns; j++) target[j] = sums[j];
+                var sum = _wide ? (float*)_result + at : waits ? sums + (block - from) * RowsAtOnce * Width : sums;
+                for (var i = 0L; i < count; i += Summed)
+                    Brgemm.MultiplyRows<T>(some, _wide ? columns : Rounded(columns), Math.Min(Summed, count - i), _x + (row * Inner + k + i) * T.Size, Inner, right + i / PerUnit * Width, Width, sum, _wide ? _outputs : Width, add: k + i > 0);
+                if (!_wide && k + count == Inner) Round(sum, some, columns, _result + at * T.Size);
             }
         }
 
