@@ -1,7 +1,8 @@
 // Symbols: M rows, N columns, K inner dimension.
 using System.Numerics;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using RlHarness.Models.Native;
+using unsafe Kernel = delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>;
 
 namespace RlHarness.Models.Kernels;
 
@@ -14,9 +15,9 @@ internal static unsafe class Brgemm
 {
     // at::native::cpublas, https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/CPUBlas.h:
     // brgemm(M, N, K, ld_a, ld_b, ld_c, add_C, A, B, C, is_vnni) and brgemm_release(is_vnni).
-    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>
-        OfFloat32 = (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)Find("_ZN2at6native7cpublas6brgemmEllllllbPKfS3_Pfb", Avx512F.IsSupported),
-        OfBFloat16 = (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)Find("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb", Avx512BW.IsSupported && MultipliesBFloat16());
+    private static readonly Kernel
+        OfFloat32 = (Kernel)Find("_ZN2at6native7cpublas6brgemmEllllllbPKfS3_Pfb", Avx512F.IsSupported),
+        OfBFloat16 = (Kernel)Find("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb", Avx512BW.IsSupported && MultipliesBFloat16());
 
     private static readonly delegate* unmanaged[Cdecl]<byte, void> ReleaseUnit = (delegate* unmanaged[Cdecl]<byte, void>)Find("_ZN2at6native7cpublas14brgemm_releaseEb", OfBFloat16 != null);
 
@@ -59,12 +60,7 @@ internal static unsafe class Brgemm
         if (T.Pairs) ReleaseUnit(1);
     }
 
-    private static void* Find(string symbol, bool supported)
-    {
-        if (!supported || !OperatingSystem.IsLinux() || IsLimited()) return null;
-        var folder = Native.NativeRuntime.LibtorchFolder;
-        return folder is not null && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cpu.so"), out var library) && NativeLibrary.TryGetExport(library, symbol, out var entry) ? (void*)entry : null;
-    }
+    private static void* Find(string symbol, bool supported) => supported && OperatingSystem.IsLinux() && !IsLimited() ? NativeRuntime.FindInLibtorch(symbol) : null;
 
     /// <summary>AVX512_BF16: bit 5 of EAX in leaf 7, sub-leaf 1 (Intel's Architecture Instruction Set Extensions, CPUID).</summary>
     private static bool MultipliesBFloat16() => X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;

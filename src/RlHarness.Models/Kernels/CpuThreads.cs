@@ -10,7 +10,8 @@ namespace RlHarness.Models.Kernels;
 /// </summary>
 internal static unsafe class CpuThreads
 {
-    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Start = Find();
+    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Start
+        = (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void>)Native.NativeRuntime.FindInLibtorch("GOMP_parallel");
 
     /// <summary>True when loops are spread over threads.</summary>
     internal static bool Available => Start != null;
@@ -56,14 +57,6 @@ internal static unsafe class CpuThreads
         {
             job.Error = e;
         }
-    }
-
-    private static delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Find()
-    {
-        // dlsym looks through a library's dependencies too, and libtorch_cpu depends on the OpenMP that it runs on.
-        var folder = Native.NativeRuntime.LibtorchFolder;
-        if (folder is null || !NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cpu.so"), out var library) || !NativeLibrary.TryGetExport(library, "GOMP_parallel", out var entry)) return null;
-        return (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void>)entry;
     }
 
     private sealed class Job(Action<long, long> body, long count, long piece)

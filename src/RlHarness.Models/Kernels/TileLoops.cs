@@ -18,8 +18,8 @@ internal static unsafe class TileLoops<T>
     /// <summary>Rows whose sums are in the cache while they are made and rounded.</summary>
     private const int RowsAtOnce = 64;
 
-    /// <summary>Units of a panel that a core's cache holds beside the rest.</summary>
-    private const long UnitsAtOnce = 1024 * Width;
+    /// <summary>Rows of units of a panel that a core's cache holds beside the rest.</summary>
+    private const long UnitsAtOnce = 1024;
 
     /// <summary>Rows that gradients of weights are summed over at once.</summary>
     private const int OuterRows = 1024;
@@ -40,7 +40,7 @@ internal static unsafe class TileLoops<T>
         var from = FusedKernels.Address(weight);
         var stride = weight.shape[1];
         var groups = Groups(product.Panels, product.Blocks);
-        var piece = Math.Max(1, UnitsAtOnce / Width * PerUnit / product.Summed) * product.Summed;
+        var piece = Math.Max(1, UnitsAtOnce * PerUnit / product.Summed) * product.Summed;
         CpuThreads.For(product.Panels * groups, 1, (first, last) =>
         {
             var right = (uint*)ThreadMemory.Get(ThreadMemory.Place.Right, Math.Min(piece, product.Inner) / PerUnit * Width * sizeof(uint));

@@ -66,6 +66,7 @@ internal static class GgufNames
         if (Real("rope.scaling.factor") is not null && file.Metadata.TryGetValue(a + "rope.scaling.type", out var scaling) && scaling is not "none")
             throw HarnessException.BadFile(file.Path, "scaled rope in a GGUF file is not supported", $"{scaling}", "no rope scaling", "use the model's Hugging Face folder");
         var heads = Need("attention.head_count");
+        var context = May("context_length") ?? 2048;
         return new JsonObject
         {
             ["architectures"] = new JsonArray(family.Architecture),
@@ -78,10 +79,10 @@ internal static class GgufNames
             ["num_key_value_heads"] = May("attention.head_count_kv") ?? heads,
             ["head_dim"] = May("attention.key_length") ?? Need("embedding_length") / heads,
             ["hidden_act"] = "silu",
-            ["max_position_embeddings"] = May("context_length") ?? 2048,
+            ["max_position_embeddings"] = context,
             ["rms_norm_eps"] = Real("attention.layer_norm_rms_epsilon") is { } eps ? (double)decimal.Round((decimal)eps, 12) : 1e-6,
             ["rope_theta"] = Real("rope.freq_base") ?? 10000,
-            ["rope_scaling"] = Frequencies(file, May("context_length") ?? 2048),
+            ["rope_scaling"] = Frequencies(file, context),
             ["tie_word_embeddings"] = !file.Entries.ContainsKey("output.weight"),
             ["bos_token_id"] = Token("bos_token_id"),
             ["eos_token_id"] = Token("eot_token_id") is { } turn && Token("eos_token_id") is { } end && turn != end ? new JsonArray(end, turn) : Token("eos_token_id"),

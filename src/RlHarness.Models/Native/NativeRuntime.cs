@@ -29,6 +29,12 @@ public static partial class NativeRuntime
     /// <summary>Number types whose matrix products on the processor are cut into tiles of our own; asks libtorch, which has to be loaded.</summary>
     public static IReadOnlyList<torch.ScalarType> TiledTypes => Kernels.TiledProducts.Types;
 
+    /// <summary>
+    /// Address of what libtorch_cpu exports, or a library that it depends on, as dlsym looks through those too (the OpenMP that it runs on); null where it is not there.
+    /// </summary>
+    internal static unsafe void* FindInLibtorch(string symbol)
+        => LibtorchFolder is { } folder && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cpu.so"), out var library) && NativeLibrary.TryGetExport(library, symbol, out var entry) ? (void*)entry : null;
+
     /// <summary>Loads the native libraries once; later calls return at once.</summary>
     /// <exception cref="HarnessException">They can't be loaded; the message says which, from where, and what fits.</exception>
     public static void EnsureLoaded()
