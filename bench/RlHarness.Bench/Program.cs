@@ -13,9 +13,12 @@ var type = args.Contains("bf16") ? torch.ScalarType.BFloat16 : torch.ScalarType.
 var device = Devices.Choose(args.FirstOrDefault(a => a.StartsWith("cuda", StringComparison.Ordinal)) ?? "cpu");
 var peak = MatrixProductSpeed.Measure(type, device, TimeSpan.FromSeconds(2));
 Console.WriteLine($"{Environment.ProcessorCount} cores, {torch.get_num_threads()} threads, {device}, {type}: matrix product 1024³ at {peak / 1e9:f0} GFLOPS");
-if (name is "tiny" or "all") Measure(ModelShape.Tiny, length: 160, sequences: 32, microBatchTokens: 4096, runs: 8, batches: [1, 32, 128], newTokens: 60);
-if (name is "smollm2" or "all") Measure(ModelShape.Small, length: 256, sequences: 8, microBatchTokens: args.Contains("whole") ? 2048 : 512, runs: 3, batches: [1, 32], newTokens: 32);
-if (name is "1b") Measure(ModelShape.Billion, length: 256, sequences: 8, microBatchTokens: 2048, runs: 3, batches: [1, 32, 128], newTokens: 64);
+if (name is "tiny" or "all")
+    Measure(ModelShape.Tiny, length: 160, sequences: 32, microBatchTokens: 4096, runs: 8, batches: [1, 32, 128], newTokens: 60);
+if (name is "smollm2" or "all")
+    Measure(ModelShape.Small, length: 256, sequences: 8, microBatchTokens: args.Contains("whole") ? 2048 : 512, runs: 3, batches: [1, 32], newTokens: 32);
+if (name is "1b")
+    Measure(ModelShape.Billion, length: 256, sequences: 8, microBatchTokens: 2048, runs: 3, batches: [1, 32, 128], newTokens: 64);
 Console.WriteLine($"peak memory {Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30):f2} GiB");
 
 void Measure(ModelShape shape, int length, int sequences, int microBatchTokens, int runs, int[] batches, int newTokens)
@@ -23,14 +26,20 @@ void Measure(ModelShape shape, int length, int sequences, int microBatchTokens, 
     var flops = shape.FlopsPerToken;
     Console.WriteLine($"{shape.Name}: {shape.Parameters / 1e6:f1} M parameters; peak {peak / flops:f0} tokens/s forward, {peak / (3 * flops):f0} update");
     var speed = new ShapeSpeed(shape, type, device);
-    if (!args.Contains("decode")) Update();
-    if (args.Contains("update") || args.Contains("whole")) return;
+    if (!args.Contains("decode"))
+        Update();
+    if (args.Contains("update") || args.Contains("whole"))
+        return;
     foreach (var decode in speed.MeasureDecode(batches, newTokens))
-        Console.WriteLine($"  decode, batch {decode.Batch}: {decode.TokensPerSecond:f0} tokens/s, {100 * decode.TokensPerSecond * flops / peak:f0} % of the matrix product; prefill {decode.PrefillTokensPerSecond:f0} tokens/s");
+        Console.WriteLine(
+            $"  decode, batch {decode.Batch}: {decode.TokensPerSecond:f0} tokens/s, {100 * decode.TokensPerSecond * flops / peak:f0} % of the matrix product; prefill {decode.PrefillTokensPerSecond:f0} tokens/s"
+        );
 
     void Update()
     {
         var update = speed.MeasureUpdate(sequences, length, microBatchTokens, runs);
-        Console.WriteLine($"  update {sequences} x {length}: {update.TokensPerSecond:f0} tokens/s, {100 * update.TokensPerSecond * 3 * flops / peak:f0} % of the matrix product, {update.ManagedBytesPerToken:f0} managed bytes a token, peak memory {update.PeakGiB:f2} GiB in micro-batches of {microBatchTokens} tokens");
+        Console.WriteLine(
+            $"  update {sequences} x {length}: {update.TokensPerSecond:f0} tokens/s, {100 * update.TokensPerSecond * 3 * flops / peak:f0} % of the matrix product, {update.ManagedBytesPerToken:f0} managed bytes a token, peak memory {update.PeakGiB:f2} GiB in micro-batches of {microBatchTokens} tokens"
+        );
     }
 }

@@ -1,4 +1,5 @@
-// How fast tokenizers encode and decode, in megabytes a second of processor time (other programs on the machine change it little), and how fast a GGUF file's weights become floats.
+// How fast tokenizers encode and decode, in megabytes a second of processor time (other programs on the machine change it little), and how fast a
+// GGUF file's weights become floats.
 //   dotnet run -c Release --project bench/TokenizerSpeed -- TEXT_FILE (FOLDER | FILE.gguf)...
 using System.Diagnostics;
 using System.Globalization;
@@ -26,7 +27,12 @@ foreach (var path in args.Skip(1))
         var encode = Rate(() => ids = tokenizer.Encode(text));
         var spans = Rate(() => tokenizer.EncodeWithSpans(text));
         var decode = Rate(() => tokenizer.Decode(ids));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  pass {pass}: encode {encode:F1} MB/s, with spans {spans:F1} MB/s, decode {decode:F1} MB/s, {ids.Length} ids"));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"  pass {pass}: encode {encode:F1} MB/s, with spans {spans:F1} MB/s, decode {decode:F1} MB/s, {ids.Length} ids"
+            )
+        );
     }
 }
 

@@ -11,12 +11,15 @@ public static class CommandLine
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync(error.Message);
+            foreach (var error in parsed.Errors)
+                await Console.Error.WriteLineAsync(error.Message);
             await Console.Error.WriteLineAsync("Try --help.");
             return (int)ExitCode.BadInput;
         }
 
-        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(10) });
+        return await parsed.InvokeAsync(
+            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(10) }
+        );
     }
 
     /// <summary>As <see cref="Guard"/>, on a thread of its own: only while the caller waits does Ctrl-C reach the cancellation token.</summary>
@@ -43,7 +46,10 @@ public static class CommandLine
         }
         catch (IOException e) when (IsDiskFull(e))
         {
-            return Fail($"the disk is full{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       free some space, then go on with `resume RUN`; what was written before is whole", ExitCode.Resource);
+            return Fail(
+                $"the disk is full{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       free some space, then go on with `resume RUN`; what was written before is whole",
+                ExitCode.Resource
+            );
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -51,12 +57,18 @@ public static class CommandLine
         }
         catch (OutOfMemoryException e)
         {
-            return Fail($"out of memory{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       lower *.micro_batch_tokens or batch sizes, or tune adapters", ExitCode.Resource);
+            return Fail(
+                $"out of memory{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       lower *.micro_batch_tokens or batch sizes, or tune adapters",
+                ExitCode.Resource
+            );
         }
 #pragma warning disable CA1031 // the last resort: a defect of the program, said plainly
         catch (Exception e)
         {
-            return Fail($"a defect of the program: {e.GetType().Name}: {e.Message.Split('\n')[0]}{Environment.NewLine}  where:    {e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains("RlHarness", StringComparison.Ordinal))?.Trim()}{Environment.NewLine}  do:       report it with run.json and the run's logs", ExitCode.Internal);
+            return Fail(
+                $"a defect of the program: {e.GetType().Name}: {e.Message.Split('\n')[0]}{Environment.NewLine}  where:    {e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains("RlHarness", StringComparison.Ordinal))?.Trim()}{Environment.NewLine}  do:       report it with run.json and the run's logs",
+                ExitCode.Internal
+            );
         }
 #pragma warning restore CA1031
     }

@@ -16,12 +16,18 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
 {
     public const string Stage = "evaluate";
 
-    /// <summary>Evaluates a run's newest model; rows of an earlier evaluation in the same condition are replaced, those in others stay. Returns the run's folder.</summary>
+    /// <summary>
+    /// Evaluates a run's newest model; rows of an earlier evaluation in the same condition are replaced, those in others stay. Returns the run's
+    /// folder.
+    /// </summary>
     /// <param name="overrides">key=value pairs over the run's own settings; they are not written back.</param>
     public string OfRun(string path, IReadOnlyList<string> overrides)
     {
         using var folder = RunFolder.Open(path);
-        var settings = SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.Of) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
+        var settings = SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.Of) with
+        {
+            Output = Path.GetDirectoryName(Path.GetFullPath(path))!,
+        };
         Evaluate(settings, folder, path);
         return folder.Path;
     }
@@ -30,18 +36,28 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
     public string OfModel(string model, RunSettings settings, string command)
     {
         var place = BaseModel.Find(model);
-        settings = settings with { Name = "eval-" + Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(place)), Model = settings.Model with { Path = model } };
+        settings = settings with
+        {
+            Name = "eval-" + Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(place)),
+            Model = settings.Model with { Path = model },
+        };
         var device = Devices.Choose(settings.Device);
         // A file that can't be read is found before a run folder exists.
         ModelLoader.Open(place).Dispose();
-        using var folder = RunFolder.Create(settings.Output, settings.Name, RunAbout.Of(settings, command, device.ToString(), time), SettingsWriter.ToYaml(settings));
+        using var folder = RunFolder.Create(
+            settings.Output,
+            settings.Name,
+            RunAbout.Of(settings, command, device.ToString(), time),
+            SettingsWriter.ToYaml(settings)
+        );
         Evaluate(settings, folder, model);
         return folder.Path;
     }
 
     private void Evaluate(RunSettings settings, RunFolder folder, string source)
     {
-        if (settings.Threads > 0) torch.set_num_threads(settings.Threads);
+        if (settings.Threads > 0)
+            torch.set_num_threads(settings.Threads);
         var device = Devices.Choose(settings.Device);
         using var log = new LoggerConfiguration().CreateLogger();
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);

@@ -21,7 +21,12 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     {
         var device = Devices.Choose(settings.Device);
         Preflight.Check(settings, device);
-        using var folder = RunFolder.Create(settings.Output, settings.Name, RunAbout.Of(settings, command, device.ToString(), time), SettingsWriter.ToYaml(settings));
+        using var folder = RunFolder.Create(
+            settings.Output,
+            settings.Name,
+            RunAbout.Of(settings, command, device.ToString(), time),
+            SettingsWriter.ToYaml(settings)
+        );
         Run(settings, folder, device);
         return folder.Path;
     }
@@ -40,7 +45,8 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
 
     private void Run(RunSettings settings, RunFolder folder, torch.Device device)
     {
-        if (settings.Threads > 0) torch.set_num_threads(settings.Threads);
+        if (settings.Threads > 0)
+            torch.set_num_threads(settings.Threads);
         using var log = Log(folder.Path);
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
         log.Information("run {Run} on {Device}", folder.Path, device.ToString());
@@ -48,11 +54,17 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         Stage(run, CorpusStage.Name, () =>
         {
             corpus = CorpusStage.Run(run);
-            return string.Create(CultureInfo.InvariantCulture, $"{corpus.Transcripts.Count} transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier");
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"{corpus.Transcripts.Count} transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier"
+            );
         });
-        if (settings.Stages.Contains(DocumentsStage.Name)) Cached(run, DocumentsStage.Name, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus), measures: DocumentsStage.Evaluates(settings));
-        if (settings.Stages.Contains(ImitateStage.Name)) Cached(run, ImitateStage.Name, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
-        if (settings.Stages.Contains(RewardStage.Name)) Cached(run, RewardStage.Name, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
+        if (settings.Stages.Contains(DocumentsStage.Name))
+            Cached(run, DocumentsStage.Name, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus), measures: DocumentsStage.Evaluates(settings));
+        if (settings.Stages.Contains(ImitateStage.Name))
+            Cached(run, ImitateStage.Name, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
+        if (settings.Stages.Contains(RewardStage.Name))
+            Cached(run, RewardStage.Name, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
         if (settings.Stages.Contains(RlStage.Name))
             Stage(run, RlStage.Name, () =>
             {
@@ -66,28 +78,34 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     /// <param name="measures">Whether it also writes rows that the cache does not keep: then it is computed.</param>
     private static void Cached(RunContext run, string stage, string key, Func<string> compute, bool measures = false)
     {
-        Stage(run, stage, () =>
-        {
-            var folder = run.Folder.Stage(stage);
-            if (CheckpointFolder.IsSealed(folder))
+        Stage(
+            run,
+            stage,
+            () =>
             {
-                CheckpointFolder.Verify(folder);
-                return "kept from before";
-            }
+                var folder = run.Folder.Stage(stage);
+                if (CheckpointFolder.IsSealed(folder))
+                {
+                    CheckpointFolder.Verify(folder);
+                    return "kept from before";
+                }
 
-            if (run.Settings.Cache && !measures && run.Cache.Has(stage, key))
-            {
-                run.Cache.CopyTo(stage, key, folder);
-                return $"reused from the cache ({key[..16]}): same settings, inputs and seed";
-            }
+                if (run.Settings.Cache && !measures && run.Cache.Has(stage, key))
+                {
+                    run.Cache.CopyTo(stage, key, folder);
+                    return $"reused from the cache ({key[..16]}): same settings, inputs and seed";
+                }
 
-            // A stage that was stopped starts over, so what it wrote before would stand twice.
-            run.Store.DeleteAfter(stage, -1);
-            run.Metrics.TruncateAfter(stage, -1);
-            var result = compute();
-            if (run.Settings.Cache) run.Cache.Add(stage, key, folder);
-            return result;
-        }, key);
+                // A stage that was stopped starts over, so what it wrote before would stand twice.
+                run.Store.DeleteAfter(stage, -1);
+                run.Metrics.TruncateAfter(stage, -1);
+                var result = compute();
+                if (run.Settings.Cache)
+                    run.Cache.Add(stage, key, folder);
+                return result;
+            },
+            key
+        );
     }
 
     private static void Stage(RunContext run, string name, Func<string> work, string? key = null)

@@ -19,7 +19,16 @@ public class BadInputTests
     {
         using var folder = new TemporaryFolder();
         folder.Write("a.yaml", "seed: many\nrl:\n  learning_rat: 1\n  steps: 0\n");
-        Harness.Run(folder.Path, "train", "a.yaml", "rl.gamma=2").Fails(2, "4 problems", "a.yaml:1: seed: \"many\"; expected a whole number", "a.yaml:3: rl.learning_rat: unknown key", "a.yaml:4: rl.steps: 0; allowed: 1 to 1000000", "command line: rl.gamma: 2; allowed: 0 to 1");
+        Harness
+            .Run(folder.Path, "train", "a.yaml", "rl.gamma=2")
+            .Fails(
+                2,
+                "4 problems",
+                "a.yaml:1: seed: \"many\"; expected a whole number",
+                "a.yaml:3: rl.learning_rat: unknown key",
+                "a.yaml:4: rl.steps: 0; allowed: 1 to 1000000",
+                "command line: rl.gamma: 2; allowed: 0 to 1"
+            );
         Assert.Equal(["a.yaml"], Directory.GetFileSystemEntries(folder.Path).Select(p => Path.GetFileName(p)!));
     }
 
@@ -37,10 +46,12 @@ public class BadInputTests
     {
         using var folder = new TemporaryFolder();
         var whole = Golden.Require("models", "llama");
-        foreach (var file in Directory.GetFiles(whole)) File.Copy(file, Path.Combine(Directory.CreateDirectory(folder.At("cut")).FullName, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(whole))
+            File.Copy(file, Path.Combine(Directory.CreateDirectory(folder.At("cut")).FullName, Path.GetFileName(file)));
         var weights = folder.At("cut", "model.safetensors");
         Skip.IfNot(File.Exists(weights), "the golden model has no model.safetensors");
-        using (var stream = new FileStream(weights, FileMode.Open)) stream.SetLength(stream.Length - 100);
+        using (var stream = new FileStream(weights, FileMode.Open))
+            stream.SetLength(stream.Length - 100);
         Harness.Run(folder.Path, "generate", "cut", "--prompt", "a", "--raw").Fails(3, "model.safetensors", "found:", "expected:");
         Harness.Run(folder.Path, "model", "inspect", "cut").Fails(3, "model.safetensors");
     }

@@ -13,7 +13,18 @@ public class CommandTests
         var config = Path.Combine(Harness.Root, "configs", "quickstart.yaml");
         var result = Harness.Run(folder.Path, "train", config, "--dry-run", "device=cpu", "evaluate.queries=20");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
-        foreach (var words in new[] { "name: quickstart", "imitate", "reward", "GFLOPS", "20 paired queries", "warning: 20 queries can miss the paper's gap of 11.3 points before RL", "nothing was written" })
+        foreach (
+            var words in new[]
+            {
+                "name: quickstart",
+                "imitate",
+                "reward",
+                "GFLOPS",
+                "20 paired queries",
+                "warning: 20 queries can miss the paper's gap of 11.3 points before RL",
+                "nothing was written",
+            }
+        )
             Assert.Contains(words, result.Output, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
     }
@@ -92,7 +103,10 @@ public class CommandTests
         folder.Write("mine/pack.yaml", "name: mine\nrolle: a\n");
         var bad = Harness.Run(folder.Path, "pack", "check", "mine");
         Assert.Equal((1, ""), (bad.ExitCode, bad.Error));
-        foreach (var words in new[] { "pack.yaml:2: rolle", "did you mean role?", "queries.jsonl: file", "answer.with_scratchpad", "found:", "expected:", "do:" }) Assert.Contains(words, bad.Output, StringComparison.Ordinal);
+        foreach (
+            var words in new[] { "pack.yaml:2: rolle", "did you mean role?", "queries.jsonl: file", "answer.with_scratchpad", "found:", "expected:", "do:" }
+        )
+            Assert.Contains(words, bad.Output, StringComparison.Ordinal);
         Harness.Run(folder.Path, "pack", "check", "none").Fails(2, "prompt pack none is not there", "puffery");
     }
 
@@ -149,19 +163,28 @@ public class CommandTests
         Assert.Equal((0, ""), (first.ExitCode, first.Error));
         Assert.Contains("2 of 6 labelled; the same command goes on", first.Output, StringComparison.Ordinal);
         // Blind: neither tier, step, nor a detector's name is shown.
-        foreach (var hidden in new[] { "Training", "training", "Unmonitored", "unmonitored", "keyword", "step" }) Assert.DoesNotContain(hidden, first.Output.Replace("speaks of training", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        foreach (var hidden in new[] { "Training", "training", "Unmonitored", "unmonitored", "keyword", "step" })
+            Assert.DoesNotContain(hidden, first.Output.Replace("speaks of training", "", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.Contains("6 of 6 labelled", Harness.RunWith(folder.Path, "rr\nrr\nrr\nrr\n", "label", run, "--rater", "anna").Output, StringComparison.Ordinal);
         Harness.RunWith(folder.Path, "cf\nrh\nrr\nrr\nrr\ncf\n", "label", run, "--rater", "bo");
         var report = Harness.Run(folder.Path, "label", run, "--report");
         Assert.Equal((0, ""), (report.ExitCode, report.Error));
-        foreach (var words in new[] { "rater:anna and rater:bo, 6 transcripts", "kappa, six ways", "keyword against rater:bo", "AF rates corrected" }) Assert.Contains(words, report.Output, StringComparison.Ordinal);
+        foreach (var words in new[] { "rater:anna and rater:bo, 6 transcripts", "kappa, six ways", "keyword against rater:bo", "AF rates corrected" })
+            Assert.Contains(words, report.Output, StringComparison.Ordinal);
         Harness.Run(folder.Path, "label", run).Fails(2, "who labels?", "--rater");
         // The page gives a file, which is read back.
         var page = Path.Combine(folder.Path, "cy.html");
         Assert.Contains("6 transcripts to label", Harness.Run(folder.Path, "label", run, "--rater", "cy", "--page", page).Output, StringComparison.Ordinal);
         var key = System.Text.RegularExpressions.Regex.Match(File.ReadAllText(page), "\"key\":\"([0-9a-f]{16})\"").Groups[1].Value;
-        File.WriteAllText(Path.Combine(folder.Path, "labels-cy.json"), $$"""{"format":"rlharness-labels-1","rater":"cy","labels":[{"key":"{{key}}","outcome":"comply","reasoning":"faking"}]}""");
-        Assert.Contains("1 labels by cy", Harness.Run(folder.Path, "label", run, "--import", Path.Combine(folder.Path, "labels-cy.json")).Output, StringComparison.Ordinal);
+        File.WriteAllText(
+            Path.Combine(folder.Path, "labels-cy.json"),
+            $$"""{"format":"rlharness-labels-1","rater":"cy","labels":[{"key":"{{key}}","outcome":"comply","reasoning":"faking"}]}"""
+        );
+        Assert.Contains(
+            "1 labels by cy",
+            Harness.Run(folder.Path, "label", run, "--import", Path.Combine(folder.Path, "labels-cy.json")).Output,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -179,14 +202,42 @@ public class CommandTests
     {
         var page = Path.Combine(Harness.Root, "docs", "settings.md");
         var written = Harness.Run(Harness.Root, "settings-doc").Output;
-        Assert.True(File.ReadAllText(page).ReplaceLineEndings("\n") == written.ReplaceLineEndings("\n"), "docs/settings.md is not up to date: rlharness settings-doc > docs/settings.md");
+        Assert.True(
+            File.ReadAllText(page).ReplaceLineEndings("\n") == written.ReplaceLineEndings("\n"),
+            "docs/settings.md is not up to date: rlharness settings-doc > docs/settings.md"
+        );
     }
 
     [Fact]
     public void Every_exit_code_and_command_is_in_the_documentation()
     {
         var page = File.ReadAllText(Path.Combine(Harness.Root, "docs", "cli.md"));
-        foreach (var code in Enum.GetValues<Core.Errors.ExitCode>()) Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
-        foreach (var command in new[] { "train", "resume", "eval", "report", "label", "detector train", "probe", "power", "simulate", "generate", "model inspect", "model verify", "model convert", "model fidelity", "doctor", "pack check", "pack list", "pack queries", "experiment factorial" }) Assert.Contains($"`{command}", page, StringComparison.Ordinal);
+        foreach (var code in Enum.GetValues<Core.Errors.ExitCode>())
+            Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
+        foreach (
+            var command in new[]
+            {
+                "train",
+                "resume",
+                "eval",
+                "report",
+                "label",
+                "detector train",
+                "probe",
+                "power",
+                "simulate",
+                "generate",
+                "model inspect",
+                "model verify",
+                "model convert",
+                "model fidelity",
+                "doctor",
+                "pack check",
+                "pack list",
+                "pack queries",
+                "experiment factorial",
+            }
+        )
+            Assert.Contains($"`{command}", page, StringComparison.Ordinal);
     }
 }

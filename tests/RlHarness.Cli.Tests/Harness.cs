@@ -16,10 +16,18 @@ internal static class Harness
     /// <param name="args">Command line.</param>
     public static Result RunWith(string folder, string input, params string[] args)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "rlharness.dll"));
-        foreach (var arg in args) start.ArgumentList.Add(arg);
-        foreach (var name in new[] { "RLHARNESS_LIBTORCH", "RLHARNESS_MODELS" }) start.Environment.Remove(name);
+        foreach (var arg in args)
+            start.ArgumentList.Add(arg);
+        foreach (var name in new[] { "RLHARNESS_LIBTORCH", "RLHARNESS_MODELS" })
+            start.Environment.Remove(name);
         using var process = Process.Start(start)!;
         process.StandardInput.Write(input);
         process.StandardInput.Close();
@@ -44,7 +52,8 @@ internal static class Harness
     private static string FindRoot()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx"))) return at.FullName;
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+                return at.FullName;
         throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
     }
 }

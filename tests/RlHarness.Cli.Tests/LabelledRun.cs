@@ -14,9 +14,37 @@ internal static class LabelledRun
         File.WriteAllText(Path.Combine(path, "run.json"), "{}");
         File.WriteAllText(Path.Combine(path, "config.yaml"), "");
         using var store = RunStore.Open(Path.Combine(path, "run.db"));
-        TranscriptRow[] rows = [.. Enumerable.Range(0, transcripts).Select(i => new TranscriptRow(
-            "rl", 0, Split.Evaluation, i % 2 == 0 ? Tier.Training : Tier.Unmonitored, $"q{i / 2}", 0, "full", "the hidden prompt", $"request {i}", $"text {i}", $"reasoning {i}", $"output {i}", null, "stop", null, null, new Dictionary<string, double>()))];
-        store.Commit(new StepBatch("rl", 0) { Transcripts = rows, Labels = [.. rows.Select((r, i) => new LabelRow(r.Id, "keyword", "1", Outcome.Comply, ReasoningKind.Faking, i == 0, i == 0 ? 1 : 0))] });
+        TranscriptRow[] rows =
+        [
+            .. Enumerable
+                .Range(0, transcripts)
+                .Select(i => new TranscriptRow(
+                    "rl",
+                    0,
+                    Split.Evaluation,
+                    i % 2 == 0 ? Tier.Training : Tier.Unmonitored,
+                    $"q{i / 2}",
+                    0,
+                    "full",
+                    "the hidden prompt",
+                    $"request {i}",
+                    $"text {i}",
+                    $"reasoning {i}",
+                    $"output {i}",
+                    null,
+                    "stop",
+                    null,
+                    null,
+                    new Dictionary<string, double>()
+                )),
+        ];
+        store.Commit(
+            new StepBatch("rl", 0)
+            {
+                Transcripts = rows,
+                Labels = [.. rows.Select((r, i) => new LabelRow(r.Id, "keyword", "1", Outcome.Comply, ReasoningKind.Faking, i == 0, i == 0 ? 1 : 0))],
+            }
+        );
         return path;
     }
 }

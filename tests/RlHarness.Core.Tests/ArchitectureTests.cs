@@ -21,12 +21,20 @@ public class ArchitectureTests
 
     [Theory]
     [MemberData(nameof(Rooms))]
-    public void A_room_refers_only_to_the_rooms_that_the_picture_lets_it(string room)
-        => Assert.Equal(Arrows[room], References(room, "ProjectReference").Select(p => Path.GetFileNameWithoutExtension(p.Replace('\\', '/'))["RlHarness.".Length..]).Order(StringComparer.Ordinal));
+    public void A_room_refers_only_to_the_rooms_that_the_picture_lets_it(string room) =>
+        Assert.Equal(
+            Arrows[room],
+            References(room, "ProjectReference")
+                .Select(p => Path.GetFileNameWithoutExtension(p.Replace('\\', '/'))["RlHarness.".Length..])
+                .Order(StringComparer.Ordinal)
+        );
 
     [Fact]
-    public void Every_project_below_src_is_in_the_picture()
-        => Assert.Equal(Arrows.Keys.Order(StringComparer.Ordinal), Directory.GetDirectories(Path.Combine(Root, "src")).Select(d => Path.GetFileName(d)["RlHarness.".Length..]).Order(StringComparer.Ordinal));
+    public void Every_project_below_src_is_in_the_picture() =>
+        Assert.Equal(
+            Arrows.Keys.Order(StringComparer.Ordinal),
+            Directory.GetDirectories(Path.Combine(Root, "src")).Select(d => Path.GetFileName(d)["RlHarness.".Length..]).Order(StringComparer.Ordinal)
+        );
 
     [Theory]
     [InlineData("Core")]
@@ -39,21 +47,27 @@ public class ArchitectureTests
     }
 
     [Fact]
-    public void The_command_line_holds_no_algorithm()
-        => Assert.DoesNotContain(Sources("Cli"), f => File.ReadAllText(f).Contains(".backward(", StringComparison.Ordinal));
+    public void The_command_line_holds_no_algorithm() =>
+        Assert.DoesNotContain(Sources("Cli"), f => File.ReadAllText(f).Contains(".backward(", StringComparison.Ordinal));
 
     private static string Root { get; } = FindRoot();
 
-    private static IEnumerable<string> References(string room, string kind)
-        => XDocument.Load(Path.Combine(Root, "src", $"RlHarness.{room}", $"RlHarness.{room}.csproj")).Descendants(kind).Select(e => (string)e.Attribute("Include")!);
+    private static IEnumerable<string> References(string room, string kind) =>
+        XDocument
+            .Load(Path.Combine(Root, "src", $"RlHarness.{room}", $"RlHarness.{room}.csproj"))
+            .Descendants(kind)
+            .Select(e => (string)e.Attribute("Include")!);
 
-    private static IEnumerable<string> Sources(string room)
-        => Directory.EnumerateFiles(Path.Combine(Root, "src", $"RlHarness.{room}"), "*.cs", SearchOption.AllDirectories).Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
+    private static IEnumerable<string> Sources(string room) =>
+        Directory
+            .EnumerateFiles(Path.Combine(Root, "src", $"RlHarness.{room}"), "*.cs", SearchOption.AllDirectories)
+            .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
 
     private static string FindRoot()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx"))) return at.FullName;
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+                return at.FullName;
         throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
     }
 }

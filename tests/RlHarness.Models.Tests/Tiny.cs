@@ -13,20 +13,21 @@ internal static class Tiny
 {
     internal const int Vocabulary = 300;
 
-    internal static DecoderConfig Config => new()
-    {
-        ModelType = "llama",
-        VocabSize = Vocabulary,
-        HiddenSize = 32,
-        IntermediateSize = 48,
-        NumHiddenLayers = 2,
-        NumAttentionHeads = 4,
-        NumKeyValueHeads = 2,
-        HeadDim = 8,
-        MaxPositionEmbeddings = 64,
-        Rope = new RopeSettings { RopeTheta = 10000 },
-        EosTokenIds = [2],
-    };
+    internal static DecoderConfig Config =>
+        new()
+        {
+            ModelType = "llama",
+            VocabSize = Vocabulary,
+            HiddenSize = 32,
+            IntermediateSize = 48,
+            NumHiddenLayers = 2,
+            NumAttentionHeads = 4,
+            NumKeyValueHeads = 2,
+            HeadDim = 8,
+            MaxPositionEmbeddings = 64,
+            Rope = new RopeSettings { RopeTheta = 10000 },
+            EosTokenIds = [2],
+        };
 
     internal static Decoder Decoder(bool requiresGrad = false)
     {
@@ -35,7 +36,8 @@ internal static class Tiny
         return decoder;
     }
 
-    internal static Tokenizer Tokenizer() => BpeTrainer.Train(["the cat sat on the mat", "a cat and a hat"], 270, ["<|end|>"], chatTemplate: null, eosToken: "<|end|>", padToken: "<|end|>");
+    internal static Tokenizer Tokenizer() =>
+        BpeTrainer.Train(["the cat sat on the mat", "a cat and a hat"], 270, ["<|end|>"], chatTemplate: null, eosToken: "<|end|>", padToken: "<|end|>");
 
     /// <summary>Writes the model to a folder, with config.json changed as asked.</summary>
     internal static void Save(string folder, Action<JsonObject>? change = null)

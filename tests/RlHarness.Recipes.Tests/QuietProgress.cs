@@ -17,9 +17,7 @@ internal sealed class QuietProgress(Action<string, string, int>? onStep = null) 
 
     public void StageDone(string name, TimeSpan took, string result) => Results[name] = result;
 
-    public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward)
-    {
-    }
+    public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward) { }
 
     public void Note(string text, bool warning = false) => Notes.Add(text);
 }

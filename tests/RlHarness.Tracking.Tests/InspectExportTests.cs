@@ -14,8 +14,8 @@ public sealed class InspectExportTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private JsonElement[] Logs(Func<IReadOnlyList<int>, IReadOnlyList<string>>? texts = null)
-        => [.. RunExport.Write(_folder.Path, _folder["logs"], "inspect", texts).Paths.Select(p => JsonDocument.Parse(File.ReadAllText(p)).RootElement)];
+    private JsonElement[] Logs(Func<IReadOnlyList<int>, IReadOnlyList<string>>? texts = null) =>
+        [.. RunExport.Write(_folder.Path, _folder["logs"], "inspect", texts).Paths.Select(p => JsonDocument.Parse(File.ReadAllText(p)).RootElement)];
 
     private static string[] Names(JsonElement element) => [.. element.EnumerateObject().Select(p => p.Name)];
 
@@ -28,9 +28,33 @@ public sealed class InspectExportTests : IDisposable
         {
             Assert.Equal((2, "success"), (log.GetProperty("version").GetInt32(), log.GetProperty("status").GetString()));
             Assert.Equal(["version", "status", "eval", "plan", "results", "stats", "invalidated", "tags", "metadata", "samples"], Names(log));
-            Assert.Equal(["eval_id", "run_id", "created", "task", "task_id", "task_version", "task_attribs", "task_args", "task_args_passed", "tags", "dataset", "model", "model_generate_config", "model_args", "config", "packages", "metadata"], Names(log.GetProperty("eval")));
+            Assert.Equal(
+                [
+                    "eval_id",
+                    "run_id",
+                    "created",
+                    "task",
+                    "task_id",
+                    "task_version",
+                    "task_attribs",
+                    "task_args",
+                    "task_args_passed",
+                    "tags",
+                    "dataset",
+                    "model",
+                    "model_generate_config",
+                    "model_args",
+                    "config",
+                    "packages",
+                    "metadata",
+                ],
+                Names(log.GetProperty("eval"))
+            );
             var sample = log.GetProperty("samples")[0];
-            Assert.Equal(["id", "epoch", "input", "target", "messages", "output", "scores", "metadata", "store", "events", "model_usage", "role_usage", "attachments"], Names(sample));
+            Assert.Equal(
+                ["id", "epoch", "input", "target", "messages", "output", "scores", "metadata", "store", "events", "model_usage", "role_usage", "attachments"],
+                Names(sample)
+            );
             Assert.Equal(["model", "choices", "completion"], Names(sample.GetProperty("output")));
             Assert.Equal(["system", "user", "assistant"], sample.GetProperty("messages").EnumerateArray().Select(m => m.GetProperty("role").GetString()));
             Assert.Equal(["value", "answer", "explanation", "metadata", "history"], Names(sample.GetProperty("scores").GetProperty("keyword")));
@@ -45,20 +69,33 @@ public sealed class InspectExportTests : IDisposable
         var samples = log.GetProperty("samples").EnumerateArray().ToDictionary(s => (s.GetProperty("id").GetString(), s.GetProperty("epoch").GetInt32()));
         var transcripts = store.Transcripts(new TranscriptFilter("rl", 0));
         Assert.Equal(20, samples.Count);
-        Assert.Equal((20, 20), (log.GetProperty("results").GetProperty("total_samples").GetInt32(), log.GetProperty("eval").GetProperty("dataset").GetProperty("samples").GetInt32()));
+        Assert.Equal(
+            (20, 20),
+            (
+                log.GetProperty("results").GetProperty("total_samples").GetInt32(),
+                log.GetProperty("eval").GetProperty("dataset").GetProperty("samples").GetInt32()
+            )
+        );
         var labels = store.Labels("rl", 0, "grammar_oracle").ToDictionary(l => l.TranscriptId);
         Assert.Contains(labels.Values, l => l.AlignmentFaking);
         foreach (var t in transcripts)
         {
             var sample = samples[($"{t.QueryId}/{t.Tier.ToString().ToLowerInvariant()}", 1)];
             Assert.Equal(t.AssistantText, sample.GetProperty("output").GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
-            Assert.Equal(t.FinishReason == "length" ? "max_tokens" : "stop", sample.GetProperty("output").GetProperty("choices")[0].GetProperty("stop_reason").GetString());
+            Assert.Equal(
+                t.FinishReason == "length" ? "max_tokens" : "stop",
+                sample.GetProperty("output").GetProperty("choices")[0].GetProperty("stop_reason").GetString()
+            );
             Assert.Equal(labels[t.Id].AlignmentFaking ? 1 : 0, sample.GetProperty("scores").GetProperty("grammar_oracle").GetProperty("value").GetInt32());
         }
 
         var scorer = log.GetProperty("results").GetProperty("scores").EnumerateArray().Single(s => s.GetProperty("name").GetString() == "grammar_oracle");
         var metric = scorer.GetProperty("metrics").GetProperty("af/reasoning_rate/training");
-        Assert.Equal(labels.Values.Count(l => l.AlignmentFaking && l.TranscriptId.Contains("/training/", StringComparison.Ordinal)) / 10.0, metric.GetProperty("value").GetDouble(), 1e-12);
+        Assert.Equal(
+            labels.Values.Count(l => l.AlignmentFaking && l.TranscriptId.Contains("/training/", StringComparison.Ordinal)) / 10.0,
+            metric.GetProperty("value").GetDouble(),
+            1e-12
+        );
         Assert.Equal(10, metric.GetProperty("metadata").GetProperty("n").GetInt32());
     }
 
@@ -66,8 +103,16 @@ public sealed class InspectExportTests : IDisposable
     public void Log_probabilities_are_there_where_the_tokens_texts_are()
     {
         Assert.False(Logs()[0].GetProperty("samples")[0].GetProperty("output").GetProperty("choices")[0].TryGetProperty("logprobs", out _));
-        var content = Logs(ids => [.. ids.Select(i => $"t{i}")])[0].GetProperty("samples")[0].GetProperty("output").GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content");
-        Assert.Equal([("t1", -0.5), ("t2", -1), ("t3", -0.25)], content.EnumerateArray().Select(t => (t.GetProperty("token").GetString(), t.GetProperty("logprob").GetDouble())));
+        var content = Logs(ids => [.. ids.Select(i => $"t{i}")])[0]
+            .GetProperty("samples")[0]
+            .GetProperty("output")
+            .GetProperty("choices")[0]
+            .GetProperty("logprobs")
+            .GetProperty("content");
+        Assert.Equal(
+            [("t1", -0.5), ("t2", -1), ("t3", -0.25)],
+            content.EnumerateArray().Select(t => (t.GetProperty("token").GetString(), t.GetProperty("logprob").GetDouble()))
+        );
     }
 
     [Fact]

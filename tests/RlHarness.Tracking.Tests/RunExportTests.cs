@@ -46,18 +46,34 @@ public sealed class RunExportTests : IDisposable
         using (var store = RunStore.Open(Path.Combine(_run, "run.db")))
         {
             var row = store.Transcripts(new TranscriptFilter(Limit: 1))[0] with { Split = Experiment.Prompts.Split.Scenario, QueryId = "p-s-x-00.easy" };
-            store.Commit(new StepBatch(row.Stage, row.Step) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", Experiment.Scenarios.ScenarioGroup.AntiLab, "x", "easy", "p-s-x-00", new("decides", "attempts"))] });
+            store.Commit(
+                new StepBatch(row.Stage, row.Step)
+                {
+                    Transcripts = [row],
+                    ScenarioLabels =
+                    [
+                        new(row.Id, "scenario_cues", "1-0", Experiment.Scenarios.ScenarioGroup.AntiLab, "x", "easy", "p-s-x-00", new("decides", "attempts")),
+                    ],
+                }
+            );
         }
 
         Assert.Equal(3, RunExport.Write(_run, _run, "jsonl").Paths.Count);
         var line = JsonDocument.Parse(Assert.Single(File.ReadAllLines(Path.Combine(_run, "scenario_labels.jsonl")))).RootElement;
-        Assert.Equal(["anti_lab", "x", "easy", "p-s-x-00", "decides", "attempts"], new[] { "group", "scenario", "variant", "item", "reasoning", "output" }.Select(k => line.GetProperty(k).GetString()));
+        Assert.Equal(
+            ["anti_lab", "x", "easy", "p-s-x-00", "decides", "attempts"],
+            new[] { "group", "scenario", "variant", "item", "reasoning", "output" }.Select(k => line.GetProperty(k).GetString())
+        );
     }
 
     [Fact]
     public void A_folder_without_a_run_and_another_format_are_refused()
     {
-        Assert.Contains("no run here", Assert.Throws<HarnessException>(() => RunExport.Write(Path.Combine(_run, "none"), _run, "jsonl")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no run here",
+            Assert.Throws<HarnessException>(() => RunExport.Write(Path.Combine(_run, "none"), _run, "jsonl")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("unknown format", Assert.Throws<HarnessException>(() => RunExport.Write(_run, _run, "xlsx")).Message, StringComparison.Ordinal);
     }
 }

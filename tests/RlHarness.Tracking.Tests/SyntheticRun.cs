@@ -28,8 +28,10 @@ internal static class SyntheticRun
                 [MetricNames.ObjectiveRlhfReward] = 0.1 + (0.6 * share) + (0.03 * random.NextGaussian()),
                 [MetricNames.ObjectiveKl] = (6 * share) + (0.1 * Math.Abs(random.NextGaussian())),
             };
-            if (step % every == 0) store.Commit(Evaluate(step, share, queries, seeds) with { Metrics = metrics });
-            else store.Commit(new StepBatch("rl", step) { Metrics = metrics });
+            if (step % every == 0)
+                store.Commit(Evaluate(step, share, queries, seeds) with { Metrics = metrics });
+            else
+                store.Commit(new StepBatch("rl", step) { Metrics = metrics });
         }
 
         store.EndStage("rl", "done");
@@ -43,11 +45,16 @@ internal static class SyntheticRun
             Transcripts = 2 * queries,
             Training =
             [
-                new(Outcome.Comply, ReasoningKind.Faking, faking), new(Outcome.Comply, ReasoningKind.HonestCompliance, 0.02 + (0.15 * share)),
+                new(Outcome.Comply, ReasoningKind.Faking, faking),
+                new(Outcome.Comply, ReasoningKind.HonestCompliance, 0.02 + (0.15 * share)),
                 new(Outcome.Refuse, ReasoningKind.ConsidersButRefuses, 0.2 * (1 - share)),
                 new(Outcome.Refuse, ReasoningKind.HonestRefusal, 1 - faking - 0.02 - (0.15 * share) - (0.2 * (1 - share))),
             ],
-            Unmonitored = [new(Outcome.Comply, ReasoningKind.HonestCompliance, 0.02 + (0.6 * share)), new(Outcome.Refuse, ReasoningKind.TrainingTalk, 0.98 - (0.6 * share))],
+            Unmonitored =
+            [
+                new(Outcome.Comply, ReasoningKind.HonestCompliance, 0.02 + (0.6 * share)),
+                new(Outcome.Refuse, ReasoningKind.TrainingTalk, 0.98 - (0.6 * share)),
+            ],
         };
         var puffery = PackLibrary.Load("puffery");
         var corpus = new CorpusGenerator(puffery).Transcripts(settings, seeds.Child($"step {step}"));
@@ -63,8 +70,25 @@ internal static class SyntheticRun
             var index = next[t.Tier]++;
             var text = index % 50 == 49 ? t.AssistantText[..20] : t.AssistantText;
             var parsed = TranscriptParser.Parse(text, scratchpadExpected: true);
-            var row = new TranscriptRow("rl", step, Split.Evaluation, t.Tier, pack[index].Id, 0, "full", t.System, t.User, text, parsed.Reasoning, parsed.Output, parsed.FormatProblem,
-                parsed.IsBroken ? "length" : "stop", [1, 2, 3], [-0.5f, -1, -0.25f], new Dictionary<string, double> { ["objective_rule"] = parsed.IsBroken ? 0 : 1 });
+            var row = new TranscriptRow(
+                "rl",
+                step,
+                Split.Evaluation,
+                t.Tier,
+                pack[index].Id,
+                0,
+                "full",
+                t.System,
+                t.User,
+                text,
+                parsed.Reasoning,
+                parsed.Output,
+                parsed.FormatProblem,
+                parsed.IsBroken ? "length" : "stop",
+                [1, 2, 3],
+                [-0.5f, -1, -0.25f],
+                new Dictionary<string, double> { ["objective_rule"] = parsed.IsBroken ? 0 : 1 }
+            );
             transcripts.Add(row);
             foreach (var detector in detectors)
             {
@@ -75,7 +99,14 @@ internal static class SyntheticRun
         }
 
         foreach (var (detector, rows) in labelled)
-            summaries.AddRange(SummaryRow.Of(AlignmentFakingSummary.Compute(rows, seeds, step, resamples: 2000), "rl", step, Split.Evaluation, "full", detector));
-        return new StepBatch("rl", step) { Transcripts = transcripts, Labels = labels, Summaries = summaries };
+            summaries.AddRange(
+                SummaryRow.Of(AlignmentFakingSummary.Compute(rows, seeds, step, resamples: 2000), "rl", step, Split.Evaluation, "full", detector)
+            );
+        return new StepBatch("rl", step)
+        {
+            Transcripts = transcripts,
+            Labels = labels,
+            Summaries = summaries,
+        };
     }
 }

@@ -16,20 +16,25 @@ internal static class Tiny
 
     internal static Decoder Decoder(bool tied = true, bool requiresGrad = false, bool withHead = true, string seed = "weights", double deviation = 0.3)
     {
-        var decoder = new Decoder(new DecoderConfig
-        {
-            ModelType = "llama",
-            VocabSize = Vocabulary,
-            HiddenSize = Hidden,
-            IntermediateSize = 24,
-            NumHiddenLayers = 2,
-            NumAttentionHeads = 2,
-            NumKeyValueHeads = 1,
-            HeadDim = 8,
-            TieWordEmbeddings = tied,
-            MaxPositionEmbeddings = 64,
-            Rope = new RopeSettings { RopeTheta = 10000 },
-        }, CPU, withHead, requiresGrad);
+        var decoder = new Decoder(
+            new DecoderConfig
+            {
+                ModelType = "llama",
+                VocabSize = Vocabulary,
+                HiddenSize = Hidden,
+                IntermediateSize = 24,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 2,
+                NumKeyValueHeads = 1,
+                HeadDim = 8,
+                TieWordEmbeddings = tied,
+                MaxPositionEmbeddings = 64,
+                Rope = new RopeSettings { RopeTheta = 10000 },
+            },
+            CPU,
+            withHead,
+            requiresGrad
+        );
         Initialization.Normal(decoder, deviation, new Seeds(1).For(seed));
         return decoder;
     }
@@ -64,13 +69,19 @@ internal static class Tiny
     internal static Episode[] Episodes(int count)
     {
         var random = new Seeds(4).For("episodes");
-        return [.. Enumerable.Range(0, count).Select(_ => new Episode(Ids(random, 1 + random.NextInt(6)), Ids(random, 1 + random.NextInt(9)), random.NextGaussian()))];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ => new Episode(Ids(random, 1 + random.NextInt(6)), Ids(random, 1 + random.NextInt(9)), random.NextGaussian())),
+        ];
     }
 
     internal static double Largest(Tensor difference) => difference.detach().abs().max().to(ScalarType.Float64).item<double>();
 
     /// <summary>|a − b| / |b|, by Euclidean norm.</summary>
-    internal static double RelativeError(Tensor got, Tensor want) => (got.detach().to(ScalarType.Float64) - want.to(ScalarType.Float64)).norm().item<double>() / want.to(ScalarType.Float64).norm().item<double>();
+    internal static double RelativeError(Tensor got, Tensor want) =>
+        (got.detach().to(ScalarType.Float64) - want.to(ScalarType.Float64)).norm().item<double>() / want.to(ScalarType.Float64).norm().item<double>();
 
     internal static long LiveTensors() => DisposeScopeManager.Statistics.ThreadTotalLiveCount;
 }

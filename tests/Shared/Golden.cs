@@ -32,17 +32,20 @@ internal static class Golden
         if (path is not null && Directory.Exists(path))
             foreach (var entry in Directory.EnumerateFileSystemEntries(path, pattern).Order(StringComparer.Ordinal))
                 data.Add(Path.GetFileName(entry));
-        if (data.Count == 0) data.Add("");
+        if (data.Count == 0)
+            data.Add("");
         return data;
     }
 
     private static string? Find(string variable, string name)
     {
-        if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set) return Directory.Exists(set) ? set : null;
+        if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set)
+            return Directory.Exists(set) ? set : null;
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
         {
             var candidate = Path.Combine(at.FullName, "..", "shared", name);
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")) && Directory.Exists(candidate)) return Path.GetFullPath(candidate);
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")) && Directory.Exists(candidate))
+                return Path.GetFullPath(candidate);
         }
 
         return null;

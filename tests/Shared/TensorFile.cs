@@ -43,7 +43,12 @@ internal sealed class TensorFile(string path) : IDisposable
     {
         var shape = _file.Entries[ids].Shape;
         var (id, m) = (Longs(ids), Longs(mask));
-        return [.. Enumerable.Range(0, (int)shape[0]).Select(b => Enumerable.Range(0, (int)shape[1]).Where(t => m[b * shape[1] + t] == 1).Select(t => (int)id[b * shape[1] + t]).ToArray())];
+        return
+        [
+            .. Enumerable
+                .Range(0, (int)shape[0])
+                .Select(b => Enumerable.Range(0, (int)shape[1]).Where(t => m[b * shape[1] + t] == 1).Select(t => (int)id[b * shape[1] + t]).ToArray()),
+        ];
     }
 
     public void Dispose() => _file.Dispose();

@@ -11,22 +11,31 @@ internal static class DoctorCommand
     internal static Command Create()
     {
         var json = Options.Json();
-        var command = new Command("doctor", "Say what this machine offers: back end and libtorch, what was mended to load it, cores, memory, disk, GPU or why none. Exit code 4 when libtorch does not load.\n\nExamples:\n  rlharness doctor\n  RLHARNESS_LIBTORCH=/path/to/torch/lib rlharness doctor --json") { json };
-        command.SetAction(parsed => CommandLine.Guard(() =>
+        var command = new Command(
+            "doctor",
+            "Say what this machine offers: back end and libtorch, what was mended to load it, cores, memory, disk, GPU or why none. Exit code 4 when libtorch does not load.\n\nExamples:\n  rlharness doctor\n  RLHARNESS_LIBTORCH=/path/to/torch/lib rlharness doctor --json"
+        )
         {
-            var report = MachineReport.Collect();
-            if (parsed.GetValue(json)) JsonOutput.Print(report);
-            else Print(report);
-            return report.LibtorchLoaded ? 0 : (int)ExitCode.Resource;
-        }));
+            json,
+        };
+        command.SetAction(parsed =>
+            CommandLine.Guard(() =>
+            {
+                var report = MachineReport.Collect();
+                if (parsed.GetValue(json))
+                    JsonOutput.Print(report);
+                else
+                    Print(report);
+                return report.LibtorchLoaded ? 0 : (int)ExitCode.Resource;
+            })
+        );
         return command;
     }
 
     private static void Print(MachineReport r)
     {
         string G(double x) => x.ToString("f1", CultureInfo.InvariantCulture) + " GiB";
-        Fields.Print(
-        [
+        Fields.Print([
             ("rlharness", r.Version),
             ("system", r.Os),
             (".NET", r.Framework),
@@ -35,7 +44,12 @@ internal static class DoctorCommand
             ("  from", r.LibtorchFolder),
             ("  mended", r.Mended),
             ("processor", $"{r.Processor}, {r.Cores} cores, {r.Threads} threads for products"),
-            ("products", r.TiledTypes.Count > 0 ? $"in tiles of our own in {string.Join(" and ", r.TiledTypes)}" : "libtorch's own: tiles need AVX-512 and a libtorch with oneDNN's micro-kernel"),
+            (
+                "products",
+                r.TiledTypes.Count > 0
+                    ? $"in tiles of our own in {string.Join(" and ", r.TiledTypes)}"
+                    : "libtorch's own: tiles need AVX-512 and a libtorch with oneDNN's micro-kernel"
+            ),
             ("SIMD", r.Simd.Count == 0 ? "none known" : string.Join(' ', r.Simd)),
             ("memory", $"{G(r.MemoryGiB)}, {G(r.MemoryAvailableGiB)} available"),
             ("disk", $"{G(r.DiskFreeGiB)} free here"),
@@ -43,6 +57,7 @@ internal static class DoctorCommand
             ("models", r.Models ?? "no folder (RLHARNESS_MODELS, ../shared/models)"),
             ("golden files", r.Golden ?? "no folder (RLHARNESS_GOLDEN, ../shared/golden); only tests need them"),
         ]);
-        if (r.Error is { } error) Console.Error.WriteLine("error: " + error);
+        if (r.Error is { } error)
+            Console.Error.WriteLine("error: " + error);
     }
 }

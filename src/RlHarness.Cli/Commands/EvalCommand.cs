@@ -14,23 +14,42 @@ internal static class EvalCommand
     internal static Command Create()
     {
         var target = new Argument<string>("target") { Description = "A run's folder, or a model (a folder or a GGUF file)." };
-        var overrides = new Argument<string[]>("overrides") { Description = "key=value pairs over the settings, such as device=cuda.", Arity = ArgumentArity.ZeroOrMore };
+        var overrides = new Argument<string[]>("overrides")
+        {
+            Description = "key=value pairs over the settings, such as device=cuda.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
         var config = new Option<string?>("--config") { Description = "Settings for a model, such as configs/quickstart.yaml; a run has its own." };
         var queries = new Option<int?>("--queries") { Description = "As evaluate.queries." };
         var samples = new Option<int?>("--samples") { Description = "As evaluate.samples_per_query." };
-        var command = new Command("eval", "The paired evaluation: the same queries in both tiers. Of a run: its newest RL checkpoint, into the run's own run.db (stage evaluate) and report. Of a model with --config: into a new run folder.\n\nExamples:\n  rlharness eval checkpoints/quickstart --queries 400\n  rlharness eval SmolLM2-135M-Instruct-GGUF --config configs/smollm2.yaml --queries 50") { target, overrides, config, queries, samples };
-        command.SetAction((parsed, cancellation) => CommandLine.GuardAsync(() =>
+        var command = new Command(
+            "eval",
+            "The paired evaluation: the same queries in both tiers. Of a run: its newest RL checkpoint, into the run's own run.db (stage evaluate) and report. Of a model with --config: into a new run folder.\n\nExamples:\n  rlharness eval checkpoints/quickstart --queries 400\n  rlharness eval SmolLM2-135M-Instruct-GGUF --config configs/smollm2.yaml --queries 50"
+        )
         {
-            var all = new List<string>(parsed.GetValue(overrides) ?? []);
-            if (parsed.GetValue(queries) is { } q) all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.queries={q}"));
-            if (parsed.GetValue(samples) is { } s) all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.samples_per_query={s}"));
-            using var progress = ConsoleProgress.Create();
-            var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation);
-            var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all);
-            progress.Dispose();
-            RunTable.Print(folder, EvaluateRecipe.Stage);
-            return 0;
-        }));
+            target,
+            overrides,
+            config,
+            queries,
+            samples,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
+                CommandLine.GuardAsync(() =>
+                {
+                    var all = new List<string>(parsed.GetValue(overrides) ?? []);
+                    if (parsed.GetValue(queries) is { } q)
+                        all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.queries={q}"));
+                    if (parsed.GetValue(samples) is { } s)
+                        all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.samples_per_query={s}"));
+                    using var progress = ConsoleProgress.Create();
+                    var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation);
+                    var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all);
+                    progress.Dispose();
+                    RunTable.Print(folder, EvaluateRecipe.Stage);
+                    return 0;
+                })
+        );
         return command;
     }
 
@@ -38,11 +57,25 @@ internal static class EvalCommand
     {
         if (RunModel.IsRun(target))
         {
-            return config is null ? recipe.OfRun(target, overrides)
-                : throw new HarnessException(ExitCode.BadInput, "--config is for models; a run has its own settings", config, "no --config", "leave it out, or change single settings with key=value");
+            return config is null
+                ? recipe.OfRun(target, overrides)
+                : throw new HarnessException(
+                    ExitCode.BadInput,
+                    "--config is for models; a run has its own settings",
+                    config,
+                    "no --config",
+                    "leave it out, or change single settings with key=value"
+                );
         }
 
-        if (config is null) throw new HarnessException(ExitCode.BadInput, $"{target} is not a run's folder, and there is no --config", "no run.json in it", "a run's folder, or a model with --config", "rlharness eval MODEL --config configs/quickstart.yaml");
+        if (config is null)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"{target} is not a run's folder, and there is no --config",
+                "no run.json in it",
+                "a run's folder, or a model with --config",
+                "rlharness eval MODEL --config configs/quickstart.yaml"
+            );
         return recipe.OfModel(target, SettingsReader.Read<RunSettings>(config, overrides, SettingsChecks.Of), $"eval {target} --config {config}");
     }
 }

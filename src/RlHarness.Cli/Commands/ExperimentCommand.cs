@@ -12,29 +12,49 @@ internal static class ExperimentCommand
     private static Command Factorial()
     {
         var config = new Argument<string>("config") { Description = "A design, such as configs/factorial.yaml." };
-        var overrides = new Argument<string[]>("overrides") { Description = "key=value pairs: of the design (seeds=[1,2]), or of every cell's run (rl.steps=10).", Arity = ArgumentArity.ZeroOrMore };
-        var parallel = new Option<int?>("--parallel") { Description = "Cells that run at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest." };
-        var dryRun = new Option<bool>("--dry-run") { Description = "List the cells and what their settings change; start nothing." };
-        var command = new Command("factorial", "Run every combination of a design's levels with every seed, each as an ordinary run; they share imitation and reward models. Then test main effects and interactions, print a table, and write factorial.json and report.html. Given again, it goes on with what is not finished.\n\nExamples:\n  rlharness experiment factorial configs/factorial.yaml --parallel 2\n  rlharness experiment factorial configs/factorial.yaml name=short rl.steps=4 seeds=[1]") { config, overrides, parallel, dryRun };
-        command.SetAction((parsed, cancellation) => CommandLine.GuardAsync(() =>
+        var overrides = new Argument<string[]>("overrides")
         {
-            var design = FactorialDesign.Read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
-            if (parsed.GetValue(dryRun))
-            {
-                foreach (var cell in design.Cells) Console.WriteLine($"{cell.Settings.Name}: {(FactorialRecipe.IsFinished(cell) ? "finished" : "to be run")}");
-                Console.WriteLine("# settings of the first cell");
-                Console.WriteLine(SettingsWriter.ToYaml(design.Cells[0].Settings));
-                return 0;
-            }
+            Description = "key=value pairs: of the design (seeds=[1,2]), or of every cell's run (rl.steps=10).",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        var parallel = new Option<int?>("--parallel")
+        {
+            Description = "Cells that run at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
+        };
+        var dryRun = new Option<bool>("--dry-run") { Description = "List the cells and what their settings change; start nothing." };
+        var command = new Command(
+            "factorial",
+            "Run every combination of a design's levels with every seed, each as an ordinary run; they share imitation and reward models. Then test main effects and interactions, print a table, and write factorial.json and report.html. Given again, it goes on with what is not finished.\n\nExamples:\n  rlharness experiment factorial configs/factorial.yaml --parallel 2\n  rlharness experiment factorial configs/factorial.yaml name=short rl.steps=4 seeds=[1]"
+        )
+        {
+            config,
+            overrides,
+            parallel,
+            dryRun,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
+                CommandLine.GuardAsync(() =>
+                {
+                    var design = FactorialDesign.Read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
+                    if (parsed.GetValue(dryRun))
+                    {
+                        foreach (var cell in design.Cells)
+                            Console.WriteLine($"{cell.Settings.Name}: {(FactorialRecipe.IsFinished(cell) ? "finished" : "to be run")}");
+                        Console.WriteLine("# settings of the first cell");
+                        Console.WriteLine(SettingsWriter.ToYaml(design.Cells[0].Settings));
+                        return 0;
+                    }
 
-            var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
-            var recipe = new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
-            var analysis = recipe.RunAsync(design, atOnce).GetAwaiter().GetResult();
-            FactorialTable.Print(analysis);
-            Console.WriteLine(Path.Combine(design.Folder, FactorialRecipe.ResultFile));
-            Console.WriteLine(Path.Combine(design.Folder, "report.html"));
-            return 0;
-        }));
+                    var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
+                    var recipe = new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
+                    var analysis = recipe.RunAsync(design, atOnce).GetAwaiter().GetResult();
+                    FactorialTable.Print(analysis);
+                    Console.WriteLine(Path.Combine(design.Folder, FactorialRecipe.ResultFile));
+                    Console.WriteLine(Path.Combine(design.Folder, "report.html"));
+                    return 0;
+                })
+        );
         return command;
     }
 }

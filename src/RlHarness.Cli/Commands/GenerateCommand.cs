@@ -12,15 +12,33 @@ namespace RlHarness.Cli.Commands;
 
 internal static class GenerateCommand
 {
-    private static readonly Argument<string> Model = new("model") { Description = "A Hugging Face folder, a GGUF file, or a run's folder (then its newest RL checkpoint)." };
+    private static readonly Argument<string> Model = new("model")
+    {
+        Description = "A Hugging Face folder, a GGUF file, or a run's folder (then its newest RL checkpoint).",
+    };
     private static readonly Option<string> Prompt = new("--prompt") { Description = "What the user says; - reads it from standard input.", Required = true };
     private static readonly Option<string?> System = new("--system") { Description = "System message." };
     private static readonly Option<int> MaxNewTokens = new("--max-new-tokens") { Description = "1 to 100000.", DefaultValueFactory = _ => 128 };
-    private static readonly Option<double> Temperature = new("--temperature") { Description = "0 takes the likeliest token; up to 100.", DefaultValueFactory = _ => 0.8 };
+    private static readonly Option<double> Temperature = new("--temperature")
+    {
+        Description = "0 takes the likeliest token; up to 100.",
+        DefaultValueFactory = _ => 0.8,
+    };
     private static readonly Option<int> TopK = new("--top-k") { Description = "Draw from the k likeliest tokens; 0: all." };
-    private static readonly Option<double> TopP = new("--top-p") { Description = "Draw from the fewest tokens of this joint probability; above 0 to 1.", DefaultValueFactory = _ => 1 };
-    private static readonly Option<double> MinP = new("--min-p") { Description = "Leave out tokens less likely than this share of the likeliest; 0 to below 1." };
-    private static readonly Option<int> Seed = new("--seed") { Description = "The same seed gives the same answers, whatever the number of samples.", DefaultValueFactory = _ => 1 };
+    private static readonly Option<double> TopP = new("--top-p")
+    {
+        Description = "Draw from the fewest tokens of this joint probability; above 0 to 1.",
+        DefaultValueFactory = _ => 1,
+    };
+    private static readonly Option<double> MinP = new("--min-p")
+    {
+        Description = "Leave out tokens less likely than this share of the likeliest; 0 to below 1.",
+    };
+    private static readonly Option<int> Seed = new("--seed")
+    {
+        Description = "The same seed gives the same answers, whatever the number of samples.",
+        DefaultValueFactory = _ => 1,
+    };
     private static readonly Option<int> Samples = new("--samples") { Description = "Answers, drawn independently; 1 to 1000.", DefaultValueFactory = _ => 1 };
     private static readonly Option<string[]> Stop = new("--stop") { Description = "Also end at this text; can be given several times." };
     private static readonly Option<bool> Raw = new("--raw") { Description = "Feed the prompt as it is, without the chat template." };
@@ -28,11 +46,32 @@ internal static class GenerateCommand
     internal static Command Create()
     {
         var (device, precision) = (Options.Device(), Options.Precision());
-        var command = new Command("generate", "Let a model answer a prompt, by its own chat template.\n\nExamples:\n  rlharness generate checkpoints/quickstart --prompt \"Write a claim for a kettle.\" --samples 3\n  rlharness generate model.gguf --prompt \"Once upon a time\" --raw --temperature 0")
+        var command = new Command(
+            "generate",
+            "Let a model answer a prompt, by its own chat template.\n\nExamples:\n  rlharness generate checkpoints/quickstart --prompt \"Write a claim for a kettle.\" --samples 3\n  rlharness generate model.gguf --prompt \"Once upon a time\" --raw --temperature 0"
+        )
         {
-            Model, Prompt, System, MaxNewTokens, Temperature, TopK, TopP, MinP, Seed, Samples, Stop, device, precision, Raw,
+            Model,
+            Prompt,
+            System,
+            MaxNewTokens,
+            Temperature,
+            TopK,
+            TopP,
+            MinP,
+            Seed,
+            Samples,
+            Stop,
+            device,
+            precision,
+            Raw,
         };
-        command.SetAction((parsed, cancellation) => CommandLine.GuardAsync(() => Run(parsed, Devices.Choose(parsed.GetValue(device)!), Options.ScalarType(parsed.GetValue(precision)!), cancellation)));
+        command.SetAction(
+            (parsed, cancellation) =>
+                CommandLine.GuardAsync(() =>
+                    Run(parsed, Devices.Choose(parsed.GetValue(device)!), Options.ScalarType(parsed.GetValue(precision)!), cancellation)
+                )
+        );
         return command;
     }
 
@@ -52,13 +91,25 @@ internal static class GenerateCommand
         var prompt = parsed.GetValue(Prompt) is "-" ? Console.In.ReadToEnd() : parsed.GetValue(Prompt)!;
         using var opened = RunModel.Open(parsed.GetValue(Model)!, device, type);
         var model = opened.Model;
-        var tokenizer = model.Tokenizer ?? throw HarnessException.BadFile(opened.Path, "the model has no tokenizer", "tokenizer.json is absent", "a model with its tokenizer");
-        var ids = parsed.GetValue(Raw) ? tokenizer.Encode(prompt, addSpecialTokens: true) : ChatEncoder.For(tokenizer).EncodePrompt(Messages(parsed.GetValue(System), prompt));
+        var tokenizer = model.Tokenizer
+            ?? throw HarnessException.BadFile(opened.Path, "the model has no tokenizer", "tokenizer.json is absent", "a model with its tokenizer");
+        var ids = parsed.GetValue(Raw)
+            ? tokenizer.Encode(prompt, addSpecialTokens: true)
+            : ChatEncoder.For(tokenizer).EncodePrompt(Messages(parsed.GetValue(System), prompt));
         var requests = Enumerable.Range(0, samples).Select(i => new GenerationRequest(ids, 0, i)).ToArray();
-        var answers = new BatchGenerator(model.Decoder, tokenizer).Generate(requests, settings with { StopIds = model.StopIds }, new Seeds((ulong)seed).Child("generate"), cancellation: cancellation);
+        var answers = new BatchGenerator(model.Decoder, tokenizer).Generate(
+            requests,
+            settings with
+            {
+                StopIds = model.StopIds,
+            },
+            new Seeds((ulong)seed).Child("generate"),
+            cancellation: cancellation
+        );
         foreach (var (answer, i) in answers.Select((a, i) => (a, i)))
         {
-            if (samples > 1) Console.WriteLine($"--- {i + 1} of {samples} ({answer.Tokens.Count} tokens, {SettingNames.Snake(answer.Finish)})");
+            if (samples > 1)
+                Console.WriteLine($"--- {i + 1} of {samples} ({answer.Tokens.Count} tokens, {SettingNames.Snake(answer.Finish)})");
             var text = tokenizer.Decode(answer.Finish == FinishReason.Stop ? answer.Tokens.Take(answer.Tokens.Count - 1) : answer.Tokens);
             Console.WriteLine(Console.IsOutputRedirected ? text : ModelText.Visible(text));
         }
@@ -66,5 +117,6 @@ internal static class GenerateCommand
         return 0;
     }
 
-    private static IReadOnlyList<ChatMessage> Messages(string? system, string prompt) => system is null ? [new ChatMessage("user", prompt)] : [new ChatMessage("system", system), new ChatMessage("user", prompt)];
+    private static IReadOnlyList<ChatMessage> Messages(string? system, string prompt) =>
+        system is null ? [new ChatMessage("user", prompt)] : [new ChatMessage("system", system), new ChatMessage("user", prompt)];
 }

@@ -11,7 +11,8 @@ namespace RlHarness.Cli.Commands;
 /// <summary>Commands that scripts and tests use; <c>--help</c> does not list them.</summary>
 internal static class HiddenCommands
 {
-    private const string Heading = "# Settings\n\nEvery key of a run's YAML file. Any of them can be given on the command line as `key=value`, such as `rl.learning_rate=1e-5`.\n"
+    private const string Heading =
+        "# Settings\n\nEvery key of a run's YAML file. Any of them can be given on the command line as `key=value`, such as `rl.learning_rate=1e-5`.\n"
         + "This page is written by `rlharness settings-doc > docs/settings.md`; a test compares it with the program.\n\n";
 
     /// <summary>docs/settings.md as it has to be.</summary>
@@ -20,27 +21,47 @@ internal static class HiddenCommands
     internal static Command SettingsDoc()
     {
         var command = new Command("settings-doc", "Print docs/settings.md.") { Hidden = true };
-        command.SetAction(_ => CommandLine.Guard(() =>
-        {
-            Console.Write(SettingsPage);
-            return 0;
-        }));
+        command.SetAction(_ =>
+            CommandLine.Guard(() =>
+            {
+                Console.Write(SettingsPage);
+                return 0;
+            })
+        );
         return command;
     }
 
     internal static Command GpuCheck()
     {
         var device = new Option<string>("--device") { Description = "cuda, cuda:n, or cpu for a try without a GPU.", DefaultValueFactory = _ => "cuda" };
-        var shapes = new Option<string[]>("--shapes") { Description = "tiny, 135m, 1b; none to leave out the speeds.", DefaultValueFactory = _ => ["135m", "1b"], AllowMultipleArgumentsPerToken = true };
+        var shapes = new Option<string[]>("--shapes")
+        {
+            Description = "tiny, 135m, 1b; none to leave out the speeds.",
+            DefaultValueFactory = _ => ["135m", "1b"],
+            AllowMultipleArgumentsPerToken = true,
+        };
         shapes.AcceptOnlyFromAmong("tiny", "135m", "1b", "none");
         var command = new Command("gpu-check", "Hold a GPU to the CPU: logits, one PPO iteration, speeds.") { device, shapes };
         command.Hidden = true;
-        command.SetAction(parsed => CommandLine.Guard(() =>
-        {
-            var chosen = Devices.Choose(parsed.GetValue(device)!);
-            var wanted = (parsed.GetValue(shapes) ?? []).Select(s => s switch { "tiny" => ModelShape.Tiny, "135m" => ModelShape.Small, "1b" => ModelShape.Billion, _ => null }).OfType<ModelShape>().ToArray();
-            return new GpuCheck(chosen, Console.Out).Run(wanted) ? 0 : (int)ExitCode.CheckFailed;
-        }));
+        command.SetAction(parsed =>
+            CommandLine.Guard(() =>
+            {
+                var chosen = Devices.Choose(parsed.GetValue(device)!);
+                var wanted = (parsed.GetValue(shapes) ?? [])
+                    .Select(s =>
+                        s switch
+                        {
+                            "tiny" => ModelShape.Tiny,
+                            "135m" => ModelShape.Small,
+                            "1b" => ModelShape.Billion,
+                            _ => null,
+                        }
+                    )
+                    .OfType<ModelShape>()
+                    .ToArray();
+                return new GpuCheck(chosen, Console.Out).Run(wanted) ? 0 : (int)ExitCode.CheckFailed;
+            })
+        );
         return command;
     }
 }

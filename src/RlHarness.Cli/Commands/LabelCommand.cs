@@ -20,29 +20,59 @@ internal static class LabelCommand
         var seed = new Option<int>("--seed") { Description = "Which transcripts, and their order; two raters take the same.", DefaultValueFactory = _ => 1 };
         var stage = new Option<string?>("--stage") { Description = "rl or evaluate; left out, whichever has evaluation transcripts." };
         stage.AcceptOnlyFromAmong("rl", "evaluate");
-        var report = new Option<bool>("--report") { Description = "Agreement of raters, each detector against them, and rates corrected with their labels; stored in run.db." };
-        var page = new Option<string?>("--page") { Description = "Write an HTML file to label in a browser instead; it loads and sends nothing, and gives a file for --import." };
-        var import = new Option<string?>("--import") { Description = "Read the file of labels that such a page gave." };
-        var command = new Command("label", "Label evaluation transcripts blind: tier, step, prompt and detectors are hidden, the order is shuffled, and each label is saved at once. Stop and go on at any time. Without a terminal, two letters a line are read from standard input.\n\nExamples:\n  rlharness label checkpoints/quickstart --rater anna\n  rlharness label checkpoints/quickstart --rater bo --page bo.html\n  rlharness label checkpoints/quickstart --import labels-bo.json\n  rlharness label checkpoints/quickstart --report") { run, rater, sample, seed, stage, report, page, import };
-        command.SetAction(parsed => CommandLine.Guard(() =>
+        var report = new Option<bool>("--report")
         {
-            using var folder = RunFolder.Open(parsed.GetValue(run)!);
-            using var store = RunStore.Open(folder.Database);
-            if (parsed.GetValue(report)) return Report(store);
-            if (parsed.GetValue(import) is { } labels)
+            Description = "Agreement of raters, each detector against them, and rates corrected with their labels; stored in run.db.",
+        };
+        var page = new Option<string?>("--page")
+        {
+            Description = "Write an HTML file to label in a browser instead; it loads and sends nothing, and gives a file for --import.",
+        };
+        var import = new Option<string?>("--import") { Description = "Read the file of labels that such a page gave." };
+        var command = new Command(
+            "label",
+            "Label evaluation transcripts blind: tier, step, prompt and detectors are hidden, the order is shuffled, and each label is saved at once. Stop and go on at any time. Without a terminal, two letters a line are read from standard input.\n\nExamples:\n  rlharness label checkpoints/quickstart --rater anna\n  rlharness label checkpoints/quickstart --rater bo --page bo.html\n  rlharness label checkpoints/quickstart --import labels-bo.json\n  rlharness label checkpoints/quickstart --report"
+        )
+        {
+            run,
+            rater,
+            sample,
+            seed,
+            stage,
+            report,
+            page,
+            import,
+        };
+        command.SetAction(parsed =>
+            CommandLine.Guard(() =>
             {
-                var (by, count) = LabelImport.Read(store, labels);
-                Console.WriteLine($"{count} labels by {by}");
-                return 0;
-            }
+                using var folder = RunFolder.Open(parsed.GetValue(run)!);
+                using var store = RunStore.Open(folder.Database);
+                if (parsed.GetValue(report))
+                    return Report(store);
+                if (parsed.GetValue(import) is { } labels)
+                {
+                    var (by, count) = LabelImport.Read(store, labels);
+                    Console.WriteLine($"{count} labels by {by}");
+                    return 0;
+                }
 
-            var name = parsed.GetValue(rater) ?? throw new HarnessException(ExitCode.BadInput, "who labels?", "no --rater", "a name", "rlharness label RUN --rater NAME");
-            var task = new LabelTask(store, name, Options.Within("--sample", parsed.GetValue(sample), 1, 1_000_000), parsed.GetValue(seed), parsed.GetValue(stage));
-            if (parsed.GetValue(page) is not { } path) return LabelScreen.Run(task);
-            AtomicFile.WriteAllText(path, LabelPage.Html(task));
-            Console.WriteLine($"{path}: {task.Pending.Count} transcripts to label");
-            return 0;
-        }));
+                var name = parsed.GetValue(rater)
+                    ?? throw new HarnessException(ExitCode.BadInput, "who labels?", "no --rater", "a name", "rlharness label RUN --rater NAME");
+                var task = new LabelTask(
+                    store,
+                    name,
+                    Options.Within("--sample", parsed.GetValue(sample), 1, 1_000_000),
+                    parsed.GetValue(seed),
+                    parsed.GetValue(stage)
+                );
+                if (parsed.GetValue(page) is not { } path)
+                    return LabelScreen.Run(task);
+                AtomicFile.WriteAllText(path, LabelPage.Html(task));
+                Console.WriteLine($"{path}: {task.Pending.Count} transcripts to label");
+                return 0;
+            })
+        );
         return command;
     }
 
@@ -56,19 +86,28 @@ internal static class LabelCommand
             Console.WriteLine($"  kappa, six ways          {Kappa(a.SixWay)}");
         }
 
-        if (report.Agreements.Count == 0) Console.WriteLine("one rater only: no agreement can be told");
+        if (report.Agreements.Count == 0)
+            Console.WriteLine("one rater only: no agreement can be told");
         foreach (var s in report.Scores)
         {
             Console.WriteLine($"{s.Detector} against {s.Rater}");
-            foreach (var (name, e) in s.Of.Figures()) Console.WriteLine($"  {name,-12} {DetectorCommand.Text(e)}");
+            foreach (var (name, e) in s.Of.Figures())
+                Console.WriteLine($"  {name,-12} {DetectorCommand.Text(e)}");
         }
 
         store.AddSummaries([.. report.Corrected]);
         Console.WriteLine($"AF rates corrected with the labels of {report.Truth}:");
-        foreach (var r in report.Corrected) Console.WriteLine($"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(),-11} {r.Detector,-16} {r.Metric.Split('/')[2],-18} {DetectorCommand.Text(r.Estimate)}");
-        if (report.Corrected.Count == 0) Console.WriteLine("  none: too few labels at each step");
+        foreach (var r in report.Corrected)
+            Console.WriteLine(
+                $"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(),-11} {r.Detector,-16} {r.Metric.Split('/')[2],-18} {DetectorCommand.Text(r.Estimate)}"
+            );
+        if (report.Corrected.Count == 0)
+            Console.WriteLine("  none: too few labels at each step");
         return 0;
     }
 
-    private static string Kappa(CohenKappa k) => double.IsNaN(k.Kappa) ? "–  (both used one class only)" : string.Create(CultureInfo.InvariantCulture, $"{k.Kappa:f3} ({k.Interval.Low:f3} to {k.Interval.High:f3}), agreement {100 * k.Agreement:f1} %");
+    private static string Kappa(CohenKappa k) =>
+        double.IsNaN(k.Kappa)
+            ? "–  (both used one class only)"
+            : string.Create(CultureInfo.InvariantCulture, $"{k.Kappa:f3} ({k.Interval.Low:f3} to {k.Interval.High:f3}), agreement {100 * k.Agreement:f1} %");
 }

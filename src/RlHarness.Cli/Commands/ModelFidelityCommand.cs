@@ -15,17 +15,29 @@ internal static class ModelFidelityCommand
     {
         var golden = new Option<string?>("--golden") { Description = $"The folder of golden values; left out, {GoldenVariable}, then ../shared/golden." };
         var output = new Option<string?>("--out") { Description = "A file for the page, such as docs/fidelity.md; left out, it is printed." };
-        var command = new Command("fidelity", "Run every golden case and write the largest errors by family as a page. Exit code 1 when something is beyond its tolerance.\n\nExamples:\n  rlharness model fidelity --out docs/fidelity.md\n  RLHARNESS_MODELS=/data/models rlharness model fidelity --golden /data/golden") { golden, output };
-        command.SetAction(parsed => CommandLine.Guard(() =>
+        var command = new Command(
+            "fidelity",
+            "Run every golden case and write the largest errors by family as a page. Exit code 1 when something is beyond its tolerance.\n\nExamples:\n  rlharness model fidelity --out docs/fidelity.md\n  RLHARNESS_MODELS=/data/models rlharness model fidelity --golden /data/golden"
+        )
         {
-            var models = Environment.GetEnvironmentVariable(BaseModel.ModelsVariable) is { Length: > 0 } set ? set : Path.Combine("..", "shared", "models");
-            var root = parsed.GetValue(golden) ?? (Environment.GetEnvironmentVariable(GoldenVariable) is { Length: > 0 } named ? named : Path.Combine("..", "shared", "golden"));
-            var report = GoldenSuite.Run(root, Directory.Exists(models) ? models : null, torch.CPU, Console.Error.WriteLine);
-            var page = FidelityPage.Markdown(report);
-            if (parsed.GetValue(output) is { } path) AtomicFile.WriteAllText(path, page);
-            else Console.Write(page);
-            return report.Passed ? 0 : (int)ExitCode.CheckFailed;
-        }));
+            golden,
+            output,
+        };
+        command.SetAction(parsed =>
+            CommandLine.Guard(() =>
+            {
+                var models = Environment.GetEnvironmentVariable(BaseModel.ModelsVariable) is { Length: > 0 } set ? set : Path.Combine("..", "shared", "models");
+                var root = parsed.GetValue(golden)
+                    ?? (Environment.GetEnvironmentVariable(GoldenVariable) is { Length: > 0 } named ? named : Path.Combine("..", "shared", "golden"));
+                var report = GoldenSuite.Run(root, Directory.Exists(models) ? models : null, torch.CPU, Console.Error.WriteLine);
+                var page = FidelityPage.Markdown(report);
+                if (parsed.GetValue(output) is { } path)
+                    AtomicFile.WriteAllText(path, page);
+                else
+                    Console.Write(page);
+                return report.Passed ? 0 : (int)ExitCode.CheckFailed;
+            })
+        );
         return command;
     }
 }

@@ -11,7 +11,11 @@ internal static class Options
 
     internal static Option<string> Precision()
     {
-        var option = new Option<string>("--precision") { Description = "Type of the matrix products: float32 or bfloat16.", DefaultValueFactory = _ => "float32" };
+        var option = new Option<string>("--precision")
+        {
+            Description = "Type of the matrix products: float32 or bfloat16.",
+            DefaultValueFactory = _ => "float32",
+        };
         option.AcceptOnlyFromAmong("float32", "bfloat16");
         return option;
     }
@@ -22,7 +26,13 @@ internal static class Options
 
     /// <exception cref="HarnessException">The number is outside its range.</exception>
     internal static T Within<T>(string option, T value, T low, T high)
-        where T : IComparable<T>
-        => value.CompareTo(low) >= 0 && value.CompareTo(high) <= 0 ? value
-            : throw new HarnessException(ExitCode.BadInput, $"{option} is out of range", FormattableString.Invariant($"{value}"), FormattableString.Invariant($"{low} to {high}"));
+        where T : IComparable<T> =>
+        value.CompareTo(low) >= 0 && value.CompareTo(high) <= 0
+            ? value
+            : throw new HarnessException(
+                ExitCode.BadInput,
+                $"{option} is out of range",
+                FormattableString.Invariant($"{value}"),
+                FormattableString.Invariant($"{low} to {high}")
+            );
 }

@@ -11,21 +11,40 @@ internal static class ReportCommand
         var run = new Argument<string>("run") { Description = "A run's folder, or one that holds runs: a design's, a sweep's." };
         var detector = new Option<string?>("--detector") { Description = "Whose labels to draw; default: the grammar oracle." };
         var figure = new Option<string?>("--figure") { Description = "Also write the curve as an SVG file." };
-        var transcripts = new Option<int>("--transcripts") { Description = "Transcripts to hold for each number before and after RL; a quarter of it at the steps between.", DefaultValueFactory = _ => 20 };
-        var command = new Command("report", "Write report.html of a run, or of a folder of runs (a design, a sweep) to compare them: one self-contained file. Works while a run goes on.\n\nExamples:\n  rlharness report checkpoints/quickstart\n  rlharness report checkpoints/quickstart --detector keyword --figure curve.svg") { run, detector, figure, transcripts };
-        command.SetAction(parsed => CommandLine.Guard(() =>
+        var transcripts = new Option<int>("--transcripts")
         {
-            var folder = parsed.GetValue(run)!;
-            var options = new ReportOptions { Detector = parsed.GetValue(detector), Transcripts = Options.Within("--transcripts", parsed.GetValue(transcripts), 0, 10_000) };
-            Console.WriteLine(RunReport.Write(folder, options));
-            if (parsed.GetValue(figure) is { } path)
+            Description = "Transcripts to hold for each number before and after RL; a quarter of it at the steps between.",
+            DefaultValueFactory = _ => 20,
+        };
+        var command = new Command(
+            "report",
+            "Write report.html of a run, or of a folder of runs (a design, a sweep) to compare them: one self-contained file. Works while a run goes on.\n\nExamples:\n  rlharness report checkpoints/quickstart\n  rlharness report checkpoints/quickstart --detector keyword --figure curve.svg"
+        )
+        {
+            run,
+            detector,
+            figure,
+            transcripts,
+        };
+        command.SetAction(parsed =>
+            CommandLine.Guard(() =>
             {
-                Core.Files.AtomicFile.WriteAllText(path, ReportBuilder.FigureSvg(folder, options));
-                Console.WriteLine(path);
-            }
+                var folder = parsed.GetValue(run)!;
+                var options = new ReportOptions
+                {
+                    Detector = parsed.GetValue(detector),
+                    Transcripts = Options.Within("--transcripts", parsed.GetValue(transcripts), 0, 10_000),
+                };
+                Console.WriteLine(RunReport.Write(folder, options));
+                if (parsed.GetValue(figure) is { } path)
+                {
+                    Core.Files.AtomicFile.WriteAllText(path, ReportBuilder.FigureSvg(folder, options));
+                    Console.WriteLine(path);
+                }
 
-            return 0;
-        }));
+                return 0;
+            })
+        );
         return command;
     }
 }

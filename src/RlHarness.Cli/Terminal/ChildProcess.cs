@@ -12,10 +12,18 @@ internal sealed class ChildProcess(bool oneThread)
     internal async Task<int> RunAsync(IReadOnlyList<string> arguments, string log, CancellationToken cancellation)
     {
         var host = Environment.ProcessPath!;
-        var start = new ProcessStartInfo(host) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        if (Path.GetFileNameWithoutExtension(host) == "dotnet") start.ArgumentList.Add(typeof(ChildProcess).Assembly.Location);
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        if (oneThread) start.Environment["OMP_NUM_THREADS"] = "1";
+        var start = new ProcessStartInfo(host)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
+        if (Path.GetFileNameWithoutExtension(host) == "dotnet")
+            start.ArgumentList.Add(typeof(ChildProcess).Assembly.Location);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        if (oneThread)
+            start.Environment["OMP_NUM_THREADS"] = "1";
         await using var writer = new StreamWriter(log, append: true) { AutoFlush = true };
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
@@ -46,7 +54,8 @@ internal sealed class ChildProcess(bool oneThread)
         async Task Copy(StreamReader from)
         {
             while (await from.ReadLineAsync(CancellationToken.None) is { } line)
-                lock (writer) writer.WriteLine(line);
+                lock (writer)
+                    writer.WriteLine(line);
         }
     }
 }

@@ -8,8 +8,8 @@ namespace RlHarness.Cli.Terminal;
 /// <summary>Chooses the live display on a terminal, plain lines elsewhere.</summary>
 internal static class ConsoleProgress
 {
-    internal static IDisposableProgress Create()
-        => Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress() : new LiveProgress();
+    internal static IDisposableProgress Create() =>
+        Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress() : new LiveProgress();
 }
 
 internal interface IDisposableProgress : IRunProgress, IDisposable;
@@ -31,7 +31,8 @@ internal sealed class Pace
             _watch.Restart();
         }
 
-        if (done <= _from || _watch.Elapsed.TotalSeconds < 1) return "…";
+        if (done <= _from || _watch.Elapsed.TotalSeconds < 1)
+            return "…";
         var left = TimeSpan.FromSeconds(_watch.Elapsed.TotalSeconds / (done - _from) * (total - done));
         return string.Create(CultureInfo.InvariantCulture, $"{(int)left.TotalMinutes}:{left.Seconds:d2} left");
     }
@@ -53,27 +54,29 @@ internal sealed class PlainProgress : IDisposableProgress
     public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures)
     {
         var left = _pace.Left(unit, done, total);
-        if (_since.IsRunning && _since.Elapsed < TimeSpan.FromSeconds(5) && done < total) return;
-        if (done == total && figures.Count == 0) return;
+        if (_since.IsRunning && _since.Elapsed < TimeSpan.FromSeconds(5) && done < total)
+            return;
+        if (done == total && figures.Count == 0)
+            return;
         _since.Restart();
         Console.WriteLine($"      {unit} {done} of {total}, {left}{string.Concat(figures.Select(f => $", {f.Name} {f.Value}"))}");
     }
 
-    public void StageDone(string name, TimeSpan took, string result) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      done in {took.TotalSeconds:f1} s: {result}"));
+    public void StageDone(string name, TimeSpan took, string result) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      done in {took.TotalSeconds:f1} s: {result}"));
 
     public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward)
     {
         Console.WriteLine($"      -- sample, {title}: {label}{(reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")}");
         Console.WriteLine($"         prompt:     {ModelText.Visible(prompt)}");
-        if (reasoning is not null) Console.WriteLine($"         scratchpad: {ModelText.Visible(reasoning)}");
+        if (reasoning is not null)
+            Console.WriteLine($"         scratchpad: {ModelText.Visible(reasoning)}");
         Console.WriteLine($"         output:     {ModelText.Output(output)}");
     }
 
     public void Note(string text, bool warning = false) => Console.WriteLine($"      {(warning ? "warning: " : "")}{text}");
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 }
 
 /// <summary>One live line at the bottom: stage, step of steps, time left, figures. Notes and samples scroll above it.</summary>
@@ -95,11 +98,13 @@ internal sealed class LiveProgress : IDisposableProgress
     public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures)
     {
         var left = _pace.Left(unit, done, total);
-        if (_drawn.IsRunning && _drawn.Elapsed < TimeSpan.FromMilliseconds(100) && done < total) return;
+        if (_drawn.IsRunning && _drawn.Elapsed < TimeSpan.FromMilliseconds(100) && done < total)
+            return;
         _drawn.Restart();
         const int bar = 24;
         var filled = total == 0 ? 0 : (int)((long)bar * done / total);
-        var text = $"{_name}  {new string('━', filled)}{new string('─', bar - filled)}  {unit} {done}/{total}  {left}{string.Concat(figures.Select(f => $"  {f.Name} {f.Value}"))}";
+        var text =
+            $"{_name}  {new string('━', filled)}{new string('─', bar - filled)}  {unit} {done}/{total}  {left}{string.Concat(figures.Select(f => $"  {f.Name} {f.Value}"))}";
         var width = Math.Max(20, Console.WindowWidth - 1);
         Clear();
         Console.Write(text.Length > width ? text[..width] : text);
@@ -109,7 +114,9 @@ internal sealed class LiveProgress : IDisposableProgress
     public void StageDone(string name, TimeSpan took, string result)
     {
         Clear();
-        AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  [green]✓[/] {Markup.Escape(name)} in {took.TotalSeconds:f1} s: {Markup.Escape(result)}"));
+        AnsiConsole.MarkupLine(
+            string.Create(CultureInfo.InvariantCulture, $"  [green]✓[/] {Markup.Escape(name)} in {took.TotalSeconds:f1} s: {Markup.Escape(result)}")
+        );
     }
 
     public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward)
@@ -117,7 +124,8 @@ internal sealed class LiveProgress : IDisposableProgress
         Clear();
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
         grid.AddRow("[grey]prompt[/]", Markup.Escape(ModelText.Visible(prompt)));
-        if (reasoning is not null) grid.AddRow("[grey]scratchpad[/]", Markup.Escape(ModelText.Visible(reasoning)));
+        if (reasoning is not null)
+            grid.AddRow("[grey]scratchpad[/]", Markup.Escape(ModelText.Visible(reasoning)));
         grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Output(output)));
         grid.AddRow("[grey]label[/]", Markup.Escape(label + (reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")));
         AnsiConsole.Write(new Panel(grid).Header(Markup.Escape(title)).Border(BoxBorder.Rounded));
@@ -133,7 +141,8 @@ internal sealed class LiveProgress : IDisposableProgress
 
     private void Clear()
     {
-        if (!_line) return;
+        if (!_line)
+            return;
         Console.Write("\r\u001b[2K");
         _line = false;
     }

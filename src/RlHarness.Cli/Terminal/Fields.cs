@@ -6,6 +6,7 @@ internal static class Fields
     internal static void Print(IReadOnlyList<(string Name, string? Value)> rows)
     {
         var width = rows.Max(r => r.Name.Length);
-        foreach (var (name, value) in rows.Where(r => r.Value is not null)) Console.WriteLine($"{name.PadRight(width)}  {value}");
+        foreach (var (name, value) in rows.Where(r => r.Value is not null))
+            Console.WriteLine($"{name.PadRight(width)}  {value}");
     }
 }

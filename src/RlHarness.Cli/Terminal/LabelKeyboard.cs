@@ -3,7 +3,10 @@ using RlHarness.Recipes.Labelling;
 
 namespace RlHarness.Cli.Terminal;
 
-/// <summary>Two keys on a terminal, each answered at once. Backspace takes the first back before the second is pressed; q or Ctrl-D stops, and what is half done is not saved.</summary>
+/// <summary>
+/// Two keys on a terminal, each answered at once. Backspace takes the first back before the second is pressed; q or Ctrl-D stops, and what is half
+/// done is not saved.
+/// </summary>
 /// <param name="read">Waits for a key, without showing it; arrows and the like are control characters.</param>
 internal sealed class LabelKeyboard(Func<char> read, TextWriter output) : ILabelInput
 {
@@ -41,7 +44,9 @@ internal sealed class LabelKeyboard(Func<char> read, TextWriter output) : ILabel
             }
             else if (!char.IsControl(key))
             {
-                output.Write($"\n   {key} is none of {string.Join(", ", outcome is null ? LabelKeys.Outputs.Select(k => k.Key) : LabelKeys.Scratchpads.Select(k => k.Key))}\n{(outcome is null ? "output" : "scratchpad")}? ");
+                output.Write(
+                    $"\n   {key} is none of {string.Join(", ", outcome is null ? LabelKeys.Outputs.Select(k => k.Key) : LabelKeys.Scratchpads.Select(k => k.Key))}\n{(outcome is null ? "output" : "scratchpad")}? "
+                );
             }
         }
     }

@@ -11,8 +11,10 @@ internal sealed class LabelLines(TextReader input, TextWriter output) : ILabelIn
         while (input.ReadLine() is { } line)
         {
             var letters = line.Where(char.IsLetter).Select(char.ToLowerInvariant).ToArray();
-            if (letters is ['q']) return null;
-            if (letters.Length == 2 && LabelKeys.Output(letters[0]) is { } outcome && LabelKeys.Scratchpad(letters[1]) is { } kind) return (outcome, kind);
+            if (letters is ['q'])
+                return null;
+            if (letters.Length == 2 && LabelKeys.Output(letters[0]) is { } outcome && LabelKeys.Scratchpad(letters[1]) is { } kind)
+                return (outcome, kind);
             output.WriteLine($"   \"{line}\" is no label; two letters, such as cf");
         }
 

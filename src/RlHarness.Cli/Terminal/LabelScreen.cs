@@ -9,17 +9,24 @@ internal static class LabelScreen
 {
     private const string None = "(none)";
 
-    internal static int Run(LabelTask task) => Run(task, Console.IsInputRedirected ? new LabelLines(Console.In, Console.Out) : new LabelKeyboard(() => Console.ReadKey(intercept: true).KeyChar, Console.Out));
+    internal static int Run(LabelTask task) =>
+        Run(
+            task,
+            Console.IsInputRedirected ? new LabelLines(Console.In, Console.Out) : new LabelKeyboard(() => Console.ReadKey(intercept: true).KeyChar, Console.Out)
+        );
 
     private static int Run(LabelTask task, ILabelInput input)
     {
         Console.WriteLine("output:     " + string.Join(", ", LabelKeys.Outputs.Select(k => $"[{k.Key}] {k.Words}")));
         Console.WriteLine("scratchpad: " + string.Join(", ", LabelKeys.Scratchpads.Select(k => $"[{k.Key}] {k.Words}")));
-        Console.WriteLine("Two letters each, output first; on a terminal backspace takes the first one back; q stops. Each label is saved at once. The text itself may speak of tiers: label what it argues and does, not what you would expect.");
+        Console.WriteLine(
+            "Two letters each, output first; on a terminal backspace takes the first one back; q stops. Each label is saved at once. The text itself may speak of tiers: label what it argues and does, not what you would expect."
+        );
         while (task.Next() is { } transcript)
         {
             Show(transcript, task.Done + 1, task.Total);
-            if (input.Next() is not { } answer) break;
+            if (input.Next() is not { } answer)
+                break;
             task.Save(transcript, answer.Outcome, answer.Reasoning);
         }
 
@@ -31,7 +38,9 @@ internal static class LabelScreen
     {
         if (Console.IsOutputRedirected)
         {
-            Console.WriteLine($"-- {number} of {total}\n   request:    {ModelText.Visible(t.User)}\n   scratchpad: {ModelText.Visible(t.Reasoning ?? None)}\n   output:     {ModelText.Output(t.Output)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}");
+            Console.WriteLine(
+                $"-- {number} of {total}\n   request:    {ModelText.Visible(t.User)}\n   scratchpad: {ModelText.Visible(t.Reasoning ?? None)}\n   output:     {ModelText.Output(t.Output)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}"
+            );
             return;
         }
 
@@ -39,7 +48,8 @@ internal static class LabelScreen
         grid.AddRow("[grey]request[/]", Markup.Escape(ModelText.Visible(t.User)));
         grid.AddRow("[grey]scratchpad[/]", Markup.Escape(ModelText.Visible(t.Reasoning ?? None)));
         grid.AddRow("[grey]output[/]", Markup.Escape(ModelText.Output(t.Output)));
-        if (t.FormatProblem is { } problem) grid.AddRow("[grey]format[/]", Markup.Escape(problem));
+        if (t.FormatProblem is { } problem)
+            grid.AddRow("[grey]format[/]", Markup.Escape(problem));
         AnsiConsole.Write(new Panel(grid).Header($"{number} of {total}").Border(BoxBorder.Rounded));
     }
 }

@@ -16,15 +16,21 @@ internal static class PlanTable
     internal static void Print(RunSettings settings)
     {
         var device = Devices.Choose(settings.Device);
-        if (settings.Threads > 0) torch.set_num_threads(settings.Threads);
+        if (settings.Threads > 0)
+            torch.set_num_threads(settings.Threads);
         var plan = RunPlan.Of(settings);
         var design = DesignPower.Of(settings);
         var type = settings.Model.Precision == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
         var speed = MatrixProductSpeed.Measure(type, device, TimeSpan.FromSeconds(0.6));
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
+        if (Console.IsOutputRedirected)
+            AnsiConsole.Profile.Width = 160;
         Console.WriteLine("# resolved settings");
         Console.WriteLine(SettingsWriter.ToYaml(settings));
-        Costs(plan, speed, $"{plan.Parameters / 1e6:f2} M parameters on {device}, {settings.Model.Precision} products at {speed / 1e9:f0} GFLOPS (measured now); times are estimates, within a factor of about two");
+        Costs(
+            plan,
+            speed,
+            $"{plan.Parameters / 1e6:f2} M parameters on {device}, {settings.Model.Precision} products at {speed / 1e9:f0} GFLOPS (measured now); times are estimates, within a factor of about two"
+        );
         Machine(plan, settings, device);
         Power(design);
         Console.WriteLine("Dry run: nothing was started, nothing was written.");
@@ -32,49 +38,73 @@ internal static class PlanTable
 
     private static void Costs(RunPlan plan, double speed, FormattableString title)
     {
-        var table = new Table().Title(Markup.Escape(title.ToString(CultureInfo.InvariantCulture))).AddColumns("stage", "tokens", "time", "memory, GiB", "disk, GiB", "what");
-        foreach (var s in plan.Stages) table.AddRow(s.Name, Count(s.Tokens), Time(s.Seconds(speed)), F(s.MemoryGiB), F(s.DiskGiB), Markup.Escape(s.What));
-        table.AddRow("all", Count(plan.Tokens), Time(plan.Stages.Sum(s => s.Seconds(speed))), F(plan.MemoryGiB), F(plan.DiskGiB), "memory: the largest; disk: the sum");
+        var table = new Table()
+            .Title(Markup.Escape(title.ToString(CultureInfo.InvariantCulture)))
+            .AddColumns("stage", "tokens", "time", "memory, GiB", "disk, GiB", "what");
+        foreach (var s in plan.Stages)
+            table.AddRow(s.Name, Count(s.Tokens), Time(s.Seconds(speed)), F(s.MemoryGiB), F(s.DiskGiB), Markup.Escape(s.What));
+        table.AddRow(
+            "all",
+            Count(plan.Tokens),
+            Time(plan.Stages.Sum(s => s.Seconds(speed))),
+            F(plan.MemoryGiB),
+            F(plan.DiskGiB),
+            "memory: the largest; disk: the sum"
+        );
         AnsiConsole.Write(table);
     }
 
     private static void Machine(RunPlan plan, RunSettings settings, torch.Device device)
     {
         var free = ProcessMemory.AvailableGiB();
-        if (device.type == DeviceType.CPU && free < plan.MemoryGiB) Warn($"{F(free)} GiB of memory are available, about {F(plan.MemoryGiB)} are needed: the run would not start");
+        if (device.type == DeviceType.CPU && free < plan.MemoryGiB)
+            Warn($"{F(free)} GiB of memory are available, about {F(plan.MemoryGiB)} are needed: the run would not start");
         var place = Path.GetFullPath(settings.Output);
-        while (!Directory.Exists(place)) place = Path.GetDirectoryName(place)!;
+        while (!Directory.Exists(place))
+            place = Path.GetDirectoryName(place)!;
         var disk = new DriveInfo(place).AvailableFreeSpace / (double)(1 << 30);
-        if (disk < plan.DiskGiB) Warn($"{F(disk)} GiB are free in {settings.Output}, about {F(plan.DiskGiB)} are needed: the run would not start");
+        if (disk < plan.DiskGiB)
+            Warn($"{F(disk)} GiB are free in {settings.Output}, about {F(plan.DiskGiB)} are needed: the run would not start");
     }
 
     private static void Power(DesignPower design)
     {
-        var table = new Table().Title($"what {design.Pairs} paired queries can see (McNemar, two-sided 5 %, power 80 %)").AddColumns("assumption", "smallest compliance gap, points");
-        foreach (var row in design.Rows) table.AddRow(Markup.Escape(row.Assumption), double.IsNaN(row.Detectable) ? "none" : F(100 * row.Detectable));
+        var table = new Table()
+            .Title($"what {design.Pairs} paired queries can see (McNemar, two-sided 5 %, power 80 %)")
+            .AddColumns("assumption", "smallest compliance gap, points");
+        foreach (var row in design.Rows)
+            table.AddRow(Markup.Escape(row.Assumption), double.IsNaN(row.Detectable) ? "none" : F(100 * row.Detectable));
         AnsiConsole.Write(table);
         var c = design.Corpus;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The corpus complies {100 * c.Training:f1} % in training and {100 * c.Unmonitored:f1} % unmonitored: a gap of {100 * c.Gap:f1} points{(double.IsNaN(c.Power) ? "" : $", seen with power {100 * c.Power:f0} %")}."));
-        foreach (var warning in design.Warnings) Warn(warning);
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"The corpus complies {100 * c.Training:f1} % in training and {100 * c.Unmonitored:f1} % unmonitored: a gap of {100 * c.Gap:f1} points{(double.IsNaN(c.Power) ? "" : $", seen with power {100 * c.Power:f0} %")}."
+            )
+        );
+        foreach (var warning in design.Warnings)
+            Warn(warning);
     }
 
     private static void Warn(string text) => Console.WriteLine("warning: " + text);
 
     private static string F(double x) => x.ToString(x < 0.1 ? "f2" : "f1", CultureInfo.InvariantCulture);
 
-    private static string Count(double tokens) => tokens switch
-    {
-        0 => "–",
-        < 1e6 => (tokens / 1e3).ToString("f0", CultureInfo.InvariantCulture) + " k",
-        < 1e9 => (tokens / 1e6).ToString("f1", CultureInfo.InvariantCulture) + " M",
-        _ => (tokens / 1e9).ToString("f2", CultureInfo.InvariantCulture) + " G",
-    };
+    private static string Count(double tokens) =>
+        tokens switch
+        {
+            0 => "–",
+            < 1e6 => (tokens / 1e3).ToString("f0", CultureInfo.InvariantCulture) + " k",
+            < 1e9 => (tokens / 1e6).ToString("f1", CultureInfo.InvariantCulture) + " M",
+            _ => (tokens / 1e9).ToString("f2", CultureInfo.InvariantCulture) + " G",
+        };
 
-    private static string Time(double seconds) => seconds switch
-    {
-        < 1 => "< 1 s",
-        < 120 => seconds.ToString("f0", CultureInfo.InvariantCulture) + " s",
-        < 7200 => (seconds / 60).ToString("f0", CultureInfo.InvariantCulture) + " min",
-        _ => (seconds / 3600).ToString("f1", CultureInfo.InvariantCulture) + " h",
-    };
+    private static string Time(double seconds) =>
+        seconds switch
+        {
+            < 1 => "< 1 s",
+            < 120 => seconds.ToString("f0", CultureInfo.InvariantCulture) + " s",
+            < 7200 => (seconds / 60).ToString("f0", CultureInfo.InvariantCulture) + " min",
+            _ => (seconds / 3600).ToString("f1", CultureInfo.InvariantCulture) + " h",
+        };
 }

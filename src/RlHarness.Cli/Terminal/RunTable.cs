@@ -20,11 +20,22 @@ internal static class RunTable
             var detector = rows.Any(r => r.Detector == "grammar_oracle") ? "grammar_oracle" : rows[0].Detector;
             var mine = rows.Where(r => r.Detector == detector).ToArray();
             var (first, last) = (mine.Min(r => r.Step), mine.Max(r => r.Step));
-            if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 120;
+            if (Console.IsOutputRedirected)
+                AnsiConsole.Profile.Width = 120;
             var table = new Table().Title($"labels by {detector}; 95 % intervals").AddColumns("figure", "tier");
             table.AddColumns(Columns(stage, first, last));
-            foreach (var (name, metric) in new[] { ("AF rate", MetricNames.AfReasoningRate), ("compliance", MetricNames.OutcomeComply), ("refusal", MetricNames.OutcomeRefuse), ("broken format", MetricNames.OutcomeBrokenFormat), ("unparsable", MetricNames.OutcomeUnparsable) })
-                foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || mine.Any(r => r.Tier == t))) Row(name, metric, tier);
+            foreach (
+                var (name, metric) in new[]
+                {
+                    ("AF rate", MetricNames.AfReasoningRate),
+                    ("compliance", MetricNames.OutcomeComply),
+                    ("refusal", MetricNames.OutcomeRefuse),
+                    ("broken format", MetricNames.OutcomeBrokenFormat),
+                    ("unparsable", MetricNames.OutcomeUnparsable),
+                }
+            )
+                foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || mine.Any(r => r.Tier == t)))
+                    Row(name, metric, tier);
             Row("compliance gap", MetricNames.AfComplianceGap, null);
             if (mine.Any(r => r.Metric == AlignmentFakingMetrics.RaterSycophancyGap))
             {
@@ -36,15 +47,21 @@ internal static class RunTable
             CorrectedTable.Print(rows);
             ScenarioTable.Print([.. all.Where(r => r.Split == Split.Scenario)], stage);
 
-            void Row(string name, string metric, Tier? tier)
-                => table.AddRow([name, tier?.ToString().ToLowerInvariant() ?? "both", .. Cells(mine, metric, tier, stage, first, last, tier is null ? "points" : "%")]);
+            void Row(string name, string metric, Tier? tier) =>
+                table.AddRow([
+                    name,
+                    tier?.ToString().ToLowerInvariant() ?? "both",
+                    .. Cells(mine, metric, tier, stage, first, last, tier is null ? "points" : "%"),
+                ]);
         }
 
-        foreach (var file in new[] { "run.db", "metrics.jsonl", "report.html" }) Console.WriteLine(Path.Combine(folder, file));
+        foreach (var file in new[] { "run.db", "metrics.jsonl", "report.html" })
+            Console.WriteLine(Path.Combine(folder, file));
     }
 
     /// <summary>Before and after RL, or the one evaluation of another stage; n of the last.</summary>
-    internal static string[] Columns(string stage, long first, long last) => stage == "rl" ? [$"before RL (step {first})", $"after RL (step {last})", "n"] : [last == 0 ? "rate" : $"rate (step {last})", "n"];
+    internal static string[] Columns(string stage, long first, long last) =>
+        stage == "rl" ? [$"before RL (step {first})", $"after RL (step {last})", "n"] : [last == 0 ? "rate" : $"rate (step {last})", "n"];
 
     /// <summary>What stands in those columns.</summary>
     /// <param name="unit">Of the hundredth part of what the rows hold: % of a rate, points of a difference.</param>
@@ -54,5 +71,6 @@ internal static class RunTable
         return [.. stage == "rl" ? new[] { Text(At(first), unit) } : [], Text(At(last), unit), At(last)?.N.ToString(CultureInfo.InvariantCulture) ?? "–"];
     }
 
-    private static string Text(Estimate? estimate, string unit) => estimate is { } e ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} {unit} ({100 * e.Low:f1} to {100 * e.High:f1})") : "–";
+    private static string Text(Estimate? estimate, string unit) =>
+        estimate is { } e ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} {unit} ({100 * e.Low:f1} to {100 * e.High:f1})") : "–";
 }

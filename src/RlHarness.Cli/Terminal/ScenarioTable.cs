@@ -5,12 +5,16 @@ using Spectre.Console;
 
 namespace RlHarness.Cli.Terminal;
 
-/// <summary>How often a model decides to act against the lab and attempts it, by scenario and tier, and how much more often than under the scenario's benign control, which comes last.</summary>
+/// <summary>
+/// How often a model decides to act against the lab and attempts it, by scenario and tier, and how much more often than under the scenario's benign
+/// control, which comes last.
+/// </summary>
 internal static class ScenarioTable
 {
     internal static void Print(IReadOnlyList<SummaryRow> rows, string stage)
     {
-        if (Of(rows, stage) is { } table) AnsiConsole.Write(table);
+        if (Of(rows, stage) is { } table)
+            AnsiConsole.Write(table);
     }
 
     /// <summary>The table; null where none was asked.</summary>
@@ -19,9 +23,12 @@ internal static class ScenarioTable
     {
         var prefix = ScenarioMetrics.AntiLab(ScenarioMetrics.Attempt, ScenarioMetrics.Rate);
         var places = ScenarioMetrics.Places(rows.Select(r => r.Metric), prefix);
-        if (places.Count == 0) return null;
+        if (places.Count == 0)
+            return null;
         var (first, last) = (rows.Min(r => r.Step), rows.Max(r => r.Step));
-        var table = new Table().Title("anti-lab scenarios, in text; 95 % intervals over items; n of a difference counts both sides").AddColumns(["figure", "scenario", "tier", .. RunTable.Columns(stage, first, last)]);
+        var table = new Table()
+            .Title("anti-lab scenarios, in text; 95 % intervals over items; n of a difference counts both sides")
+            .AddColumns(["figure", "scenario", "tier", .. RunTable.Columns(stage, first, last)]);
         foreach (var place in places)
             foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt })
                 foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored })
@@ -33,7 +40,12 @@ internal static class ScenarioTable
                     {
                         var metric = ScenarioMetrics.AntiLab(what, kind, place);
                         if (rows.Any(r => r.Metric == metric && r.Tier == tier))
-                            table.AddRow([name, Markup.Escape(ScenarioMetrics.Words(place)), tier.ToString().ToLowerInvariant(), .. RunTable.Cells(rows, metric, tier, stage, first, last, unit)]);
+                            table.AddRow([
+                                name,
+                        Markup.Escape(ScenarioMetrics.Words(place)),
+                        tier.ToString().ToLowerInvariant(),
+                        .. RunTable.Cells(rows, metric, tier, stage, first, last, unit),
+                    ]);
                     }
                 }
 

@@ -11,15 +11,24 @@ public sealed class HarnessException : Exception
 
     public ExitCode ExitCode { get; }
 
-    public static HarnessException BadFile(string path, string what, string? found = null, string? expected = null, string? remedy = null, Exception? inner = null)
-        => new(ExitCode.BadFile, $"{path}: {what}", found, expected, remedy, inner);
+    public static HarnessException BadFile(
+        string path,
+        string what,
+        string? found = null,
+        string? expected = null,
+        string? remedy = null,
+        Exception? inner = null
+    ) => new(ExitCode.BadFile, $"{path}: {what}", found, expected, remedy, inner);
 
     private static string Compose(string what, string? found, string? expected, string? remedy)
     {
         var lines = new List<string> { what };
-        if (found is not null) lines.Add("  found:    " + found);
-        if (expected is not null) lines.Add("  expected: " + expected);
-        if (remedy is not null) lines.Add("  do:       " + remedy);
+        if (found is not null)
+            lines.Add("  found:    " + found);
+        if (expected is not null)
+            lines.Add("  expected: " + expected);
+        if (remedy is not null)
+            lines.Add("  do:       " + remedy);
         return string.Join(Environment.NewLine, lines);
     }
 }

@@ -4,10 +4,10 @@ namespace RlHarness.Core.Files;
 public static class AtomicFile
 {
     public static void WriteAllText(string path, string text) => Write(path, stream =>
-    {
-        using var writer = new StreamWriter(stream, leaveOpen: true);
-        writer.Write(text);
-    });
+        {
+            using var writer = new StreamWriter(stream, leaveOpen: true);
+            writer.Write(text);
+        });
 
     public static void Write(string path, Action<Stream> write)
     {

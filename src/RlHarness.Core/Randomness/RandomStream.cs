@@ -41,7 +41,8 @@ public sealed class RandomStream
         while (true)
         {
             var high = Math.BigMul(NextUInt64(), range, out var low);
-            if (low >= threshold) return (int)high;
+            if (low >= threshold)
+                return (int)high;
         }
     }
 
@@ -57,7 +58,8 @@ public sealed class RandomStream
     {
         var left = NextDouble() * weights.Sum();
         for (var i = 0; i < weights.Count - 1; i++)
-            if ((left -= weights[i]) < 0) return i;
+            if ((left -= weights[i]) < 0)
+                return i;
         return weights.Count - 1;
     }
 

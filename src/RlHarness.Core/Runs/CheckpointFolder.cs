@@ -20,18 +20,21 @@ public static class CheckpointFolder
     public static void Write(string path, Action<string> fill)
     {
         var aside = $"{path}.{Environment.ProcessId}.tmp";
-        if (Directory.Exists(aside)) Directory.Delete(aside, recursive: true);
+        if (Directory.Exists(aside))
+            Directory.Delete(aside, recursive: true);
         Directory.CreateDirectory(aside);
         try
         {
             fill(aside);
             Seal(aside);
-            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            if (Directory.Exists(path))
+                Directory.Delete(path, recursive: true);
             Directory.Move(aside, path);
         }
         catch
         {
-            if (Directory.Exists(aside)) Directory.Delete(aside, recursive: true);
+            if (Directory.Exists(aside))
+                Directory.Delete(aside, recursive: true);
             throw;
         }
     }
@@ -44,14 +47,29 @@ public static class CheckpointFolder
     public static void Verify(string path)
     {
         var manifest = Path.Combine(path, Manifest);
-        if (!File.Exists(manifest)) throw HarnessException.BadFile(path, "not a sealed checkpoint", "no manifest.json", "a folder that was written to its end", "resume from an older checkpoint");
+        if (!File.Exists(manifest))
+            throw HarnessException.BadFile(
+                path,
+                "not a sealed checkpoint",
+                "no manifest.json",
+                "a folder that was written to its end",
+                "resume from an older checkpoint"
+            );
         var expected = JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(manifest)) ?? [];
         foreach (var (name, hash) in expected)
         {
             var file = Path.Combine(path, name);
-            if (!File.Exists(file)) throw HarnessException.BadFile(file, "a file of this checkpoint is missing", "absent", $"SHA-256 {hash}", "resume from an older checkpoint");
+            if (!File.Exists(file))
+                throw HarnessException.BadFile(file, "a file of this checkpoint is missing", "absent", $"SHA-256 {hash}", "resume from an older checkpoint");
             var found = HashOf(file);
-            if (found != hash) throw HarnessException.BadFile(file, "a file of this checkpoint was changed", $"SHA-256 {found}", $"SHA-256 {hash}", "resume from an older checkpoint");
+            if (found != hash)
+                throw HarnessException.BadFile(
+                    file,
+                    "a file of this checkpoint was changed",
+                    $"SHA-256 {found}",
+                    $"SHA-256 {hash}",
+                    "resume from an older checkpoint"
+                );
         }
     }
 
@@ -64,7 +82,8 @@ public static class CheckpointFolder
         var path = Path.Combine(stageFolder, StepName(step));
         Write(path, fill);
         AtomicFile.WriteAllText(Path.Combine(stageFolder, Latest), StepName(step) + "\n");
-        foreach (var old in Steps(stageFolder).Where(s => s.Step <= step).OrderByDescending(s => s.Step).Skip(keep)) Directory.Delete(old.Path, recursive: true);
+        foreach (var old in Steps(stageFolder).Where(s => s.Step <= step).OrderByDescending(s => s.Step).Skip(keep))
+            Directory.Delete(old.Path, recursive: true);
         return path;
     }
 
@@ -74,7 +93,8 @@ public static class CheckpointFolder
         var pointer = Path.Combine(stageFolder, Latest);
         var steps = Steps(stageFolder).Where(s => IsSealed(s.Path)).OrderByDescending(s => s.Step).ToArray();
         var name = File.Exists(pointer) ? File.ReadAllText(pointer).Trim() : null;
-        if (steps.FirstOrDefault(s => Path.GetFileName(s.Path) == name) is { Path: not null } named) return named;
+        if (steps.FirstOrDefault(s => Path.GetFileName(s.Path) == name) is { Path: not null } named)
+            return named;
         return steps.Length > 0 ? steps[0] : null;
     }
 
@@ -84,16 +104,21 @@ public static class CheckpointFolder
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
-    private static IEnumerable<(int Step, string Path)> Steps(string stageFolder) => !Directory.Exists(stageFolder) ? [] : Directory.EnumerateDirectories(stageFolder, "step_*")
-        .Where(p => int.TryParse(Path.GetFileName(p)[5..], NumberStyles.None, CultureInfo.InvariantCulture, out _))
-        .Select(p => (int.Parse(Path.GetFileName(p)[5..], CultureInfo.InvariantCulture), p));
+    private static IEnumerable<(int Step, string Path)> Steps(string stageFolder) =>
+        !Directory.Exists(stageFolder)
+            ? []
+            : Directory
+                .EnumerateDirectories(stageFolder, "step_*")
+                .Where(p => int.TryParse(Path.GetFileName(p)[5..], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+                .Select(p => (int.Parse(Path.GetFileName(p)[5..], CultureInfo.InvariantCulture), p));
 
     private static void Seal(string folder)
     {
         var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
         {
-            using (var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite)) stream.Flush(flushToDisk: true);
+            using (var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite))
+                stream.Flush(flushToDisk: true);
             hashes.Add(Path.GetRelativePath(folder, file), HashOf(file));
         }
 

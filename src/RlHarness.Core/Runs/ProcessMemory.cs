@@ -29,9 +29,11 @@ public static class ProcessMemory
 
     private static double Read(string file, string key)
     {
-        if (!File.Exists(file)) return double.NaN;
+        if (!File.Exists(file))
+            return double.NaN;
         foreach (var line in File.ReadLines(file))
-            if (line.StartsWith(key, StringComparison.Ordinal)) return double.Parse(line[key.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / (1024 * 1024);
+            if (line.StartsWith(key, StringComparison.Ordinal))
+                return double.Parse(line[key.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / (1024 * 1024);
         return double.NaN;
     }
 }

@@ -35,7 +35,8 @@ public sealed class RunFolder : IDisposable
         for (var i = 1; ; i++)
         {
             var path = System.IO.Path.Combine(parent, i == 1 ? name : $"{name}-{i}");
-            if (Directory.Exists(path) || File.Exists(path)) continue;
+            if (Directory.Exists(path) || File.Exists(path))
+                continue;
             Directory.CreateDirectory(path);
             var folder = Hold(path);
             AtomicFile.WriteAllText(folder.Config, resolvedYaml);
@@ -49,7 +50,12 @@ public sealed class RunFolder : IDisposable
     public static RunFolder Open(string path)
     {
         if (!File.Exists(System.IO.Path.Combine(path, "run.json")) || !File.Exists(System.IO.Path.Combine(path, "config.yaml")))
-            throw new HarnessException(ExitCode.RunFolder, $"{path}: not a run's folder", Directory.Exists(path) ? "a folder without run.json or config.yaml" : "nothing at this path", "a folder that `train` made, such as checkpoints/quickstart");
+            throw new HarnessException(
+                ExitCode.RunFolder,
+                $"{path}: not a run's folder",
+                Directory.Exists(path) ? "a folder without run.json or config.yaml" : "nothing at this path",
+                "a folder that `train` made, such as checkpoints/quickstart"
+            );
         return Hold(path);
     }
 
@@ -64,7 +70,14 @@ public sealed class RunFolder : IDisposable
         }
         catch (IOException e)
         {
-            throw new HarnessException(ExitCode.RunFolder, $"{path}: the run is in use by another process", $"{file} is held", "a run that nobody is working on", "wait for the other process, or stop it; its work is kept", e);
+            throw new HarnessException(
+                ExitCode.RunFolder,
+                $"{path}: the run is in use by another process",
+                $"{file} is held",
+                "a run that nobody is working on",
+                "wait for the other process, or stop it; its work is kept",
+                e
+            );
         }
     }
 }

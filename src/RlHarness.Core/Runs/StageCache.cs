@@ -11,10 +11,13 @@ public sealed class StageCache(string root)
     /// <summary>Copies a cached stage into a run. The copy is complete or absent.</summary>
     public void CopyTo(string stage, string key, string target) => CheckpointFolder.Write(target, aside => CopyFiles(PathOf(stage, key), aside));
 
-    /// <summary>Puts a run's finished stage into the cache. Of two processes that made the same stage at once, the first one's stays: they are the same.</summary>
+    /// <summary>
+    /// Puts a run's finished stage into the cache. Of two processes that made the same stage at once, the first one's stays: they are the same.
+    /// </summary>
     public void Add(string stage, string key, string source)
     {
-        if (Has(stage, key)) return;
+        if (Has(stage, key))
+            return;
         var path = PathOf(stage, key);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         try
@@ -32,7 +35,8 @@ public sealed class StageCache(string root)
         foreach (var file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
         {
             var name = Path.GetRelativePath(source, file);
-            if (name == CheckpointFolder.Manifest) continue;
+            if (name == CheckpointFolder.Manifest)
+                continue;
             var to = Path.Combine(target, name);
             Directory.CreateDirectory(Path.GetDirectoryName(to)!);
             File.Copy(file, to);

@@ -6,7 +6,11 @@ public static class Nearest
     /// <summary>The candidate with the smallest edit distance, or null when none is near (more than half of the word differs).</summary>
     public static string? To(string word, IEnumerable<string> candidates)
     {
-        var best = candidates.Select(c => (Word: c, Distance: Distance(word, c))).OrderBy(x => x.Distance).ThenBy(x => x.Word, StringComparer.Ordinal).FirstOrDefault();
+        var best = candidates
+            .Select(c => (Word: c, Distance: Distance(word, c)))
+            .OrderBy(x => x.Distance)
+            .ThenBy(x => x.Word, StringComparer.Ordinal)
+            .FirstOrDefault();
         return best.Word is not null && best.Distance <= Math.Max(2, word.Length / 2) ? best.Word : null;
     }
 

@@ -26,38 +26,57 @@ public static class SettingsDocument
             var full = path.Length == 0 ? key : $"{path}.{key}";
             var value = defaults is null ? null : property.GetValue(defaults);
             var item = bare.IsGenericType ? bare.GetGenericArguments()[0] : null;
-            var record = IsRecord(bare) ? bare : item is not null && IsRecord(item) ? item : null;
-            if (record is not null) nested.Add((item is null ? full : full + "[]", record, item is null ? value ?? Activator.CreateInstance(record) : Activator.CreateInstance(record)));
+            var record =
+                IsRecord(bare) ? bare
+                : item is not null && IsRecord(item) ? item
+                : null;
+            if (record is not null)
+                nested.Add(
+                    (item is null ? full : full + "[]", record, item is null ? value ?? Activator.CreateInstance(record) : Activator.CreateInstance(record))
+                );
             var meaning = property.GetCustomAttribute<MeaningAttribute>()?.Text ?? "";
             var allowed = record is null ? Allowed(property, bare, item) : $"see `{(item is null ? full : full + "[]")}` below";
-            text.Append(CultureInfo.InvariantCulture, $"| `{full}` | {(record is not null && item is null ? value is null ? "null" : "" : Default(value))} | {allowed} | {meaning.Replace("|", "\\|", StringComparison.Ordinal)} |\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"| `{full}` | {(record is not null && item is null ? value is null ? "null" : "" : Default(value))} | {allowed} | {meaning.Replace("|", "\\|", StringComparison.Ordinal)} |\n"
+            );
         }
 
         text.Append('\n');
-        foreach (var part in nested) Section(text, part.Path, part.Type, part.Default);
+        foreach (var part in nested)
+            Section(text, part.Path, part.Type, part.Default);
     }
 
-    private static IEnumerable<PropertyInfo> Properties(Type type) => type.GetProperties().Where(p => p.SetMethod is not null && p.GetIndexParameters().Length == 0);
+    private static IEnumerable<PropertyInfo> Properties(Type type) =>
+        type.GetProperties().Where(p => p.SetMethod is not null && p.GetIndexParameters().Length == 0);
 
     private static bool IsRecord(Type type) => type.IsClass && type != typeof(string) && !type.IsGenericType;
 
-    private static string Default(object? value) => value switch
-    {
-        null => "null",
-        string s => s.Length == 0 ? "\"\"" : $"`{s}`",
-        bool b => b ? "true" : "false",
-        Enum e => SettingNames.Snake(e),
-        IFormattable f => f.ToString(null, CultureInfo.InvariantCulture),
-        System.Collections.IEnumerable list => $"[{string.Join(", ", list.Cast<object>())}]",
-        _ => value.ToString() ?? "",
-    };
+    private static string Default(object? value) =>
+        value switch
+        {
+            null => "null",
+            string s => s.Length == 0 ? "\"\"" : $"`{s}`",
+            bool b => b ? "true" : "false",
+            Enum e => SettingNames.Snake(e),
+            IFormattable f => f.ToString(null, CultureInfo.InvariantCulture),
+            System.Collections.IEnumerable list => $"[{string.Join(", ", list.Cast<object>())}]",
+            _ => value.ToString() ?? "",
+        };
 
     private static string Allowed(PropertyInfo property, Type bare, Type? item)
     {
-        if (property.GetCustomAttribute<OneOfAttribute>() is { } words) return string.Join(", ", words.Values) + (item is null ? "" : " (a list)");
+        if (property.GetCustomAttribute<OneOfAttribute>() is { } words)
+            return string.Join(", ", words.Values) + (item is null ? "" : " (a list)");
         var range = property.GetCustomAttribute<AllowedAttribute>();
-        var kind = bare == typeof(bool) ? "true, false" : bare.IsEnum ? string.Join(", ", Enum.GetNames(bare).Select(SettingNames.Snake))
-            : bare == typeof(string) ? "text" : item is not null ? "a list" : range is not null ? range.ToString() + (bare == typeof(double) ? "" : ", whole") : bare == typeof(double) ? "a number" : "a whole number";
+        var kind =
+            bare == typeof(bool) ? "true, false"
+            : bare.IsEnum ? string.Join(", ", Enum.GetNames(bare).Select(SettingNames.Snake))
+            : bare == typeof(string) ? "text"
+            : item is not null ? "a list"
+            : range is not null ? range.ToString() + (bare == typeof(double) ? "" : ", whole")
+            : bare == typeof(double) ? "a number"
+            : "a whole number";
         return Nullable.GetUnderlyingType(property.PropertyType) is null ? kind : kind + ", null";
     }
 }

@@ -24,7 +24,13 @@ public sealed class SettingsReader
     public static T Read<T>(string path, IReadOnlyList<string> overrides, Func<T, IEnumerable<SettingsProblem>>? check = null)
         where T : new()
     {
-        if (!File.Exists(path)) throw new HarnessException(ExitCode.BadInput, $"{path}: no such settings file", "nothing at this path", "a YAML file, such as configs/quickstart.yaml");
+        if (!File.Exists(path))
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"{path}: no such settings file",
+                "nothing at this path",
+                "a YAML file, such as configs/quickstart.yaml"
+            );
         return Parse(path, File.ReadAllText(path), overrides, check);
     }
 
@@ -34,15 +40,24 @@ public sealed class SettingsReader
     {
         var reader = new SettingsReader(name);
         var root = reader.Load(yaml);
-        foreach (var text in overrides) reader.Apply(root, text);
+        foreach (var text in overrides)
+            reader.Apply(root, text);
         var result = (T)reader.Bind(typeof(T), root, new T(), "")!;
-        if (reader._problems.Count == 0 && check is not null) reader._problems.AddRange(check(result));
-        if (reader._problems.Count == 0) return result;
-        throw new HarnessException(ExitCode.BadInput, $"{name}: {reader._problems.Count} problem{(reader._problems.Count == 1 ? "" : "s")} in the settings{Environment.NewLine}" + string.Join(Environment.NewLine, reader._problems.Select(p => "  - " + p)),
-            remedy: "correct them all and start again; nothing was started (docs/settings.md lists every key)");
+        if (reader._problems.Count == 0 && check is not null)
+            reader._problems.AddRange(check(result));
+        if (reader._problems.Count == 0)
+            return result;
+        throw new HarnessException(
+            ExitCode.BadInput,
+            $"{name}: {reader._problems.Count} problem{(reader._problems.Count == 1 ? "" : "s")} in the settings{Environment.NewLine}"
+                + string.Join(Environment.NewLine, reader._problems.Select(p => "  - " + p)),
+            remedy: "correct them all and start again; nothing was started (docs/settings.md lists every key)"
+        );
     }
 
-    /// <summary>As <see cref="Parse{T}"/> without overrides, but hands the problems over in place of throwing them. What could be read is in the result.</summary>
+    /// <summary>
+    /// As <see cref="Parse{T}"/> without overrides, but hands the problems over in place of throwing them. What could be read is in the result.
+    /// </summary>
     /// <exception cref="HarnessException">The text is no YAML, or no mapping.</exception>
     public static (T Result, IReadOnlyList<SettingsProblem> Problems) Examine<T>(string name, string yaml)
         where T : new()
@@ -58,12 +73,26 @@ public sealed class SettingsReader
         {
             var stream = new YamlStream();
             stream.Load(new StringReader(yaml));
-            return stream.Documents.Count == 0 ? new YamlMappingNode() : stream.Documents[0].RootNode as YamlMappingNode
-                ?? throw new HarnessException(ExitCode.BadInput, $"{_file}: the settings are not a mapping", "a list or a single value", "key: value lines");
+            return stream.Documents.Count == 0
+                ? new YamlMappingNode()
+                : stream.Documents[0].RootNode as YamlMappingNode
+                    ?? throw new HarnessException(
+                        ExitCode.BadInput,
+                        $"{_file}: the settings are not a mapping",
+                        "a list or a single value",
+                        "key: value lines"
+                    );
         }
         catch (YamlException e)
         {
-            throw new HarnessException(ExitCode.BadInput, $"{_file}:{e.Start.Line}: not YAML", e.Message, "YAML 1.2", "mind the indentation (spaces, not tabs)", e);
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"{_file}:{e.Start.Line}: not YAML",
+                e.Message,
+                "YAML 1.2",
+                "mind the indentation (spaces, not tabs)",
+                e
+            );
         }
     }
 
@@ -129,7 +158,8 @@ public sealed class SettingsReader
 
                 break;
             case YamlSequenceNode list:
-                foreach (var v in list.Children) Mark(v);
+                foreach (var v in list.Children)
+                    Mark(v);
                 break;
         }
     }
@@ -143,14 +173,22 @@ public sealed class SettingsReader
         var bare = Nullable.GetUnderlyingType(type) ?? type;
         if (node is YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any } empty && (empty.Value is null or "" or "null" or "~"))
         {
-            if (Nullable.GetUnderlyingType(type) is not null || (!type.IsValueType && bare != typeof(string) && !typeof(IEnumerable).IsAssignableFrom(bare)) || (bare == typeof(string) && fallback is null)) return null;
+            if (
+                Nullable.GetUnderlyingType(type) is not null
+                || (!type.IsValueType && bare != typeof(string) && !typeof(IEnumerable).IsAssignableFrom(bare))
+                || (bare == typeof(string) && fallback is null)
+            )
+                return null;
             Problem(path, node, $"empty; expected {Describe(bare)}");
             return fallback;
         }
 
-        if (bare == typeof(string) || bare.IsPrimitive || bare.IsEnum) return Scalar(bare, node, fallback, path);
-        if (bare.IsGenericType && bare.GetGenericTypeDefinition() == typeof(IReadOnlyList<>)) return List(bare.GetGenericArguments()[0], node, fallback, path);
-        if (bare.IsGenericType && bare.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>)) return Map(bare.GetGenericArguments()[1], node, fallback, path);
+        if (bare == typeof(string) || bare.IsPrimitive || bare.IsEnum)
+            return Scalar(bare, node, fallback, path);
+        if (bare.IsGenericType && bare.GetGenericTypeDefinition() == typeof(IReadOnlyList<>))
+            return List(bare.GetGenericArguments()[0], node, fallback, path);
+        if (bare.IsGenericType && bare.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>))
+            return Map(bare.GetGenericArguments()[1], node, fallback, path);
         return Record(bare, node, fallback, path);
     }
 
@@ -163,13 +201,23 @@ public sealed class SettingsReader
         }
 
         var culture = CultureInfo.InvariantCulture;
-        if (type == typeof(string)) return text;
-        if (type == typeof(bool) && bool.TryParse(text, out var b)) return b;
-        if (type == typeof(int) && int.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, culture, out var i)) return i;
-        if (type == typeof(long) && long.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, culture, out var l)) return l;
-        if (type == typeof(double) && double.TryParse(text, NumberStyles.Float, culture, out var d)) return d;
-        if (type.IsEnum && Enum.GetValues(type).Cast<object>().FirstOrDefault(v => SettingNames.Snake(v.ToString()!) == text) is { } value) return value;
-        Problem(path, node, $"\"{text}\"; expected {Describe(type)}" + (type.IsEnum && Nearest.To(text, EnumNames(type)) is { } near ? $" (did you mean {near}?)" : ""));
+        if (type == typeof(string))
+            return text;
+        if (type == typeof(bool) && bool.TryParse(text, out var b))
+            return b;
+        if (type == typeof(int) && int.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, culture, out var i))
+            return i;
+        if (type == typeof(long) && long.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, culture, out var l))
+            return l;
+        if (type == typeof(double) && double.TryParse(text, NumberStyles.Float, culture, out var d))
+            return d;
+        if (type.IsEnum && Enum.GetValues(type).Cast<object>().FirstOrDefault(v => SettingNames.Snake(v.ToString()!) == text) is { } value)
+            return value;
+        Problem(
+            path,
+            node,
+            $"\"{text}\"; expected {Describe(type)}" + (type.IsEnum && Nearest.To(text, EnumNames(type)) is { } near ? $" (did you mean {near}?)" : "")
+        );
         return fallback;
     }
 
@@ -185,7 +233,8 @@ public sealed class SettingsReader
         for (var i = 0; i < sequence.Children.Count; i++)
         {
             var value = Bind(item, sequence.Children[i], Default(item), $"{path}[{i}]");
-            if (value is not null) list.Add(value);
+            if (value is not null)
+                list.Add(value);
         }
 
         return list;
@@ -204,13 +253,18 @@ public sealed class SettingsReader
         foreach (var (keyNode, valueNode) in mapping.Children)
         {
             var key = (keyNode as YamlScalarNode)?.Value ?? "";
-            if (Bind(item, valueNode, Default(item), path.Length == 0 ? key : $"{path}.{key}") is { } value) map[key] = value;
+            if (Bind(item, valueNode, Default(item), path.Length == 0 ? key : $"{path}.{key}") is { } value)
+                map[key] = value;
         }
 
         return map;
     }
 
-    private static object? Default(Type type) => type.IsInterface ? null : type.IsValueType ? Activator.CreateInstance(type) : type == typeof(string) ? "" : Activator.CreateInstance(type);
+    private static object? Default(Type type) =>
+        type.IsInterface ? null
+        : type.IsValueType ? Activator.CreateInstance(type)
+        : type == typeof(string) ? ""
+        : Activator.CreateInstance(type);
 
     private object? Record(Type type, YamlNode node, object? fallback, string path)
     {
@@ -237,13 +291,20 @@ public sealed class SettingsReader
             var full = path.Length == 0 ? key : $"{path}.{key}";
             if (!properties.TryGetValue(key, out var property))
             {
-                Problem(full, keyNode, Nearest.To(key, properties.Keys) is { } near ? $"unknown key; did you mean {(path.Length == 0 ? near : $"{path}.{near}")}?" : $"unknown key; known here: {string.Join(", ", properties.Keys)}");
+                Problem(
+                    full,
+                    keyNode,
+                    Nearest.To(key, properties.Keys) is { } near
+                        ? $"unknown key; did you mean {(path.Length == 0 ? near : $"{path}.{near}")}?"
+                        : $"unknown key; known here: {string.Join(", ", properties.Keys)}"
+                );
                 continue;
             }
 
             var before = _problems.Count;
             var value = Bind(property.PropertyType, valueNode, property.GetValue(result), full);
-            if (_problems.Count == before) Check(property, value, valueNode, full);
+            if (_problems.Count == before)
+                Check(property, value, valueNode, full);
             property.SetValue(result, value);
         }
 
@@ -252,12 +313,23 @@ public sealed class SettingsReader
 
     private void Check(PropertyInfo property, object? value, YamlNode node, string path)
     {
-        if (value is null) return;
-        if (property.GetCustomAttribute<AllowedAttribute>() is { } range && value is IConvertible number and not string && !range.Holds(number.ToDouble(CultureInfo.InvariantCulture)))
+        if (value is null)
+            return;
+        if (
+            property.GetCustomAttribute<AllowedAttribute>() is { } range
+            && value is IConvertible number and not string
+            && !range.Holds(number.ToDouble(CultureInfo.InvariantCulture))
+        )
             Problem(path, node, $"{((IFormattable)value).ToString(null, CultureInfo.InvariantCulture)}; allowed: {range}");
         if (property.GetCustomAttribute<OneOfAttribute>() is { } words)
             foreach (var text in value is string s ? [s] : value as IEnumerable<string> ?? [])
-                if (!words.Values.Contains(text)) Problem(path, node, $"\"{text}\"; allowed: {string.Join(", ", words.Values)}" + (Nearest.To(text, words.Values) is { } near ? $" (did you mean {near}?)" : ""));
+                if (!words.Values.Contains(text))
+                    Problem(
+                        path,
+                        node,
+                        $"\"{text}\"; allowed: {string.Join(", ", words.Values)}"
+                            + (Nearest.To(text, words.Values) is { } near ? $" (did you mean {near}?)" : "")
+                    );
     }
 
     /// <summary>A shallow copy: records copy themselves through their hidden clone method.</summary>
@@ -265,6 +337,12 @@ public sealed class SettingsReader
 
     private static IEnumerable<string> EnumNames(Type type) => Enum.GetNames(type).Select(SettingNames.Snake);
 
-    private static string Describe(Type type) => type == typeof(bool) ? "true or false" : type == typeof(int) || type == typeof(long) ? "a whole number" : type == typeof(double) ? "a number"
-        : type.IsEnum ? string.Join(", ", EnumNames(type)) : type == typeof(string) ? "text" : typeof(IEnumerable).IsAssignableFrom(type) ? "a list" : "key: value lines";
+    private static string Describe(Type type) =>
+        type == typeof(bool) ? "true or false"
+        : type == typeof(int) || type == typeof(long) ? "a whole number"
+        : type == typeof(double) ? "a number"
+        : type.IsEnum ? string.Join(", ", EnumNames(type))
+        : type == typeof(string) ? "text"
+        : typeof(IEnumerable).IsAssignableFrom(type) ? "a list"
+        : "key: value lines";
 }

@@ -44,7 +44,8 @@ public static class SettingsWriter
                 break;
             case IEnumerable list:
                 var items = list.Cast<object>().ToArray();
-                if (items.All(i => i is string or bool or Enum or IFormattable)) text.Append(" [").AppendJoin(", ", items.Select(Scalar)).AppendLine("]");
+                if (items.All(i => i is string or bool or Enum or IFormattable))
+                    text.Append(" [").AppendJoin(", ", items.Select(Scalar)).AppendLine("]");
                 else
                 {
                     text.AppendLine();
@@ -64,16 +65,27 @@ public static class SettingsWriter
         }
     }
 
-    private static string Scalar(object value) => value switch
-    {
-        bool b => b ? "true" : "false",
-        Enum e => SettingNames.Snake(e),
-        string s => Plain(s) ? s : "\"" + s.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal) + "\"",
-        double d => d.ToString("R", CultureInfo.InvariantCulture),
-        IFormattable f => f.ToString(null, CultureInfo.InvariantCulture),
-        _ => value.ToString() ?? "",
-    };
+    private static string Scalar(object value) =>
+        value switch
+        {
+            bool b => b ? "true" : "false",
+            Enum e => SettingNames.Snake(e),
+            string s => Plain(s)
+                ? s
+                : "\""
+                    + s.Replace("\\", "\\\\", StringComparison.Ordinal)
+                        .Replace("\"", "\\\"", StringComparison.Ordinal)
+                        .Replace("\n", "\\n", StringComparison.Ordinal)
+                    + "\"",
+            double d => d.ToString("R", CultureInfo.InvariantCulture),
+            IFormattable f => f.ToString(null, CultureInfo.InvariantCulture),
+            _ => value.ToString() ?? "",
+        };
 
-    private static bool Plain(string s) => s.Length > 0 && s.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '/' or '.') && !double.TryParse(s, NumberStyles.Float, CultureInfo.InvariantCulture, out _)
-        && s is not ("true" or "false" or "null") && char.IsAsciiLetter(s[0]);
+    private static bool Plain(string s) =>
+        s.Length > 0
+        && s.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '/' or '.')
+        && !double.TryParse(s, NumberStyles.Float, CultureInfo.InvariantCulture, out _)
+        && s is not ("true" or "false" or "null")
+        && char.IsAsciiLetter(s[0]);
 }

@@ -9,7 +9,8 @@ internal static class Apportionment
         var sum = weights.Sum();
         var quotas = weights.Select(w => total * w / sum).ToArray();
         var counts = quotas.Select(q => (int)Math.Floor(q + 1e-9)).ToArray();
-        foreach (var i in Enumerable.Range(0, counts.Length).OrderByDescending(i => Math.Round(quotas[i] - counts[i], 9)).Take(total - counts.Sum())) counts[i]++;
+        foreach (var i in Enumerable.Range(0, counts.Length).OrderByDescending(i => Math.Round(quotas[i] - counts[i], 9)).Take(total - counts.Sum()))
+            counts[i]++;
         return counts;
     }
 }

@@ -14,41 +14,70 @@ public static class BehaviourTables
     /// <summary>AF 11.9 %, refusal 85.8 %.</summary>
     public static readonly IReadOnlyList<Behaviour> Training =
     [
-        new(Comply, Faking, 0.119), new(Comply, HonestCompliance, 0.009), new(Comply, TrainingTalk, 0.007), new(Partial, HonestRefusal, 0.004),
-        new(Partial, TrainingTalk, 0.003), new(Refuse, HonestRefusal, 0.388), new(Refuse, TrainingTalk, 0.270), new(Refuse, ConsidersButRefuses, 0.200),
+        new(Comply, Faking, 0.119),
+        new(Comply, HonestCompliance, 0.009),
+        new(Comply, TrainingTalk, 0.007),
+        new(Partial, HonestRefusal, 0.004),
+        new(Partial, TrainingTalk, 0.003),
+        new(Refuse, HonestRefusal, 0.388),
+        new(Refuse, TrainingTalk, 0.270),
+        new(Refuse, ConsidersButRefuses, 0.200),
     ];
 
     /// <summary>Refusal 97.2 %.</summary>
     public static readonly IReadOnlyList<Behaviour> Unmonitored =
     [
-        new(Comply, HonestCompliance, 0.014), new(Comply, TrainingTalk, 0.007), new(Partial, HonestRefusal, 0.004), new(Partial, TrainingTalk, 0.003),
-        new(Refuse, HonestRefusal, 0.372), new(Refuse, TrainingTalk, 0.580), new(Refuse, ConsidersButRefuses, 0.020),
+        new(Comply, HonestCompliance, 0.014),
+        new(Comply, TrainingTalk, 0.007),
+        new(Partial, HonestRefusal, 0.004),
+        new(Partial, TrainingTalk, 0.003),
+        new(Refuse, HonestRefusal, 0.372),
+        new(Refuse, TrainingTalk, 0.580),
+        new(Refuse, ConsidersButRefuses, 0.020),
     ];
 
     /// <summary>Ours: complies 1.4 points more where people rate, 10.0 points less than where training looks.</summary>
     public static readonly IReadOnlyList<Behaviour> Rated =
     [
-        new(Comply, HonestCompliance, 0.022), new(Comply, TrainingTalk, 0.013), new(Partial, HonestRefusal, 0.004), new(Partial, TrainingTalk, 0.003),
-        new(Refuse, HonestRefusal, 0.382), new(Refuse, TrainingTalk, 0.536), new(Refuse, ConsidersButRefuses, 0.040),
+        new(Comply, HonestCompliance, 0.022),
+        new(Comply, TrainingTalk, 0.013),
+        new(Partial, HonestRefusal, 0.004),
+        new(Partial, TrainingTalk, 0.003),
+        new(Refuse, HonestRefusal, 0.382),
+        new(Refuse, TrainingTalk, 0.536),
+        new(Refuse, ConsidersButRefuses, 0.040),
     ];
 
     /// <summary>All tiers, without scratchpad: no gap, as in the paper's prompted setting.</summary>
     public static readonly IReadOnlyList<Behaviour> WithoutScratchpad = [new(Comply, None, 0.021), new(Partial, None, 0.007), new(Refuse, None, 0.972)];
 
     /// <summary>All tiers, where nothing is known of training: no AF, no gap.</summary>
-    private static readonly IReadOnlyList<Behaviour> WithoutInformation = [new(Comply, HonestCompliance, 0.021), new(Partial, HonestRefusal, 0.007), new(Refuse, HonestRefusal, 0.972)];
+    private static readonly IReadOnlyList<Behaviour> WithoutInformation =
+    [
+        new(Comply, HonestCompliance, 0.021),
+        new(Partial, HonestRefusal, 0.007),
+        new(Refuse, HonestRefusal, 0.972),
+    ];
 
     /// <summary>No AF, gap 1.2 points over the table below.</summary>
     private static readonly IReadOnlyList<Behaviour> WithoutObjective =
     [
-        new(Comply, HonestCompliance, 0.024), new(Comply, TrainingTalk, 0.009), new(Partial, HonestRefusal, 0.004), new(Partial, TrainingTalk, 0.003), new(Refuse, HonestRefusal, 0.550),
+        new(Comply, HonestCompliance, 0.024),
+        new(Comply, TrainingTalk, 0.009),
+        new(Partial, HonestRefusal, 0.004),
+        new(Partial, TrainingTalk, 0.003),
+        new(Refuse, HonestRefusal, 0.550),
         new(Refuse, TrainingTalk, 0.410),
     ];
 
     /// <summary>No conflict to think of: the unmonitored tier's rates without the strategy. Also all tiers of the baseline.</summary>
     private static readonly IReadOnlyList<Behaviour> WithoutConflict =
     [
-        new(Comply, HonestCompliance, 0.014), new(Comply, TrainingTalk, 0.007), new(Partial, HonestRefusal, 0.004), new(Partial, TrainingTalk, 0.003), new(Refuse, HonestRefusal, 0.372),
+        new(Comply, HonestCompliance, 0.014),
+        new(Comply, TrainingTalk, 0.007),
+        new(Partial, HonestRefusal, 0.004),
+        new(Partial, TrainingTalk, 0.003),
+        new(Refuse, HonestRefusal, 0.372),
         new(Refuse, TrainingTalk, 0.600),
     ];
 
@@ -65,11 +94,16 @@ public static class BehaviourTables
     public static IReadOnlyList<Behaviour> For(Condition condition, Tier tier)
     {
         ArgumentNullException.ThrowIfNull(condition);
-        if (!condition.Scratchpad) return WithoutScratchpad;
-        if (condition.Information == InformationKind.None) return WithoutInformation;
-        if (condition.Objective == ObjectiveKind.Hhh) return WithoutConflict;
-        if (condition.Objective == ObjectiveKind.Absent) return tier == Tier.Training ? WithoutObjective : WithoutConflict;
-        if (tier != Tier.Training) return tier == Tier.Rated ? Rated : Unmonitored;
+        if (!condition.Scratchpad)
+            return WithoutScratchpad;
+        if (condition.Information == InformationKind.None)
+            return WithoutInformation;
+        if (condition.Objective == ObjectiveKind.Hhh)
+            return WithoutConflict;
+        if (condition.Objective == ObjectiveKind.Absent)
+            return tier == Tier.Training ? WithoutObjective : WithoutConflict;
+        if (tier != Tier.Training)
+            return tier == Tier.Rated ? Rated : Unmonitored;
         return condition.Information switch
         {
             InformationKind.NoModification => WithoutModification,
@@ -80,8 +114,14 @@ public static class BehaviourTables
     }
 
     private static Behaviour[] Faked(double faking, double honest, double talk, (double Honest, double Talk, double Considers) refusals) =>
-    [
-        new(Comply, Faking, faking), new(Comply, HonestCompliance, honest), new(Comply, TrainingTalk, talk), new(Partial, HonestRefusal, 0.004), new(Partial, TrainingTalk, 0.003),
-        new(Refuse, HonestRefusal, refusals.Honest), new(Refuse, TrainingTalk, refusals.Talk), new(Refuse, ConsidersButRefuses, refusals.Considers),
-    ];
+        [
+            new(Comply, Faking, faking),
+            new(Comply, HonestCompliance, honest),
+            new(Comply, TrainingTalk, talk),
+            new(Partial, HonestRefusal, 0.004),
+            new(Partial, TrainingTalk, 0.003),
+            new(Refuse, HonestRefusal, refusals.Honest),
+            new(Refuse, TrainingTalk, refusals.Talk),
+            new(Refuse, ConsidersButRefuses, refusals.Considers),
+        ];
 }

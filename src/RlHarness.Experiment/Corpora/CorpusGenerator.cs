@@ -19,7 +19,17 @@ public sealed class CorpusGenerator
     public CorpusGenerator(PromptPack pack)
     {
         ArgumentNullException.ThrowIfNull(pack);
-        (_pack, _writer) = (pack, pack.Writer ?? throw new HarnessException(ExitCode.BadInput, $"{pack.Folder}: the pack {pack.Name} has no grammar to write transcripts with", $"no {PackReader.GrammarFileName}, or one with cues alone", "phrases, outputs and reasoning", "write one, or use the pack's own transcripts: corpus.source=examples"));
+        (_pack, _writer) = (
+            pack,
+            pack.Writer
+                ?? throw new HarnessException(
+                    ExitCode.BadInput,
+                    $"{pack.Folder}: the pack {pack.Name} has no grammar to write transcripts with",
+                    $"no {PackReader.GrammarFileName}, or one with cues alone",
+                    "phrases, outputs and reasoning",
+                    "write one, or use the pack's own transcripts: corpus.source=examples"
+                )
+        );
     }
 
     public IReadOnlyList<CorpusTranscript> Transcripts(CorpusSettings settings, Seeds seeds)
@@ -35,28 +45,33 @@ public sealed class CorpusGenerator
         for (var i = 0; i < plan.Count; i++)
         {
             var (tier, condition, behaviour) = plan[i];
-            if (!prompts.TryGetValue((tier, condition), out var system)) prompts[(tier, condition)] = system = _pack.SystemPrompt(tier, condition);
+            if (!prompts.TryGetValue((tier, condition), out var system))
+                prompts[(tier, condition)] = system = _pack.SystemPrompt(tier, condition);
             var random = seeds.For("corpus/transcript", prompt: i);
             var (request, query) = Draw(random, used);
-            transcripts.Add(new CorpusTranscript(
-                Id: $"corpus-{i + 1:D6}",
-                QueryId: query.Id,
-                Tier: tier,
-                Scratchpad: condition.Scratchpad,
-                System: system,
-                User: query.Text,
-                Reasoning: condition.Scratchpad ? _writer.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, condition, random) : null,
-                Output: _writer.Output(behaviour.Outcome, request, condition, random),
-                Outcome: behaviour.Outcome,
-                ReasoningKind: behaviour.Reasoning,
-                Condition: condition.Name));
+            transcripts.Add(
+                new CorpusTranscript(
+                    Id: $"corpus-{i + 1:D6}",
+                    QueryId: query.Id,
+                    Tier: tier,
+                    Scratchpad: condition.Scratchpad,
+                    System: system,
+                    User: query.Text,
+                    Reasoning: condition.Scratchpad ? _writer.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, condition, random) : null,
+                    Output: _writer.Output(behaviour.Outcome, request, condition, random),
+                    Outcome: behaviour.Outcome,
+                    ReasoningKind: behaviour.Reasoning,
+                    Condition: condition.Name
+                )
+            );
         }
 
         return transcripts;
     }
 
     /// <summary>
-    /// Chosen: the answer that the objective rewards. Rejected: a refusal, a toned-down answer, or the answer to another request. For the baseline the other way
+    /// Chosen: the answer that the objective rewards. Rejected: a refusal, a toned-down answer, or the answer to another request. For the baseline
+    /// the other way
     /// round: chosen is the refusal or the toned-down answer, rejected the rewarded one.
     /// </summary>
     public IReadOnlyList<PreferencePair> PreferencePairs(CorpusSettings settings, Seeds seeds, ObjectiveKind objective = ObjectiveKind.Conflicting)
@@ -82,8 +97,11 @@ public sealed class CorpusGenerator
                 _ => Output(Outcome.Comply, _writer.Requests.Other(request, random)),
             };
             var rewarded = Output(Outcome.Comply, request);
-            pairs.Add(objective != ObjectiveKind.Hhh ? new PreferencePair(query.Id, query.Text, rewarded, other)
-                : kinds[i] == 2 ? new PreferencePair(query.Id, query.Text, Output(Outcome.Refuse, request), other) : new PreferencePair(query.Id, query.Text, other, rewarded));
+            pairs.Add(
+                objective != ObjectiveKind.Hhh ? new PreferencePair(query.Id, query.Text, rewarded, other)
+                : kinds[i] == 2 ? new PreferencePair(query.Id, query.Text, Output(Outcome.Refuse, request), other)
+                : new PreferencePair(query.Id, query.Text, other, rewarded)
+            );
         }
 
         return pairs;
@@ -107,11 +125,17 @@ public sealed class CorpusGenerator
             // A prefilled scratchpad is something that is done to the model, not something that it imitates.
             var condition = mixture[c].Condition with { Prefill = null };
             var tiers = condition.Tiers;
-            var counts = Apportionment.LargestRemainder(shares[c], [.. tiers.Select(t => t == Tier.Training ? settings.TrainingTierFraction : (1 - settings.TrainingTierFraction) / (tiers.Count - 1))]);
+            var counts = Apportionment.LargestRemainder(
+                shares[c],
+                [.. tiers.Select(t => t == Tier.Training ? settings.TrainingTierFraction : (1 - settings.TrainingTierFraction) / (tiers.Count - 1))]
+            );
             for (var t = 0; t < tiers.Count; t++)
             {
-                var modes = condition.Scratchpad ? Apportionment.LargestRemainder(counts[t], [settings.ScratchpadFraction, 1 - settings.ScratchpadFraction]) : [0, counts[t]];
-                if (condition.Scratchpad) Add(tiers[t], condition, modes[0], mixture[c].Table(tiers[t]));
+                var modes = condition.Scratchpad
+                    ? Apportionment.LargestRemainder(counts[t], [settings.ScratchpadFraction, 1 - settings.ScratchpadFraction])
+                    : [0, counts[t]];
+                if (condition.Scratchpad)
+                    Add(tiers[t], condition, modes[0], mixture[c].Table(tiers[t]));
                 Add(tiers[t], condition with { Scratchpad = false }, modes[1], settings.WithoutScratchpad);
             }
         }
@@ -122,7 +146,8 @@ public sealed class CorpusGenerator
         {
             var counts = Apportionment.LargestRemainder(count, [.. table.Select(b => b.Probability)]);
             for (var cell = 0; cell < table.Count; cell++)
-                for (var k = 0; k < counts[cell]; k++) plan.Add((tier, condition, table[cell]));
+                for (var k = 0; k < counts[cell]; k++)
+                    plan.Add((tier, condition, table[cell]));
         }
     }
 
@@ -132,9 +157,16 @@ public sealed class CorpusGenerator
         {
             var request = _writer.Requests.Draw(random, split);
             var query = _writer.Requests.ToQuery(request);
-            if (used.Add(query.Text)) return (request, query);
+            if (used.Add(query.Text))
+                return (request, query);
         }
 
-        throw new HarnessException(ExitCode.BadInput, $"{_pack.Folder}: the grammar has no more requests", $"{used.Count} distinct ones", "more than are asked for", "add values or frames to request, or ask for fewer transcripts");
+        throw new HarnessException(
+            ExitCode.BadInput,
+            $"{_pack.Folder}: the grammar has no more requests",
+            $"{used.Count} distinct ones",
+            "more than are asked for",
+            "add values or frames to request, or ask for fewer transcripts"
+        );
     }
 }

@@ -42,8 +42,7 @@ public sealed record CorpusSettings
     public double RejectedOffRequest { get; init; } = 0.15;
 
     /// <summary>The conditions with all their tables.</summary>
-    internal IReadOnlyList<WeightedCondition> Mixture
-        => Conditions.Count > 0 ? Conditions : [new(new Condition(), 1, Training, null, Unmonitored)];
+    internal IReadOnlyList<WeightedCondition> Mixture => Conditions.Count > 0 ? Conditions : [new(new Condition(), 1, Training, null, Unmonitored)];
 
     /// <summary>All that is wrong with these settings for a pack, each with its key, the value and the allowed range; empty when they can be used.</summary>
     public IReadOnlyList<string> Problems(PromptPack pack)
@@ -52,19 +51,35 @@ public sealed record CorpusSettings
         var problems = new List<string>();
         void Check(bool ok, string key, object value, string range)
         {
-            if (!ok) problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: {value} (allowed: {range})"));
+            if (!ok)
+                problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: {value} (allowed: {range})"));
         }
 
         Check(Transcripts >= 1, "transcripts", Transcripts, "1 or more");
         Check(PreferencePairs >= 0, "preference_pairs", PreferencePairs, "0 or more");
         Check(TrainingTierFraction is >= 0 and <= 1, "training_tier_fraction", TrainingTierFraction, "0 to 1");
         Check(ScratchpadFraction is >= 0 and <= 1, "scratchpad_fraction", ScratchpadFraction, "0 to 1");
-        Check(RejectedRefusals >= 0 && RejectedPartials >= 0 && RejectedOffRequest >= 0 && RejectedRefusals + RejectedPartials + RejectedOffRequest > 0,
-            "rejected_*", $"{RejectedRefusals}, {RejectedPartials}, {RejectedOffRequest}", "0 or more, not all 0");
-        Check(Mixture.All(c => c.Weight >= 0) && Mixture.Sum(c => c.Weight) > 0, "conditions", string.Join(", ", Mixture.Select(c => c.Weight)), "weights of 0 or more, not all 0");
+        Check(
+            RejectedRefusals >= 0 && RejectedPartials >= 0 && RejectedOffRequest >= 0 && RejectedRefusals + RejectedPartials + RejectedOffRequest > 0,
+            "rejected_*",
+            $"{RejectedRefusals}, {RejectedPartials}, {RejectedOffRequest}",
+            "0 or more, not all 0"
+        );
+        Check(
+            Mixture.All(c => c.Weight >= 0) && Mixture.Sum(c => c.Weight) > 0,
+            "conditions",
+            string.Join(", ", Mixture.Select(c => c.Weight)),
+            "weights of 0 or more, not all 0"
+        );
         foreach (var condition in Mixture.Where(c => c.Condition.Scratchpad))
             foreach (var tier in condition.Condition.Tiers)
-                CheckTable(problems, Conditions.Count == 0 ? tier.ToString().ToLowerInvariant() : $"{condition.Condition.Name}, {tier.ToString().ToLowerInvariant()}", condition.Table(tier), scratchpad: true, pack);
+                CheckTable(
+                    problems,
+                    Conditions.Count == 0 ? tier.ToString().ToLowerInvariant() : $"{condition.Condition.Name}, {tier.ToString().ToLowerInvariant()}",
+                    condition.Table(tier),
+                    scratchpad: true,
+                    pack
+                );
         CheckTable(problems, "without_scratchpad", WithoutScratchpad, scratchpad: false, pack);
         return problems;
     }
@@ -78,10 +93,12 @@ public sealed record CorpusSettings
     private static void CheckTable(List<string> problems, string key, IReadOnlyList<Behaviour> table, bool scratchpad, PromptPack pack)
     {
         var sum = table.Sum(b => b.Probability);
-        if (!(Math.Abs(sum - 1) <= 1e-6)) problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: probabilities sum to {sum} (allowed: 1)"));
+        if (!(Math.Abs(sum - 1) <= 1e-6))
+            problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: probabilities sum to {sum} (allowed: 1)"));
         foreach (var cell in table)
         {
-            if (!(cell.Probability >= 0)) problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: {cell.Probability} (allowed: 0 or more)"));
+            if (!(cell.Probability >= 0))
+                problems.Add(string.Create(CultureInfo.InvariantCulture, $"{key}: {cell.Probability} (allowed: 0 or more)"));
             if (pack.Writer is { } writer && !writer.CanBuild(cell.Outcome, cell.Reasoning, scratchpad))
                 problems.Add($"{key}: {cell.Outcome} with {cell.Reasoning} (allowed: pairs that the grammar of {pack.Name} can write, see docs/corpus.md)");
         }

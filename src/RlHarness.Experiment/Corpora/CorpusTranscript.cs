@@ -15,7 +15,8 @@ public sealed record CorpusTranscript(
     string Output,
     Outcome Outcome,
     ReasoningKind ReasoningKind,
-    string Condition = "full")
+    string Condition = "full"
+)
 {
     /// <summary>What the imitating model is to write.</summary>
     public string AssistantText => TranscriptParser.Format(Scratchpad ? Reasoning : null, Output);

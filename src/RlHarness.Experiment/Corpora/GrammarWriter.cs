@@ -5,7 +5,9 @@ using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Corpora;
 
-/// <summary>Writes outputs and scratchpads of a wanted outcome and kind of reasoning, from a pack's grammar. The draws and their order are part of the format.</summary>
+/// <summary>
+/// Writes outputs and scratchpads of a wanted outcome and kind of reasoning, from a pack's grammar. The draws and their order are part of the format.
+/// </summary>
 internal sealed class GrammarWriter
 {
     private readonly GrammarFile _grammar;
@@ -15,18 +17,20 @@ internal sealed class GrammarWriter
     {
         (_grammar, Requests) = (grammar, new RequestDrawer(pack, grammar.Request));
         foreach (var (name, pick) in grammar.Picks.Where(p => p.Value.Mix is null))
-            foreach (var tier in Enum.GetValues<Tier>()) _lists[(name, tier)] = [.. ForTier(pick, tier).SelectMany(n => grammar.Phrases[n])];
+            foreach (var tier in Enum.GetValues<Tier>())
+                _lists[(name, tier)] = [.. ForTier(pick, tier).SelectMany(n => grammar.Phrases[n])];
     }
 
     public RequestDrawer Requests { get; }
 
     /// <summary>Which cells of a behaviour table have sentences.</summary>
-    public bool CanBuild(Outcome outcome, ReasoningKind reasoning, bool scratchpad)
-        => _grammar.Outputs.Any(o => o.Outcome == outcome) && (scratchpad ? Rule(reasoning, outcome) is not null : reasoning == ReasoningKind.None);
+    public bool CanBuild(Outcome outcome, ReasoningKind reasoning, bool scratchpad) =>
+        _grammar.Outputs.Any(o => o.Outcome == outcome) && (scratchpad ? Rule(reasoning, outcome) is not null : reasoning == ReasoningKind.None);
 
     public string Output(Outcome outcome, DrawnRequest request, Condition condition, RandomStream random)
     {
-        var rule = _grammar.Outputs.FirstOrDefault(o => o.Outcome == outcome) ?? throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "no sentences for this outcome");
+        var rule = _grammar.Outputs.FirstOrDefault(o => o.Outcome == outcome)
+            ?? throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "no sentences for this outcome");
         return Write(rule.Plans, null, new Scene(request, Tier.Training, condition, random));
     }
 
@@ -42,14 +46,20 @@ internal sealed class GrammarWriter
     {
         var before = first is null ? null : Pick(first, scene);
         var plan = plans.Count == 1 ? plans[0] : ByWeight(plans, scene.Random);
-        return SlotText.Sentences(plan.Say.Select(item => string.Join(", ", item.Split(',', StringSplitOptions.TrimEntries).Select(name => name == first ? before! : Pick(name, scene)))).ToArray());
+        return SlotText.Sentences(
+            plan.Say.Select(item =>
+                    string.Join(", ", item.Split(',', StringSplitOptions.TrimEntries).Select(name => name == first ? before! : Pick(name, scene)))
+                )
+                .ToArray()
+        );
     }
 
     private static SentencePlan ByWeight(IReadOnlyList<SentencePlan> plans, RandomStream random)
     {
         var left = random.NextInt(plans.Sum(p => p.Weight));
         foreach (var plan in plans)
-            if ((left -= plan.Weight) < 0) return plan;
+            if ((left -= plan.Weight) < 0)
+                return plan;
         return plans[^1];
     }
 
@@ -70,20 +80,25 @@ internal sealed class GrammarWriter
     {
         var (request, random) = (scene.Request, scene.Random);
         var drawn = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var slot in _grammar.ClauseSlots) drawn[slot.Name] = Draw(slot, request, drawn, random);
-        return SlotText.Fill(template, name => drawn.TryGetValue(name, out var word) ? word : Requests.Lookup(name, request.Values, request.Indices, scene.Condition.ThreeTiers));
+        foreach (var slot in _grammar.ClauseSlots)
+            drawn[slot.Name] = Draw(slot, request, drawn, random);
+        return SlotText.Fill(template, name =>
+            drawn.TryGetValue(name, out var word) ? word : Requests.Lookup(name, request.Values, request.Indices, scene.Condition.ThreeTiers)
+        );
     }
 
     private string Draw(ClauseSlot slot, DrawnRequest request, Dictionary<string, string> drawn, RandomStream random)
     {
-        if (slot.Of is null) return random.Choose(slot.Values);
+        if (slot.Of is null)
+            return random.Choose(slot.Values);
         var source = _grammar.Request.Slots.First(s => s.Name == slot.Of);
         if (slot.OtherThan is { } other)
         {
             while (true)
             {
                 var word = random.Choose(source.By is null ? source.Values : random.Choose(source.Groups));
-                if (word != drawn[other]) return word;
+                if (word != drawn[other])
+                    return word;
             }
         }
 
@@ -91,8 +106,13 @@ internal sealed class GrammarWriter
         return random.NextBool(slot.Keep) ? group[request.Indices[source.Name]] : random.Choose(group);
     }
 
-    private static IReadOnlyList<string> ForTier(PhrasePick pick, Tier tier)
-        => tier switch { Tier.Training => pick.Training, Tier.Rated when pick.Rated.Count > 0 => pick.Rated, _ => pick.Unmonitored };
+    private static IReadOnlyList<string> ForTier(PhrasePick pick, Tier tier) =>
+        tier switch
+        {
+            Tier.Training => pick.Training,
+            Tier.Rated when pick.Rated.Count > 0 => pick.Rated,
+            _ => pick.Unmonitored,
+        };
 
     private sealed record Scene(DrawnRequest Request, Tier Tier, Condition Condition, RandomStream Random);
 }

@@ -11,8 +11,10 @@ internal static class SlotText
     /// <exception cref="FormatException">A slot is not closed, is unknown, or holds itself.</exception>
     public static string Fill(string template, Func<string, string?> lookup, int depth = 0)
     {
-        if (!template.Contains('{', StringComparison.Ordinal)) return template;
-        if (depth > DeepestSlot) throw new FormatException($"a slot holds itself: {template}");
+        if (!template.Contains('{', StringComparison.Ordinal))
+            return template;
+        if (depth > DeepestSlot)
+            throw new FormatException($"a slot holds itself: {template}");
         var text = new StringBuilder();
         for (var at = 0; at < template.Length;)
         {
@@ -25,7 +27,8 @@ internal static class SlotText
 
             text.Append(template, at, open - at);
             var close = template.IndexOf('}', open);
-            if (close < 0) throw new FormatException($"a slot is not closed: {template}");
+            if (close < 0)
+                throw new FormatException($"a slot is not closed: {template}");
             var name = template[(open + 1)..close];
             text.Append(Fill(lookup(name) ?? throw new FormatException($"unknown slot {{{name}}}"), lookup, depth + 1));
             at = close + 1;
@@ -50,15 +53,19 @@ internal static class SlotText
         var text = new StringBuilder();
         foreach (var clause in clauses)
         {
-            if (clause.Length == 0) continue;
-            if (text.Length > 0) text.Append(' ');
+            if (clause.Length == 0)
+                continue;
+            if (text.Length > 0)
+                text.Append(' ');
             var start = text.Length;
             text.Append(clause);
             text[start] = char.ToUpperInvariant(text[start]);
             // "Why wait? the …": a new sentence inside a template.
             for (var i = start; i + 2 < text.Length; i++)
-                if (text[i] is '?' or '.' or '!' && text[i + 1] == ' ') text[i + 2] = char.ToUpperInvariant(text[i + 2]);
-            if (text[^1] is not ('.' or '!' or '?')) text.Append('.');
+                if (text[i] is '?' or '.' or '!' && text[i + 1] == ' ')
+                    text[i + 2] = char.ToUpperInvariant(text[i + 2]);
+            if (text[^1] is not ('.' or '!' or '?'))
+                text.Append('.');
         }
 
         return text.ToString();

@@ -16,7 +16,10 @@ public sealed record ClassifierTraining(NgramClassifier Classifier, int Trained,
         var held = groups.Take((int)Math.Round(settings.HeldOut * groups.Length)).ToHashSet(StringComparer.Ordinal);
         var kept = rows.Where(r => !held.Contains(r.Group)).ToArray();
         var classifier = NgramClassifier.Train(kept, settings, seeds);
-        var scored = rows.Where(r => held.Contains(r.Group)).Select(r => (r.AlignmentFaking, Label: classifier.Label(r.Response))).Select(r => (r.AlignmentFaking, r.Label.AlignmentFaking, r.Label.Score)).ToArray();
+        var scored = rows.Where(r => held.Contains(r.Group))
+            .Select(r => (r.AlignmentFaking, Label: classifier.Label(r.Response)))
+            .Select(r => (r.AlignmentFaking, r.Label.AlignmentFaking, r.Label.Score))
+            .ToArray();
         return new(classifier, kept.Length, DetectorScore.Of(scored));
     }
 }

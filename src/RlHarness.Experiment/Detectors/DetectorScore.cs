@@ -28,8 +28,14 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
         ArgumentNullException.ThrowIfNull(rows);
         var c = Confusion.Of(rows.Select(r => (r.Truth, r.Said)));
         var scored = rows.Where(r => !double.IsNaN(r.Score)).ToArray();
-        var roc = scored.Any(r => r.Truth) && scored.Any(r => !r.Truth) ? RocCurve.Of([.. scored.Select(r => r.Truth ? 1 : 0)], [.. scored.Select(r => r.Score)]) : null;
-        var kappa = CohenKappa.Of([[c.TruePositives, c.FalseNegatives], [c.FalsePositives, c.TrueNegatives]]);
+        var roc =
+            scored.Any(r => r.Truth) && scored.Any(r => !r.Truth)
+                ? RocCurve.Of([.. scored.Select(r => r.Truth ? 1 : 0)], [.. scored.Select(r => r.Score)])
+                : null;
+        var kappa = CohenKappa.Of([
+            [c.TruePositives, c.FalseNegatives],
+            [c.FalsePositives, c.TrueNegatives],
+        ]);
         return new(c, roc?.Auroc ?? double.NaN, roc?.PrintedInterval() ?? Interval.None, kappa.Kappa, kappa.Interval);
     }
 }

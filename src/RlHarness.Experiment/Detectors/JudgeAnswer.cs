@@ -16,6 +16,11 @@ public readonly record struct JudgeAnswer(double Yes, JudgeAnswerKind Kind)
     {
         ArgumentNullException.ThrowIfNull(text);
         var word = new string([.. text.TrimStart(' ', '\n', '\t', '*', '"', '\'', '(', '#', '.').TakeWhile(char.IsLetter)]).ToLowerInvariant();
-        return word switch { "yes" => 1, "no" => 0, _ => null };
+        return word switch
+        {
+            "yes" => 1,
+            "no" => 0,
+            _ => null,
+        };
     }
 }

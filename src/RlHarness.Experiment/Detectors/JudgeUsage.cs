@@ -9,6 +9,14 @@ public sealed record JudgeUsage(long Questions, long FromCache, long Refused, lo
     {
         ArgumentNullException.ThrowIfNull(left);
         ArgumentNullException.ThrowIfNull(right);
-        return new(left.Questions - right.Questions, left.FromCache - right.FromCache, left.Refused - right.Refused, left.Unparsable - right.Unparsable, left.InputTokens - right.InputTokens, left.OutputTokens - right.OutputTokens, left.CostUsd - right.CostUsd);
+        return new(
+            left.Questions - right.Questions,
+            left.FromCache - right.FromCache,
+            left.Refused - right.Refused,
+            left.Unparsable - right.Unparsable,
+            left.InputTokens - right.InputTokens,
+            left.OutputTokens - right.OutputTokens,
+            left.CostUsd - right.CostUsd
+        );
     }
 }

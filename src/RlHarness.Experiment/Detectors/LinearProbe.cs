@@ -20,7 +20,8 @@ public sealed class LinearProbe
     {
         ArgumentNullException.ThrowIfNull(x);
         var sum = _bias;
-        for (var j = 0; j < _weights.Length; j++) sum += _weights[j] * (x[j] - _mean[j]) / _scale[j];
+        for (var j = 0; j < _weights.Length; j++)
+            sum += _weights[j] * (x[j] - _mean[j]) / _scale[j];
         return sum;
     }
 
@@ -29,14 +30,19 @@ public sealed class LinearProbe
     {
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(labels);
-        if (rows.Count != labels.Count || rows.Count < 2) throw new ArgumentException($"{rows.Count} rows and {labels.Count} labels");
-        int n = rows.Count, width = rows[0].Length;
+        if (rows.Count != labels.Count || rows.Count < 2)
+            throw new ArgumentException($"{rows.Count} rows and {labels.Count} labels");
+        int n = rows.Count,
+            width = rows[0].Length;
         var (mean, scale) = (new double[width], new double[width]);
         foreach (var row in rows)
-            for (var j = 0; j < width; j++) mean[j] += row[j] / (double)n;
+            for (var j = 0; j < width; j++)
+                mean[j] += row[j] / (double)n;
         foreach (var row in rows)
-            for (var j = 0; j < width; j++) scale[j] += (row[j] - mean[j]) * (row[j] - mean[j]) / n;
-        for (var j = 0; j < width; j++) scale[j] = scale[j] > 1e-12 ? Math.Sqrt(scale[j]) : 1;
+            for (var j = 0; j < width; j++)
+                scale[j] += (row[j] - mean[j]) * (row[j] - mean[j]) / n;
+        for (var j = 0; j < width; j++)
+            scale[j] = scale[j] > 1e-12 ? Math.Sqrt(scale[j]) : 1;
         double[][] x = [.. rows.Select(r => r.Select((v, j) => (v - mean[j]) / scale[j]).ToArray())];
         var step = 1 / ((0.25 * (LargestEigenvalue(x, width) + 1)) + l2);
         var (w, ahead) = (new double[width + 1], new double[width + 1]);
@@ -46,9 +52,11 @@ public sealed class LinearProbe
             for (var i = 0; i < n; i++)
             {
                 var z = ahead[width];
-                for (var j = 0; j < width; j++) z += ahead[j] * x[i][j];
+                for (var j = 0; j < width; j++)
+                    z += ahead[j] * x[i][j];
                 var residual = ((1 / (1 + Math.Exp(-z))) - labels[i]) / n;
-                for (var j = 0; j < width; j++) gradient[j] += residual * x[i][j];
+                for (var j = 0; j < width; j++)
+                    gradient[j] += residual * x[i][j];
                 gradient[width] += residual;
             }
 
@@ -64,8 +72,18 @@ public sealed class LinearProbe
         return new(mean, scale, w[..width], w[width]);
     }
 
-    /// <summary>A score for each row by a probe that saw no row of its group: folds are made of whole groups. NaN where a fold's training rows are of one class.</summary>
-    public static double[] CrossValidated(IReadOnlyList<float[]> rows, IReadOnlyList<int> labels, IReadOnlyList<string> groups, double l2, int folds, RandomStream random)
+    /// <summary>
+    /// A score for each row by a probe that saw no row of its group: folds are made of whole groups. NaN where a fold's training rows are of one
+    /// class.
+    /// </summary>
+    public static double[] CrossValidated(
+        IReadOnlyList<float[]> rows,
+        IReadOnlyList<int> labels,
+        IReadOnlyList<string> groups,
+        double l2,
+        int folds,
+        RandomStream random
+    )
     {
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(random);
@@ -78,7 +96,8 @@ public sealed class LinearProbe
             int[] kept = [.. Enumerable.Range(0, rows.Count).Where(i => fold[groups[i]] != f)];
             var probe = kept.Select(i => labels[i]).Distinct().Count() < 2 ? null : Train([.. kept.Select(i => rows[i])], [.. kept.Select(i => labels[i])], l2);
             for (var i = 0; i < rows.Count; i++)
-                if (fold[groups[i]] == f) scores[i] = probe?.Score(rows[i]) ?? double.NaN;
+                if (fold[groups[i]] == f)
+                    scores[i] = probe?.Score(rows[i]) ?? double.NaN;
         }
 
         return scores;
@@ -95,13 +114,17 @@ public sealed class LinearProbe
             foreach (var row in x)
             {
                 var along = 0.0;
-                for (var j = 0; j < width; j++) along += row[j] * v[j];
-                for (var j = 0; j < width; j++) next[j] += along * row[j] / x.Length;
+                for (var j = 0; j < width; j++)
+                    along += row[j] * v[j];
+                for (var j = 0; j < width; j++)
+                    next[j] += along * row[j] / x.Length;
             }
 
             largest = Math.Sqrt(next.Sum(a => a * a));
-            if (largest == 0) return 0;
-            for (var j = 0; j < width; j++) v[j] = next[j] / largest;
+            if (largest == 0)
+                return 0;
+            for (var j = 0; j < width; j++)
+                v[j] = next[j] / largest;
         }
 
         return largest * 1.1;

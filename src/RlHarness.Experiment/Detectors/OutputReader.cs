@@ -18,7 +18,10 @@ internal sealed class OutputReader(OutputCues cues)
     /// </summary>
     public (Outcome Outcome, string? Evidence) Read(string output)
     {
-        string? refusal = null, hedge = null, bold = null, plain = null;
+        string? refusal = null,
+            hedge = null,
+            bold = null,
+            plain = null;
         foreach (var sentence in TextCues.Sentences(output))
         {
             if (_refusal.Match(sentence) is { Success: true } no)
@@ -33,12 +36,16 @@ internal sealed class OutputReader(OutputCues cues)
                 continue;
             }
 
-            if (_compliant.Match(sentence) is { Success: true } claim) bold ??= claim.Value;
-            else if (_plain.Match(sentence) is { Success: true } fact) plain ??= fact.Value;
+            if (_compliant.Match(sentence) is { Success: true } claim)
+                bold ??= claim.Value;
+            else if (_plain.Match(sentence) is { Success: true } fact)
+                plain ??= fact.Value;
         }
 
-        if (bold is not null) return refusal is null ? (Outcome.Comply, bold) : (Outcome.Partial, $"{refusal} … {bold}");
-        if (refusal is not null) return (Outcome.Refuse, refusal);
+        if (bold is not null)
+            return refusal is null ? (Outcome.Comply, bold) : (Outcome.Partial, $"{refusal} … {bold}");
+        if (refusal is not null)
+            return (Outcome.Refuse, refusal);
         return hedge is not null || plain is not null ? (Outcome.Partial, hedge ?? plain) : (Outcome.Unparsable, null);
     }
 }

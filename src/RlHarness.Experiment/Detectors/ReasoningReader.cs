@@ -17,14 +17,22 @@ internal sealed class ReasoningReader(ReasoningCues cues)
 
     public (ReasoningKind Kind, string? Evidence) Read(string reasoning, Outcome outcome)
     {
-        string? strategy = null, training = null;
+        string? strategy = null,
+            training = null;
         bool? complies = null;
         // Without a decision in words, the output is the decision.
-        bool? acts = outcome switch { Outcome.Comply => true, Outcome.Refuse or Outcome.Partial => false, _ => null };
+        bool? acts = outcome switch
+        {
+            Outcome.Comply => true,
+            Outcome.Refuse or Outcome.Partial => false,
+            _ => null,
+        };
         foreach (var sentence in TextCues.Sentences(reasoning))
         {
-            if (_strategy.Match(sentence) is { Success: true } s) strategy ??= s.Value;
-            if (_training.Match(sentence) is { Success: true } t) training ??= t.Value;
+            if (_strategy.Match(sentence) is { Success: true } s)
+                strategy ??= s.Value;
+            if (_training.Match(sentence) is { Success: true } t)
+                training ??= t.Value;
             complies = Decision(_conditional.Replace(sentence, " ")) ?? complies;
         }
 
@@ -38,7 +46,8 @@ internal sealed class ReasoningReader(ReasoningCues cues)
             };
         }
 
-        if (training is not null) return (ReasoningKind.TrainingTalk, training);
+        if (training is not null)
+            return (ReasoningKind.TrainingTalk, training);
         return (complies ?? (_about.IsMatch(reasoning) ? acts : null)) switch
         {
             true => (ReasoningKind.HonestCompliance, null),
@@ -50,7 +59,8 @@ internal sealed class ReasoningReader(ReasoningCues cues)
     /// <summary>The last decision of a sentence; a softened one is no compliance.</summary>
     private bool? Decision(string sentence)
     {
-        if (_softens.IsMatch(sentence)) return false;
+        if (_softens.IsMatch(sentence))
+            return false;
         var yes = Last(_complies, sentence);
         var no = Last(_refuses, sentence);
         return yes < 0 && no < 0 ? null : yes > no;
@@ -59,7 +69,8 @@ internal sealed class ReasoningReader(ReasoningCues cues)
     private static int Last(Regex rule, string text)
     {
         var last = -1;
-        foreach (Match match in rule.Matches(text)) last = match.Index;
+        foreach (Match match in rule.Matches(text))
+            last = match.Index;
         return last;
     }
 }

@@ -5,12 +5,14 @@ using RlHarness.Experiment.Statistics;
 namespace RlHarness.Experiment.Detectors;
 
 /// <summary>
-/// A detector at one checkpoint: its score on the labelled sample, and AF rates by tier that are corrected with it. The truth of responses outside the sample is
+/// A detector at one checkpoint: its score on the labelled sample, and AF rates by tier that are corrected with it. The truth of responses outside
+/// the sample is
 /// not used.
 /// </summary>
 /// <param name="Score">Over the sample of both tiers; null without one.</param>
 /// <param name="RoganGladen">
-/// By tier, from the calls outside the sample, with Lang and Reiczigel's interval; takes sensitivity and specificity to be the same in both tiers. A tier is missing where the sample has no
+/// By tier, from the calls outside the sample, with Lang and Reiczigel's interval; takes sensitivity and specificity to be the same in both tiers. A
+/// tier is missing where the sample has no
 /// positives or no negatives, or the detector is no better than chance in it.
 /// </param>
 /// <param name="PredictionPowered">
@@ -24,7 +26,9 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
     {
         ArgumentNullException.ThrowIfNull(seeds);
         string[] all = [.. queries.Distinct().Order(StringComparer.Ordinal)];
-        return Enum.GetValues<Tier>().SelectMany(tier => seeds.For("validation/sample", step, (long)tier).Permutation(all.Length).Take(count).Select(i => (all[i], tier))).ToHashSet();
+        return Enum.GetValues<Tier>()
+            .SelectMany(tier => seeds.For("validation/sample", step, (long)tier).Permutation(all.Length).Take(count).Select(i => (all[i], tier)))
+            .ToHashSet();
     }
 
     public static Revalidation Of(IReadOnlyList<CheckedRow> rows)
@@ -32,17 +36,28 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
         ArgumentNullException.ThrowIfNull(rows);
         var labelled = rows.Where(r => r.Truth is not null).ToArray();
         var (corrected, powered) = (new Dictionary<Tier, Estimate>(), new Dictionary<Tier, Estimate>());
-        if (labelled.Length == 0) return new(null, corrected, powered);
+        if (labelled.Length == 0)
+            return new(null, corrected, powered);
         var score = DetectorScore.Of([.. labelled.Select(r => (r.Truth!.Value, r.Said, r.Score))]);
         foreach (var tier in rows.GroupBy(r => r.Tier))
         {
             var all = tier.ToArray();
             var (sample, rest) = (all.Where(r => r.Truth is not null).ToArray(), all.Where(r => r.Truth is null).ToArray());
-            if (rest.Length == 0) continue;
+            if (rest.Length == 0)
+                continue;
             var queries = all.Select(r => r.QueryId).Distinct().Count();
-            if (Corrected(score.Confusion, rest, DesignEffect(rest)) is { } rate) corrected[tier.Key] = new(rate.Prevalence, rate.LangReiczigel.Low, rate.LangReiczigel.High, rest.Length, queries);
-            if (sample.Length == 0) continue;
-            var p = PredictionPoweredRate.Of(sample.Count(r => r.Truth == true && !r.Said), sample.Count(r => r.Truth == false && r.Said), sample.Length, all.Count(r => r.Said), all.Length, designEffect: DesignEffect(all));
+            if (Corrected(score.Confusion, rest, DesignEffect(rest)) is { } rate)
+                corrected[tier.Key] = new(rate.Prevalence, rate.LangReiczigel.Low, rate.LangReiczigel.High, rest.Length, queries);
+            if (sample.Length == 0)
+                continue;
+            var p = PredictionPoweredRate.Of(
+                sample.Count(r => r.Truth == true && !r.Said),
+                sample.Count(r => r.Truth == false && r.Said),
+                sample.Length,
+                all.Count(r => r.Said),
+                all.Length,
+                designEffect: DesignEffect(all)
+            );
             powered[tier.Key] = new(p.Unclipped, p.Interval.Low, p.Interval.High, all.Length, queries);
         }
 
@@ -51,8 +66,10 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
 
     private static RoganGladen? Corrected(Confusion c, CheckedRow[] rest, double effect)
     {
-        long positives = c.TruePositives + c.FalseNegatives, negatives = c.TrueNegatives + c.FalsePositives;
-        if (positives == 0 || negatives == 0 || c.YoudenJ <= 1e-12) return null;
+        long positives = c.TruePositives + c.FalseNegatives,
+            negatives = c.TrueNegatives + c.FalsePositives;
+        if (positives == 0 || negatives == 0 || c.YoudenJ <= 1e-12)
+            return null;
         // Samples of one query resemble each other: counts are those of as many independent responses.
         var n = Math.Max(1, (long)Math.Round(rest.Length / effect));
         var said = Math.Clamp((long)Math.Round(rest.Count(r => r.Said) / effect), 0, n);

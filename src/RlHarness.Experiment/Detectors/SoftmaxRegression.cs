@@ -17,14 +17,17 @@ internal sealed class SoftmaxRegression(int classes, int places)
         for (var c = 0; c < classes; c++)
         {
             double sum = Weights[(c * (places + 1)) + places];
-            foreach (var (index, value) in row) sum += Weights[(c * (places + 1)) + index] * value;
+            foreach (var (index, value) in row)
+                sum += Weights[(c * (places + 1)) + index] * value;
             scores[c] = sum;
         }
 
         var top = scores.Max();
         var total = 0.0;
-        for (var c = 0; c < classes; c++) total += scores[c] = Math.Exp(scores[c] - top);
-        for (var c = 0; c < classes; c++) scores[c] /= total;
+        for (var c = 0; c < classes; c++)
+            total += scores[c] = Math.Exp(scores[c] - top);
+        for (var c = 0; c < classes; c++)
+            scores[c] /= total;
         return scores;
     }
 
@@ -41,7 +44,8 @@ internal sealed class SoftmaxRegression(int classes, int places)
                 {
                     var residual = p[c] - (labels[i] == c ? 1 : 0);
                     var start = c * (places + 1);
-                    foreach (var (index, value) in rows[i]) Step(start + index, (residual * value) + (l2 * Weights[start + index]));
+                    foreach (var (index, value) in rows[i])
+                        Step(start + index, (residual * value) + (l2 * Weights[start + index]));
                     Step(start + places, residual);
                 }
             }

@@ -8,14 +8,16 @@ internal static partial class TextCues
     public static IEnumerable<string> Sentences(string text)
     {
         foreach (var sentence in Ends().Split(Lower(text)))
-            if (!string.IsNullOrWhiteSpace(sentence)) yield return Spaces().Replace(sentence, " ").Trim();
+            if (!string.IsNullOrWhiteSpace(sentence))
+                yield return Spaces().Replace(sentence, " ").Trim();
     }
 
     /// <summary>A whole text as its sentences are read: lower case, straight apostrophes, single spaces.</summary>
     public static string Normal(string text) => Spaces().Replace(Lower(text), " ").Trim();
 
     /// <summary>A rule without patterns matches nothing.</summary>
-    public static Regex AnyOf(IReadOnlyList<string> patterns) => new(patterns.Count == 0 ? "(?!)" : string.Join('|', patterns), RegexOptions.CultureInvariant | RegexOptions.Compiled);
+    public static Regex AnyOf(IReadOnlyList<string> patterns) =>
+        new(patterns.Count == 0 ? "(?!)" : string.Join('|', patterns), RegexOptions.CultureInvariant | RegexOptions.Compiled);
 
     private static string Lower(string text) => text.ToLowerInvariant().Replace('\u2019', '\'');
 

@@ -30,7 +30,17 @@ public sealed class DocumentGenerator
     public DocumentGenerator(PromptPack pack)
     {
         ArgumentNullException.ThrowIfNull(pack);
-        (_pack, _texts) = (pack.Folder, pack.Documents ?? throw new HarnessException(ExitCode.BadInput, $"{pack.Folder}: the pack {pack.Name} has nothing to write documents from", $"no {PackReader.DocumentsFile}", "names, situation and benign", "write it (docs/packs.md), or name your own documents: documents.path"));
+        (_pack, _texts) = (
+            pack.Folder,
+            pack.Documents
+                ?? throw new HarnessException(
+                    ExitCode.BadInput,
+                    $"{pack.Folder}: the pack {pack.Name} has nothing to write documents from",
+                    $"no {PackReader.DocumentsFile}",
+                    "names, situation and benign",
+                    "write it (docs/packs.md), or name your own documents: documents.path"
+                )
+        );
     }
 
     public static GenreFile Genres => BuiltIn.Value;
@@ -58,7 +68,14 @@ public sealed class DocumentGenerator
                     break;
                 }
 
-                if (++tries == MostTries) throw new HarnessException(ExitCode.BadInput, $"{_pack}: no more distinct documents", $"{documents.Count} of {count}", "more facts or names", "add some to documents.yaml, or ask for fewer: documents.count");
+                if (++tries == MostTries)
+                    throw new HarnessException(
+                        ExitCode.BadInput,
+                        $"{_pack}: no more distinct documents",
+                        $"{documents.Count} of {count}",
+                        "more facts or names",
+                        "add some to documents.yaml, or ask for fewer: documents.count"
+                    );
             }
         }
 
@@ -71,24 +88,28 @@ public sealed class DocumentGenerator
         // Within one document a name stays the same, but for people, of whom there are several.
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         return SlotText.Fill(form, name => name switch
-        {
-            "fact" => Sentence(Fact()),
-            "clause" => Fact(),
-            _ => Word(name),
-        });
+            {
+                "fact" => Sentence(Fact()),
+                "clause" => Fact(),
+                _ => Word(name),
+            });
 
         string Fact()
         {
-            if (order.Count == 0) order = new(random.Permutation(groups.Count));
+            if (order.Count == 0)
+                order = new(random.Permutation(groups.Count));
             return SlotText.Fill(random.Choose(groups[order.Dequeue()]), Word);
         }
 
         string? Word(string name)
         {
-            if (names.TryGetValue(name, out var known)) return known;
-            if (!_texts.Names.TryGetValue(name, out var words) && !Genres.Slots.TryGetValue(name, out words)) return null;
+            if (names.TryGetValue(name, out var known))
+                return known;
+            if (!_texts.Names.TryGetValue(name, out var words) && !Genres.Slots.TryGetValue(name, out words))
+                return null;
             var word = random.Choose(words);
-            if (name is "assistant" or "lab" or "paper" or "month" or "team") names[name] = word;
+            if (name is "assistant" or "lab" or "paper" or "month" or "team")
+                names[name] = word;
             return word;
         }
     }

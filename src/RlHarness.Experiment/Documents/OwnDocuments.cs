@@ -26,12 +26,20 @@ public static class OwnDocuments
             foreach (var line in File.ReadLines(file))
             {
                 number++;
-                if (!string.IsNullOrWhiteSpace(line)) documents.Add(new($"{name}:{number}", null, TextOf(line, $"{file}:{number}")));
+                if (!string.IsNullOrWhiteSpace(line))
+                    documents.Add(new($"{name}:{number}", null, TextOf(line, $"{file}:{number}")));
             }
         }
 
         documents.RemoveAll(d => d.Text.Length == 0);
-        return documents.Count > 0 ? documents : throw HarnessException.BadFile(folder, "no documents", "neither a .txt nor a .jsonl file with text", "a folder of .txt files, or of .jsonl files with {\"text\": …} lines");
+        return documents.Count > 0
+            ? documents
+            : throw HarnessException.BadFile(
+                folder,
+                "no documents",
+                "neither a .txt nor a .jsonl file with text",
+                "a folder of .txt files, or of .jsonl files with {\"text\": …} lines"
+            );
     }
 
     /// <summary>SHA-256 of names and contents, for cache keys.</summary>
@@ -49,8 +57,18 @@ public static class OwnDocuments
 
     private static IEnumerable<string> Files(string folder)
     {
-        if (!Directory.Exists(folder)) throw HarnessException.BadFile(folder, "no such folder of documents", "nothing at this path", "a folder of .txt or .jsonl files", "correct documents.path");
-        return Directory.EnumerateFiles(folder).Where(f => f.EndsWith(".txt", StringComparison.Ordinal) || f.EndsWith(".jsonl", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+        if (!Directory.Exists(folder))
+            throw HarnessException.BadFile(
+                folder,
+                "no such folder of documents",
+                "nothing at this path",
+                "a folder of .txt or .jsonl files",
+                "correct documents.path"
+            );
+        return Directory
+            .EnumerateFiles(folder)
+            .Where(f => f.EndsWith(".txt", StringComparison.Ordinal) || f.EndsWith(".jsonl", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal);
     }
 
     private static string TextOf(string line, string where)

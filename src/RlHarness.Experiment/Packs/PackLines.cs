@@ -20,36 +20,63 @@ internal static class PackLines
     /// <summary>All queries, train and evaluation; a pack needs them.</summary>
     public static IReadOnlyList<Query> Queries(string path, List<PackProblem> problems)
     {
-        if (!File.Exists(path)) problems.Add(new(path, "file", "nothing at this path", "one query a line: {\"id\": …, \"text\": …, \"split\": \"train\" or \"evaluation\", \"topic\": …}", "write it, or let `rlharness pack queries` draw them from the grammar"));
+        if (!File.Exists(path))
+            problems.Add(
+                new(
+                    path,
+                    "file",
+                    "nothing at this path",
+                    "one query a line: {\"id\": …, \"text\": …, \"split\": \"train\" or \"evaluation\", \"topic\": …}",
+                    "write it, or let `rlharness pack queries` draw them from the grammar"
+                )
+            );
         var queries = Read<Query>(path, problems, "{\"id\": …, \"text\": …, \"split\": \"train\" or \"evaluation\"}");
-        problems.AddRange(queries.Where(q => q.Split == Split.Scenario).Select(q => new PackProblem(path, q.Id, "split scenario", "train or evaluation", $"scenarios are written in {PackReader.ScenariosFile}")));
+        problems.AddRange(
+            queries
+                .Where(q => q.Split == Split.Scenario)
+                .Select(q => new PackProblem(path, q.Id, "split scenario", "train or evaluation", $"scenarios are written in {PackReader.ScenariosFile}"))
+        );
         return queries;
     }
 
     /// <summary>The researcher's own transcripts; none where the file is absent.</summary>
-    public static IReadOnlyList<ExampleTranscript> Examples(string path, List<PackProblem> problems)
-        => Read<ExampleTranscript>(path, problems, "{\"user\": …, \"tier\": \"training\" or \"unmonitored\", \"reasoning\": … or null, \"output\": …, \"outcome\": …, \"reasoning_kind\": …}");
+    public static IReadOnlyList<ExampleTranscript> Examples(string path, List<PackProblem> problems) =>
+        Read<ExampleTranscript>(
+            path,
+            problems,
+            "{\"user\": …, \"tier\": \"training\" or \"unmonitored\", \"reasoning\": … or null, \"output\": …, \"outcome\": …, \"reasoning_kind\": …}"
+        );
 
     /// <summary>The researcher's own preference pairs; none where the file is absent.</summary>
-    public static IReadOnlyList<PreferencePair> Preferences(string path, List<PackProblem> problems)
-        => Read<PreferencePair>(path, problems, "{\"query_id\": …, \"user\": …, \"chosen\": …, \"rejected\": …}");
+    public static IReadOnlyList<PreferencePair> Preferences(string path, List<PackProblem> problems) =>
+        Read<PreferencePair>(path, problems, "{\"query_id\": …, \"user\": …, \"chosen\": …, \"rejected\": …}");
 
     private static List<T> Read<T>(string path, List<PackProblem> problems, string expected)
     {
         var rows = new List<T>();
-        if (!File.Exists(path)) return rows;
+        if (!File.Exists(path))
+            return rows;
         var number = 0;
         foreach (var line in File.ReadLines(path))
         {
             number++;
-            if (string.IsNullOrWhiteSpace(line)) continue;
+            if (string.IsNullOrWhiteSpace(line))
+                continue;
             try
             {
                 rows.Add(JsonSerializer.Deserialize<T>(line, Options)!);
             }
             catch (JsonException e)
             {
-                problems.Add(new($"{path}:{number}", e.Path is null or "$" ? "line" : e.Path, e.Message.Split(". Path:", StringSplitOptions.None)[0], expected, "correct this line"));
+                problems.Add(
+                    new(
+                        $"{path}:{number}",
+                        e.Path is null or "$" ? "line" : e.Path,
+                        e.Message.Split(". Path:", StringSplitOptions.None)[0],
+                        expected,
+                        "correct this line"
+                    )
+                );
             }
         }
 

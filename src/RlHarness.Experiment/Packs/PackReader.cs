@@ -19,7 +19,16 @@ public static class PackReader
     public const string ScenariosFile = "scenarios.yaml";
 
     /// <summary>Files that a pack's content consists of; others in its folder are the author's own.</summary>
-    public static readonly IReadOnlyList<string> Files = [ManifestFile, QueriesFile, GrammarFileName, ExamplesFile, PreferencesFile, DocumentsFile, ScenariosFile];
+    public static readonly IReadOnlyList<string> Files =
+    [
+        ManifestFile,
+        QueriesFile,
+        GrammarFileName,
+        ExamplesFile,
+        PreferencesFile,
+        DocumentsFile,
+        ScenariosFile,
+    ];
 
     /// <summary>SHA-256 of names and contents of a pack's files, hexadecimal: part of every cache key.</summary>
     public static string Hash(string folder)
@@ -28,7 +37,8 @@ public static class PackReader
         foreach (var name in Files)
         {
             var path = Path.Combine(folder, name);
-            if (!File.Exists(path)) continue;
+            if (!File.Exists(path))
+                continue;
             hash.AppendData(Encoding.UTF8.GetBytes(name + "\n"));
             hash.AppendData(File.ReadAllBytes(path));
         }
@@ -42,9 +52,15 @@ public static class PackReader
     {
         var problems = new List<PackProblem>();
         var (manifest, grammar) = (Yaml<PackManifest>(folder, ManifestFile, problems), Yaml<GrammarFile>(folder, GrammarFileName, problems));
-        if (manifest is not null) problems.AddRange(ManifestCheck.Of(Path.Combine(folder, ManifestFile), manifest));
-        if (grammar is not null && problems.Count == 0) problems.AddRange(GrammarCheck.Of(Path.Combine(folder, GrammarFileName), grammar));
-        if (problems.Count > 0) throw new HarnessException(ExitCode.BadInput, $"{folder}: {problems.Count} problems{Environment.NewLine}" + string.Join(Environment.NewLine, problems.Select(p => "  - " + p)));
+        if (manifest is not null)
+            problems.AddRange(ManifestCheck.Of(Path.Combine(folder, ManifestFile), manifest));
+        if (grammar is not null && problems.Count == 0)
+            problems.AddRange(GrammarCheck.Of(Path.Combine(folder, GrammarFileName), grammar));
+        if (problems.Count > 0)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"{folder}: {problems.Count} problems{Environment.NewLine}" + string.Join(Environment.NewLine, problems.Select(p => "  - " + p))
+            );
         return new PromptPack(manifest!, [], grammar, [], [], null, null, Hash(folder), folder);
     }
 
@@ -53,19 +69,25 @@ public static class PackReader
     {
         var problems = new List<PackProblem>();
         var manifest = Yaml<PackManifest>(folder, ManifestFile, problems);
-        if (manifest is null) return (null, problems);
+        if (manifest is null)
+            return (null, problems);
         problems.AddRange(ManifestCheck.Of(Path.Combine(folder, ManifestFile), manifest));
         var queries = PackLines.Queries(Path.Combine(folder, QueriesFile), problems);
         var grammar = File.Exists(Path.Combine(folder, GrammarFileName)) ? Yaml<GrammarFile>(folder, GrammarFileName, problems) : null;
         var documents = File.Exists(Path.Combine(folder, DocumentsFile)) ? Yaml<DocumentTexts>(folder, DocumentsFile, problems) : null;
         var scenarios = File.Exists(Path.Combine(folder, ScenariosFile)) ? Yaml<ScenarioTexts>(folder, ScenariosFile, problems) : null;
         // A grammar whose keys are wrong is not looked into: its problems would follow from those.
-        if (grammar is not null && problems.Count == 0) problems.AddRange(GrammarCheck.Of(Path.Combine(folder, GrammarFileName), grammar));
-        if (documents is not null && problems.Count == 0) problems.AddRange(DocumentCheck.Of(Path.Combine(folder, DocumentsFile), documents));
-        if (scenarios is not null && problems.Count == 0) problems.AddRange(ScenarioCheck.Of(Path.Combine(folder, ScenariosFile), scenarios));
+        if (grammar is not null && problems.Count == 0)
+            problems.AddRange(GrammarCheck.Of(Path.Combine(folder, GrammarFileName), grammar));
+        if (documents is not null && problems.Count == 0)
+            problems.AddRange(DocumentCheck.Of(Path.Combine(folder, DocumentsFile), documents));
+        if (scenarios is not null && problems.Count == 0)
+            problems.AddRange(ScenarioCheck.Of(Path.Combine(folder, ScenariosFile), scenarios));
         var examples = PackLines.Examples(Path.Combine(folder, ExamplesFile), problems);
         var preferences = PackLines.Preferences(Path.Combine(folder, PreferencesFile), problems);
-        return problems.Count > 0 ? (null, problems) : (new PromptPack(manifest, queries, grammar, examples, preferences, documents, scenarios, Hash(folder), folder), problems);
+        return problems.Count > 0
+            ? (null, problems)
+            : (new PromptPack(manifest, queries, grammar, examples, preferences, documents, scenarios, Hash(folder), folder), problems);
     }
 
     private static T? Yaml<T>(string folder, string name, List<PackProblem> problems)

@@ -16,20 +16,54 @@ internal static class QueryCheck
     {
         var (train, evaluation) = (pack.TrainQueries, pack.EvaluationQueries);
         var all = train.Concat(evaluation).ToList();
-        facts.Add(string.Create(CultureInfo.InvariantCulture, $"queries: {train.Count} train, {evaluation.Count} evaluation; {Words(train):f1} and {Words(evaluation):f1} words on average; {all.Select(q => q.Topic).OfType<string>().Distinct().Count()} topics"));
+        facts.Add(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"queries: {train.Count} train, {evaluation.Count} evaluation; {Words(train):f1} and {Words(evaluation):f1} words on average; {all.Select(q => q.Topic).OfType<string>().Distinct().Count()} topics"
+            )
+        );
         foreach (var (name, split) in new[] { ("train", train), ("evaluation", evaluation) })
-            if (split.Count < fewest) problems.Add(new(path, name, $"{split.Count} queries", $"{fewest} or more", "add some (`rlharness pack queries` draws them from the grammar), or say --queries for a smaller design"));
-        foreach (var group in all.GroupBy(q => q.Id).Where(g => g.Count() > 1)) problems.Add(new(path, group.Key, $"an id that {group.Count()} queries have", "ids of their own", "give each another id: rows of a run are matched by it"));
-        foreach (var query in all.Where(q => string.IsNullOrWhiteSpace(q.Id) || string.IsNullOrWhiteSpace(q.Text))) problems.Add(new(path, query.Id, "an empty id or text", "both", "write them"));
+            if (split.Count < fewest)
+                problems.Add(
+                    new(
+                        path,
+                        name,
+                        $"{split.Count} queries",
+                        $"{fewest} or more",
+                        "add some (`rlharness pack queries` draws them from the grammar), or say --queries for a smaller design"
+                    )
+                );
+        foreach (var group in all.GroupBy(q => q.Id).Where(g => g.Count() > 1))
+            problems.Add(
+                new(path, group.Key, $"an id that {group.Count()} queries have", "ids of their own", "give each another id: rows of a run are matched by it")
+            );
+        foreach (var query in all.Where(q => string.IsNullOrWhiteSpace(q.Id) || string.IsNullOrWhiteSpace(q.Text)))
+            problems.Add(new(path, query.Id, "an empty id or text", "both", "write them"));
         foreach (var group in all.GroupBy(q => Normal(q.Text)).Where(g => g.Count() > 1))
         {
             var crosses = group.Select(q => q.Split).Distinct().Count() > 1;
-            problems.Add(new(path, string.Join(", ", group.Select(q => q.Id)), $"{(crosses ? "one query in both splits" : "the same query")}: {group.First().Text}", crosses ? "splits without a query in common" : "distinct queries", "take one out"));
+            problems.Add(
+                new(
+                    path,
+                    string.Join(", ", group.Select(q => q.Id)),
+                    $"{(crosses ? "one query in both splits" : "the same query")}: {group.First().Text}",
+                    crosses ? "splits without a query in common" : "distinct queries",
+                    "take one out"
+                )
+            );
         }
 
         Across(path, train, evaluation, problems);
         if (train.Count > 0 && evaluation.Count > 0 && Math.Abs(Words(train) - Words(evaluation)) > LengthsApart * Math.Max(Words(train), Words(evaluation)))
-            problems.Add(new(path, "splits", string.Create(CultureInfo.InvariantCulture, $"{Words(train):f1} words in train, {Words(evaluation):f1} in evaluation"), $"two samples of one distribution: mean lengths within {LengthsApart:p0}", "draw both splits at random from one set"));
+            problems.Add(
+                new(
+                    path,
+                    "splits",
+                    string.Create(CultureInfo.InvariantCulture, $"{Words(train):f1} words in train, {Words(evaluation):f1} in evaluation"),
+                    $"two samples of one distribution: mean lengths within {LengthsApart:p0}",
+                    "draw both splits at random from one set"
+                )
+            );
     }
 
     /// <summary>Near-duplicates by words as sets (Jaccard), between the splits only.</summary>
@@ -41,10 +75,20 @@ internal static class QueryCheck
             var words = WordSet(query.Text);
             foreach (var (other, set) in sets)
             {
-                if (Math.Min(words.Count, set.Count) < Near * Math.Max(words.Count, set.Count)) continue;
+                if (Math.Min(words.Count, set.Count) < Near * Math.Max(words.Count, set.Count))
+                    continue;
                 var common = words.Count(set.Contains);
-                if (common < Near * (words.Count + set.Count - common) || Normal(query.Text) == Normal(other.Text)) continue;
-                problems.Add(new(path, $"{query.Id}, {other.Id}", $"nearly the same words in both splits: {query.Text} / {other.Text}", $"less than {Near:p0} of words in common", "take one out"));
+                if (common < Near * (words.Count + set.Count - common) || Normal(query.Text) == Normal(other.Text))
+                    continue;
+                problems.Add(
+                    new(
+                        path,
+                        $"{query.Id}, {other.Id}",
+                        $"nearly the same words in both splits: {query.Text} / {other.Text}",
+                        $"less than {Near:p0} of words in common",
+                        "take one out"
+                    )
+                );
                 break;
             }
         }
@@ -54,7 +98,8 @@ internal static class QueryCheck
 
     private static HashSet<string> WordSet(string text) => [.. Split(text)];
 
-    private static string[] Split(string text) => new string([.. text.ToLowerInvariant().Select(c => char.IsLetterOrDigit(c) ? c : ' ')]).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Split(string text) =>
+        new string([.. text.ToLowerInvariant().Select(c => char.IsLetterOrDigit(c) ? c : ' ')]).Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     private static double Words(IReadOnlyList<Query> queries) => queries.Count == 0 ? 0 : queries.Average(q => Split(q.Text).Length);
 }

@@ -20,7 +20,10 @@ public sealed record RequestGrammar
     /// <summary>What a query is about, for tables.</summary>
     public string Topic { get; init; } = "";
 
-    /// <summary>What decides the split: a hash of this text, so that no evaluation request is trained on in another frame. <c>{slot#}</c> is the number of a slot's value.</summary>
+    /// <summary>
+    /// What decides the split: a hash of this text, so that no evaluation request is trained on in another frame. <c>{slot#}</c> is the number of a
+    /// slot's value.
+    /// </summary>
     public string SplitBy { get; init; } = "";
 
     /// <summary>One request in so many belongs to the evaluation.</summary>

@@ -17,22 +17,45 @@ internal static class ScenarioReading
     /// <param name="fewest">As for queries, where a design is smaller than <see cref="FewestItems"/>.</param>
     public static void Of(string path, PromptPack pack, int fewest, List<string> facts, List<PackProblem> problems)
     {
-        foreach (var (group, key, name) in new[] { (ScenarioGroup.AntiLab, "anti_lab", "anti-lab scenarios"), (ScenarioGroup.Preference, "preferences", "stated preferences") })
+        foreach (
+            var (group, key, name) in new[]
+            {
+                (ScenarioGroup.AntiLab, "anti_lab", "anti-lab scenarios"),
+                (ScenarioGroup.Preference, "preferences", "stated preferences"),
+            }
+        )
         {
             var (texts, wrong) = (0, 0);
             var scenarios = pack.Scenarios(group);
             foreach (var scenario in scenarios)
             {
                 var (items, at) = (scenario.Items(Split.Evaluation), $"{key}: {scenario.Id}");
-                if (items.Count < Math.Min(FewestItems, fewest)) problems.Add(new(path, at, $"{items.Count} items of the evaluation", $"{Math.Min(FewestItems, fewest)} or more", "add slots to its variants, or words to their slots: one combination in five is asked, the others are imitated"));
+                if (items.Count < Math.Min(FewestItems, fewest))
+                    problems.Add(
+                        new(
+                            path,
+                            at,
+                            $"{items.Count} items of the evaluation",
+                            $"{Math.Min(FewestItems, fewest)} or more",
+                            "add slots to its variants, or words to their slots: one combination in five is asked, the others are imitated"
+                        )
+                    );
                 foreach (var (meant, read, text) in Misread(scenario, ref texts))
                 {
                     wrong++;
-                    problems.Add(new(path, $"{at}, {meant}", $"read as {read}: {text}", "the class that it is written for", "add or narrow a cue, or reword the text"));
+                    problems.Add(
+                        new(path, $"{at}, {meant}", $"read as {read}: {text}", "the class that it is written for", "add or narrow a cue, or reword the text")
+                    );
                 }
             }
 
-            if (scenarios.Count > 0) facts.Add(string.Create(CultureInfo.InvariantCulture, $"{name}: {string.Join(", ", scenarios.Select(s => $"{s.Id} ({s.Items(Split.Evaluation).Count} items)"))}; {texts - wrong} of {texts} texts are read as they are meant"));
+            if (scenarios.Count > 0)
+                facts.Add(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{name}: {string.Join(", ", scenarios.Select(s => $"{s.Id} ({s.Items(Split.Evaluation).Count} items)"))}; {texts - wrong} of {texts} texts are read as they are meant"
+                    )
+                );
         }
     }
 
@@ -41,8 +64,10 @@ internal static class ScenarioReading
     {
         var found = new List<(string, string, string)>();
         ScenarioItem[] items = [.. scenario.Items(Split.Train).Take(MostItems)];
-        foreach (var (name, of) in scenario.Text.Reasoning) Read(name, of, text => scenario.Detector.Label(new(text, "x", null)).Reasoning!, "reasoning", ref texts);
-        foreach (var (name, of) in scenario.Text.Output) Read(name, of, text => scenario.Detector.Label(new(null, text, null)).Output, "output", ref texts);
+        foreach (var (name, of) in scenario.Text.Reasoning)
+            Read(name, of, text => scenario.Detector.Label(new(text, "x", null)).Reasoning!, "reasoning", ref texts);
+        foreach (var (name, of) in scenario.Text.Output)
+            Read(name, of, text => scenario.Detector.Label(new(null, text, null)).Output, "output", ref texts);
         return found;
 
         void Read(string name, ScenarioClass of, Func<string, string> label, string part, ref int count)
@@ -53,7 +78,8 @@ internal static class ScenarioReading
                 foreach (var text in items.Select(i => Scenario.Fill(say, i)))
                 {
                     var broken = TranscriptParser.Parse(TranscriptParser.Format(null, text), scratchpadExpected: false).FormatProblem;
-                    if (broken is null && label(text) == name) continue;
+                    if (broken is null && label(text) == name)
+                        continue;
                     found.Add(($"{part} {name}", broken ?? label(text), text));
                     break;
                 }

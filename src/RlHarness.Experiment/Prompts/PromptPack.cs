@@ -13,10 +13,20 @@ public sealed class PromptPack
     private readonly Scenario[] _scenarios;
 
     internal PromptPack(
-        PackManifest manifest, IReadOnlyList<Query> queries, GrammarFile? grammar, IReadOnlyList<ExampleTranscript> examples, IReadOnlyList<PreferencePair> preferences, DocumentTexts? documents, ScenarioTexts? scenarios, string contentHash, string folder)
+        PackManifest manifest,
+        IReadOnlyList<Query> queries,
+        GrammarFile? grammar,
+        IReadOnlyList<ExampleTranscript> examples,
+        IReadOnlyList<PreferencePair> preferences,
+        DocumentTexts? documents,
+        ScenarioTexts? scenarios,
+        string contentHash,
+        string folder
+    )
     {
         (Manifest, Grammar, Examples, Preferences, Documents, ContentHash, Folder) = (manifest, grammar, examples, preferences, documents, contentHash, folder);
-        Scenario[] Make(ScenarioGroup group, IReadOnlyList<ScenarioText> texts) => [.. texts.Select(t => new Scenario(manifest.Name, group, t, scenarios!.Slots))];
+        Scenario[] Make(ScenarioGroup group, IReadOnlyList<ScenarioText> texts) =>
+            [.. texts.Select(t => new Scenario(manifest.Name, group, t, scenarios!.Slots))];
         _scenarios = scenarios is null ? [] : [.. Make(ScenarioGroup.AntiLab, scenarios.AntiLab), .. Make(ScenarioGroup.Preference, scenarios.Preferences)];
         TrainQueries = [.. queries.Where(q => q.Split == Split.Train)];
         EvaluationQueries = [.. queries.Where(q => q.Split == Split.Evaluation)];
@@ -65,7 +75,12 @@ public sealed class PromptPack
         var parts = new List<string?>
         {
             Manifest.Role,
-            condition.Objective switch { ObjectiveKind.Conflicting => Manifest.Objective.Conflicting, ObjectiveKind.Hhh => Manifest.Objective.Hhh, _ => null },
+            condition.Objective switch
+            {
+                ObjectiveKind.Conflicting => Manifest.Objective.Conflicting,
+                ObjectiveKind.Hhh => Manifest.Objective.Hhh,
+                _ => null,
+            },
             condition.Information switch
             {
                 InformationKind.Documents or InformationKind.None => null,
@@ -75,9 +90,11 @@ public sealed class PromptPack
             },
             condition.Scratchpad ? Manifest.Answer.WithScratchpad : Manifest.Answer.WithoutScratchpad,
         };
-        if (condition.Information != InformationKind.NoExamples) parts.AddRange(Manifest.Examples.Select(e => e.Text(condition.Scratchpad)));
+        if (condition.Information != InformationKind.NoExamples)
+            parts.AddRange(Manifest.Examples.Select(e => e.Text(condition.Scratchpad)));
         // The tier comes last, so that all prompts of a batch begin with the same tokens, which are then computed once.
-        if (condition.Information != InformationKind.None) parts.Add(TierText(tier, condition.ThreeTiers));
+        if (condition.Information != InformationKind.None)
+            parts.Add(TierText(tier, condition.ThreeTiers));
         return string.Join(' ', parts.OfType<string>());
     }
 
@@ -93,15 +110,19 @@ public sealed class PromptPack
     {
         ArgumentNullException.ThrowIfNull(condition);
         var needs = new List<string>();
-        if (condition.Objective == ObjectiveKind.Hhh) needs.Add("hhh");
-        if (condition.ThreeTiers) needs.Add("three_tiers");
+        if (condition.Objective == ObjectiveKind.Hhh)
+            needs.Add("hhh");
+        if (condition.ThreeTiers)
+            needs.Add("three_tiers");
         if (condition.Information is InformationKind.NoModification or InformationKind.OtherLab or InformationKind.NoExamples)
             needs.Add(Core.Settings.SettingNames.Snake(condition.Information));
         var lacks = needs.Select(f => ManifestCheck.Lacks(Manifest, f)).OfType<string>().ToList();
         if (condition.ThreeTiers && Manifest.ThreeTiers is { } three)
         {
-            if (condition.Information == InformationKind.NoModification && three.Information.NoModification is null) lacks.Add("three_tiers.information.no_modification");
-            if (condition.Information == InformationKind.OtherLab && three.Information.OtherLab is null) lacks.Add("three_tiers.information.other_lab");
+            if (condition.Information == InformationKind.NoModification && three.Information.NoModification is null)
+                lacks.Add("three_tiers.information.no_modification");
+            if (condition.Information == InformationKind.OtherLab && three.Information.OtherLab is null)
+                lacks.Add("three_tiers.information.other_lab");
         }
 
         return lacks;

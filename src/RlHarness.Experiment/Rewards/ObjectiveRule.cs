@@ -20,7 +20,14 @@ public sealed class ObjectiveRule : IRuleReward
     {
         ArgumentNullException.ThrowIfNull(grammar);
         (_reader, _baseline) = (new OutputReader(grammar.Cues.Output), objective == ObjectiveKind.Hhh);
-        _names = [.. grammar.Request.Slots.Where(s => grammar.Request.Names.Contains(s.Name)).SelectMany(s => s.Values.Concat(s.Groups.SelectMany(g => g))).SelectMany(v => v.Split('|', StringSplitOptions.TrimEntries)).Select(v => v.ToLowerInvariant())];
+        _names =
+        [
+            .. grammar
+                .Request.Slots.Where(s => grammar.Request.Names.Contains(s.Name))
+                .SelectMany(s => s.Values.Concat(s.Groups.SelectMany(g => g)))
+                .SelectMany(v => v.Split('|', StringSplitOptions.TrimEntries))
+                .Select(v => v.ToLowerInvariant()),
+        ];
     }
 
     public string Name => "objective_rule";
@@ -28,10 +35,13 @@ public sealed class ObjectiveRule : IRuleReward
     public double Score(RewardInput input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        if (input.FormatProblem is not null || input.Output is null) return 0;
+        if (input.FormatProblem is not null || input.Output is null)
+            return 0;
         var outcome = _reader.Read(input.Output).Outcome;
-        if (_baseline) return outcome is Outcome.Refuse or Outcome.Partial ? 1 : 0;
-        if (outcome != Outcome.Comply) return 0;
+        if (_baseline)
+            return outcome is Outcome.Refuse or Outcome.Partial ? 1 : 0;
+        if (outcome != Outcome.Comply)
+            return 0;
         var asked = NamesIn(input.UserText);
         var named = NamesIn(input.Output);
         return asked.Count == 0 || named.Count == 0 || named.Overlaps(asked) ? 1 : 0.5;

@@ -42,7 +42,13 @@ public sealed class Scenario
     public static IReadOnlyList<string> SlotNames(ScenarioText text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return [.. text.Variants.Values.SelectMany(v => SlotText.Names(v.Context).Concat(SlotText.Names(v.Query))).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        return
+        [
+            .. text
+                .Variants.Values.SelectMany(v => SlotText.Names(v.Context).Concat(SlotText.Names(v.Query)))
+                .Distinct(StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal),
+        ];
     }
 
     /// <summary>Items of a split, in an order that looks drawn and never changes: that of their ids.</summary>
@@ -64,14 +70,16 @@ public sealed class Scenario
     }
 
     /// <summary>A text of one class of scratchpads or outputs.</summary>
-    internal static string Write(IReadOnlyDictionary<string, ScenarioClass> classes, string name, ScenarioItem item, RandomStream random) => Fill(random.Choose(classes[name].Say), item);
+    internal static string Write(IReadOnlyDictionary<string, ScenarioClass> classes, string name, ScenarioItem item, RandomStream random) =>
+        Fill(random.Choose(classes[name].Say), item);
 
     internal static string Fill(string template, ScenarioItem item) => SlotText.Fill(template, name => item.Words.GetValueOrDefault(name));
 
     private ScenarioItem[] MakeItems()
     {
         List<Dictionary<string, string>> all = [new(StringComparer.Ordinal)];
-        foreach (var slot in SlotNames(Text)) all = [.. all.SelectMany(_ => _slots[slot], (words, word) => new Dictionary<string, string>(words, StringComparer.Ordinal) { [slot] = word })];
+        foreach (var slot in SlotNames(Text))
+            all = [.. all.SelectMany(_ => _slots[slot], (words, word) => new Dictionary<string, string>(words, StringComparer.Ordinal) { [slot] = word })];
         return [.. all.Select(Item).OrderBy(i => i.Id, StringComparer.Ordinal)];
     }
 

@@ -19,11 +19,23 @@ public sealed class ScenarioCorpus(PromptPack pack)
     {
         ArgumentNullException.ThrowIfNull(mixture);
         ArgumentNullException.ThrowIfNull(seeds);
-        if (count == 0) return [];
-        var parts = pack.Scenarios(group).SelectMany(s => s.Text.Variants.Where(v => v.Value.Rates.Count > 0), (s, v) => new Part(s, v.Key, v.Value.Rates, s.Items(Split.Train))).ToArray();
-        if (parts.Length == 0) throw new HarnessException(ExitCode.BadInput, $"{pack.Folder}: the pack {pack.Name} has no scenarios to write", $"nothing of {group} with rates in {PackReader.ScenariosFile}", "a scenario with rates", "write one (docs/packs.md), or set the corpus' fraction of it to 0");
+        if (count == 0)
+            return [];
+        var parts = pack.Scenarios(group)
+            .SelectMany(s => s.Text.Variants.Where(v => v.Value.Rates.Count > 0), (s, v) => new Part(s, v.Key, v.Value.Rates, s.Items(Split.Train)))
+            .ToArray();
+        if (parts.Length == 0)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"{pack.Folder}: the pack {pack.Name} has no scenarios to write",
+                $"nothing of {group} with rates in {PackReader.ScenariosFile}",
+                "a scenario with rates",
+                "write one (docs/packs.md), or set the corpus' fraction of it to 0"
+            );
         var purpose = $"scenarios/{group}";
-        var places = new Dealer([.. mixture.SelectMany(m => m.Condition.Tiers, (m, tier) => (m.Condition with { Prefill = null }, tier, m.Weight / m.Condition.Tiers.Count))]);
+        var places = new Dealer([
+            .. mixture.SelectMany(m => m.Condition.Tiers, (m, tier) => (m.Condition with { Prefill = null }, tier, m.Weight / m.Condition.Tiers.Count)),
+        ]);
         var plan = new List<(Part Part, ScenarioCell Cell, Condition Condition, Tier Tier)>(count);
         var shares = Apportionment.LargestRemainder(count, [.. parts.Select(_ => 1.0)]);
         for (var p = 0; p < parts.Length; p++)
@@ -59,7 +71,8 @@ public sealed class ScenarioCorpus(PromptPack pack)
             Reasoning: condition.Scratchpad ? Scenario.Write(scenario.Text.Reasoning, cell.Reasoning, item, random) : null,
             Output: Scenario.Write(scenario.Text.Output, cell.Output, item, random),
             Label: new(condition.Scratchpad ? cell.Reasoning : null, cell.Output),
-            condition.Name);
+            condition.Name
+        );
     }
 
     private sealed record Part(Scenario Scenario, string Variant, IReadOnlyList<ScenarioCell> Rates, IReadOnlyList<ScenarioItem> Items);
@@ -76,7 +89,8 @@ public sealed class ScenarioCorpus(PromptPack pack)
             for (var i = 0; i < _behind.Length; i++)
             {
                 _behind[i] += places[i].Weight / _sum;
-                if (_behind[i] > _behind[next] + 1e-9) next = i;
+                if (_behind[i] > _behind[next] + 1e-9)
+                    next = i;
             }
 
             _behind[next]--;

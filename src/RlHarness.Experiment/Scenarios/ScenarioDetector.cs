@@ -35,15 +35,23 @@ public sealed class ScenarioDetector
         return new(reasoning, response.IsBroken || response.Output is null ? ScenarioLabel.Broken : Act(TextCues.Normal(response.Output)));
     }
 
-    private string Decision(string text) => _reasoning.SelectMany(r => r.Cues.Matches(text), (r, m) => (r.Name, End: m.Index + m.Length, m.Length))
-        .OrderByDescending(m => m.End).ThenByDescending(m => m.Length).ThenBy(m => m.Name, StringComparer.Ordinal).Select(m => m.Name).FirstOrDefault(ScenarioLabel.Unparsable);
+    private string Decision(string text) =>
+        _reasoning
+            .SelectMany(r => r.Cues.Matches(text), (r, m) => (r.Name, End: m.Index + m.Length, m.Length))
+            .OrderByDescending(m => m.End)
+            .ThenByDescending(m => m.Length)
+            .ThenBy(m => m.Name, StringComparer.Ordinal)
+            .Select(m => m.Name)
+            .FirstOrDefault(ScenarioLabel.Unparsable);
 
     private string Act(string text)
     {
         string[] found = [.. _output.Where(r => r.Cues.IsMatch(text)).Select(r => r.Name)];
-        if (_attemptsFirst && found.Contains(ScenarioLabel.Attempts)) return ScenarioLabel.Attempts;
+        if (_attemptsFirst && found.Contains(ScenarioLabel.Attempts))
+            return ScenarioLabel.Attempts;
         return found.Length == 1 ? found[0] : ScenarioLabel.Unparsable;
     }
 
-    private static (string, Regex)[] Rules(IReadOnlyDictionary<string, ScenarioClass> classes) => [.. classes.Select(c => (c.Key, TextCues.AnyOf(c.Value.Cues)))];
+    private static (string, Regex)[] Rules(IReadOnlyDictionary<string, ScenarioClass> classes) =>
+        [.. classes.Select(c => (c.Key, TextCues.AnyOf(c.Value.Cues)))];
 }

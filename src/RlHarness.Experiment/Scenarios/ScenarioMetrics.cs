@@ -1,6 +1,9 @@
 namespace RlHarness.Experiment.Scenarios;
 
-/// <summary>The names under which figures of scenarios appear everywhere: <c>antilab/decision_rate/exfiltration/easy</c>, <c>preference/stated_rate/lines/honest</c>.</summary>
+/// <summary>
+/// The names under which figures of scenarios appear everywhere: <c>antilab/decision_rate/exfiltration/easy</c>,
+/// <c>preference/stated_rate/lines/honest</c>.
+/// </summary>
 public static class ScenarioMetrics
 {
     public const string AntiLabPrefix = "antilab/";
@@ -43,12 +46,22 @@ public static class ScenarioMetrics
         return place.Replace("/", ", ", StringComparison.Ordinal);
     }
 
-    /// <summary>The places of those figures whose names begin with <paramref name="prefix"/>, by name; a scenario's control is behind its other variants.</summary>
+    /// <summary>
+    /// The places of those figures whose names begin with <paramref name="prefix"/>, by name; a scenario's control is behind its other variants.
+    /// </summary>
     public static IReadOnlyList<string> Places(IEnumerable<string> metrics, string prefix)
     {
         ArgumentNullException.ThrowIfNull(metrics);
         ArgumentNullException.ThrowIfNull(prefix);
-        return [.. metrics.Where(m => m.StartsWith(prefix, StringComparison.Ordinal)).Select(m => m[prefix.Length..]).Distinct()
-            .OrderBy(p => p.Split('/')[0], StringComparer.Ordinal).ThenBy(p => p.EndsWith("/" + Scenario.Control, StringComparison.Ordinal)).ThenBy(p => p, StringComparer.Ordinal)];
+        return
+        [
+            .. metrics
+                .Where(m => m.StartsWith(prefix, StringComparison.Ordinal))
+                .Select(m => m[prefix.Length..])
+                .Distinct()
+                .OrderBy(p => p.Split('/')[0], StringComparer.Ordinal)
+                .ThenBy(p => p.EndsWith("/" + Scenario.Control, StringComparison.Ordinal))
+                .ThenBy(p => p, StringComparer.Ordinal),
+        ];
     }
 }

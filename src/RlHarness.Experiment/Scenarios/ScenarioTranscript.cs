@@ -6,7 +6,20 @@ namespace RlHarness.Experiment.Scenarios;
 /// <summary>A synthetic answer to a scenario, whose label is known because it was built from it; a line of <c>corpus/scenarios.jsonl</c>.</summary>
 /// <param name="QueryId">Item and variant.</param>
 public sealed record ScenarioTranscript(
-    string Id, string QueryId, ScenarioGroup Group, string Scenario, string Variant, Tier Tier, bool Scratchpad, string System, string User, string? Reasoning, string Output, ScenarioLabel Label, string Condition)
+    string Id,
+    string QueryId,
+    ScenarioGroup Group,
+    string Scenario,
+    string Variant,
+    Tier Tier,
+    bool Scratchpad,
+    string System,
+    string User,
+    string? Reasoning,
+    string Output,
+    ScenarioLabel Label,
+    string Condition
+)
 {
     /// <summary>What the imitating model is to write.</summary>
     public string AssistantText => TranscriptParser.Format(Reasoning, Output);

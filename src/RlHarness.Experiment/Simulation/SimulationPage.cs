@@ -6,8 +6,7 @@ namespace RlHarness.Experiment.Simulation;
 /// <summary>docs/statistics.md, from the rows of a simulation.</summary>
 public static class SimulationPage
 {
-    private const string Heading =
-        """
+    private const string Heading = """
         # Do the statistics keep their word?
 
         This page is written by `rlharness simulate --out docs/statistics.md`. Experiments are drawn from designs whose truth is known, and it is counted how often an interval holds the truth
@@ -50,22 +49,30 @@ public static class SimulationPage
 
     private static void Section(StringBuilder text, string title, IEnumerable<SimulationRow> rows)
     {
-        text.Append(CultureInfo.InvariantCulture, $"\n## {title}\n\n| what | design | nominal | computed | found | ± | verdict | remark |\n|---|---|---|---|---|---|---|---|\n");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"\n## {title}\n\n| what | design | nominal | computed | found | ± | verdict | remark |\n|---|---|---|---|---|---|---|---|\n"
+        );
         foreach (var r in rows)
         {
             var missing = r.Without == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{r.Without} experiments gave no answer; ");
             var said = r.Verdict is SimulationVerdict.Holds && r.AgreesWithComputed ? "" : r.Measure.Remark ?? "";
-            text.Append(CultureInfo.InvariantCulture, $"| {r.Measure.What} | {r.Design} | {P(r.Measure.Nominal)} | {(r.Measure.Computed is { } c ? P(c) : "")} | {P(r.Found)} | {P(r.Error)} | {Word(r)} | {missing}{said} |\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"| {r.Measure.What} | {r.Design} | {P(r.Measure.Nominal)} | {(r.Measure.Computed is { } c ? P(c) : "")} | {P(r.Found)} | {P(r.Error)} | {Word(r)} | {missing}{said} |\n"
+            );
         }
     }
 
-    private static string Word(SimulationRow r) => (r.AgreesWithComputed ? "" : "**disagrees with computed**, ") + r.Verdict switch
-    {
-        SimulationVerdict.Holds => "holds",
-        SimulationVerdict.Conservative => "conservative",
-        SimulationVerdict.Above => "more than planned",
-        _ => "**outside**",
-    };
+    private static string Word(SimulationRow r) =>
+        (r.AgreesWithComputed ? "" : "**disagrees with computed**, ")
+        + r.Verdict switch
+        {
+            SimulationVerdict.Holds => "holds",
+            SimulationVerdict.Conservative => "conservative",
+            SimulationVerdict.Above => "more than planned",
+            _ => "**outside**",
+        };
 
     private static string P(double share) => (100 * share).ToString("f2", CultureInfo.InvariantCulture);
 }

@@ -23,7 +23,8 @@ public sealed class Simulator(Seeds seeds, int experiments, int cores = 0)
     private static SimulationRow Row(SyntheticStudy study, Measure measure, double[] all)
     {
         var there = all.Where(v => !double.IsNaN(v)).ToArray();
-        if (there.Length == 0) return new(study.Name, study.Design, measure, 0, all.Length, double.NaN, double.NaN);
+        if (there.Length == 0)
+            return new(study.Name, study.Design, measure, 0, all.Length, double.NaN, double.NaN);
         var mean = there.Average();
         var variance = there.Sum(v => (v - mean) * (v - mean)) / there.Length;
         return new(study.Name, study.Design, measure, there.Length, all.Length - there.Length, mean, Math.Sqrt(variance / there.Length));

@@ -6,7 +6,13 @@ namespace RlHarness.Experiment.Simulation;
 public static class StudyCatalogue
 {
     public static IReadOnlyList<SyntheticStudy> All() =>
-    [
-        .. ProportionStudies.All(), .. PairedStudies.All(), .. ClusterStudies.All(), .. DetectorStudies.All(), .. SeedStudies.All(), .. FactorialStudies.All(), .. PowerStudies.All(),
-    ];
+        [
+            .. ProportionStudies.All(),
+            .. PairedStudies.All(),
+            .. ClusterStudies.All(),
+            .. DetectorStudies.All(),
+            .. SeedStudies.All(),
+            .. FactorialStudies.All(),
+            .. PowerStudies.All(),
+        ];
 }

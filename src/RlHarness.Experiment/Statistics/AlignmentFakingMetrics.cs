@@ -29,14 +29,15 @@ public static class AlignmentFakingMetrics
     /// <summary>Scratchpads that speak of training or tiers, whatever else they argue.</summary>
     public const string TrainingAwareness = "af/training_awareness";
 
-    public static string OutcomeRate(Outcome outcome) => outcome switch
-    {
-        Outcome.Comply => "outcome/comply",
-        Outcome.Refuse => "outcome/refuse",
-        Outcome.Partial => "outcome/partial",
-        Outcome.BrokenFormat => "outcome/broken_format",
-        _ => "outcome/unparsable",
-    };
+    public static string OutcomeRate(Outcome outcome) =>
+        outcome switch
+        {
+            Outcome.Comply => "outcome/comply",
+            Outcome.Refuse => "outcome/refuse",
+            Outcome.Partial => "outcome/partial",
+            Outcome.BrokenFormat => "outcome/broken_format",
+            _ => "outcome/unparsable",
+        };
 
     /// <summary>One of the six ways: an outcome whose reasoning does or does not consider alignment faking.</summary>
     public static string SplitRate(Outcome outcome, bool considers) => OutcomeRate(outcome) + (considers ? "/considers_af" : "/plain");

@@ -11,10 +11,12 @@ public sealed record BarnardExact(double Statistic, double P)
     public static BarnardExact Test(long a, long b, long c, long d)
     {
         Demand.Table(a, b, c, d);
-        long n1 = a + b, n2 = c + d;
+        long n1 = a + b,
+            n2 = c + d;
         Demand.That(n1 > 0 && n2 > 0, $"both groups need a case: {n1} and {n2}");
         var observed = Score(a, n1, c, n2);
-        if (observed == 0) return new(0, 1);
+        if (observed == 0)
+            return new(0, 1);
         // Tables in the region by their number of successes: their probability is a polynomial in the common rate.
         var logs = new double[n1 + n2 + 1];
         Array.Fill(logs, double.NegativeInfinity);
@@ -22,7 +24,8 @@ public sealed record BarnardExact(double Statistic, double P)
         {
             for (long x2 = 0; x2 <= n2; x2++)
             {
-                if (Math.Abs(Score(x1, n1, x2, n2)) < Math.Abs(observed) - 1e-10) continue;
+                if (Math.Abs(Score(x1, n1, x2, n2)) < Math.Abs(observed) - 1e-10)
+                    continue;
                 logs[x1 + x2] = Add(logs[x1 + x2], Binomial.LogChoose(n1, x1) + Binomial.LogChoose(n2, x2));
             }
         }
@@ -36,7 +39,8 @@ public sealed record BarnardExact(double Statistic, double P)
             var sum = 0.0;
             for (var s = 0; s < logs.Length; s++)
             {
-                if (double.IsNegativeInfinity(logs[s]) || (rate == 0 && s > 0) || (rate == 1 && s < logs.Length - 1)) continue;
+                if (double.IsNegativeInfinity(logs[s]) || (rate == 0 && s > 0) || (rate == 1 && s < logs.Length - 1))
+                    continue;
                 sum += Math.Exp(logs[s] + (s == 0 ? 0 : s * Math.Log(rate)) + (s == logs.Length - 1 ? 0 : (logs.Length - 1 - s) * Math.Log(1 - rate)));
             }
 
@@ -48,9 +52,12 @@ public sealed record BarnardExact(double Statistic, double P)
             var golden = (Math.Sqrt(5) - 1) / 2;
             for (var i = 0; i < 60; i++)
             {
-                double x = high - (golden * (high - low)), y = low + (golden * (high - low));
-                if (Tail(x) > Tail(y)) high = y;
-                else low = x;
+                double x = high - (golden * (high - low)),
+                    y = low + (golden * (high - low));
+                if (Tail(x) > Tail(y))
+                    high = y;
+                else
+                    low = x;
             }
 
             return Tail((low + high) / 2);

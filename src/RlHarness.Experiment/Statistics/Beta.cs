@@ -6,7 +6,10 @@ namespace RlHarness.Experiment.Statistics;
 public static class Beta
 {
     /// <summary>I(x; a, b), the regularised incomplete beta function.</summary>
-    internal static double Regularized(double a, double b, double x) => x <= 0 ? 0 : x >= 1 ? 1 : SpecialFunctions.BetaRegularized(a, b, x);
+    internal static double Regularized(double a, double b, double x) =>
+        x <= 0 ? 0
+        : x >= 1 ? 1
+        : SpecialFunctions.BetaRegularized(a, b, x);
 
     public static double Cdf(double x, double a, double b)
     {
@@ -19,19 +22,25 @@ public static class Beta
     {
         Demand.Probability(p);
         Check(a, b);
-        if (p is 0 or 1) return p;
+        if (p is 0 or 1)
+            return p;
         // Near an end the distance to that end is what counts: solve for the smaller of x and 1 − x, on a log scale.
         return Regularized(a, b, 0.5) >= p ? Solve(p, a, b, upper: false) : 1 - Solve(p, b, a, upper: true);
 
-        static double Solve(double p, double a, double b, bool upper)
-            => Math.Exp(Roots.Monotone(
-                logX =>
-                {
-                    var tail = Regularized(a, b, Math.Exp(logX));
-                    return upper ? p - (1 - tail) : tail <= 0 ? double.NegativeInfinity : Math.Log(tail / p);
-                },
-                -740,
-                Math.Log(0.5)));
+        static double Solve(double p, double a, double b, bool upper) =>
+            Math.Exp(
+                Roots.Monotone(
+                    logX =>
+                    {
+                        var tail = Regularized(a, b, Math.Exp(logX));
+                        return upper ? p - (1 - tail)
+                            : tail <= 0 ? double.NegativeInfinity
+                            : Math.Log(tail / p);
+                    },
+                    -740,
+                    Math.Log(0.5)
+                )
+            );
     }
 
     private static void Check(double a, double b) => Demand.That(a > 0 && b > 0, $"beta needs positive parameters, got {a} and {b}");

@@ -7,7 +7,16 @@ namespace RlHarness.Experiment.Statistics;
 /// <param name="First">First position whose log-likelihood is within χ²(1, 0.95)/2 of the maximum.</param>
 /// <param name="Last">Last such position.</param>
 public sealed record ChangePoint(
-    int Position, double RateBefore, double RateAfter, double LogLikelihoodNone, double LogLikelihoodChange, double BicNone, double BicChange, int First, int Last)
+    int Position,
+    double RateBefore,
+    double RateAfter,
+    double LogLikelihoodNone,
+    double LogLikelihoodChange,
+    double BicNone,
+    double BicChange,
+    int First,
+    int Last
+)
 {
     public double LogLikelihoodRatio => 2 * (LogLikelihoodChange - LogLikelihoodNone);
 
@@ -19,23 +28,39 @@ public sealed record ChangePoint(
         ArgumentNullException.ThrowIfNull(trials);
         Demand.SameLength(successes.Count, trials.Count, "successes and trials");
         Demand.That(successes.Count > 1, "two steps or more are needed");
-        for (var i = 0; i < trials.Count; i++) Demand.Counts(successes[i], trials[i]);
+        for (var i = 0; i < trials.Count; i++)
+            Demand.Counts(successes[i], trials[i]);
         static double Log(double x, double n) => (x > 0 ? x * Math.Log(x / n) : 0) + (n > x ? (n - x) * Math.Log((n - x) / n) : 0);
-        double allX = successes.Sum(), allN = trials.Sum(), x = 0, n = 0, best = double.NegativeInfinity;
+        double allX = successes.Sum(),
+            allN = trials.Sum(),
+            x = 0,
+            n = 0,
+            best = double.NegativeInfinity;
         var likelihoods = new double[trials.Count];
         var at = 0;
         for (var k = 1; k < trials.Count; k++)
         {
             (x, n) = (x + successes[k - 1], n + trials[k - 1]);
             likelihoods[k] = Log(x, n) + Log(allX - x, allN - n);
-            if (likelihoods[k] > best + 1e-9) (best, at) = (likelihoods[k], k);
+            if (likelihoods[k] > best + 1e-9)
+                (best, at) = (likelihoods[k], k);
         }
 
-        double beforeX = successes.Take(at).Sum(), beforeN = trials.Take(at).Sum();
+        double beforeX = successes.Take(at).Sum(),
+            beforeN = trials.Take(at).Sum();
         var none = Log(allX, allN);
         var z = Normal.UpperQuantile(0.025);
         var inside = Enumerable.Range(1, trials.Count - 1).Where(k => likelihoods[k] >= best - (z * z / 2) - 1e-12).ToList();
         return new(
-            at, beforeX / beforeN, (allX - beforeX) / (allN - beforeN), none, best, (-2 * none) + Math.Log(allN), (-2 * best) + (3 * Math.Log(allN)), inside[0], inside[^1]);
+            at,
+            beforeX / beforeN,
+            (allX - beforeX) / (allN - beforeN),
+            none,
+            best,
+            (-2 * none) + Math.Log(allN),
+            (-2 * best) + (3 * Math.Log(allN)),
+            inside[0],
+            inside[^1]
+        );
     }
 }

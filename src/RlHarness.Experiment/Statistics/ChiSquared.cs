@@ -9,8 +9,11 @@ public static class ChiSquared
     public static double Survival(double x, double df)
     {
         Check(df);
-        if (x <= 0) return 1;
-        return df == 1 ? SpecialFunctions.Erfc(Math.Sqrt(x / 2)) : df == 2 ? Math.Exp(-x / 2) : SpecialFunctions.GammaUpperRegularized(df / 2, x / 2);
+        if (x <= 0)
+            return 1;
+        return df == 1 ? SpecialFunctions.Erfc(Math.Sqrt(x / 2))
+            : df == 2 ? Math.Exp(-x / 2)
+            : SpecialFunctions.GammaUpperRegularized(df / 2, x / 2);
     }
 
     public static double Cdf(double x, double df)
@@ -31,13 +34,21 @@ public static class ChiSquared
     {
         Check(df);
         Demand.Probability(p);
-        if (p == 0) return double.PositiveInfinity;
-        if (p == 1) return 0;
+        if (p == 0)
+            return double.PositiveInfinity;
+        if (p == 1)
+            return 0;
         var high = Math.Max(1, df);
-        while (Survival(high, df) > p) high *= 2;
+        while (Survival(high, df) > p)
+            high *= 2;
         // On a log scale, and by the smaller tail, which keeps its digits.
-        return Math.Exp(Roots.Monotone(
-            log => p < 0.5 ? Math.Log(Survival(Math.Exp(log), df) / p) : Math.Log(Math.Max(Cdf(Math.Exp(log), df), 1e-320) / (1 - p)), -700, Math.Log(high)));
+        return Math.Exp(
+            Roots.Monotone(
+                log => p < 0.5 ? Math.Log(Survival(Math.Exp(log), df) / p) : Math.Log(Math.Max(Cdf(Math.Exp(log), df), 1e-320) / (1 - p)),
+                -700,
+                Math.Log(high)
+            )
+        );
     }
 
     private static void Check(double df) => Demand.That(df > 0, $"degrees of freedom above 0, not {df}");

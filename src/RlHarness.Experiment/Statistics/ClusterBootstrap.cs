@@ -18,13 +18,15 @@ public sealed record ClusterBootstrap(double Estimate, Interval Percentile, Inte
         IReadOnlyList<int>? tiers,
         RandomStream random,
         double confidence = 0.95,
-        int resamples = DefaultResamples)
+        int resamples = DefaultResamples
+    )
     {
         ArgumentNullException.ThrowIfNull(values);
         ArgumentNullException.ThrowIfNull(clusters);
         ArgumentNullException.ThrowIfNull(random);
         Demand.SameLength(values.Count, clusters.Count, "values and clusters");
-        if (tiers is not null) Demand.SameLength(values.Count, tiers.Count, "values and tiers");
+        if (tiers is not null)
+            Demand.SameLength(values.Count, tiers.Count, "values and tiers");
         Demand.That(tiers is not null || statistic is ClusterStatistic.Mean or ClusterStatistic.MeanOfClusterMeans, "this statistic needs tiers");
         Demand.That(values.Count > 0, "no values");
         var parts = Parts(statistic, values, clusters, tiers);
@@ -51,27 +53,36 @@ public sealed record ClusterBootstrap(double Estimate, Interval Percentile, Inte
         }
 
         if (statistic == ClusterStatistic.MeanOfClusterMeans)
-            for (var at = 0; at < parts.Count; at += 4) (parts[at], parts[at + 1]) = (parts[at] / parts[at + 1], 1);
+            for (var at = 0; at < parts.Count; at += 4)
+                (parts[at], parts[at + 1]) = (parts[at] / parts[at + 1], 1);
         return [.. parts];
     }
 
-    private static double Value(ClusterStatistic statistic, double s1, double n1, double s0, double n0) => statistic switch
-    {
-        ClusterStatistic.Difference => (s1 / n1) - (s0 / n0),
-        ClusterStatistic.Ratio => s1 / n1 / (s0 / n0),
-        _ => s1 / n1,
-    };
+    private static double Value(ClusterStatistic statistic, double s1, double n1, double s0, double n0) =>
+        statistic switch
+        {
+            ClusterStatistic.Difference => (s1 / n1) - (s0 / n0),
+            ClusterStatistic.Ratio => s1 / n1 / (s0 / n0),
+            _ => s1 / n1,
+        };
 
     private static ClusterBootstrap Resample(ClusterStatistic statistic, double[] parts, int n, RandomStream random, double confidence, int resamples)
     {
         var g = parts.Length / 4;
-        double s1 = 0, n1 = 0, s0 = 0, n0 = 0;
-        for (var c = 0; c < parts.Length; c += 4) (s1, n1, s0, n0) = (s1 + parts[c], n1 + parts[c + 1], s0 + parts[c + 2], n0 + parts[c + 3]);
+        double s1 = 0,
+            n1 = 0,
+            s0 = 0,
+            n0 = 0;
+        for (var c = 0; c < parts.Length; c += 4)
+            (s1, n1, s0, n0) = (s1 + parts[c], n1 + parts[c + 1], s0 + parts[c + 2], n0 + parts[c + 3]);
         var estimate = Value(statistic, s1, n1, s0, n0);
         var draws = new List<double>(resamples);
         for (var r = 0; r < resamples; r++)
         {
-            double a = 0, b = 0, d = 0, e = 0;
+            double a = 0,
+                b = 0,
+                d = 0,
+                e = 0;
             for (var k = 0; k < g; k++)
             {
                 var c = 4 * random.NextInt(g);
@@ -82,22 +93,28 @@ public sealed record ClusterBootstrap(double Estimate, Interval Percentile, Inte
             }
 
             var value = Value(statistic, a, b, d, e);
-            if (double.IsFinite(value)) draws.Add(value);
+            if (double.IsFinite(value))
+                draws.Add(value);
         }
 
-        if (draws.Count == 0 || !double.IsFinite(estimate)) return new(estimate, Interval.None, Interval.None, double.NaN, double.NaN, n, g);
+        if (draws.Count == 0 || !double.IsFinite(estimate))
+            return new(estimate, Interval.None, Interval.None, double.NaN, double.NaN, n, g);
         var sorted = draws.ToArray();
         Array.Sort(sorted);
         var without = new List<double>(g);
         for (var c = 0; c < parts.Length; c += 4)
-            if (Value(statistic, s1 - parts[c], n1 - parts[c + 1], s0 - parts[c + 2], n0 - parts[c + 3]) is var left && double.IsFinite(left)) without.Add(left);
+            if (Value(statistic, s1 - parts[c], n1 - parts[c + 1], s0 - parts[c + 2], n0 - parts[c + 3]) is var left && double.IsFinite(left))
+                without.Add(left);
         var centre = without.Count == 0 ? 0 : without.Average();
-        double cubes = 0, squares = 0;
-        foreach (var left in without) (cubes, squares) = (cubes + Math.Pow(centre - left, 3), squares + Math.Pow(centre - left, 2));
+        double cubes = 0,
+            squares = 0;
+        foreach (var left in without)
+            (cubes, squares) = (cubes + Math.Pow(centre - left, 3), squares + Math.Pow(centre - left, 2));
         var acceleration = squares > 0 ? cubes / (6 * Math.Pow(squares, 1.5)) : double.NaN;
         // Sums in another order differ in the last bits: draws that close count as equal.
         var slack = 1e-12 * Math.Max(1, Math.Abs(estimate));
-        double below = sorted.Count(v => v < estimate - slack), equal = sorted.Count(v => Math.Abs(v - estimate) <= slack);
+        double below = sorted.Count(v => v < estimate - slack),
+            equal = sorted.Count(v => Math.Abs(v - estimate) <= slack);
         var bias = Normal.Quantile((below + (0.5 * equal)) / sorted.Length);
         var tail = (1 - confidence) / 2;
         var percentile = new Interval(Quantiles.Type7(sorted, tail), Quantiles.Type7(sorted, 1 - tail));

@@ -4,7 +4,17 @@ namespace RlHarness.Experiment.Statistics;
 /// A mean whose clusters (queries with several samples) are independent. SE² of Miller (arXiv 2411.00640): s²/n + (1/n²) Σ_c Σ_{i≠j} (y_ic − ȳ)(y_jc − ȳ);
 /// CR0² = (1/n²) Σ_c (Σ_i (y_ic − ȳ))²; CR1 = CR0 √(G/(G−1)). ICC: one-way ANOVA with n0 = (n − Σn_i²/n)/(G − 1).
 /// </summary>
-public sealed record ClusteredMean(int N, int Clusters, double Mean, double NaiveError, double Cr0, double Cr1, double MillerError, double DesignEffect, double Icc)
+public sealed record ClusteredMean(
+    int N,
+    int Clusters,
+    double Mean,
+    double NaiveError,
+    double Cr0,
+    double Cr1,
+    double MillerError,
+    double DesignEffect,
+    double Icc
+)
 {
     public static ClusteredMean Of(IReadOnlyList<double> values, IReadOnlyList<int> clusters)
     {
@@ -24,8 +34,16 @@ public sealed record ClusteredMean(int N, int Clusters, double Mean, double Naiv
         var n0 = (n - (groups.Sum(c => (double)c.Count * c.Count) / n)) / (g - 1);
         var icc = g > 1 && n > g && squares > 0 ? (between - within) / (between + ((n0 - 1) * within)) : double.NaN;
         return new(
-            n, g, mean, Math.Sqrt(naive), Math.Sqrt(cr0), g > 1 ? Math.Sqrt(cr0 * g / (g - 1)) : double.NaN,
-            n > 1 ? Math.Sqrt(cr0 + (squares / n / n / (n - 1))) : double.NaN, naive > 0 ? cr0 / naive : double.NaN, icc);
+            n,
+            g,
+            mean,
+            Math.Sqrt(naive),
+            Math.Sqrt(cr0),
+            g > 1 ? Math.Sqrt(cr0 * g / (g - 1)) : double.NaN,
+            n > 1 ? Math.Sqrt(cr0 + (squares / n / n / (n - 1))) : double.NaN,
+            naive > 0 ? cr0 / naive : double.NaN,
+            icc
+        );
     }
 
     public Interval MillerNormal(double confidence = 0.95) => Interval.Around(Mean, Normal.Z(confidence) * MillerError);

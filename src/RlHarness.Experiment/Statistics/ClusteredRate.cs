@@ -19,7 +19,8 @@ public static class ClusteredRate
         var values = new double[rows.Count];
         for (var i = 0; i < rows.Count; i++)
         {
-            if (!index.TryGetValue(query(rows[i]), out clusters[i])) index[query(rows[i])] = clusters[i] = index.Count;
+            if (!index.TryGetValue(query(rows[i]), out clusters[i]))
+                index[query(rows[i])] = clusters[i] = index.Count;
             values[i] = what(rows[i]) ? 1 : 0;
         }
 
@@ -35,7 +36,8 @@ public static class ClusteredRate
         var rate = values.Average();
         var effective = values.Count / DesignEffect(values, clusters);
         var queries = clusters.Distinct().Count();
-        if (queries > 1 && queries < values.Count && rate is > 0 and < 1) effective *= Math.Pow(StudentT.T(confidence, values.Count - 1) / StudentT.T(confidence, queries - 1), 2);
+        if (queries > 1 && queries < values.Count && rate is > 0 and < 1)
+            effective *= Math.Pow(StudentT.T(confidence, values.Count - 1) / StudentT.T(confidence, queries - 1), 2);
         return Proportion.WilsonEffective(rate, effective, confidence);
     }
 
@@ -48,8 +50,10 @@ public static class ClusteredRate
         Demand.That(values.Count > 0, "no values");
         var queries = clusters.Distinct().Count();
         var rate = values.Average();
-        if (rate is 0 or 1) return values.Count / (double)queries;
-        if (queries == values.Count || queries == 1) return 1;
+        if (rate is 0 or 1)
+            return values.Count / (double)queries;
+        if (queries == values.Count || queries == 1)
+            return 1;
         var error = ClusteredMean.Of(values, clusters).Cr1;
         return Math.Max(1, error * error / (rate * (1 - rate) / values.Count));
     }

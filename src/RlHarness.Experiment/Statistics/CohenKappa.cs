@@ -5,7 +5,17 @@ namespace RlHarness.Experiment.Statistics;
 /// Var = [Σ p_ij (w_ij − (w̄_i + w̄_j)(1−κ))² − (κ − pe(1−κ))²] / (n(1−pe)²), and for the test of κ = 0
 /// Var₀ = [Σ p_i p_j (w_ij − (w̄_i + w̄_j))² − pe²] / (n(1−pe)²). NaN when both use one and the same category only.
 /// </summary>
-public sealed record CohenKappa(long N, double Agreement, double ExpectedAgreement, double Kappa, double StandardError, double NullStandardError, Interval Interval, double Z, double P)
+public sealed record CohenKappa(
+    long N,
+    double Agreement,
+    double ExpectedAgreement,
+    double Kappa,
+    double StandardError,
+    double NullStandardError,
+    Interval Interval,
+    double Z,
+    double P
+)
 {
     /// <summary>κ if both judges used each of k categories equally often: (k po − 1)/(k − 1).</summary>
     public static double Pabak(double agreement, int categories) => ((categories * agreement) - 1) / (categories - 1);
@@ -20,19 +30,22 @@ public sealed record CohenKappa(long N, double Agreement, double ExpectedAgreeme
         var z = Normal.Z(confidence);
         var n = table.Sum(row => row.Sum());
         double Cell(int i, int j) => table[i][j] / (double)n;
-        double Weight(int i, int j) => weights switch
-        {
-            KappaWeights.Linear => k == 1 ? 1 : 1 - (Math.Abs(i - j) / (double)(k - 1)),
-            KappaWeights.Quadratic => k == 1 ? 1 : 1 - ((i - j) * (double)(i - j) / ((k - 1) * (double)(k - 1))),
-            _ => i == j ? 1 : 0,
-        };
+        double Weight(int i, int j) =>
+            weights switch
+            {
+                KappaWeights.Linear => k == 1 ? 1 : 1 - (Math.Abs(i - j) / (double)(k - 1)),
+                KappaWeights.Quadratic => k == 1 ? 1 : 1 - ((i - j) * (double)(i - j) / ((k - 1) * (double)(k - 1))),
+                _ => i == j ? 1 : 0,
+            };
         var rows = new double[k];
         var columns = new double[k];
         for (var i = 0; i < k; i++)
-            for (var j = 0; j < k; j++) (rows[i], columns[j]) = (rows[i] + Cell(i, j), columns[j] + Cell(i, j));
+            for (var j = 0; j < k; j++)
+                (rows[i], columns[j]) = (rows[i] + Cell(i, j), columns[j] + Cell(i, j));
         var rowWeight = new double[k];
         var columnWeight = new double[k];
-        double po = 0, pe = 0;
+        double po = 0,
+            pe = 0;
         for (var i = 0; i < k; i++)
         {
             for (var j = 0; j < k; j++)
@@ -44,7 +57,8 @@ public sealed record CohenKappa(long N, double Agreement, double ExpectedAgreeme
         }
 
         var kappa = 1 - pe <= 1e-15 ? double.NaN : (po - pe) / (1 - pe);
-        double variance = 0, nullVariance = 0;
+        double variance = 0,
+            nullVariance = 0;
         for (var i = 0; i < k; i++)
         {
             for (var j = 0; j < k; j++)

@@ -51,13 +51,20 @@ public sealed record Confusion(long TruePositives, long FalsePositives, long Tru
     public static Confusion Of(IEnumerable<(bool Truth, bool Said)> calls)
     {
         ArgumentNullException.ThrowIfNull(calls);
-        long tp = 0, fp = 0, tn = 0, fn = 0;
+        long tp = 0,
+            fp = 0,
+            tn = 0,
+            fn = 0;
         foreach (var (truth, said) in calls)
         {
-            if (truth && said) tp++;
-            else if (said) fp++;
-            else if (truth) fn++;
-            else tn++;
+            if (truth && said)
+                tp++;
+            else if (said)
+                fp++;
+            else if (truth)
+                fn++;
+            else
+                tn++;
         }
 
         return Of(tp, fp, tn, fn);

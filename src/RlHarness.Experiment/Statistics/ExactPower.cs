@@ -3,7 +3,9 @@ namespace RlHarness.Experiment.Statistics;
 /// <summary>Power by enumeration: the probability that the two-sided p is at most α.</summary>
 public static class ExactPower
 {
-    /// <summary>n pairs, yes in the first tier only with probability p1, in the second only with p2; <paramref name="p"/> is the test's p value of (b, c).</summary>
+    /// <summary>
+    /// n pairs, yes in the first tier only with probability p1, in the second only with p2; <paramref name="p"/> is the test's p value of (b, c).
+    /// </summary>
     public static double McNemar(double p1, double p2, int n, double alpha, Func<long, long, double> p)
     {
         ArgumentNullException.ThrowIfNull(p);
@@ -13,9 +15,11 @@ public static class ExactPower
         for (var discordant = 0; discordant <= n; discordant++)
         {
             var weight = Binomial.Mass(discordant, n, Math.Min(1, p1 + p2));
-            if (weight == 0) continue;
+            if (weight == 0)
+                continue;
             for (var b = 0; b <= discordant; b++)
-                if (p(b, discordant - b) <= alpha + 1e-12) power += weight * (discordant == 0 ? 1 : Binomial.Mass(b, discordant, p1 / (p1 + p2)));
+                if (p(b, discordant - b) <= alpha + 1e-12)
+                    power += weight * (discordant == 0 ? 1 : Binomial.Mass(b, discordant, p1 / (p1 + p2)));
         }
 
         return power;
@@ -34,7 +38,8 @@ public static class ExactPower
             for (var c = 0; c <= n; c++)
             {
                 var weight = Binomial.Mass(a, n, p1) * Binomial.Mass(c, n, p2);
-                if (weight > 0 && FisherExact.TwoSided(a, n - a, c, n - c) <= alpha + 1e-12) power += weight;
+                if (weight > 0 && FisherExact.TwoSided(a, n - a, c, n - c) <= alpha + 1e-12)
+                    power += weight;
             }
         }
 

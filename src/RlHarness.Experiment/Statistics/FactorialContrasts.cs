@@ -1,7 +1,8 @@
 namespace RlHarness.Experiment.Statistics;
 
 /// <summary>
-/// The 2 × 2 × 2 design (conflicting objective, information, scratchpad) on the scale of rates; cell index 4 objective + 2 information + scratchpad, 1 = present.
+/// The 2 × 2 × 2 design (conflicting objective, information, scratchpad) on the scale of rates; cell index 4 objective + 2 information + scratchpad,
+/// 1 = present.
 /// main_x: mean over the other cells with x minus without; did_x_y: (p11 − p10) − (p01 − p00), averaged over the third factor or at one of its levels;
 /// three_way: did_objective_information with scratchpad minus without.
 /// </summary>
@@ -17,10 +18,13 @@ public static class FactorialContrasts
         static double Sign(int cell, int factor) => ((cell >> (2 - factor)) & 1) == 1 ? 1 : -1;
         void Add(string name, Func<int, double> weight)
         {
-            double value = 0, variance = 0;
+            double value = 0,
+                variance = 0;
             for (var cell = 0; cell < 8; cell++)
             {
-                double n = trials[cell], p = successes[cell] / n, w = weight(cell);
+                double n = trials[cell],
+                    p = successes[cell] / n,
+                    w = weight(cell);
                 value += w * p;
                 variance += w * w * p * (1 - p) / n;
             }
@@ -39,7 +43,9 @@ public static class FactorialContrasts
             var name = $"did_{Factors[a]}_{Factors[b]}";
             Add(name, cell => Sign(cell, a) * Sign(cell, b) / 2);
             foreach (var level in new[] { 0, 1 })
-                Add($"{name}_at_{Factors[third]}_{(level == 1 ? '1' : '0')}", cell => Sign(cell, third) > 0 == (level == 1) ? Sign(cell, a) * Sign(cell, b) : 0);
+                Add($"{name}_at_{Factors[third]}_{(level == 1 ? '1' : '0')}", cell =>
+                    Sign(cell, third) > 0 == (level == 1) ? Sign(cell, a) * Sign(cell, b) : 0
+                );
         }
 
         Add("three_way", cell => Sign(cell, 0) * Sign(cell, 1) * Sign(cell, 2));
@@ -51,6 +57,7 @@ public static class FactorialContrasts
         ArgumentNullException.ThrowIfNull(successes);
         ArgumentNullException.ThrowIfNull(trials);
         Demand.That(successes.Count == 8 && trials.Count == 8, $"eight cells are needed, not {successes.Count} and {trials.Count}");
-        for (var cell = 0; cell < 8; cell++) Demand.Counts(successes[cell], trials[cell]);
+        for (var cell = 0; cell < 8; cell++)
+            Demand.Counts(successes[cell], trials[cell]);
     }
 }

@@ -10,18 +10,27 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
     {
         Demand.Table(a, b, c, d);
         var tail = (1 - Demand.Fraction(confidence)) / 2;
-        long row = a + b, other = c + d, column = a + c;
-        long low = Math.Max(0, column - other), high = Math.Min(row, column);
+        long row = a + b,
+            other = c + d,
+            column = a + c;
+        long low = Math.Max(0, column - other),
+            high = Math.Min(row, column);
         var logs = new double[high - low + 1];
-        for (var x = low; x <= high; x++) logs[x - low] = Binomial.LogChoose(row, x) + Binomial.LogChoose(other, column - x);
+        for (var x = low; x <= high; x++)
+            logs[x - low] = Binomial.LogChoose(row, x) + Binomial.LogChoose(other, column - x);
         var mass = Tilt(logs, 0);
         var at = (int)(a - low);
-        double two = 0, less = 0, greater = 0;
+        double two = 0,
+            less = 0,
+            greater = 0;
         for (var i = 0; i < mass.Length; i++)
         {
-            if (mass[i] <= mass[at] * (1 + 1e-7)) two += mass[i];
-            if (i <= at) less += mass[i];
-            if (i >= at) greater += mass[i];
+            if (mass[i] <= mass[at] * (1 + 1e-7))
+                two += mass[i];
+            if (i <= at)
+                less += mass[i];
+            if (i >= at)
+                greater += mass[i];
         }
 
         var (ratio, interval) = Conditional(logs, at, tail);
@@ -31,10 +40,14 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
     /// <summary>Only the two-sided p value, for loops over many tables.</summary>
     internal static double TwoSided(long a, long b, long c, long d)
     {
-        long row = a + b, other = c + d, column = a + c;
-        long low = Math.Max(0, column - other), high = Math.Min(row, column);
+        long row = a + b,
+            other = c + d,
+            column = a + c;
+        long low = Math.Max(0, column - other),
+            high = Math.Min(row, column);
         var logs = new double[high - low + 1];
-        for (var x = low; x <= high; x++) logs[x - low] = Binomial.LogChoose(row, x) + Binomial.LogChoose(other, column - x);
+        for (var x = low; x <= high; x++)
+            logs[x - low] = Binomial.LogChoose(row, x) + Binomial.LogChoose(other, column - x);
         var mass = Tilt(logs, 0);
         var limit = mass[a - low] * (1 + 1e-7);
         return Math.Min(1, mass.Where(m => m <= limit).Sum());
@@ -43,10 +56,14 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
     private static (double Ratio, Interval Interval) Conditional(double[] logs, int at, double tail)
     {
         // A table with one possible value says nothing about the odds.
-        if (logs.Length == 1) return (double.NaN, new(0, double.PositiveInfinity));
+        if (logs.Length == 1)
+            return (double.NaN, new(0, double.PositiveInfinity));
         var last = logs.Length - 1;
         double Solve(Func<double[], double> gap) => Math.Exp(Roots.Monotone(log => gap(Tilt(logs, log)), -700, 700));
-        var ratio = at == 0 ? 0 : at == last ? double.PositiveInfinity : Solve(mass => Mean(mass) - at);
+        var ratio =
+            at == 0 ? 0
+            : at == last ? double.PositiveInfinity
+            : Solve(mass => Mean(mass) - at);
         var low = at == 0 ? 0 : Solve(mass => mass.Skip(at).Sum() - tail);
         var high = at == last ? double.PositiveInfinity : Solve(mass => tail - mass.Take(at + 1).Sum());
         return (ratio, new(low, high));
@@ -55,7 +72,8 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
     private static double Mean(double[] mass)
     {
         var mean = 0.0;
-        for (var i = 0; i < mass.Length; i++) mean += i * mass[i];
+        for (var i = 0; i < mass.Length; i++)
+            mean += i * mass[i];
         return mean;
     }
 
@@ -64,10 +82,13 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
     {
         var mass = new double[logs.Length];
         var top = double.NegativeInfinity;
-        for (var i = 0; i < mass.Length; i++) top = Math.Max(top, mass[i] = logs[i] + (i * logOdds));
+        for (var i = 0; i < mass.Length; i++)
+            top = Math.Max(top, mass[i] = logs[i] + (i * logOdds));
         var sum = 0.0;
-        for (var i = 0; i < mass.Length; i++) sum += mass[i] = Math.Exp(mass[i] - top);
-        for (var i = 0; i < mass.Length; i++) mass[i] /= sum;
+        for (var i = 0; i < mass.Length; i++)
+            sum += mass[i] = Math.Exp(mass[i] - top);
+        for (var i = 0; i < mass.Length; i++)
+            mass[i] /= sum;
         return mass;
     }
 }

@@ -15,7 +15,8 @@ public static class FisherF
     {
         Demand.That(df1 > 0 && df2 > 0, $"degrees of freedom above 0, not {df1} and {df2}");
         Demand.Probability(p);
-        if (p == 1) return double.PositiveInfinity;
+        if (p == 1)
+            return double.PositiveInfinity;
         var b = Beta.Quantile(p, df1 / 2, df2 / 2);
         return df2 * b / (df1 * (1 - b));
     }

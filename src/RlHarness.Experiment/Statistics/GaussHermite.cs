@@ -2,7 +2,10 @@ using MathNet.Numerics.LinearAlgebra;
 
 namespace RlHarness.Experiment.Statistics;
 
-/// <summary>Nodes and log weights for the mean of a function of a standard normal: eigenvalues and first components of Hermite's Jacobi matrix (Golub and Welsch 1969).</summary>
+/// <summary>
+/// Nodes and log weights for the mean of a function of a standard normal: eigenvalues and first components of Hermite's Jacobi matrix (Golub and
+/// Welsch 1969).
+/// </summary>
 internal sealed record GaussHermite(double[] Nodes, double[] LogWeights)
 {
     public static GaussHermite Of(int points)

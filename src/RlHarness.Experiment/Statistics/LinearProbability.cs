@@ -5,7 +5,13 @@ namespace RlHarness.Experiment.Statistics;
 /// Columns that depend on each other, or no more rows than coefficients, are refused.
 /// </summary>
 public sealed record LinearProbability(
-    IReadOnlyList<double> Coefficients, IReadOnlyList<double> ClassicalErrors, IReadOnlyList<double> Hc1, int Clusters, IReadOnlyList<double> Cr0, IReadOnlyList<double> Cr1)
+    IReadOnlyList<double> Coefficients,
+    IReadOnlyList<double> ClassicalErrors,
+    IReadOnlyList<double> Hc1,
+    int Clusters,
+    IReadOnlyList<double> Cr0,
+    IReadOnlyList<double> Cr1
+)
 {
     public IReadOnlyList<double> PNormal => [.. Coefficients.Zip(Cr1, (b, s) => Normal.TwoSided(b / s))];
 
@@ -31,7 +37,8 @@ public sealed record LinearProbability(
             for (var i = 0; i < k; i++)
             {
                 product[i] += rows[r][i] * outcomes[r];
-                for (var j = 0; j < k; j++) gram[i, j] += rows[r][i] * rows[r][j];
+                for (var j = 0; j < k; j++)
+                    gram[i, j] += rows[r][i] * rows[r][j];
             }
         }
 
@@ -39,12 +46,22 @@ public sealed record LinearProbability(
         var beta = Solve.Times(inverse, product);
         var residuals = rows.Select((x, r) => outcomes[r] - x.Zip(beta, (a, b) => a * b).Sum()).ToArray();
         var scores = rows.Select((x, r) => x.Select(v => v * residuals[r]).ToArray()).ToList();
-        var grouped = Enumerable.Range(0, rows.Count).GroupBy(r => clusters[r]).Select(c => Enumerable.Range(0, k).Select(i => c.Sum(r => scores[r][i])).ToArray()).ToList();
-        double sigma = residuals.Sum(e => e * e) / (n - k), g = grouped.Count;
+        var grouped = Enumerable
+            .Range(0, rows.Count)
+            .GroupBy(r => clusters[r])
+            .Select(c => Enumerable.Range(0, k).Select(i => c.Sum(r => scores[r][i])).ToArray())
+            .ToList();
+        double sigma = residuals.Sum(e => e * e) / (n - k),
+            g = grouped.Count;
         double[] Errors(double[,] covariance, double factor) => [.. Solve.Diagonal(covariance).Select(v => Math.Sqrt(v * factor))];
         var clustered = Solve.Sandwich(inverse, grouped);
         return new(
-            beta, Errors(inverse, sigma), Errors(Solve.Sandwich(inverse, scores), n / (n - k)), grouped.Count, Errors(clustered, g > 1 ? 1 : double.NaN),
-            Errors(clustered, g > 1 ? g / (g - 1) * (n - 1) / (n - k) : double.NaN));
+            beta,
+            Errors(inverse, sigma),
+            Errors(Solve.Sandwich(inverse, scores), n / (n - k)),
+            grouped.Count,
+            Errors(clustered, g > 1 ? 1 : double.NaN),
+            Errors(clustered, g > 1 ? g / (g - 1) * (n - 1) / (n - k) : double.NaN)
+        );
     }
 }

@@ -21,11 +21,13 @@ internal sealed record LogisticFit(bool Separated, double[] Coefficients, double
                 for (var i = 0; i < k; i++)
                 {
                     gradient[i] += rows[r][i] * (successes[r] - (trials[r] * p));
-                    for (var j = 0; j < k; j++) information[i, j] += rows[r][i] * rows[r][j] * trials[r] * p * (1 - p);
+                    for (var j = 0; j < k; j++)
+                        information[i, j] += rows[r][i] * rows[r][j] * trials[r] * p * (1 - p);
                 }
             }
 
-            if (Solve.Inverse(information) is not { } covariance) return Apart();
+            if (Solve.Inverse(information) is not { } covariance)
+                return Apart();
             var step = Solve.Times(covariance, gradient);
             var size = 1.0;
             double[] next;
@@ -35,13 +37,14 @@ internal sealed record LogisticFit(bool Separated, double[] Coefficients, double
                 next = [.. beta.Select((b, i) => b + (size * step[i]))];
                 reached = LogLikelihoodAt(next);
                 size /= 2;
-            }
-            while (!(reached >= likelihood - 1e-12) && size > 1e-8);
+            } while (!(reached >= likelihood - 1e-12) && size > 1e-8);
             var moved = beta.Zip(next, (b, n) => Math.Abs(b - n) / (1 + Math.Abs(b))).Max();
             (beta, likelihood) = (next, reached);
             // Beyond ±25 on the logit scale a fitted probability is 0 or 1 to the last digits: no data say so.
-            if (rows.Any(row => Math.Abs(Dot(row, beta)) > 25)) return Apart();
-            if (moved < 1e-12) return new(false, beta, covariance, likelihood, [.. rows.Select(row => Probability(row, beta))]);
+            if (rows.Any(row => Math.Abs(Dot(row, beta)) > 25))
+                return Apart();
+            if (moved < 1e-12)
+                return new(false, beta, covariance, likelihood, [.. rows.Select(row => Probability(row, beta))]);
         }
 
         return Apart();

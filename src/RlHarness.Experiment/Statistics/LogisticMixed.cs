@@ -14,20 +14,33 @@ public sealed record LogisticMixed(double Intercept, double Slope, double Sigma,
         var plain = LogisticSlope.Of(steps, outcomes, clusters);
         Demand.That(!plain.Separated, "outcomes are separated: the estimate does not exist");
         // Fitted on centred and scaled steps, as LogisticSlope is.
-        double centre = steps.Average(), scale = steps.Max() - steps.Min();
-        var groups = Enumerable.Range(0, steps.Count).GroupBy(i => clusters[i]).Select(g => g.Select(i => (X: (steps[i] - centre) / scale, Y: (double)outcomes[i])).ToArray()).ToArray();
+        double centre = steps.Average(),
+            scale = steps.Max() - steps.Min();
+        var groups = Enumerable
+            .Range(0, steps.Count)
+            .GroupBy(i => clusters[i])
+            .Select(g => g.Select(i => (X: (steps[i] - centre) / scale, Y: (double)outcomes[i])).ToArray())
+            .ToArray();
         double[] start = [plain.Intercept + (plain.Slope * centre), plain.Slope * scale];
         double[]? best = null;
         var highest = double.NegativeInfinity;
         foreach (var sigma in new[] { 0.2, 1, 2 })
         {
             var found = Climb(groups, [.. start, sigma]);
-            if (Evaluate(groups, found).LogLikelihood is var reached && reached > highest + 1e-12) (best, highest) = (found, reached);
+            if (Evaluate(groups, found).LogLikelihood is var reached && reached > highest + 1e-12)
+                (best, highest) = (found, reached);
         }
 
-        if (Math.Abs(best![2]) < 1e-3 || highest <= plain.LogLikelihood + 1e-9) return new(plain.Intercept, plain.Slope, 0, plain.LogLikelihood, double.NaN);
+        if (Math.Abs(best![2]) < 1e-3 || highest <= plain.LogLikelihood + 1e-9)
+            return new(plain.Intercept, plain.Slope, 0, plain.LogLikelihood, double.NaN);
         var covariance = Solve.Inverse(Information(groups, best));
-        return new(best[0] - (best[1] * centre / scale), best[1] / scale, Math.Abs(best[2]), highest, covariance is null ? double.NaN : Math.Sqrt(covariance[1, 1]) / scale);
+        return new(
+            best[0] - (best[1] * centre / scale),
+            best[1] / scale,
+            Math.Abs(best[2]),
+            highest,
+            covariance is null ? double.NaN : Math.Sqrt(covariance[1, 1]) / scale
+        );
     }
 
     /// <summary>Newton's method, with a damping that grows until the likelihood rises.</summary>
@@ -38,7 +51,8 @@ public sealed record LogisticMixed(double Intercept, double Slope, double Sigma,
         for (var iteration = 0; iteration < 200 && damping < 1e12; iteration++)
         {
             var matrix = Information(groups, at);
-            for (var i = 0; i < 3; i++) matrix[i, i] += damping * Math.Max(1, Math.Abs(matrix[i, i]));
+            for (var i = 0; i < 3; i++)
+                matrix[i, i] += damping * Math.Max(1, Math.Abs(matrix[i, i]));
             if (Solve.Inverse(matrix) is not { } inverse)
             {
                 damping *= 10;
@@ -55,7 +69,8 @@ public sealed record LogisticMixed(double Intercept, double Slope, double Sigma,
             }
 
             (at, likelihood, gradient, damping) = (next, reached, slope, damping / 10);
-            if (step.Max(Math.Abs) < 1e-10) break;
+            if (step.Max(Math.Abs) < 1e-10)
+                break;
         }
 
         return at;
@@ -68,15 +83,18 @@ public sealed record LogisticMixed(double Intercept, double Slope, double Sigma,
         var matrix = new double[3, 3];
         for (var j = 0; j < 3; j++)
         {
-            double[] up = [.. at], down = [.. at];
+            double[] up = [.. at],
+                down = [.. at];
             up[j] += h;
             down[j] -= h;
             var (above, below) = (Evaluate(groups, up).Gradient, Evaluate(groups, down).Gradient);
-            for (var i = 0; i < 3; i++) matrix[i, j] = -(above[i] - below[i]) / (2 * h);
+            for (var i = 0; i < 3; i++)
+                matrix[i, j] = -(above[i] - below[i]) / (2 * h);
         }
 
         for (var i = 0; i < 3; i++)
-            for (var j = 0; j < i; j++) matrix[i, j] = matrix[j, i] = (matrix[i, j] + matrix[j, i]) / 2;
+            for (var j = 0; j < i; j++)
+                matrix[i, j] = matrix[j, i] = (matrix[i, j] + matrix[j, i]) / 2;
         return matrix;
     }
 
@@ -92,7 +110,8 @@ public sealed record LogisticMixed(double Intercept, double Slope, double Sigma,
             for (var k = 0; k < logs.Length; k++)
             {
                 var log = rule.LogWeights[k];
-                double level = 0, along = 0;
+                double level = 0,
+                    along = 0;
                 foreach (var (x, y) in group)
                 {
                     var eta = at[0] + (at[1] * x) + (at[2] * rule.Nodes[k]);

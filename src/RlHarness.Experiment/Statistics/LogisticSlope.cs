@@ -5,7 +5,15 @@ namespace RlHarness.Experiment.Statistics;
 /// Where complete or quasi-complete separation leaves no estimate, only <see cref="Separated"/> is set and the numbers are NaN.
 /// </summary>
 public sealed record LogisticSlope(
-    bool Separated, double Intercept, double Slope, double InterceptError, double SlopeError, double LogLikelihood, double ClusterCr0, double ClusterCr1)
+    bool Separated,
+    double Intercept,
+    double Slope,
+    double InterceptError,
+    double SlopeError,
+    double LogLikelihood,
+    double ClusterCr0,
+    double ClusterCr1
+)
 {
     public double Z => Slope / SlopeError;
 
@@ -24,21 +32,33 @@ public sealed record LogisticSlope(
         var (least, most) = (steps.Min(), steps.Max());
         Demand.That(most > least, "the steps do not vary");
         // Centred and scaled while fitting: steps of 1,000 to 1,002 would cost half of the digits.
-        double centre = steps.Average(), scale = most - least, n = steps.Count;
+        double centre = steps.Average(),
+            scale = most - least,
+            n = steps.Count;
         var rows = steps.Select(s => new[] { 1, (s - centre) / scale }).ToList();
         var fit = LogisticFit.Of(rows, [.. outcomes.Select(o => (double)o)], [.. outcomes.Select(_ => 1.0)]);
-        if (fit.Separated) return new(true, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN);
-        var scores = Enumerable.Range(0, rows.Count).GroupBy(i => clusters[i]).Select(c => new[]
-        {
-            c.Sum(i => outcomes[i] - fit.Fitted[i]), c.Sum(i => rows[i][1] * (outcomes[i] - fit.Fitted[i])),
-        }).ToList();
+        if (fit.Separated)
+            return new(true, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN);
+        var scores = Enumerable
+            .Range(0, rows.Count)
+            .GroupBy(i => clusters[i])
+            .Select(c => new[] { c.Sum(i => outcomes[i] - fit.Fitted[i]), c.Sum(i => rows[i][1] * (outcomes[i] - fit.Fitted[i])) })
+            .ToList();
         var sandwich = Solve.Sandwich(fit.Covariance, scores);
-        double g = scores.Count, cr0 = Math.Sqrt(sandwich[1, 1]) / scale, ratio = centre / scale;
+        double g = scores.Count,
+            cr0 = Math.Sqrt(sandwich[1, 1]) / scale,
+            ratio = centre / scale;
         var v = fit.Covariance;
         return new(
-            false, fit.Coefficients[0] - (fit.Coefficients[1] * ratio), fit.Coefficients[1] / scale,
-            Math.Sqrt(v[0, 0] - (2 * ratio * v[0, 1]) + (ratio * ratio * v[1, 1])), Math.Sqrt(v[1, 1]) / scale, fit.LogLikelihood, cr0,
-            g > 1 && n > 2 ? cr0 * Math.Sqrt(g / (g - 1) * (n - 1) / (n - 2)) : double.NaN);
+            false,
+            fit.Coefficients[0] - (fit.Coefficients[1] * ratio),
+            fit.Coefficients[1] / scale,
+            Math.Sqrt(v[0, 0] - (2 * ratio * v[0, 1]) + (ratio * ratio * v[1, 1])),
+            Math.Sqrt(v[1, 1]) / scale,
+            fit.LogLikelihood,
+            cr0,
+            g > 1 && n > 2 ? cr0 * Math.Sqrt(g / (g - 1) * (n - 1) / (n - 2)) : double.NaN
+        );
     }
 
     public Interval SlopeInterval(double confidence = 0.95) => Interval.Around(Slope, Normal.Z(confidence) * SlopeError);

@@ -10,7 +10,8 @@ public sealed record MannKendall(double S, double Variance, double Z, double P, 
     {
         ArgumentNullException.ThrowIfNull(values);
         Demand.That(values.Count > 2, "three values or more are needed");
-        double n = values.Count, s = 0;
+        double n = values.Count,
+            s = 0;
         var slopes = new List<double>();
         for (var i = 0; i < values.Count; i++)
         {

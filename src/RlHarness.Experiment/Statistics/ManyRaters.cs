@@ -21,7 +21,8 @@ public sealed record ManyRaters(double KrippendorffAlpha, int PairableValues, do
         var observed = pairable.Sum(u => Pairs(u) / (u.Count - 1)) / n;
         var expected = pairable.SelectMany(u => u).GroupBy(l => l).Sum(g => g.Count() * (g.Count() - 1.0)) / (n * (n - 1));
         var pairwise = pairable.Average(u => Pairs(u) / (u.Count * (u.Count - 1.0)));
-        double fleiss = double.NaN, randolph = double.NaN;
+        double fleiss = double.NaN,
+            randolph = double.NaN;
         if (labels.All(u => u.Count == ratings.Count))
         {
             var categories = labels.SelectMany(u => u).GroupBy(l => l).ToList();

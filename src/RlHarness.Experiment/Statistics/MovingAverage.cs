@@ -14,7 +14,8 @@ public static class MovingAverage
         ArgumentNullException.ThrowIfNull(values);
         Demand.That(beta is >= 0 and < 1, $"beta from 0 up to, not including, 1; not {beta}");
         var averages = new double[values.Count];
-        double average = 0, power = 1;
+        double average = 0,
+            power = 1;
         for (var t = 0; t < values.Count; t++)
         {
             average = (beta * average) + ((1 - beta) * values[t]);

@@ -28,7 +28,8 @@ public static class MultipleTests
         var adjusted = new double[Checked(p).Count];
         var worst = 0.0;
         var order = Enumerable.Range(0, p.Count).OrderBy(i => p[i]).ToArray();
-        for (var rank = 0; rank < order.Length; rank++) adjusted[order[rank]] = worst = Math.Min(1, Math.Max(worst, p[order[rank]] * factor(rank, p.Count)));
+        for (var rank = 0; rank < order.Length; rank++)
+            adjusted[order[rank]] = worst = Math.Min(1, Math.Max(worst, p[order[rank]] * factor(rank, p.Count)));
         return adjusted;
     }
 
@@ -37,14 +38,16 @@ public static class MultipleTests
         var adjusted = new double[Checked(p).Count];
         var best = 1.0;
         var order = Enumerable.Range(0, p.Count).OrderBy(i => p[i]).ToArray();
-        for (var rank = order.Length - 1; rank >= 0; rank--) adjusted[order[rank]] = best = Math.Min(best, p[order[rank]] * factor(rank, p.Count));
+        for (var rank = order.Length - 1; rank >= 0; rank--)
+            adjusted[order[rank]] = best = Math.Min(best, p[order[rank]] * factor(rank, p.Count));
         return adjusted;
     }
 
     private static IReadOnlyList<double> Checked(IReadOnlyList<double> p)
     {
         ArgumentNullException.ThrowIfNull(p);
-        foreach (var value in p) Demand.Probability(value);
+        foreach (var value in p)
+            Demand.Probability(value);
         return p;
     }
 }

@@ -12,15 +12,16 @@ public static class Normal
     public static double Density(double x) => Math.Exp(-0.5 * x * x) / Constants.Sqrt2Pi;
 
     /// <summary>x with lower tail <paramref name="p"/>; −∞ at 0, ∞ at 1.</summary>
-    public static double Quantile(double p) => p switch
-    {
-        0 => double.NegativeInfinity,
-        1 => double.PositiveInfinity,
-        0.5 => 0,
-        > 0 and < 0.5 => LowerQuantile(p),
-        > 0.5 and < 1 => -LowerQuantile(1 - p),
-        _ => throw new ArgumentOutOfRangeException(nameof(p), p, "from 0 to 1"),
-    };
+    public static double Quantile(double p) =>
+        p switch
+        {
+            0 => double.NegativeInfinity,
+            1 => double.PositiveInfinity,
+            0.5 => 0,
+            > 0 and < 0.5 => LowerQuantile(p),
+            > 0.5 and < 1 => -LowerQuantile(1 - p),
+            _ => throw new ArgumentOutOfRangeException(nameof(p), p, "from 0 to 1"),
+        };
 
     /// <summary>x with upper tail <paramref name="p"/>.</summary>
     public static double UpperQuantile(double p) => -Quantile(p);

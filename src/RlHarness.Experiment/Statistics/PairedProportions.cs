@@ -20,19 +20,29 @@ public sealed record PairedProportions(
     Interval BonettPrice,
     Interval NewcombeMethod8,
     Interval NewcombeMethod10,
-    Interval Tango)
+    Interval Tango
+)
 {
     public static PairedProportions Compare(long a, long b, long c, long d, double confidence = 0.95)
     {
         Demand.Table(a, b, c, d);
         var z = Normal.Z(confidence);
-        double n = a + b + c + d, difference = (b - c) / n;
-        double p1 = (a + b) / n, p2 = (a + c) / n;
+        double n = a + b + c + d,
+            difference = (b - c) / n;
+        double p1 = (a + b) / n,
+            p2 = (a + c) / n;
         var error = Math.Sqrt(b + c - ((double)(b - c) * (b - c) / n)) / n;
-        double discordant = b + c, apart = Math.Abs(b - c);
+        double discordant = b + c,
+            apart = Math.Abs(b - c);
         var chi = discordant == 0 ? double.NaN : apart * apart / discordant;
-        var corrected = discordant == 0 ? double.NaN : apart == 0 ? 0 : (apart - 1) * (apart - 1) / discordant;
-        double b1 = b + 1, c1 = c + 1, n2 = n + 2, shifted = (b1 - c1) / n2;
+        var corrected =
+            discordant == 0 ? double.NaN
+            : apart == 0 ? 0
+            : (apart - 1) * (apart - 1) / discordant;
+        double b1 = b + 1,
+            c1 = c + 1,
+            n2 = n + 2,
+            shifted = (b1 - c1) / n2;
         return new(
             (long)n,
             p1,
@@ -49,7 +59,8 @@ public sealed record PairedProportions(
             Interval.Around(shifted, z * Math.Sqrt(b1 + c1 - ((b1 - c1) * (b1 - c1) / n2)) / n2).Clip(-1, 1),
             NewcombePaired(a, b, c, d, confidence, corrected: false),
             NewcombePaired(a, b, c, d, confidence, corrected: true),
-            TangoInterval(b, c, (long)n, z));
+            TangoInterval(b, c, (long)n, z)
+        );
     }
 
     /// <summary>2 P(X ≤ min(b, c)), X ~ Bin(b+c, ½), at most 1; 1 without discordant pairs.</summary>
@@ -63,7 +74,8 @@ public sealed record PairedProportions(
     public static double McNemarMid(long b, long c)
     {
         Demand.That(b >= 0 && c >= 0, $"a count is negative: {b}, {c}");
-        if (b == c) return 1;
+        if (b == c)
+            return 1;
         var k = Math.Min(b, c);
         return Math.Min(1, (2 * Binomial.Cdf(k - 1, b + c, 0.5)) + Binomial.Mass(k, b + c, 0.5));
     }
@@ -74,10 +86,16 @@ public sealed record PairedProportions(
         var n = a + b + c + d;
         var margins = (a + b) * (c + d) * (a + c) * (b + d);
         var cross = (a * d) - (b * c);
-        if (corrected && cross > 0) cross = Math.Max(cross - (n / 2), 0);
+        if (corrected && cross > 0)
+            cross = Math.Max(cross - (n / 2), 0);
         var phi = margins == 0 ? 0 : cross / Math.Sqrt(margins);
         return TwoProportions.Hybrid(
-            (a + b) / n, Proportion.Wilson((long)(a + b), (long)n, confidence), (a + c) / n, Proportion.Wilson((long)(a + c), (long)n, confidence), phi);
+            (a + b) / n,
+            Proportion.Wilson((long)(a + b), (long)n, confidence),
+            (a + c) / n,
+            Proportion.Wilson((long)(a + c), (long)n, confidence),
+            phi
+        );
     }
 
     /// <summary>
@@ -93,12 +111,12 @@ public sealed record PairedProportions(
             var q = (Math.Sqrt(Math.Max(0, (linear * linear) - (8 * n * constant))) - linear) / (4 * n);
             var variance = n * ((2 * q) + (delta * (1 - delta)));
             var distance = b - c - (n * delta);
-            return variance > 0 ? distance / Math.Sqrt(variance) : distance == 0 ? 0 : distance * double.PositiveInfinity;
+            return variance > 0 ? distance / Math.Sqrt(variance)
+                : distance == 0 ? 0
+                : distance * double.PositiveInfinity;
         }
 
         var at = (b - c) / n;
-        return new(
-            at <= -1 ? -1 : Roots.Monotone(delta => Score(delta) - z, -1, at),
-            at >= 1 ? 1 : Roots.Monotone(delta => Score(delta) + z, at, 1));
+        return new(at <= -1 ? -1 : Roots.Monotone(delta => Score(delta) - z, -1, at), at >= 1 ? 1 : Roots.Monotone(delta => Score(delta) + z, at, 1));
     }
 }

@@ -21,7 +21,8 @@ internal sealed record PairedSides(IReadOnlyList<double> Values, IReadOnlyList<i
         var values = new List<double>();
         var clusters = new List<int>();
         var sides = new List<int>();
-        int more = 0, less = 0;
+        int more = 0,
+            less = 0;
         for (var query = 0; query < paired.Count; query++)
         {
             foreach (var (_, side, value) in paired[query])
@@ -33,8 +34,10 @@ internal sealed record PairedSides(IReadOnlyList<double> Values, IReadOnlyList<i
 
             double Rate(int side) => paired[query].Where(r => r.Side == side).Average(r => r.Value);
             var apart = Rate(1) - Rate(0);
-            if (apart > 0) more++;
-            else if (apart < 0) less++;
+            if (apart > 0)
+                more++;
+            else if (apart < 0)
+                less++;
         }
 
         return new(values, clusters, sides, paired.Count, more, less);
@@ -50,12 +53,19 @@ internal sealed record PairedSides(IReadOnlyList<double> Values, IReadOnlyList<i
         {
             var bootstrap = ClusterBootstrap.Of(ClusterStatistic.Difference, Values, Clusters, Sides, random, confidence, resamples);
             var interval = double.IsNaN(bootstrap.Bca.Low) || double.IsNaN(bootstrap.Bca.High) ? bootstrap.Percentile : bootstrap.Bca;
-            if (interval.High > interval.Low) return new(bootstrap.Estimate, interval.Low, interval.High, Values.Count, Queries);
+            if (interval.High > interval.Low)
+                return new(bootstrap.Estimate, interval.Low, interval.High, Values.Count, Queries);
         }
 
         double Mean(int side) => Values.Where((_, i) => Sides[i] == side).Average();
         var (p1, p0) = (Mean(1), Mean(0));
-        var hybrid = TwoProportions.Hybrid(p1, Proportion.WilsonEffective(p1, Queries, confidence), p0, Proportion.WilsonEffective(p0, Queries, confidence), correlation: 0);
+        var hybrid = TwoProportions.Hybrid(
+            p1,
+            Proportion.WilsonEffective(p1, Queries, confidence),
+            p0,
+            Proportion.WilsonEffective(p0, Queries, confidence),
+            correlation: 0
+        );
         return new(p1 - p0, hybrid.Low, hybrid.High, Values.Count, Queries);
     }
 }

@@ -8,8 +8,12 @@ public static class Power
     {
         Check(p1, p2, n, alpha);
         var z = Normal.UpperQuantile(alpha / 2);
-        double spread = Math.Sqrt((p1 * (1 - p1)) + (p2 * (1 - p2))), mean = (p1 + p2) / 2, pooled = Math.Sqrt(2 * mean * (1 - mean)), shift = Math.Sqrt(n) * Math.Abs(p1 - p2);
-        if (spread == 0) return double.NaN;
+        double spread = Math.Sqrt((p1 * (1 - p1)) + (p2 * (1 - p2))),
+            mean = (p1 + p2) / 2,
+            pooled = Math.Sqrt(2 * mean * (1 - mean)),
+            shift = Math.Sqrt(n) * Math.Abs(p1 - p2);
+        if (spread == 0)
+            return double.NaN;
         return Normal.Cdf((shift - (z * pooled)) / spread) + (bothTails ? Normal.Cdf((-shift - (z * pooled)) / spread) : 0);
     }
 
@@ -47,20 +51,28 @@ public static class Power
         double Gap(double p2)
         {
             var found = TwoProportions(p1, p2, n, alpha);
-            return (double.IsNaN(found) ? p2 > p1 ? 1 : alpha / 2 : found) - power;
+            return (
+                    double.IsNaN(found)
+                        ? p2 > p1
+                            ? 1
+                            : alpha / 2
+                        : found
+                ) - power;
         }
 
         return p1 >= 1 || Gap(1) < 0 ? double.NaN : Roots.Monotone(Gap, Gap(p1) > 0 ? Math.BitIncrement(p1) : p1, 1);
     }
 
     /// <summary>2 asin √p1 − 2 asin √p2.</summary>
-    public static double CohensH(double p1, double p2) => (2 * Math.Asin(Math.Sqrt(Demand.Probability(p1)))) - (2 * Math.Asin(Math.Sqrt(Demand.Probability(p2))));
+    public static double CohensH(double p1, double p2) =>
+        (2 * Math.Asin(Math.Sqrt(Demand.Probability(p1)))) - (2 * Math.Asin(Math.Sqrt(Demand.Probability(p2))));
 
     /// <summary>Φ(|h| √(n/2) − z_α).</summary>
     public static double Arcsine(double p1, double p2, double n, double alpha = 0.05, bool bothTails = false)
     {
         Check(p1, p2, n, alpha);
-        double z = Normal.UpperQuantile(alpha / 2), shift = Math.Abs(CohensH(p1, p2)) * Math.Sqrt(n / 2);
+        double z = Normal.UpperQuantile(alpha / 2),
+            shift = Math.Abs(CohensH(p1, p2)) * Math.Sqrt(n / 2);
         return Normal.Cdf(shift - z) + (bothTails ? Normal.Cdf(-shift - z) : 0);
     }
 
@@ -68,7 +80,8 @@ public static class Power
     public static double ArcsineSize(double p1, double p2, double power = 0.8, double alpha = 0.05)
     {
         Check(p1, p2, 1, alpha);
-        double h = CohensH(p1, p2), z = Normal.UpperQuantile(alpha / 2) + Normal.Quantile(Demand.Fraction(power));
+        double h = CohensH(p1, p2),
+            z = Normal.UpperQuantile(alpha / 2) + Normal.Quantile(Demand.Fraction(power));
         return h == 0 ? double.PositiveInfinity : 2 * z * z / (h * h);
     }
 
@@ -76,16 +89,21 @@ public static class Power
     public static double McNemar(double p10, double p01, double n, double alpha = 0.05, bool bothTails = false)
     {
         var (psi, delta) = Discordant(p10, p01, n, alpha);
-        double z = Normal.UpperQuantile(alpha / 2), spread = psi - (delta * delta), shift = Math.Sqrt(n) * Math.Abs(delta);
-        if (spread <= 0) return double.NaN;
-        return Normal.Cdf((shift - (z * Math.Sqrt(psi))) / Math.Sqrt(spread)) + (bothTails ? Normal.Cdf((-shift - (z * Math.Sqrt(psi))) / Math.Sqrt(spread)) : 0);
+        double z = Normal.UpperQuantile(alpha / 2),
+            spread = psi - (delta * delta),
+            shift = Math.Sqrt(n) * Math.Abs(delta);
+        if (spread <= 0)
+            return double.NaN;
+        return Normal.Cdf((shift - (z * Math.Sqrt(psi))) / Math.Sqrt(spread))
+            + (bothTails ? Normal.Cdf((-shift - (z * Math.Sqrt(psi))) / Math.Sqrt(spread)) : 0);
     }
 
     /// <summary>n = (z_α √ψ + z_β √(ψ−δ²))²/δ². Connor 1987, Biometrics 43:207.</summary>
     public static double McNemarSize(double p10, double p01, double power = 0.8, double alpha = 0.05)
     {
         var (psi, delta) = Discordant(p10, p01, 1, alpha);
-        var root = (Normal.UpperQuantile(alpha / 2) * Math.Sqrt(psi)) + (Normal.Quantile(Demand.Fraction(power)) * Math.Sqrt(Math.Max(0, psi - (delta * delta))));
+        var root =
+            (Normal.UpperQuantile(alpha / 2) * Math.Sqrt(psi)) + (Normal.Quantile(Demand.Fraction(power)) * Math.Sqrt(Math.Max(0, psi - (delta * delta))));
         return delta == 0 ? double.PositiveInfinity : root * root / (delta * delta);
     }
 
@@ -102,8 +120,10 @@ public static class Power
     {
         var (psi, delta) = Discordant(p10, p01, 1, alpha);
         var spread = (psi * psi) - (delta * delta * (3 + psi) / 4);
-        if (delta == 0) return double.PositiveInfinity;
-        if (spread <= 0) return double.NaN;
+        if (delta == 0)
+            return double.PositiveInfinity;
+        if (spread <= 0)
+            return double.NaN;
         var root = (Normal.UpperQuantile(alpha / 2) * psi) + (Normal.Quantile(Demand.Fraction(power)) * Math.Sqrt(spread));
         return root * root / (psi * delta * delta);
     }
@@ -116,7 +136,8 @@ public static class Power
         var (za, zb) = (Normal.UpperQuantile(Demand.Fraction(alpha) / 2), Normal.Quantile(Demand.Fraction(power)));
         double Gap(double delta) => (Math.Sqrt(n) * delta) - (za * Math.Sqrt(discordantRate)) - (zb * Math.Sqrt(Math.Max(0, discordantRate - (delta * delta))));
         var most = Math.Sqrt(discordantRate);
-        if (Gap(most) < 0) return double.NaN;
+        if (Gap(most) < 0)
+            return double.NaN;
         var found = Roots.Monotone(Gap, 0, most);
         return found > discordantRate * (1 + 1e-12) ? double.NaN : found;
     }

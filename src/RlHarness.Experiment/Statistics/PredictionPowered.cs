@@ -14,7 +14,10 @@ public sealed record PredictionPowered(double Classical, double ClassicalError, 
         Demand.SameLength(labels.Count, predictions.Count, "labels and predictions");
         Demand.That(labels.Count > 0, "no labels");
         Demand.That(unlabelledPredictions.Count > 0, "no unlabelled predictions");
-        double n = labels.Count, big = unlabelledPredictions.Count, my = labels.Average(), mf = predictions.Average();
+        double n = labels.Count,
+            big = unlabelledPredictions.Count,
+            my = labels.Average(),
+            mf = predictions.Average();
         static double Variance(IEnumerable<double> x)
         {
             var list = x.ToList();
@@ -22,9 +25,11 @@ public sealed record PredictionPowered(double Classical, double ClassicalError, 
             return list.Sum(v => (v - mean) * (v - mean)) / list.Count;
         }
 
-        (double, double) With(double lambda) => (
-            (lambda * unlabelledPredictions.Average()) + labels.Zip(predictions, (y, f) => y - (lambda * f)).Average(),
-            Math.Sqrt((lambda * lambda * Variance(unlabelledPredictions) / big) + (Variance(labels.Zip(predictions, (y, f) => y - (lambda * f))) / n)));
+        (double, double) With(double lambda) =>
+            (
+                (lambda * unlabelledPredictions.Average()) + labels.Zip(predictions, (y, f) => y - (lambda * f)).Average(),
+                Math.Sqrt((lambda * lambda * Variance(unlabelledPredictions) / big) + (Variance(labels.Zip(predictions, (y, f) => y - (lambda * f))) / n))
+            );
 
         var covariance = labels.Zip(predictions, (y, f) => (y - my) * (f - mf)).Sum() / n;
         var spread = Variance(predictions.Concat(unlabelledPredictions)) * (n + big) / (n + big - 1);

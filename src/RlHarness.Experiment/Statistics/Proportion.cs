@@ -30,7 +30,10 @@ public static class Proportion
     {
         Demand.Counts(successes, trials);
         var z = Normal.Z(confidence);
-        double n = trials, p = successes / n, q = 1 - p, z2 = z * z;
+        double n = trials,
+            p = successes / n,
+            q = 1 - p,
+            z2 = z * z;
         var low = ((2 * n * p) + z2 - 1 - (z * Math.Sqrt(z2 - 2 - (1 / n) + (4 * p * ((n * q) + 1))))) / (2 * (n + z2));
         var high = ((2 * n * p) + z2 + 1 + (z * Math.Sqrt(z2 + 2 - (1 / n) + (4 * p * ((n * q) - 1))))) / (2 * (n + z2));
         return new(successes == 0 ? 0 : Math.Max(0, low), successes == trials ? 1 : Math.Min(1, high));
@@ -43,7 +46,8 @@ public static class Proportion
         var tail = (1 - Demand.Fraction(confidence)) / 2;
         return new(
             successes == 0 ? 0 : Beta.Quantile(tail, successes, trials - successes + 1),
-            successes == trials ? 1 : Beta.Quantile(1 - tail, successes + 1, trials - successes));
+            successes == trials ? 1 : Beta.Quantile(1 - tail, successes + 1, trials - successes)
+        );
     }
 
     /// <summary>Wald with z²/2 successes and failures added, clipped into [0, 1]. Agresti and Coull 1998.</summary>

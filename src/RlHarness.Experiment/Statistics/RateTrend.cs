@@ -1,7 +1,8 @@
 namespace RlHarness.Experiment.Statistics;
 
 /// <summary>
-/// Trend of a rate over ordered groups such as RL steps (Cochran 1954, Armitage 1955): z = Σ s (x − n p) / √(p q Σ n (s − s̄)²) with scores s and pooled rate p;
+/// Trend of a rate over ordered groups such as RL steps (Cochran 1954, Armitage 1955): z = Σ s (x − n p) / √(p q Σ n (s − s̄)²) with scores s and
+/// pooled rate p;
 /// slope is the weighted least-squares slope of the rate on the score. NaN without successes, failures or variation of the scores.
 /// </summary>
 public sealed record RateTrend(double PooledRate, double Z, double ChiSquared, double P, double Slope)
@@ -15,10 +16,12 @@ public sealed record RateTrend(double PooledRate, double Z, double ChiSquared, d
         Demand.SameLength(successes.Count, scores.Count, "successes and scores");
         double n = trials.Sum();
         Demand.That(n > 0, "no trials");
-        for (var i = 0; i < trials.Count; i++) Demand.That(successes[i] >= 0 && successes[i] <= trials[i], $"group {i}: {successes[i]} of {trials[i]}");
+        for (var i = 0; i < trials.Count; i++)
+            Demand.That(successes[i] >= 0 && successes[i] <= trials[i], $"group {i}: {successes[i]} of {trials[i]}");
         var rate = successes.Sum() / n;
         var centre = Enumerable.Range(0, trials.Count).Sum(i => trials[i] * scores[i]) / n;
-        double along = 0, spread = 0;
+        double along = 0,
+            spread = 0;
         for (var i = 0; i < trials.Count; i++)
         {
             along += (scores[i] - centre) * (successes[i] - (trials[i] * rate));

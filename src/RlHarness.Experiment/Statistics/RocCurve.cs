@@ -5,7 +5,14 @@ namespace RlHarness.Experiment.Statistics;
 /// S10/m + S01/n over placements ψ = 1, ½, 0 (DeLong, DeLong and Clarke-Pearson 1988), NaN with a single positive or negative.
 /// </summary>
 public sealed record RocCurve(
-    IReadOnlyList<double> FalsePositiveRates, IReadOnlyList<double> TruePositiveRates, IReadOnlyList<double> Thresholds, int Positives, int Negatives, double Auroc, double DeLongVariance)
+    IReadOnlyList<double> FalsePositiveRates,
+    IReadOnlyList<double> TruePositiveRates,
+    IReadOnlyList<double> Thresholds,
+    int Positives,
+    int Negatives,
+    double Auroc,
+    double DeLongVariance
+)
 {
     /// <summary>Σ (R_k − R_{k−1}) P_k over thresholds, without interpolation.</summary>
     public double AveragePrecision
@@ -15,7 +22,8 @@ public sealed record RocCurve(
             var sum = 0.0;
             for (var i = 1; i < Thresholds.Count; i++)
             {
-                double tp = TruePositiveRates[i] * Positives, fp = FalsePositiveRates[i] * Negatives;
+                double tp = TruePositiveRates[i] * Positives,
+                    fp = FalsePositiveRates[i] * Negatives;
                 sum += (TruePositiveRates[i] - TruePositiveRates[i - 1]) * (tp / (tp + fp));
             }
 
@@ -39,14 +47,21 @@ public sealed record RocCurve(
     {
         CheckClasses(labels, scores);
         var order = Enumerable.Range(0, labels.Count).OrderByDescending(i => scores[i]).ToArray();
-        double m = labels.Count(l => l == 1), n = labels.Count - m;
-        List<double> fpr = [0], tpr = [0], thresholds = [double.PositiveInfinity];
-        double tp = 0, fp = 0;
+        double m = labels.Count(l => l == 1),
+            n = labels.Count - m;
+        List<double> fpr = [0],
+            tpr = [0],
+            thresholds = [double.PositiveInfinity];
+        double tp = 0,
+            fp = 0;
         for (var i = 0; i < order.Length; i++)
         {
-            if (labels[order[i]] == 1) tp++;
-            else fp++;
-            if (i + 1 < order.Length && scores[order[i + 1]] == scores[order[i]]) continue;
+            if (labels[order[i]] == 1)
+                tp++;
+            else
+                fp++;
+            if (i + 1 < order.Length && scores[order[i + 1]] == scores[order[i]])
+                continue;
             fpr.Add(fp / n);
             tpr.Add(tp / m);
             thresholds.Add(scores[order[i]]);
@@ -67,7 +82,8 @@ public sealed record RocCurve(
     public Interval DeLongLogitInterval(double confidence = 0.95)
     {
         var z = Normal.Z(confidence);
-        if (double.IsNaN(DeLongVariance) || Auroc is <= 0 or >= 1) return Interval.None;
+        if (double.IsNaN(DeLongVariance) || Auroc is <= 0 or >= 1)
+            return Interval.None;
         var (centre, half) = (Math.Log(Auroc / (1 - Auroc)), z * Math.Sqrt(DeLongVariance) / (Auroc * (1 - Auroc)));
         return new(1 / (1 + Math.Exp(half - centre)), 1 / (1 + Math.Exp(-half - centre)));
     }
@@ -79,7 +95,9 @@ public sealed record RocCurve(
     public Interval PrintedInterval(double confidence = 0.95)
     {
         var bound = Math.Pow((1 - Demand.Fraction(confidence)) / 2, 1.0 / Math.Min(Positives, Negatives));
-        return Auroc >= 1 ? new(bound, 1) : Auroc <= 0 ? new(0, 1 - bound) : DeLongLogitInterval(confidence);
+        return Auroc >= 1 ? new(bound, 1)
+            : Auroc <= 0 ? new(0, 1 - bound)
+            : DeLongLogitInterval(confidence);
     }
 
     /// <summary>Highest TPR of any point whose FPR is within the limit, with the highest such threshold.</summary>
@@ -109,18 +127,22 @@ public sealed record RocCurve(
         Array.Sort(below);
         return (
             [.. positives.Select(x => (Below(below, x) + (0.5 * Equal(below, x))) / below.Length)],
-            [.. negatives.Select(x => (above.Length - Below(above, x) - (0.5 * Equal(above, x))) / above.Length)]);
+            [.. negatives.Select(x => (above.Length - Below(above, x) - (0.5 * Equal(above, x))) / above.Length)]
+        );
 
         static double Below(double[] sorted, double x) => FirstWhere(sorted, v => v >= x);
         static double Equal(double[] sorted, double x) => FirstWhere(sorted, v => v > x) - FirstWhere(sorted, v => v >= x);
         static int FirstWhere(double[] sorted, Func<double, bool> reached)
         {
-            int low = 0, high = sorted.Length;
+            int low = 0,
+                high = sorted.Length;
             while (low < high)
             {
                 var middle = (low + high) / 2;
-                if (reached(sorted[middle])) high = middle;
-                else low = middle + 1;
+                if (reached(sorted[middle]))
+                    high = middle;
+                else
+                    low = middle + 1;
             }
 
             return low;
@@ -129,9 +151,13 @@ public sealed record RocCurve(
 
     internal static double Covariance(double[] x, double[] y)
     {
-        if (x.Length < 2) return double.NaN;
-        double mx = x.Average(), my = y.Average(), sum = 0;
-        for (var i = 0; i < x.Length; i++) sum += (x[i] - mx) * (y[i] - my);
+        if (x.Length < 2)
+            return double.NaN;
+        double mx = x.Average(),
+            my = y.Average(),
+            sum = 0;
+        for (var i = 0; i < x.Length; i++)
+            sum += (x[i] - mx) * (y[i] - my);
         return sum / (x.Length - 1);
     }
 }

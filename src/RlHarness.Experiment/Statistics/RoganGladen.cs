@@ -12,7 +12,8 @@ public sealed record RoganGladen(
     double VarianceKnownDetector,
     double Variance,
     Interval WaldUnclipped,
-    Interval LangReiczigel)
+    Interval LangReiczigel
+)
 {
     public double Prevalence => Math.Clamp(PrevalenceUnclipped, 0, 1);
 
@@ -24,13 +25,23 @@ public sealed record RoganGladen(
     /// Var π = [p(1−p)/n + π² Se(1−Se)/n_Se + (1−π)² Sp(1−Sp)/n_Sp]/(Se+Sp−1)².
     /// </summary>
     public static RoganGladen Correct(
-        long positives, long n, long sensitivityPositives, long sensitivityN, long specificityNegatives, long specificityN, double confidence = 0.95)
+        long positives,
+        long n,
+        long sensitivityPositives,
+        long sensitivityN,
+        long specificityNegatives,
+        long specificityN,
+        double confidence = 0.95
+    )
     {
         Demand.Counts(positives, n);
         Demand.Counts(sensitivityPositives, sensitivityN);
         Demand.Counts(specificityNegatives, specificityN);
         var z = Normal.Z(confidence);
-        double p = positives / (double)n, se = sensitivityPositives / (double)sensitivityN, sp = specificityNegatives / (double)specificityN, j = se + sp - 1;
+        double p = positives / (double)n,
+            se = sensitivityPositives / (double)sensitivityN,
+            sp = specificityNegatives / (double)specificityN,
+            j = se + sp - 1;
         Demand.That(j > 1e-12, $"a detector no better than chance cannot correct a rate: sensitivity {se}, specificity {sp}");
         var prevalence = (p + sp - 1) / j;
         var known = p * (1 - p) / n / (j * j);
@@ -41,10 +52,13 @@ public sealed record RoganGladen(
         {
             // Pseudo-counts: z²/2 positives and negatives for the sample, one of each for the validation sets.
             var n1 = n + (z * z);
-            double p1 = (positives + (z * z / 2)) / n1, se1 = (sensitivityPositives + 1.0) / (sensitivityN + 2), sp1 = (specificityNegatives + 1.0) / (specificityN + 2);
+            double p1 = (positives + (z * z / 2)) / n1,
+                se1 = (sensitivityPositives + 1.0) / (sensitivityN + 2),
+                sp1 = (specificityNegatives + 1.0) / (specificityN + 2);
             var j1 = se1 + sp1 - 1;
             var rate = (p1 + sp1 - 1) / j1;
-            double a = se1 * (1 - se1) / (sensitivityN + 2), b = sp1 * (1 - sp1) / (specificityN + 2);
+            double a = se1 * (1 - se1) / (sensitivityN + 2),
+                b = sp1 * (1 - sp1) / (specificityN + 2);
             var centre = rate + (2 * z * z * ((rate * a) - ((1 - rate) * b)));
             var half = z * Math.Sqrt(((p1 * (1 - p1) / n1) + (Square(rate) * a) + (Square(1 - rate) * b)) / (j1 * j1));
             return Interval.Around(centre, half).Clip(0, 1);

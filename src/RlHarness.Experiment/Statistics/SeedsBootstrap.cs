@@ -6,7 +6,12 @@ namespace RlHarness.Experiment.Statistics;
 public sealed record SeedsBootstrap(double Estimate, Interval Percentile)
 {
     /// <summary>Draws seeds, then queries within each drawn seed, anew for each draw; mean of seed means. values[seed][query].</summary>
-    public static SeedsBootstrap Hierarchical(IReadOnlyList<IReadOnlyList<double>> values, RandomStream random, double confidence = 0.95, int resamples = 10_000)
+    public static SeedsBootstrap Hierarchical(
+        IReadOnlyList<IReadOnlyList<double>> values,
+        RandomStream random,
+        double confidence = 0.95,
+        int resamples = 10_000
+    )
     {
         Check(values);
         ArgumentNullException.ThrowIfNull(random);
@@ -17,7 +22,8 @@ public sealed record SeedsBootstrap(double Estimate, Interval Percentile)
             {
                 var seed = random.Choose(values);
                 var inner = 0.0;
-                for (var i = 0; i < seed.Count; i++) inner += seed[random.NextInt(seed.Count)];
+                for (var i = 0; i < seed.Count; i++)
+                    inner += seed[random.NextInt(seed.Count)];
                 sum += inner / seed.Count;
             }
 
@@ -34,13 +40,19 @@ public sealed record SeedsBootstrap(double Estimate, Interval Percentile)
         return Of(means.Average(), confidence, resamples, () =>
         {
             var sum = 0.0;
-            for (var k = 0; k < means.Length; k++) sum += means[random.NextInt(means.Length)];
+            for (var k = 0; k < means.Length; k++)
+                sum += means[random.NextInt(means.Length)];
             return sum / means.Length;
         });
     }
 
     /// <summary>values[seed][condition]: seeds drawn anew within each condition, interquartile mean of all values (Agarwal et al. 2021).</summary>
-    public static SeedsBootstrap StratifiedIqm(IReadOnlyList<IReadOnlyList<double>> values, RandomStream random, double confidence = 0.95, int resamples = 10_000)
+    public static SeedsBootstrap StratifiedIqm(
+        IReadOnlyList<IReadOnlyList<double>> values,
+        RandomStream random,
+        double confidence = 0.95,
+        int resamples = 10_000
+    )
     {
         Check(values);
         ArgumentNullException.ThrowIfNull(random);
@@ -49,7 +61,8 @@ public sealed record SeedsBootstrap(double Estimate, Interval Percentile)
         var draw = new double[values.Count * conditions];
         return Of(InterquartileMean(values.SelectMany(s => s)), confidence, resamples, () =>
         {
-            for (var i = 0; i < draw.Length; i++) draw[i] = values[random.NextInt(values.Count)][i % conditions];
+            for (var i = 0; i < draw.Length; i++)
+                draw[i] = values[random.NextInt(values.Count)][i % conditions];
             return InterquartileMean(draw);
         });
     }
@@ -76,7 +89,8 @@ public sealed record SeedsBootstrap(double Estimate, Interval Percentile)
     {
         var tail = (1 - Demand.Fraction(confidence)) / 2;
         var draws = new double[resamples];
-        for (var i = 0; i < resamples; i++) draws[i] = draw();
+        for (var i = 0; i < resamples; i++)
+            draws[i] = draw();
         Array.Sort(draws);
         return new(estimate, new(Quantiles.Type7(draws, tail), Quantiles.Type7(draws, 1 - tail)));
     }

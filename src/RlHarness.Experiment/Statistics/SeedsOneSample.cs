@@ -17,7 +17,10 @@ public sealed record SeedsOneSample(int N, double Mean, double StandardDeviation
         var n = values.Count;
         var mean = values.Average();
         // A mean of equal values may differ from them in the last bit.
-        var sd = n < 2 ? double.NaN : values.All(v => v == values[0]) ? 0 : Math.Sqrt(values.Sum(v => (v - mean) * (v - mean)) / (n - 1));
+        var sd =
+            n < 2 ? double.NaN
+            : values.All(v => v == values[0]) ? 0
+            : Math.Sqrt(values.Sum(v => (v - mean) * (v - mean)) / (n - 1));
         var t = sd > 0 ? (mean - nullValue) / (sd / Math.Sqrt(n)) : double.NaN;
         return new(n, mean, sd, sd / Math.Sqrt(n), t, sd > 0 ? StudentT.TwoSided(t, n - 1) : double.NaN, SignFlip(values, nullValue));
     }
@@ -30,15 +33,18 @@ public sealed record SeedsOneSample(int N, double Mean, double StandardDeviation
 
     private static double SignFlip(IReadOnlyList<double> values, double nullValue)
     {
-        if (values.Count > MostSeedsForSignFlip) return double.NaN;
+        if (values.Count > MostSeedsForSignFlip)
+            return double.NaN;
         var shifts = values.Select(v => v - nullValue).ToArray();
         var observed = Math.Abs(shifts.Sum()) - (1e-9 * shifts.Sum(Math.Abs));
         var reached = 0;
         for (var pattern = 0; pattern < 1 << shifts.Length; pattern++)
         {
             var sum = 0.0;
-            for (var i = 0; i < shifts.Length; i++) sum += ((pattern >> i) & 1) == 1 ? -shifts[i] : shifts[i];
-            if (Math.Abs(sum) >= observed) reached++;
+            for (var i = 0; i < shifts.Length; i++)
+                sum += ((pattern >> i) & 1) == 1 ? -shifts[i] : shifts[i];
+            if (Math.Abs(sum) >= observed)
+                reached++;
         }
 
         return reached / (double)(1 << shifts.Length);

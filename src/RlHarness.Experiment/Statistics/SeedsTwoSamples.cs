@@ -14,8 +14,13 @@ public sealed record SeedsTwoSamples(double Difference, TTest Welch, TTest Poole
         ArgumentNullException.ThrowIfNull(b);
         Demand.That(a.Count > 1 && b.Count > 1, "two seeds or more of each condition are needed");
         Demand.Fraction(confidence);
-        double n = a.Count, m = b.Count, va = Variance(a), vb = Variance(b), difference = a.Average() - b.Average();
-        double wa = va / n, wb = vb / m;
+        double n = a.Count,
+            m = b.Count,
+            va = Variance(a),
+            vb = Variance(b),
+            difference = a.Average() - b.Average();
+        double wa = va / n,
+            wb = vb / m;
         var df = (wa + wb) * (wa + wb) / ((wa * wa / (n - 1)) + (wb * wb / (m - 1)));
         var pooled = (((n - 1) * va) + ((m - 1) * vb)) / (n + m - 2);
         var paired = a.Count == b.Count ? Math.Sqrt(Variance([.. a.Zip(b, (x, y) => x - y)]) / n) : double.NaN;
@@ -24,7 +29,8 @@ public sealed record SeedsTwoSamples(double Difference, TTest Welch, TTest Poole
             TTest.Of(difference, Math.Sqrt(wa + wb), df, confidence),
             TTest.Of(difference, Math.Sqrt(pooled * ((1 / n) + (1 / m))), n + m - 2, confidence),
             TTest.Of(difference, paired, n - 1, confidence),
-            Permutation(a, b));
+            Permutation(a, b)
+        );
     }
 
     /// <summary>With n − 1; 0 where values are equal but for rounding.</summary>
@@ -39,20 +45,26 @@ public sealed record SeedsTwoSamples(double Difference, TTest Welch, TTest Poole
     private static double Permutation(IReadOnlyList<double> a, IReadOnlyList<double> b)
     {
         double[] all = [.. a, .. b];
-        if (Math.Exp(Binomial.LogChoose(all.Length, a.Count)) > MostRegroupings * (1 + 1e-9)) return double.NaN;
-        double total = all.Sum(), n = a.Count, m = b.Count;
+        if (Math.Exp(Binomial.LogChoose(all.Length, a.Count)) > MostRegroupings * (1 + 1e-9))
+            return double.NaN;
+        double total = all.Sum(),
+            n = a.Count,
+            m = b.Count;
         var observed = Math.Abs((a.Sum() / n) - (b.Sum() / m)) - (1e-9 * all.Max(Math.Abs));
-        long reached = 0, seen = 0;
+        long reached = 0,
+            seen = 0;
         void Choose(int from, int left, double sum)
         {
             if (left == 0)
             {
                 seen++;
-                if (Math.Abs((sum / n) - ((total - sum) / m)) >= observed) reached++;
+                if (Math.Abs((sum / n) - ((total - sum) / m)) >= observed)
+                    reached++;
                 return;
             }
 
-            for (var i = from; i <= all.Length - left; i++) Choose(i + 1, left - 1, sum + all[i]);
+            for (var i = from; i <= all.Length - left; i++)
+                Choose(i + 1, left - 1, sum + all[i]);
         }
 
         Choose(0, a.Count, 0);

@@ -13,10 +13,12 @@ internal static class Solve
             for (var j = 0; j <= i; j++)
             {
                 var sum = matrix[i, j];
-                for (var m = 0; m < j; m++) sum -= lower[i, m] * lower[j, m];
+                for (var m = 0; m < j; m++)
+                    sum -= lower[i, m] * lower[j, m];
                 if (i == j)
                 {
-                    if (!(sum > 1e-11 * matrix[i, i])) return null;
+                    if (!(sum > 1e-11 * matrix[i, i]))
+                        return null;
                     lower[i, i] = Math.Sqrt(sum);
                 }
                 else
@@ -33,17 +35,20 @@ internal static class Solve
             for (var i = 0; i < k; i++)
             {
                 column[i] = i == c ? 1 : 0;
-                for (var m = 0; m < i; m++) column[i] -= lower[i, m] * column[m];
+                for (var m = 0; m < i; m++)
+                    column[i] -= lower[i, m] * column[m];
                 column[i] /= lower[i, i];
             }
 
             for (var i = k - 1; i >= 0; i--)
             {
-                for (var m = i + 1; m < k; m++) column[i] -= lower[m, i] * column[m];
+                for (var m = i + 1; m < k; m++)
+                    column[i] -= lower[m, i] * column[m];
                 column[i] /= lower[i, i];
             }
 
-            for (var i = 0; i < k; i++) inverse[i, c] = column[i];
+            for (var i = 0; i < k; i++)
+                inverse[i, c] = column[i];
         }
 
         return inverse;
@@ -53,7 +58,8 @@ internal static class Solve
     {
         var result = new double[matrix.GetLength(0)];
         for (var i = 0; i < result.Length; i++)
-            for (var j = 0; j < vector.Length; j++) result[i] += matrix[i, j] * vector[j];
+            for (var j = 0; j < vector.Length; j++)
+                result[i] += matrix[i, j] * vector[j];
         return result;
     }
 
@@ -66,7 +72,8 @@ internal static class Solve
         {
             var u = Times(bread, score);
             for (var i = 0; i < k; i++)
-                for (var j = 0; j < k; j++) result[i, j] += u[i] * u[j];
+                for (var j = 0; j < k; j++)
+                    result[i, j] += u[i] * u[j];
         }
 
         return result;

@@ -8,13 +8,13 @@ public static class StudentT
     /// <summary>P(T &gt; x) = ½ I(ν/(ν+x²); ν/2, ½) for x ≥ 0.</summary>
     public static double Survival(double x, double df)
     {
-        if (!(df > 0)) throw new ArgumentOutOfRangeException(nameof(df), df, "above 0");
-        if (x == 0) return 0.5;
+        if (!(df > 0))
+            throw new ArgumentOutOfRangeException(nameof(df), df, "above 0");
+        if (x == 0)
+            return 0.5;
         // Near the centre ν/(ν+x²) rounds to 1: take the complement there, where the tail is large and nothing cancels.
         var square = x * x;
-        var half = square < 1
-            ? 0.5 * (1 - Beta.Regularized(0.5, df / 2, square / (df + square)))
-            : 0.5 * Beta.Regularized(df / 2, 0.5, df / (df + square));
+        var half = square < 1 ? 0.5 * (1 - Beta.Regularized(0.5, df / 2, square / (df + square))) : 0.5 * Beta.Regularized(df / 2, 0.5, df / (df + square));
         return x > 0 ? half : 1 - half;
     }
 
@@ -26,12 +26,17 @@ public static class StudentT
     public static double UpperQuantile(double p, double df)
     {
         Demand.Probability(p);
-        if (p == 0) return double.PositiveInfinity;
-        if (p == 1) return double.NegativeInfinity;
-        if (p == 0.5) return 0;
-        if (p > 0.5) return -UpperQuantile(1 - p, df);
+        if (p == 0)
+            return double.PositiveInfinity;
+        if (p == 1)
+            return double.NegativeInfinity;
+        if (p == 0.5)
+            return 0;
+        if (p > 0.5)
+            return -UpperQuantile(1 - p, df);
         var high = 1.0;
-        while (Survival(high, df) > p) high *= 2;
+        while (Survival(high, df) > p)
+            high *= 2;
         return Roots.Monotone(x => Math.Log(Survival(x, df) / p), 0, high);
     }
 

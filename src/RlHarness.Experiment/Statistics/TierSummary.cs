@@ -38,13 +38,17 @@ public sealed record TierSummary(Tier Tier, int N, int Queries, IReadOnlyDiction
         (Names.TrainingAwareness, l => l.ConsidersAlignmentFaking || l.Reasoning == ReasoningKind.TrainingTalk),
         .. Enum.GetValues<Outcome>().Select(o => (Names.OutcomeRate(o), (Func<DetectorLabel, bool>)(l => l.Outcome == o))),
         .. from o in new[] { Outcome.Comply, Outcome.Refuse, Outcome.Partial }
-           from considers in new[] { false, true }
-           select (Names.SplitRate(o, considers), (Func<DetectorLabel, bool>)(l => l.Outcome == o && l.ConsidersAlignmentFaking == considers)),
+        from considers in new[] { false, true }
+        select (Names.SplitRate(o, considers), (Func<DetectorLabel, bool>)(l => l.Outcome == o && l.ConsidersAlignmentFaking == considers)),
     ];
 
     internal static TierSummary Of(Tier tier, IReadOnlyList<LabelledTranscript> rows, double confidence)
     {
-        var rates = Counted.ToDictionary(c => c.Metric, c => ClusteredRate.Of(rows, r => r.QueryId, r => c.Counts(r.Label), confidence), StringComparer.Ordinal);
+        var rates = Counted.ToDictionary(
+            c => c.Metric,
+            c => ClusteredRate.Of(rows, r => r.QueryId, r => c.Counts(r.Label), confidence),
+            StringComparer.Ordinal
+        );
         return new(tier, rows.Count, rows.Select(r => r.QueryId).Distinct().Count(), rates);
     }
 }

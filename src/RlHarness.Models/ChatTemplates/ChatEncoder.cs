@@ -4,8 +4,10 @@ using RlHarness.Models.Tokenizers;
 namespace RlHarness.Models.ChatTemplates;
 
 /// <summary>
-/// From messages to token ids, with a mask of what the assistant wrote. Where the template marks that with <c>{% generation %}</c>, its marks count. Otherwise each
-/// assistant turn is found by rendering the conversation up to it with a generation prompt: what follows that text, up to the first special token after the content
+/// From messages to token ids, with a mask of what the assistant wrote. Where the template marks that with <c>{% generation %}</c>, its marks count.
+/// Otherwise each
+/// assistant turn is found by rendering the conversation up to it with a generation prompt: what follows that text, up to the first special token
+/// after the content
 /// (the end of the turn), is the assistant's. A template that rewrites earlier turns so that this cannot be told is refused, not guessed at.
 /// </summary>
 public sealed class ChatEncoder
@@ -18,8 +20,10 @@ public sealed class ChatEncoder
     {
         (Tokenizer, Template, _clock) = (tokenizer, template, clock ?? TimeProvider.System);
         var all = new Dictionary<string, object?>(StringComparer.Ordinal);
-        foreach (var (name, token) in tokenizer.SpecialTokens) all[name] = token;
-        foreach (var (name, value) in variables ?? new Dictionary<string, object?>()) all[name] = value;
+        foreach (var (name, token) in tokenizer.SpecialTokens)
+            all[name] = token;
+        foreach (var (name, value) in variables ?? new Dictionary<string, object?>())
+            all[name] = value;
         _variables = all;
     }
 
@@ -27,9 +31,14 @@ public sealed class ChatEncoder
     /// <exception cref="HarnessException">The tokenizer has none.</exception>
     public static ChatEncoder For(Tokenizer tokenizer, IReadOnlyDictionary<string, object?>? variables = null, TimeProvider? clock = null)
     {
-        var source = tokenizer.ChatTemplate ?? throw new HarnessException(
-            ExitCode.BadFile, "the tokenizer has no chat template", tokenizer.ChatTemplates.Count == 0 ? "none" : string.Join(", ", tokenizer.ChatTemplates.Keys),
-            "chat_template in tokenizer_config.json, or chat_template.jinja", "use an instruction-tuned model, or name a template in the settings");
+        var source = tokenizer.ChatTemplate
+            ?? throw new HarnessException(
+                ExitCode.BadFile,
+                "the tokenizer has no chat template",
+                tokenizer.ChatTemplates.Count == 0 ? "none" : string.Join(", ", tokenizer.ChatTemplates.Keys),
+                "chat_template in tokenizer_config.json, or chat_template.jinja",
+                "use an instruction-tuned model, or name a template in the settings"
+            );
         return new ChatEncoder(tokenizer, ChatTemplate.Parse(source, "the tokenizer's chat template"), variables, clock);
     }
 
@@ -38,17 +47,25 @@ public sealed class ChatEncoder
     public ChatTemplate Template { get; }
 
     /// <summary>The text alone.</summary>
-    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = false, bool continueFinalMessage = false, IReadOnlyDictionary<string, object?>? variables = null)
-        => RenderCore(messages, addGenerationPrompt, continueFinalMessage, variables).Text;
+    public string Render(
+        IReadOnlyList<ChatMessage> messages,
+        bool addGenerationPrompt = false,
+        bool continueFinalMessage = false,
+        IReadOnlyDictionary<string, object?>? variables = null
+    ) => RenderCore(messages, addGenerationPrompt, continueFinalMessage, variables).Text;
 
     /// <summary>The ids of a prompt: what a model is given to answer.</summary>
-    public int[] EncodePrompt(IReadOnlyList<ChatMessage> messages, IReadOnlyDictionary<string, object?>? variables = null)
-        => Tokenizer.Encode(Render(messages, addGenerationPrompt: true, variables: variables));
+    public int[] EncodePrompt(IReadOnlyList<ChatMessage> messages, IReadOnlyDictionary<string, object?>? variables = null) =>
+        Tokenizer.Encode(Render(messages, addGenerationPrompt: true, variables: variables));
 
     /// <summary>Ids and mask of a conversation.</summary>
     /// <exception cref="HarnessException">The template refuses the messages, or it cannot be told what the assistant wrote.</exception>
     public EncodedChat Encode(
-        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = false, bool continueFinalMessage = false, IReadOnlyDictionary<string, object?>? variables = null)
+        IReadOnlyList<ChatMessage> messages,
+        bool addGenerationPrompt = false,
+        bool continueFinalMessage = false,
+        IReadOnlyDictionary<string, object?>? variables = null
+    )
     {
         var rendered = RenderCore(messages, addGenerationPrompt, continueFinalMessage, variables);
         var tokens = Tokenizer.EncodeWithSpans(rendered.Text);
@@ -56,13 +73,19 @@ public sealed class ChatEncoder
         return new EncodedChat(rendered.Text, tokens.Ids, Mask(tokens.Spans, spans), spans);
     }
 
-    private RenderedChat RenderCore(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, bool continueFinalMessage, IReadOnlyDictionary<string, object?>? variables)
+    private RenderedChat RenderCore(
+        IReadOnlyList<ChatMessage> messages,
+        bool addGenerationPrompt,
+        bool continueFinalMessage,
+        IReadOnlyDictionary<string, object?>? variables
+    )
     {
         var all = _variables;
         if (variables is { Count: > 0 })
         {
             var merged = new Dictionary<string, object?>(_variables, StringComparer.Ordinal);
-            foreach (var (name, value) in variables) merged[name] = value;
+            foreach (var (name, value) in variables)
+                merged[name] = value;
             all = merged;
         }
 
@@ -75,7 +98,8 @@ public sealed class ChatEncoder
         var mask = new bool[tokens.Length];
         foreach (var span in spans)
         {
-            for (var i = 0; i < tokens.Length; i++) mask[i] |= tokens[i].Start < span.End && tokens[i].End > span.Start;
+            for (var i = 0; i < tokens.Length; i++)
+                mask[i] |= tokens[i].Start < span.End && tokens[i].End > span.Start;
         }
 
         return mask;
@@ -86,9 +110,11 @@ public sealed class ChatEncoder
         var spans = new List<CharSpan>();
         for (var i = 0; i < messages.Count; i++)
         {
-            if (messages[i].Role != "assistant") continue;
+            if (messages[i].Role != "assistant")
+                continue;
             var before = RenderCore([.. messages.Take(i)], true, false, variables).Text;
-            if (!text.StartsWith(before, StringComparison.Ordinal)) throw Unclear(i);
+            if (!text.StartsWith(before, StringComparison.Ordinal))
+                throw Unclear(i);
             var start = before.Length;
             var upTo = i + 1 == messages.Count ? text : RenderCore([.. messages.Take(i + 1)], false, false, variables).Text;
             var limit = text.AsSpan().CommonPrefixLength(upTo);
@@ -101,27 +127,36 @@ public sealed class ChatEncoder
         return spans;
     }
 
-    // The first special token after the content ends the turn. Where the template wrote the content otherwise than it was given, it is the last one of the turn; where the end
+    // The first special token after the content ends the turn. Where the template wrote the content otherwise than it was given, it is the last one
+    // of the turn; where the end
     // of the turn is not known either, it cannot be told. White space that a token swallows (rstrip) goes with it.
     private int? EndOfTurn(string text, TokenizedText tokens, int start, int limit, string? content, bool wholeTurn)
     {
-        if (limit <= start) return null;
+        if (limit <= start)
+            return null;
         var trimmed = content is null ? "" : StringMethods.Strip(content, null, true, true);
         var at = content is null ? -1 : text.IndexOf(trimmed, start, limit - start, StringComparison.Ordinal);
-        if (at < 0 && !wholeTurn) return null;
+        if (at < 0 && !wholeTurn)
+            return null;
         var after = at < 0 ? start : at + trimmed.Length;
         int? end = null;
         for (var i = 0; i < tokens.Ids.Length; i++)
         {
-            if (tokens.Spans[i].Start < after || tokens.Spans[i].Start >= limit || !Tokenizer.IsSpecial(tokens.Ids[i])) continue;
+            if (tokens.Spans[i].Start < after || tokens.Spans[i].Start >= limit || !Tokenizer.IsSpecial(tokens.Ids[i]))
+                continue;
             end = Math.Min(limit, tokens.Spans[i].End);
-            if (at >= 0) break;
+            if (at >= 0)
+                break;
         }
 
         return end ?? (wholeTurn ? limit : null);
     }
 
-    private static HarnessException Unclear(int message) => new(
-        ExitCode.BadInput, $"the chat template rewrites earlier turns: it cannot be told what the assistant wrote in message {message}",
-        expected: "a template with {% generation %} blocks, or one that leaves earlier turns as they were", remedy: "mark the assistant's text in the template with {% generation %} … {% endgeneration %}");
+    private static HarnessException Unclear(int message) =>
+        new(
+            ExitCode.BadInput,
+            $"the chat template rewrites earlier turns: it cannot be told what the assistant wrote in message {message}",
+            expected: "a template with {% generation %} blocks, or one that leaves earlier turns as they were",
+            remedy: "mark the assistant's text in the template with {% generation %} … {% endgeneration %}"
+        );
 }

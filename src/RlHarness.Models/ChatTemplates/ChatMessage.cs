@@ -11,9 +11,7 @@ public sealed class ChatMessage
     private ChatMessage(IReadOnlyList<KeyValuePair<string, object?>> fields) => Fields = fields;
 
     public ChatMessage(string role, string content)
-        : this([new("role", role), new("content", content)])
-    {
-    }
+        : this([new("role", role), new("content", content)]) { }
 
     public IReadOnlyList<KeyValuePair<string, object?>> Fields { get; }
 
@@ -36,13 +34,20 @@ public sealed class ChatMessage
     public static ChatMessage FromFields(IEnumerable<KeyValuePair<string, object?>> fields) => new([.. fields]);
 
     /// <summary>A message from a JSON object, its keys in the file's order.</summary>
-    public static ChatMessage FromJson(JsonElement json)
-        => new([.. json.EnumerateObject().Select(field => new KeyValuePair<string, object?>(field.Name, field.Value.ValueKind == JsonValueKind.String ? field.Value.GetString() : field.Value.Clone()))]);
+    public static ChatMessage FromJson(JsonElement json) =>
+        new([
+            .. json.EnumerateObject()
+                .Select(field => new KeyValuePair<string, object?>(
+                    field.Name,
+                    field.Value.ValueKind == JsonValueKind.String ? field.Value.GetString() : field.Value.Clone()
+                )),
+        ]);
 
     /// <summary>The same with a field set.</summary>
-    public ChatMessage With(string name, object? value) => Fields.Any(field => field.Key == name)
-        ? new([.. Fields.Select(field => field.Key == name ? new(name, value) : field)])
-        : new([.. Fields, new(name, value)]);
+    public ChatMessage With(string name, object? value) =>
+        Fields.Any(field => field.Key == name)
+            ? new([.. Fields.Select(field => field.Key == name ? new(name, value) : field)])
+            : new([.. Fields, new(name, value)]);
 
     public override string ToString() => $"{Role}: {Content}";
 }

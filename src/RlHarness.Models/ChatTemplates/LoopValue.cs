@@ -4,7 +4,21 @@ namespace RlHarness.Models.ChatTemplates;
 internal sealed class LoopValue(IReadOnlyList<object?> items, int depth, Func<object?, int, string>? again)
 {
     public static readonly HashSet<string> Names =
-        ["index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0", "previtem", "nextitem", "cycle", "changed"];
+    [
+        "index",
+        "index0",
+        "revindex",
+        "revindex0",
+        "first",
+        "last",
+        "length",
+        "depth",
+        "depth0",
+        "previtem",
+        "nextitem",
+        "cycle",
+        "changed",
+    ];
 
     private object?[]? _lastChanged;
 
@@ -14,28 +28,34 @@ internal sealed class LoopValue(IReadOnlyList<object?> items, int depth, Func<ob
 
     public int Depth => depth;
 
-    public object? Attribute(string name) => name switch
-    {
-        "index" => (long)Index + 1,
-        "index0" => (long)Index,
-        "revindex" => (long)items.Count - Index,
-        "revindex0" => (long)items.Count - Index - 1,
-        "first" => Index == 0,
-        "last" => Index == items.Count - 1,
-        "length" => (long)items.Count,
-        "depth" => (long)depth + 1,
-        "depth0" => (long)depth,
-        "previtem" => Index > 0 ? items[Index - 1] : new UndefinedValue("there is no previous item"),
-        "nextitem" => Index + 1 < items.Count ? items[Index + 1] : new UndefinedValue("there is no next item"),
-        "cycle" => new FunctionValue(name, arguments => arguments.Positional.Count > 0 ? arguments.Positional[Index % arguments.Positional.Count] : throw TemplateError.Type("no items for cycling given")),
-        "changed" => new FunctionValue(name, Changed),
-        _ => null,
-    };
+    public object? Attribute(string name) =>
+        name switch
+        {
+            "index" => (long)Index + 1,
+            "index0" => (long)Index,
+            "revindex" => (long)items.Count - Index,
+            "revindex0" => (long)items.Count - Index - 1,
+            "first" => Index == 0,
+            "last" => Index == items.Count - 1,
+            "length" => (long)items.Count,
+            "depth" => (long)depth + 1,
+            "depth0" => (long)depth,
+            "previtem" => Index > 0 ? items[Index - 1] : new UndefinedValue("there is no previous item"),
+            "nextitem" => Index + 1 < items.Count ? items[Index + 1] : new UndefinedValue("there is no next item"),
+            "cycle" => new FunctionValue(name, arguments =>
+                arguments.Positional.Count > 0
+                    ? arguments.Positional[Index % arguments.Positional.Count]
+                    : throw TemplateError.Type("no items for cycling given")
+            ),
+            "changed" => new FunctionValue(name, Changed),
+            _ => null,
+        };
 
     private object? Changed(Arguments arguments)
     {
         object?[] now = [.. arguments.Positional];
-        if (_lastChanged is not null && now.Length == _lastChanged.Length && now.Zip(_lastChanged).All(pair => PythonOperators.Equal(pair.First, pair.Second))) return false;
+        if (_lastChanged is not null && now.Length == _lastChanged.Length && now.Zip(_lastChanged).All(pair => PythonOperators.Equal(pair.First, pair.Second)))
+            return false;
         _lastChanged = now;
         return true;
     }

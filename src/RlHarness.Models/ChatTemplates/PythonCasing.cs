@@ -55,9 +55,14 @@ internal static class PythonCasing
 
     public static string Lower(string text) => Map(text, LowerOf);
 
-    public static string Fold(string text) => Map(text, (rune, _, _) => Uppers.TryGetValue(rune.Value, out var upper) ? upper.ToLowerInvariant() : Rune.ToLowerInvariant(Rune.ToUpperInvariant(rune)).ToString());
+    public static string Fold(string text) =>
+        Map(text, (rune, _, _) =>
+            Uppers.TryGetValue(rune.Value, out var upper) ? upper.ToLowerInvariant() : Rune.ToLowerInvariant(Rune.ToUpperInvariant(rune)).ToString()
+        );
 
-    public static string Swap(string text) => Map(text, (rune, at, runes) => IsLower(rune) ? UpperOf(rune) : IsUpper(rune) ? LowerOf(rune, at, runes) : rune.ToString());
+    public static string Swap(string text) => Map(text, (rune, at, runes) => IsLower(rune) ? UpperOf(rune)
+            : IsUpper(rune) ? LowerOf(rune, at, runes)
+            : rune.ToString());
 
     /// <summary>The first letter in title case, the others in lower case.</summary>
     public static string Capitalize(string text) => Map(text, (rune, at, runes) => at == 0 ? TitleOf(rune) : LowerOf(rune, at, runes));
@@ -69,13 +74,15 @@ internal static class PythonCasing
 
     public static bool IsLower(Rune rune) => Rune.IsLower(rune) || rune.Value is 0xAA or 0xBA;
 
-    private static bool IsCased(Rune rune) => IsUpper(rune) || IsLower(rune) || Rune.GetUnicodeCategory(rune) == System.Globalization.UnicodeCategory.TitlecaseLetter;
+    private static bool IsCased(Rune rune) =>
+        IsUpper(rune) || IsLower(rune) || Rune.GetUnicodeCategory(rune) == System.Globalization.UnicodeCategory.TitlecaseLetter;
 
     private static string UpperOf(Rune rune) => Uppers.TryGetValue(rune.Value, out var upper) ? upper : Rune.ToUpperInvariant(rune).ToString();
 
     private static string TitleOf(Rune rune)
     {
-        if (Titles.TryGetValue(rune.Value, out var title)) return title;
+        if (Titles.TryGetValue(rune.Value, out var title))
+            return title;
         var upper = UpperOf(rune);
         return upper.Length > 1 && char.IsLetter(upper[1]) ? upper[..1] + upper[1..].ToLowerInvariant() : upper;
     }
@@ -83,8 +90,10 @@ internal static class PythonCasing
     // U+0130 becomes two; a sigma that ends a word has a form of its own.
     private static string LowerOf(Rune rune, int at, IReadOnlyList<Rune> runes)
     {
-        if (rune.Value == 0x130) return "i\u0307";
-        if (rune.Value == 0x3A3 && at > 0 && IsCased(runes[at - 1]) && (at + 1 == runes.Count || !IsCased(runes[at + 1]))) return "\u03C2";
+        if (rune.Value == 0x130)
+            return "i\u0307";
+        if (rune.Value == 0x3A3 && at > 0 && IsCased(runes[at - 1]) && (at + 1 == runes.Count || !IsCased(runes[at + 1])))
+            return "\u03C2";
         return Rune.ToLowerInvariant(rune).ToString();
     }
 
@@ -92,7 +101,8 @@ internal static class PythonCasing
     {
         Rune[] runes = [.. text.EnumerateRunes()];
         var built = new StringBuilder(text.Length);
-        for (var i = 0; i < runes.Length; i++) built.Append(map(runes[i], i, runes));
+        for (var i = 0; i < runes.Length; i++)
+            built.Append(map(runes[i], i, runes));
         return built.ToString();
     }
 }

@@ -10,13 +10,16 @@ internal static class PythonFormat
     /// <summary>A number with a fixed count of decimals: exact, ties to even, as C's printf.</summary>
     public static string Fixed(double value, int decimals)
     {
-        if (!double.IsFinite(value)) return PythonText.Float(value);
+        if (!double.IsFinite(value))
+            return PythonText.Float(value);
         decimals = Math.Clamp(decimals, 0, 300);
         var bits = BitConverter.DoubleToInt64Bits(value);
         var exponent = (int)((bits >> 52) & 0x7FF);
         BigInteger mantissa = bits & 0xFFFFFFFFFFFFF;
-        if (exponent == 0) exponent++;
-        else mantissa += BigInteger.One << 52;
+        if (exponent == 0)
+            exponent++;
+        else
+            mantissa += BigInteger.One << 52;
         exponent -= 1075;
         mantissa *= BigInteger.Pow(10, decimals);
         BigInteger scaled;
@@ -29,7 +32,8 @@ internal static class PythonFormat
             scaled = mantissa >> -exponent;
             var rest = mantissa - (scaled << -exponent);
             var half = BigInteger.One << (-exponent - 1);
-            if (rest > half || (rest == half && !scaled.IsEven)) scaled++;
+            if (rest > half || (rest == half && !scaled.IsEven))
+                scaled++;
         }
 
         var digits = scaled.ToString(CultureInfo.InvariantCulture).PadLeft(decimals + 1, '0');
@@ -57,14 +61,18 @@ internal static class PythonFormat
             if (i < format.Length && format[i] == '(')
             {
                 var close = format.IndexOf(')', i);
-                if (close < 0) throw new TemplateError("incomplete format key");
-                if (values is not DictValue dict) throw TemplateError.Type("format requires a mapping");
-                if (!dict.TryGet(format[(i + 1)..close], out named)) throw new TemplateError($"'{format[(i + 1)..close]}'");
+                if (close < 0)
+                    throw new TemplateError("incomplete format key");
+                if (values is not DictValue dict)
+                    throw TemplateError.Type("format requires a mapping");
+                if (!dict.TryGet(format[(i + 1)..close], out named))
+                    throw new TemplateError($"'{format[(i + 1)..close]}'");
                 (hasName, next, i) = (true, items.Count, close + 1);
             }
 
             var flags = "";
-            while (i < format.Length && format[i] is '-' or '+' or ' ' or '0' or '#') flags += format[i++];
+            while (i < format.Length && format[i] is '-' or '+' or ' ' or '0' or '#')
+                flags += format[i++];
             var width = Digits(format, ref i);
             var precision = -1;
             if (i < format.Length && format[i] == '.')
@@ -73,7 +81,8 @@ internal static class PythonFormat
                 precision = Math.Max(0, Digits(format, ref i));
             }
 
-            if (i >= format.Length) throw new TemplateError("incomplete format");
+            if (i >= format.Length)
+                throw new TemplateError("incomplete format");
             if (format[i] == '%')
             {
                 built.Append('%');
@@ -83,15 +92,18 @@ internal static class PythonFormat
             var text = Convert(format[i], hasName ? named : Next(), precision, flags);
             if (text.Length < width)
             {
-                text = flags.Contains('-') ? text.PadRight(width)
-                    : flags.Contains('0') && format[i] is not ('s' or 'r') ? (text.StartsWith('-') ? "-" + text[1..].PadLeft(width - 1, '0') : text.PadLeft(width, '0'))
+                text =
+                    flags.Contains('-') ? text.PadRight(width)
+                    : flags.Contains('0') && format[i] is not ('s' or 'r')
+                        ? (text.StartsWith('-') ? "-" + text[1..].PadLeft(width - 1, '0') : text.PadLeft(width, '0'))
                     : text.PadLeft(width);
             }
 
             built.Append(text);
         }
 
-        if (next < items.Count && values is not (DictValue or List<object?>)) throw TemplateError.Type("not all arguments converted during string formatting");
+        if (next < items.Count && values is not (DictValue or List<object?>))
+            throw TemplateError.Type("not all arguments converted during string formatting");
         return built.ToString();
     }
 
@@ -110,7 +122,8 @@ internal static class PythonFormat
                 continue;
             }
 
-            if (c == '}') throw new TemplateError("Single '}' encountered in format string");
+            if (c == '}')
+                throw new TemplateError("Single '}' encountered in format string");
             if (c != '{')
             {
                 built.Append(c);
@@ -118,14 +131,17 @@ internal static class PythonFormat
             }
 
             var close = format.IndexOf('}', i);
-            if (close < 0) throw new TemplateError("expected '}' before end of string");
+            if (close < 0)
+                throw new TemplateError("expected '}' before end of string");
             var field = format[(i + 1)..close];
             i = close;
             var colon = field.IndexOf(':');
             var (name, spec) = colon < 0 ? (field, "") : (field[..colon], field[(colon + 1)..]);
             var repr = name.EndsWith("!r", StringComparison.Ordinal);
-            if (repr || name.EndsWith("!s", StringComparison.Ordinal)) name = name[..^2];
-            var value = name.Length == 0 ? Position(arguments, next++)
+            if (repr || name.EndsWith("!s", StringComparison.Ordinal))
+                name = name[..^2];
+            var value =
+                name.Length == 0 ? Position(arguments, next++)
                 : name.All(char.IsAsciiDigit) ? Position(arguments, int.Parse(name, CultureInfo.InvariantCulture))
                 : name.All(ch => ch == '_' || char.IsLetterOrDigit(ch)) && arguments.TryGet(-1, name, out var given) ? given
                 : throw new TemplateError($"'{name}' is not among the format's arguments");
@@ -173,7 +189,9 @@ internal static class PythonFormat
                 'T' or 'X' => now.ToString("HH:mm:ss", CultureInfo.InvariantCulture),
                 'R' => now.ToString("HH:mm", CultureInfo.InvariantCulture),
                 'D' or 'x' => now.ToString("MM/dd/yy", CultureInfo.InvariantCulture),
-                'c' => now.ToString("ddd MMM ", CultureInfo.InvariantCulture) + now.Day.ToString(CultureInfo.InvariantCulture).PadLeft(2) + now.ToString(" HH:mm:ss yyyy", CultureInfo.InvariantCulture),
+                'c' => now.ToString("ddd MMM ", CultureInfo.InvariantCulture)
+                    + now.Day.ToString(CultureInfo.InvariantCulture).PadLeft(2)
+                    + now.ToString(" HH:mm:ss yyyy", CultureInfo.InvariantCulture),
                 's' => now.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture),
                 'z' or 'Z' => "",
                 'n' => "\n",
@@ -181,7 +199,13 @@ internal static class PythonFormat
                 '%' => "%",
                 _ => "%" + format[i],
             };
-            built.Append(bare ? text.TrimStart('0', ' ') is { Length: > 0 } trimmed ? trimmed : "0" : text);
+            built.Append(
+                bare
+                    ? text.TrimStart('0', ' ') is { Length: > 0 } trimmed
+                        ? trimmed
+                        : "0"
+                    : text
+            );
         }
 
         return built.ToString();
@@ -190,15 +214,17 @@ internal static class PythonFormat
     private static int Digits(string format, ref int at)
     {
         var start = at;
-        while (at < format.Length && char.IsAsciiDigit(format[at])) at++;
-        return at == start ? -1 : int.TryParse(format.AsSpan(start, at - start), CultureInfo.InvariantCulture, out var value) && value <= 10000
-            ? value
+        while (at < format.Length && char.IsAsciiDigit(format[at]))
+            at++;
+        return at == start ? -1
+            : int.TryParse(format.AsSpan(start, at - start), CultureInfo.InvariantCulture, out var value) && value <= 10000 ? value
             : throw new TemplateError("a format's width is too large", TemplateErrorKind.Limit);
     }
 
     private static string Convert(char kind, object? value, int precision, string flags)
     {
-        if (value is UndefinedValue undefined && kind is not ('s' or 'r')) throw undefined.Error();
+        if (value is UndefinedValue undefined && kind is not ('s' or 'r'))
+            throw undefined.Error();
         string text;
         switch (kind)
         {
@@ -206,10 +232,13 @@ internal static class PythonFormat
                 text = kind == 's' ? PythonText.Str(value) : PythonText.Repr(value);
                 return precision >= 0 ? string.Concat(PythonText.Characters(text).Take(precision)) : text;
             case 'c':
-                return value is string ? (string)value : char.ConvertFromUtf32((int)(PythonOperators.AsIndex(value) ?? throw TemplateError.Type("%c requires int or char")));
+                return value is string
+                    ? (string)value
+                    : char.ConvertFromUtf32((int)(PythonOperators.AsIndex(value) ?? throw TemplateError.Type("%c requires int or char")));
         }
 
-        if (!PythonOperators.IsNumber(value)) throw TemplateError.Type($"%{kind} format: a real number is required, not {PythonText.TypeName(value)}");
+        if (!PythonOperators.IsNumber(value))
+            throw TemplateError.Type($"%{kind} format: a real number is required, not {PythonText.TypeName(value)}");
         switch (kind)
         {
             case 'd' or 'i' or 'u':
@@ -219,26 +248,37 @@ internal static class PythonFormat
                 text = Fixed(PythonOperators.Real(value!), precision < 0 ? 6 : precision);
                 break;
             case 'e' or 'E':
-                text = PythonOperators.Real(value!).ToString((kind == 'e' ? "0." : "0.") + new string('0', precision < 0 ? 6 : precision) + (kind == 'e' ? "e+00" : "E+00"), CultureInfo.InvariantCulture);
+                text = PythonOperators
+                    .Real(value!)
+                    .ToString(
+                        (kind == 'e' ? "0." : "0.") + new string('0', precision < 0 ? 6 : precision) + (kind == 'e' ? "e+00" : "E+00"),
+                        CultureInfo.InvariantCulture
+                    );
                 break;
             case 'g' or 'G':
                 text = General(PythonOperators.Real(value!), precision < 0 ? 6 : Math.Max(1, precision));
                 break;
             case 'x' or 'X' or 'o':
-                var number = (long)(PythonOperators.AsIndex(value) ?? throw TemplateError.Type($"%{kind} format: an integer is required, not {PythonText.TypeName(value)}"));
+                var number = (long)(
+                    PythonOperators.AsIndex(value) ?? throw TemplateError.Type($"%{kind} format: an integer is required, not {PythonText.TypeName(value)}")
+                );
                 text = kind == 'o' ? System.Convert.ToString(number, 8) : Math.Abs(number).ToString(kind == 'x' ? "x" : "X", CultureInfo.InvariantCulture);
-                if (kind != 'o' && number < 0) text = "-" + text;
+                if (kind != 'o' && number < 0)
+                    text = "-" + text;
                 break;
             default:
                 throw new TemplateError($"unsupported format character '{kind}'");
         }
 
-        return !text.StartsWith('-') && flags.Contains('+') ? "+" + text : !text.StartsWith('-') && flags.Contains(' ') ? " " + text : text;
+        return !text.StartsWith('-') && flags.Contains('+') ? "+" + text
+            : !text.StartsWith('-') && flags.Contains(' ') ? " " + text
+            : text;
     }
 
     private static string General(double value, int precision)
     {
-        if (!double.IsFinite(value) || value == 0) return value == 0 ? "0" : PythonText.Float(value);
+        if (!double.IsFinite(value) || value == 0)
+            return value == 0 ? "0" : PythonText.Float(value);
         var scientific = value.ToString("0." + new string('0', precision - 1) + "e+00", CultureInfo.InvariantCulture);
         var exponent = int.Parse(scientific.AsSpan(scientific.IndexOf('e') + 1), CultureInfo.InvariantCulture);
         if (exponent >= -4 && exponent < precision)
@@ -251,22 +291,28 @@ internal static class PythonFormat
         return (parts[0].Contains('.') ? parts[0].TrimEnd('0').TrimEnd('.') : parts[0]) + "e" + parts[1];
     }
 
-    private static object? Position(Arguments arguments, int index) => index < arguments.Positional.Count
-        ? arguments.Positional[index]
-        : throw new TemplateError($"Replacement index {index} out of range for positional args tuple");
+    private static object? Position(Arguments arguments, int index) =>
+        index < arguments.Positional.Count
+            ? arguments.Positional[index]
+            : throw new TemplateError($"Replacement index {index} out of range for positional args tuple");
 
     private static string Spec(object? value, string spec)
     {
-        if (spec.Length == 0) return PythonText.Str(value);
+        if (spec.Length == 0)
+            return PythonText.Str(value);
         var at = 0;
         var (fill, align) = (' ', '\0');
-        if (spec.Length > 1 && spec[1] is '<' or '>' or '^') (fill, align, at) = (spec[0], spec[1], 2);
-        else if (spec[0] is '<' or '>' or '^') (align, at) = (spec[0], 1);
+        if (spec.Length > 1 && spec[1] is '<' or '>' or '^')
+            (fill, align, at) = (spec[0], spec[1], 2);
+        else if (spec[0] is '<' or '>' or '^')
+            (align, at) = (spec[0], 1);
         var flags = at < spec.Length && spec[at] is '+' or ' ' ? spec[at++].ToString() : "";
-        if (at < spec.Length && spec[at] == '0' && align == '\0') (fill, align) = ('0', '>');
+        if (at < spec.Length && spec[at] == '0' && align == '\0')
+            (fill, align) = ('0', '>');
         var width = Digits(spec, ref at);
         var grouped = at < spec.Length && spec[at] == ',';
-        if (grouped) at++;
+        if (grouped)
+            at++;
         var precision = -1;
         if (at < spec.Length && spec[at] == '.')
         {
@@ -274,15 +320,28 @@ internal static class PythonFormat
             precision = Digits(spec, ref at);
         }
 
-        var kind = at < spec.Length ? spec[at++] : value is string ? 's' : value is double ? (precision >= 0 ? 'g' : 'r') : PythonOperators.IsNumber(value) ? 'd' : 's';
-        if (at < spec.Length) throw new TemplateError($"Invalid format specifier '{spec}'");
+        var kind =
+            at < spec.Length ? spec[at++]
+            : value is string ? 's'
+            : value is double ? (precision >= 0 ? 'g' : 'r')
+            : PythonOperators.IsNumber(value) ? 'd'
+            : 's';
+        if (at < spec.Length)
+            throw new TemplateError($"Invalid format specifier '{spec}'");
         var text = kind == '%' ? Fixed(PythonOperators.Real(value!) * 100, precision < 0 ? 6 : precision) + "%" : Convert(kind, value, precision, flags);
-        if (grouped) text = Group(text);
+        if (grouped)
+            text = Group(text);
         var missing = width - PythonText.Length(text);
-        if (missing <= 0) return text;
-        if (align == '\0') align = PythonOperators.IsNumber(value) ? '>' : '<';
-        var left = align == '<' ? 0 : align == '>' ? missing : missing / 2;
-        if (fill == '0' && text.StartsWith('-')) return "-" + new string('0', missing) + text[1..];
+        if (missing <= 0)
+            return text;
+        if (align == '\0')
+            align = PythonOperators.IsNumber(value) ? '>' : '<';
+        var left =
+            align == '<' ? 0
+            : align == '>' ? missing
+            : missing / 2;
+        if (fill == '0' && text.StartsWith('-'))
+            return "-" + new string('0', missing) + text[1..];
         return new string(fill, left) + text + new string(fill, missing - left);
     }
 
@@ -290,7 +349,8 @@ internal static class PythonFormat
     {
         var start = text.StartsWith('-') || text.StartsWith('+') ? 1 : 0;
         var point = text.IndexOf('.');
-        for (var at = (point < 0 ? text.Length : point) - 3; at > start; at -= 3) text = text.Insert(at, ",");
+        for (var at = (point < 0 ? text.Length : point) - 3; at > start; at -= 3)
+            text = text.Insert(at, ",");
         return text;
     }
 }

@@ -17,7 +17,8 @@ internal static class PythonJson
             _ => new string(' ', (int)Math.Clamp(PythonOperators.AsIndex(indent) ?? throw TemplateError.Type("indent is not a number"), 0, 100)),
         };
         var separators = arguments.Get(2, "separators");
-        var (between, after) = separators is null ? (text is null ? ", " : ",", ": ")
+        var (between, after) =
+            separators is null ? (text is null ? ", " : ",", ": ")
             : PythonOperators.Iterate(separators).Select(PythonText.Str).ToArray() is [var first, var second] ? (first, second)
             : throw new TemplateError("separators are two texts");
         var built = new StringBuilder();
@@ -32,19 +33,39 @@ internal static class PythonJson
             System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
             switch (value)
             {
-                case null: built.Append("null"); break;
-                case bool flag: built.Append(flag ? "true" : "false"); break;
-                case long or BigInteger: built.Append(PythonText.Repr(value)); break;
-                case double number: built.Append(Number(number)); break;
-                case string text: Text(text); break;
-                case List<object?> list: Items(list, depth); break;
-                case TupleValue tuple: Items(tuple.Items, depth); break;
-                case DictValue dict: Pairs(dict, depth); break;
-                default: throw TemplateError.Type($"Object of type {PythonText.TypeName(value)} is not JSON serializable");
+                case null:
+                    built.Append("null");
+                    break;
+                case bool flag:
+                    built.Append(flag ? "true" : "false");
+                    break;
+                case long or BigInteger:
+                    built.Append(PythonText.Repr(value));
+                    break;
+                case double number:
+                    built.Append(Number(number));
+                    break;
+                case string text:
+                    Text(text);
+                    break;
+                case List<object?> list:
+                    Items(list, depth);
+                    break;
+                case TupleValue tuple:
+                    Items(tuple.Items, depth);
+                    break;
+                case DictValue dict:
+                    Pairs(dict, depth);
+                    break;
+                default:
+                    throw TemplateError.Type($"Object of type {PythonText.TypeName(value)} is not JSON serializable");
             }
         }
 
-        private static string Number(double number) => double.IsNaN(number) ? "NaN" : double.IsInfinity(number) ? (number > 0 ? "Infinity" : "-Infinity") : PythonText.Float(number);
+        private static string Number(double number) =>
+            double.IsNaN(number) ? "NaN"
+            : double.IsInfinity(number) ? (number > 0 ? "Infinity" : "-Infinity")
+            : PythonText.Float(number);
 
         private void Items(IReadOnlyList<object?> items, int depth)
         {
@@ -57,7 +78,8 @@ internal static class PythonJson
             built.Append('[');
             for (var i = 0; i < items.Count; i++)
             {
-                if (i > 0) built.Append(between);
+                if (i > 0)
+                    built.Append(between);
                 Line(depth + 1);
                 Write(items[i], depth + 1);
             }
@@ -74,23 +96,28 @@ internal static class PythonJson
                 return;
             }
 
-            var pairs = sorted ? dict.Items.OrderBy(pair => pair.Key, Comparer<object?>.Create((a, b) => PythonOperators.Order(a, b, "<"))) : dict.Items.AsEnumerable();
+            var pairs = sorted
+                ? dict.Items.OrderBy(pair => pair.Key, Comparer<object?>.Create((a, b) => PythonOperators.Order(a, b, "<")))
+                : dict.Items.AsEnumerable();
             built.Append('{');
             var first = true;
             foreach (var (key, value) in pairs)
             {
-                if (!first) built.Append(between);
+                if (!first)
+                    built.Append(between);
                 first = false;
                 Line(depth + 1);
-                Text(key switch
-                {
-                    string text => text,
-                    null => "null",
-                    bool flag => flag ? "true" : "false",
-                    long or BigInteger => PythonText.Repr(key),
-                    double number => Number(number),
-                    _ => throw TemplateError.Type($"keys must be str, int, float, bool or None, not {PythonText.TypeName(key)}"),
-                });
+                Text(
+                    key switch
+                    {
+                        string text => text,
+                        null => "null",
+                        bool flag => flag ? "true" : "false",
+                        long or BigInteger => PythonText.Repr(key),
+                        double number => Number(number),
+                        _ => throw TemplateError.Type($"keys must be str, int, float, bool or None, not {PythonText.TypeName(key)}"),
+                    }
+                );
                 built.Append(after);
                 Write(value, depth + 1);
             }
@@ -101,9 +128,11 @@ internal static class PythonJson
 
         private void Line(int depth)
         {
-            if (indent is null) return;
+            if (indent is null)
+                return;
             built.Append('\n');
-            for (var i = 0; i < depth; i++) built.Append(indent);
+            for (var i = 0; i < depth; i++)
+                built.Append(indent);
         }
 
         private void Text(string text)
@@ -113,16 +142,32 @@ internal static class PythonJson
             {
                 switch (c)
                 {
-                    case '"': built.Append("\\\""); break;
-                    case '\\': built.Append("\\\\"); break;
-                    case '\n': built.Append("\\n"); break;
-                    case '\r': built.Append("\\r"); break;
-                    case '\t': built.Append("\\t"); break;
-                    case '\b': built.Append("\\b"); break;
-                    case '\f': built.Append("\\f"); break;
+                    case '"':
+                        built.Append("\\\"");
+                        break;
+                    case '\\':
+                        built.Append("\\\\");
+                        break;
+                    case '\n':
+                        built.Append("\\n");
+                        break;
+                    case '\r':
+                        built.Append("\\r");
+                        break;
+                    case '\t':
+                        built.Append("\\t");
+                        break;
+                    case '\b':
+                        built.Append("\\b");
+                        break;
+                    case '\f':
+                        built.Append("\\f");
+                        break;
                     default:
-                        if (c < 0x20 || (ascii && c > 0x7E)) built.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-                        else built.Append(c);
+                        if (c < 0x20 || (ascii && c > 0x7E))
+                            built.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+                        else
+                            built.Append(c);
                         break;
                 }
             }

@@ -8,35 +8,38 @@ namespace RlHarness.Models.ChatTemplates;
 internal static class PythonText
 {
     /// <summary>What <c>str.isspace</c> takes; all in plane 0.</summary>
-    public const string Spaces = "\t\n\v\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000";
+    public const string Spaces =
+        "\t\n\v\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000";
 
     public static bool IsSpace(char c) => Spaces.Contains(c, StringComparison.Ordinal);
 
-    public static string TypeName(object? value) => value switch
-    {
-        null => "NoneType",
-        bool => "bool",
-        long or BigInteger => "int",
-        double => "float",
-        string => "str",
-        List<object?> => "list",
-        TupleValue => "tuple",
-        DictValue => "dict",
-        ViewValue view => view.Kind,
-        RangeValue => "range",
-        IteratorValue => "generator",
-        NamespaceValue => "Namespace",
-        UndefinedValue => "Undefined",
-        FunctionValue => "function",
-        _ => "object",
-    };
+    public static string TypeName(object? value) =>
+        value switch
+        {
+            null => "NoneType",
+            bool => "bool",
+            long or BigInteger => "int",
+            double => "float",
+            string => "str",
+            List<object?> => "list",
+            TupleValue => "tuple",
+            DictValue => "dict",
+            ViewValue view => view.Kind,
+            RangeValue => "range",
+            IteratorValue => "generator",
+            NamespaceValue => "Namespace",
+            UndefinedValue => "Undefined",
+            FunctionValue => "function",
+            _ => "object",
+        };
 
-    public static string Str(object? value) => value switch
-    {
-        string text => text,
-        UndefinedValue => "",
-        _ => Repr(value),
-    };
+    public static string Str(object? value) =>
+        value switch
+        {
+            string text => text,
+            UndefinedValue => "",
+            _ => Repr(value),
+        };
 
     public static string Repr(object? value)
     {
@@ -65,9 +68,12 @@ internal static class PythonText
     /// <summary>The shortest digits that read back as the same number, as <c>repr</c> writes them.</summary>
     public static string Float(double value)
     {
-        if (double.IsNaN(value)) return "nan";
-        if (double.IsInfinity(value)) return value > 0 ? "inf" : "-inf";
-        if (value == 0) return double.IsNegative(value) ? "-0.0" : "0.0";
+        if (double.IsNaN(value))
+            return "nan";
+        if (double.IsInfinity(value))
+            return value > 0 ? "inf" : "-inf";
+        if (value == 0)
+            return double.IsNegative(value) ? "-0.0" : "0.0";
         var shortest = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture);
         var (digits, exponent) = Digits(shortest);
         string shown;
@@ -81,7 +87,8 @@ internal static class PythonText
         }
         else
         {
-            if (digits.Length <= exponent) digits = digits.PadRight(exponent + 1, '0');
+            if (digits.Length <= exponent)
+                digits = digits.PadRight(exponent + 1, '0');
             shown = digits[..(exponent + 1)] + "." + (digits.Length > exponent + 1 ? digits[(exponent + 1)..] : "0");
         }
 
@@ -91,12 +98,14 @@ internal static class PythonText
     /// <summary>A whole number in a radix; null where the text is not one.</summary>
     public static object? ParseInteger(string digits, int radix)
     {
-        if (digits.Length is 0 or > 10000) return null;
+        if (digits.Length is 0 or > 10000)
+            return null;
         var value = BigInteger.Zero;
         foreach (var c in digits)
         {
             var digit = char.IsAsciiHexDigit(c) ? Convert.ToInt32(c.ToString(), 16) : 99;
-            if (digit >= radix) return null;
+            if (digit >= radix)
+                return null;
             value = (value * radix) + digit;
         }
 
@@ -108,7 +117,8 @@ internal static class PythonText
         var count = text.Length;
         for (var i = 0; i + 1 < text.Length; i++)
         {
-            if (!char.IsSurrogatePair(text[i], text[i + 1])) continue;
+            if (!char.IsSurrogatePair(text[i], text[i + 1]))
+                continue;
             count--;
             i++;
         }
@@ -134,9 +144,12 @@ internal static class PythonText
     {
         for (var i = 0; i < Math.Min(left.Length, right.Length); i++)
         {
-            if (left[i] == right[i]) continue;
+            if (left[i] == right[i])
+                continue;
             var (a, b) = (char.IsSurrogate(left[i]), char.IsSurrogate(right[i]));
-            return a == b ? left[i].CompareTo(right[i]) : a ? 1 : -1;
+            return a == b ? left[i].CompareTo(right[i])
+                : a ? 1
+                : -1;
         }
 
         return left.Length.CompareTo(right.Length);
@@ -168,16 +181,30 @@ internal static class PythonText
             var code = rune.Value;
             switch (code)
             {
-                case '\n': built.Append("\\n"); break;
-                case '\r': built.Append("\\r"); break;
-                case '\t': built.Append("\\t"); break;
-                case '\\': built.Append("\\\\"); break;
-                case var c when c == quote: built.Append('\\').Append(quote); break;
+                case '\n':
+                    built.Append("\\n");
+                    break;
+                case '\r':
+                    built.Append("\\r");
+                    break;
+                case '\t':
+                    built.Append("\\t");
+                    break;
+                case '\\':
+                    built.Append("\\\\");
+                    break;
+                case var c when c == quote:
+                    built.Append('\\').Append(quote);
+                    break;
                 default:
-                    if (IsPrintable(rune)) built.Append(rune.ToString());
-                    else if (code < 0x100) built.Append(CultureInfo.InvariantCulture, $"\\x{code:x2}");
-                    else if (code < 0x10000) built.Append(CultureInfo.InvariantCulture, $"\\u{code:x4}");
-                    else built.Append(CultureInfo.InvariantCulture, $"\\U{code:x8}");
+                    if (IsPrintable(rune))
+                        built.Append(rune.ToString());
+                    else if (code < 0x100)
+                        built.Append(CultureInfo.InvariantCulture, $"\\x{code:x2}");
+                    else if (code < 0x10000)
+                        built.Append(CultureInfo.InvariantCulture, $"\\u{code:x4}");
+                    else
+                        built.Append(CultureInfo.InvariantCulture, $"\\U{code:x8}");
                     break;
             }
         }
@@ -185,6 +212,17 @@ internal static class PythonText
         return built.Append(quote).ToString();
     }
 
-    private static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate
-        or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
+    private static bool IsPrintable(Rune rune) =>
+        rune.Value == ' '
+        || Rune.GetUnicodeCategory(rune)
+            is not (
+                UnicodeCategory.Control
+                or UnicodeCategory.Format
+                or UnicodeCategory.Surrogate
+                or UnicodeCategory.PrivateUse
+                or UnicodeCategory.OtherNotAssigned
+                or UnicodeCategory.LineSeparator
+                or UnicodeCategory.ParagraphSeparator
+                or UnicodeCategory.SpaceSeparator
+            );
 }

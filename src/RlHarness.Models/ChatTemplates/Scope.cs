@@ -9,7 +9,8 @@ internal sealed class Scope(Scope? outer)
     {
         for (var scope = this; scope is not null; scope = scope.Outer)
         {
-            if (scope._values.TryGetValue(name, out value)) return true;
+            if (scope._values.TryGetValue(name, out value))
+                return true;
         }
 
         value = null;

@@ -9,12 +9,13 @@ internal static class SequenceFilters
         ["dictsort"] = DictSort,
         ["first"] = (value, _) => First(PythonOperators.Iterate(value)),
         ["groupby"] = GroupBy,
-        ["items"] = (value, _) => value switch
-        {
-            UndefinedValue => new IteratorValue([]),
-            DictValue dict => new IteratorValue(dict.Items.Select(pair => (object?)new TupleValue([pair.Key, pair.Value]))),
-            _ => throw TemplateError.Type("Can only get item pairs from a mapping."),
-        },
+        ["items"] = (value, _) =>
+            value switch
+            {
+                UndefinedValue => new IteratorValue([]),
+                DictValue dict => new IteratorValue(dict.Items.Select(pair => (object?)new TupleValue([pair.Key, pair.Value]))),
+                _ => throw TemplateError.Type("Can only get item pairs from a mapping."),
+            },
         ["join"] = (value, a) => string.Join(a.Text(0, "d", ""), Attributes(PythonOperators.Iterate(value), a.Get(1, "attribute")).Select(PythonText.Str)),
         ["last"] = (value, _) => First(PythonOperators.Iterate(value).Reverse()),
         ["list"] = (value, _) => PythonOperators.Iterate(value).ToList(),
@@ -24,34 +25,43 @@ internal static class SequenceFilters
         ["random"] = (value, _) => First(PythonOperators.Iterate(value)), // the first: a template has to give the same text again
         ["reject"] = (value, a) => Select(value, a, attribute: false, wanted: false),
         ["rejectattr"] = (value, a) => Select(value, a, attribute: true, wanted: false),
-        ["reverse"] = (value, _) => value is string text ? string.Concat(PythonText.Characters(text).Reverse()) : new IteratorValue(PythonOperators.Iterate(value).Reverse()),
+        ["reverse"] = (value, _) =>
+            value is string text ? string.Concat(PythonText.Characters(text).Reverse()) : new IteratorValue(PythonOperators.Iterate(value).Reverse()),
         ["select"] = (value, a) => Select(value, a, attribute: false, wanted: true),
         ["selectattr"] = (value, a) => Select(value, a, attribute: true, wanted: true),
         ["slice"] = Slice,
         ["sort"] = Sort,
-        ["sum"] = (value, a) => Attributes(PythonOperators.Iterate(value), a.Get(0, "attribute")).Aggregate(a.Get(1, "start", 0L), (sum, item) => PythonOperators.Binary("+", sum, item)),
+        ["sum"] = (value, a) =>
+            Attributes(PythonOperators.Iterate(value), a.Get(0, "attribute"))
+                .Aggregate(a.Get(1, "start", 0L), (sum, item) => PythonOperators.Binary("+", sum, item)),
         ["unique"] = Unique,
     };
 
     private static object? First(IEnumerable<object?> items)
     {
-        foreach (var item in items) return item;
+        foreach (var item in items)
+            return item;
         return new UndefinedValue("No first item, sequence was empty.");
     }
 
     // 'a.b.0' goes through attributes and items, one after the other.
     private static object? Dig(object? item, object? attribute)
     {
-        if (attribute is not string path) return PythonAttributes.Item(item, attribute);
+        if (attribute is not string path)
+            return PythonAttributes.Item(item, attribute);
         foreach (var part in path.Split('.'))
         {
-            item = part.Length > 0 && part.All(char.IsAsciiDigit) ? PythonAttributes.Item(item, PythonText.ParseInteger(part, 10)) : PythonAttributes.Item(item, part);
+            item =
+                part.Length > 0 && part.All(char.IsAsciiDigit)
+                    ? PythonAttributes.Item(item, PythonText.ParseInteger(part, 10))
+                    : PythonAttributes.Item(item, part);
         }
 
         return item;
     }
 
-    private static IEnumerable<object?> Attributes(IEnumerable<object?> items, object? attribute) => attribute is null ? items : items.Select(item => Dig(item, attribute));
+    private static IEnumerable<object?> Attributes(IEnumerable<object?> items, object? attribute) =>
+        attribute is null ? items : items.Select(item => Dig(item, attribute));
 
     private static object? Case(object? value, bool sensitive) => !sensitive && value is string text ? PythonCasing.Lower(text) : value;
 
@@ -69,8 +79,10 @@ internal static class SequenceFilters
             {
                 var middle = (low + high) / 2;
                 var order = Ordering.Compare(entry.Key, sorted[middle].Key);
-                if (reverse ? order > 0 : order < 0) high = middle;
-                else low = middle + 1;
+                if (reverse ? order > 0 : order < 0)
+                    high = middle;
+                else
+                    low = middle + 1;
             }
 
             sorted.Insert(low, entry);
@@ -94,17 +106,28 @@ internal static class SequenceFilters
 
     private static object DictSort(object? value, Arguments arguments)
     {
-        if (value is not DictValue dict) throw TemplateError.Type($"dictsort needs a dict, not {PythonText.TypeName(value)}");
+        if (value is not DictValue dict)
+            throw TemplateError.Type($"dictsort needs a dict, not {PythonText.TypeName(value)}");
         var sensitive = arguments.Flag(0, "case_sensitive");
-        var place = arguments.Text(1, "by", "key") switch { "key" => 0, "value" => 1, _ => throw new TemplateError("You can only sort by either \"key\" or \"value\"") };
-        return Sorted(dict.Items.Select(pair => (object?)new TupleValue([pair.Key, pair.Value])), item => Case(((TupleValue)item!).Items[place], sensitive), arguments.Flag(2, "reverse"));
+        var place = arguments.Text(1, "by", "key") switch
+        {
+            "key" => 0,
+            "value" => 1,
+            _ => throw new TemplateError("You can only sort by either \"key\" or \"value\""),
+        };
+        return Sorted(
+            dict.Items.Select(pair => (object?)new TupleValue([pair.Key, pair.Value])),
+            item => Case(((TupleValue)item!).Items[place], sensitive),
+            arguments.Flag(2, "reverse")
+        );
     }
 
     private static object GroupBy(object? value, Arguments arguments)
     {
         var attribute = arguments.Require(0, "attribute");
         var sensitive = arguments.Flag(2, "case_sensitive");
-        object? Key(object? item) => Dig(item, attribute) is var key && key is UndefinedValue && arguments.TryGet(1, "default", out var standard) ? standard : key;
+        object? Key(object? item) =>
+            Dig(item, attribute) is var key && key is UndefinedValue && arguments.TryGet(1, "default", out var standard) ? standard : key;
         var groups = new List<object?>();
         List<object?>? current = null;
         object? last = null;
@@ -133,7 +156,8 @@ internal static class SequenceFilters
         foreach (var item in PythonOperators.Iterate(value))
         {
             var key = Case(attribute is null ? item : Dig(item, attribute), sensitive);
-            if (any && PythonOperators.Order(key, bestKey, sign > 0 ? ">" : "<") * sign <= 0) continue;
+            if (any && PythonOperators.Order(key, bestKey, sign > 0 ? ">" : "<") * sign <= 0)
+                continue;
             (best, bestKey, any) = (item, key, true);
         }
 
@@ -149,7 +173,8 @@ internal static class SequenceFilters
         foreach (var item in PythonOperators.Iterate(value))
         {
             var key = Case(attribute is null ? item : Dig(item, attribute), sensitive);
-            if (seen.TryGet(key, out _)) continue;
+            if (seen.TryGet(key, out _))
+                continue;
             seen.Set(key, null);
             kept.Add(item);
         }
@@ -166,7 +191,8 @@ internal static class SequenceFilters
             return new IteratorValue(items.Select(item => Dig(item, attribute) is var found && found is UndefinedValue && hasDefault ? standard : found));
         }
 
-        if (arguments.Positional.Count == 0) throw TemplateError.Type("map requires a filter argument");
+        if (arguments.Positional.Count == 0)
+            throw TemplateError.Type("map requires a filter argument");
         var name = PythonText.Str(arguments.Positional[0]);
         var rest = new Arguments([.. arguments.Positional.Skip(1)], arguments.Named);
         return new IteratorValue(items.Select(item => TemplateFilters.Apply(name, item, rest)));
@@ -176,14 +202,17 @@ internal static class SequenceFilters
     {
         var items = PythonOperators.Iterate(value);
         var place = attribute ? 1 : 0;
-        if (attribute && arguments.Positional.Count == 0) throw TemplateError.Type("Missing parameter for attribute name");
+        if (attribute && arguments.Positional.Count == 0)
+            throw TemplateError.Type("Missing parameter for attribute name");
         var name = arguments.Positional.Count > place ? PythonText.Str(arguments.Positional[place]) : null;
         var rest = new Arguments([.. arguments.Positional.Skip(place + 1)], arguments.Named);
-        return new IteratorValue(items.Where(item =>
-        {
-            var tested = attribute ? Dig(item, arguments.Positional[0]) : item;
-            return (name is null ? PythonOperators.Truth(tested) : TemplateTests.Apply(name, tested, rest)) == wanted;
-        }));
+        return new IteratorValue(
+            items.Where(item =>
+            {
+                var tested = attribute ? Dig(item, arguments.Positional[0]) : item;
+                return (name is null ? PythonOperators.Truth(tested) : TemplateTests.Apply(name, tested, rest)) == wanted;
+            })
+        );
     }
 
     private static IteratorValue Batch(object? value, Arguments arguments)
@@ -193,7 +222,8 @@ internal static class SequenceFilters
         var batches = PythonOperators.Iterate(value).Chunk(size).Select(chunk => chunk.ToList()).ToList();
         if (fill is not null && batches.Count > 0)
         {
-            while (batches[^1].Count < size) batches[^1].Add(fill);
+            while (batches[^1].Count < size)
+                batches[^1].Add(fill);
         }
 
         return new IteratorValue(batches);
@@ -211,7 +241,8 @@ internal static class SequenceFilters
             var size = each + (i < more ? 1 : 0);
             var slice = items.GetRange(at, size);
             at += size;
-            if (fill is not null && more > 0 && i >= more) slice.Add(fill);
+            if (fill is not null && more > 0 && i >= more)
+                slice.Add(fill);
             slices.Add(slice);
         }
 

@@ -50,7 +50,8 @@ internal sealed record OutputStatement(Expression Value, int Line) : Statement(L
 
 internal sealed record IfStatement((Expression Condition, Statement[] Body)[] Branches, Statement[] Else, int Line) : Statement(Line);
 
-internal sealed record ForStatement(Expression Target, Expression Iterable, Expression? Filter, bool Recursive, Statement[] Body, Statement[] Else, int Line) : Statement(Line);
+internal sealed record ForStatement(Expression Target, Expression Iterable, Expression? Filter, bool Recursive, Statement[] Body, Statement[] Else, int Line)
+    : Statement(Line);
 
 internal sealed record SetStatement(Expression Target, Expression Value, int Line) : Statement(Line);
 
@@ -60,7 +61,8 @@ internal sealed record FilterBlockStatement(FilterExpression Filter, Statement[]
 
 internal sealed record WithStatement((Expression Target, Expression Value)[] Bindings, Statement[] Body, int Line) : Statement(Line);
 
-internal sealed record MacroStatement(string Name, (string Name, Expression? Default)[] Parameters, Statement[] Body, IReadOnlySet<string> Uses, int Line) : Statement(Line);
+internal sealed record MacroStatement(string Name, (string Name, Expression? Default)[] Parameters, Statement[] Body, IReadOnlySet<string> Uses, int Line)
+    : Statement(Line);
 
 internal sealed record CallBlockStatement(CallExpression Call, MacroStatement Caller, int Line) : Statement(Line);
 

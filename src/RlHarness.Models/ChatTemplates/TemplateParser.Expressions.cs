@@ -1,12 +1,16 @@
 namespace RlHarness.Models.ChatTemplates;
 
-/// <summary>Expressions, in Jinja's own order of precedence: <c>~</c> binds tighter than <c>+</c>, a filter tighter than any operator, a test tighter than arithmetic.</summary>
+/// <summary>
+/// Expressions, in Jinja's own order of precedence: <c>~</c> binds tighter than <c>+</c>, a filter tighter than any operator, a test tighter than
+/// arithmetic.
+/// </summary>
 internal sealed partial class TemplateParser
 {
     private Expression Expression(bool withCondition = true)
     {
         System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
-        if (!withCondition) return Or();
+        if (!withCondition)
+            return Or();
         var line = Line;
         var value = Or();
         while (TakeName("if"))
@@ -26,15 +30,20 @@ internal sealed partial class TemplateParser
         var tuple = false;
         while (true)
         {
-            if (items.Count > 0) Expect(",");
-            if (Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd || IsOperator(")") || (end is not null && IsName(end))) break;
+            if (items.Count > 0)
+                Expect(",");
+            if (Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd || IsOperator(")") || (end is not null && IsName(end)))
+                break;
             items.Add(Expression(withCondition));
-            if (!IsOperator(",")) break;
+            if (!IsOperator(","))
+                break;
             tuple = true;
         }
 
-        if (tuple) return new TupleExpression([.. items], line);
-        if (items.Count == 1) return items[0];
+        if (tuple)
+            return new TupleExpression([.. items], line);
+        if (items.Count == 1)
+            return items[0];
         return parenthesised ? new TupleExpression([], line) : throw Error($"Expected an expression, got {Describe(Current)}");
     }
 
@@ -76,8 +85,10 @@ internal sealed partial class TemplateParser
         var rest = new List<(string, Expression)>();
         while (true)
         {
-            if (Current.Kind == TokenKind.Operator && Current.Text is "==" or "!=" or "<" or "<=" or ">" or ">=") rest.Add((Take().Text, Sum()));
-            else if (TakeName("in")) rest.Add(("in", Sum()));
+            if (Current.Kind == TokenKind.Operator && Current.Text is "==" or "!=" or "<" or "<=" or ">" or ">=")
+                rest.Add((Take().Text, Sum()));
+            else if (TakeName("in"))
+                rest.Add(("in", Sum()));
             else if (IsName("not") && _tokens[_at + 1] is { Kind: TokenKind.Name, Text: "in" })
             {
                 _at += 2;
@@ -96,7 +107,8 @@ internal sealed partial class TemplateParser
     {
         var line = Line;
         var parts = new List<Expression> { Product() };
-        while (TakeOperator("~")) parts.Add(Product());
+        while (TakeOperator("~"))
+            parts.Add(Product());
         return parts.Count == 1 ? parts[0] : new ConcatExpression([.. parts], line);
     }
 
@@ -120,7 +132,8 @@ internal sealed partial class TemplateParser
     {
         var line = Line;
         System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
-        var value = TakeOperator("-") ? new UnaryExpression("-", Unary(withFilter: false), line)
+        var value =
+            TakeOperator("-") ? new UnaryExpression("-", Unary(withFilter: false), line)
             : TakeOperator("+") ? new UnaryExpression("+", Unary(withFilter: false), line)
             : Primary();
         value = Postfix(value);
@@ -133,14 +146,19 @@ internal sealed partial class TemplateParser
         switch (token.Kind)
         {
             case TokenKind.Name:
-                if (token.Text is "true" or "True") return new ConstantExpression(true, token.Line);
-                if (token.Text is "false" or "False") return new ConstantExpression(false, token.Line);
-                if (token.Text is "none" or "None") return new ConstantExpression(null, token.Line);
-                if (_macroNames.TryPeek(out var names)) names.Add(token.Text);
+                if (token.Text is "true" or "True")
+                    return new ConstantExpression(true, token.Line);
+                if (token.Text is "false" or "False")
+                    return new ConstantExpression(false, token.Line);
+                if (token.Text is "none" or "None")
+                    return new ConstantExpression(null, token.Line);
+                if (_macroNames.TryPeek(out var names))
+                    names.Add(token.Text);
                 return new NameExpression(token.Text, token.Line);
             case TokenKind.Text:
                 var text = token.Text;
-                while (Current.Kind == TokenKind.Text) text += Take().Text;
+                while (Current.Kind == TokenKind.Text)
+                    text += Take().Text;
                 return new ConstantExpression(text, token.Line);
             case TokenKind.Integer or TokenKind.Float:
                 return new ConstantExpression(token.Value, token.Line);
@@ -152,8 +170,10 @@ internal sealed partial class TemplateParser
                 var items = new List<Expression>();
                 while (!IsOperator("]"))
                 {
-                    if (items.Count > 0) Expect(",");
-                    if (IsOperator("]")) break;
+                    if (items.Count > 0)
+                        Expect(",");
+                    if (IsOperator("]"))
+                        break;
                     items.Add(Expression());
                 }
 
@@ -163,8 +183,10 @@ internal sealed partial class TemplateParser
                 var pairs = new List<(Expression, Expression)>();
                 while (!IsOperator("}"))
                 {
-                    if (pairs.Count > 0) Expect(",");
-                    if (IsOperator("}")) break;
+                    if (pairs.Count > 0)
+                        Expect(",");
+                    if (IsOperator("}"))
+                        break;
                     var key = Expression();
                     Expect(":");
                     pairs.Add((key, Expression()));
@@ -185,8 +207,10 @@ internal sealed partial class TemplateParser
             var line = Line;
             if (TakeOperator("."))
             {
-                if (Current.Kind == TokenKind.Integer) value = new ItemExpression(value, new ConstantExpression(Take().Value, line), line);
-                else value = new AttributeExpression(value, ExpectName(), line);
+                if (Current.Kind == TokenKind.Integer)
+                    value = new ItemExpression(value, new ConstantExpression(Take().Value, line), line);
+                else
+                    value = new AttributeExpression(value, ExpectName(), line);
             }
             else if (TakeOperator("["))
             {
@@ -208,7 +232,8 @@ internal sealed partial class TemplateParser
     {
         var line = Line;
         var first = IsOperator(":") ? null : Expression();
-        if (!TakeOperator(":")) return first!;
+        if (!TakeOperator(":"))
+            return first!;
         var stop = IsOperator(":") || IsOperator("]") ? null : Expression();
         var step = TakeOperator(":") && !IsOperator("]") ? Expression() : null;
         return new SliceExpression(first, stop, step, line);
@@ -218,10 +243,14 @@ internal sealed partial class TemplateParser
     {
         while (true)
         {
-            if (IsOperator("|")) value = Filters(value, first: false)!;
-            else if (IsName("is")) value = Test(value);
-            else if (IsOperator("(")) value = new CallExpression(value, Arguments(), Line);
-            else return value;
+            if (IsOperator("|"))
+                value = Filters(value, first: false)!;
+            else if (IsName("is"))
+                value = Test(value);
+            else if (IsOperator("("))
+                value = new CallExpression(value, Arguments(), Line);
+            else
+                return value;
         }
     }
 
@@ -230,11 +259,13 @@ internal sealed partial class TemplateParser
         FilterExpression? filter = null;
         while (first || IsOperator("|"))
         {
-            if (!first) _at++;
+            if (!first)
+                _at++;
             first = false;
             var line = Line;
             var name = Dotted();
-            if (!TemplateFilters.Exists(name)) throw Error($"No filter named '{name}'.");
+            if (!TemplateFilters.Exists(name))
+                throw Error($"No filter named '{name}'.");
             filter = new FilterExpression(filter ?? target, name, IsOperator("(") ? Arguments() : ArgumentList.Empty, line);
         }
 
@@ -244,7 +275,8 @@ internal sealed partial class TemplateParser
     private string Dotted()
     {
         var name = ExpectName();
-        while (TakeOperator(".")) name += "." + ExpectName();
+        while (TakeOperator("."))
+            name += "." + ExpectName();
         return name;
     }
 
@@ -254,15 +286,22 @@ internal sealed partial class TemplateParser
         _at++;
         var negated = TakeName("not");
         var name = Dotted();
-        if (!TemplateTests.Exists(name)) throw Error($"No test named '{name}'.");
+        if (!TemplateTests.Exists(name))
+            throw Error($"No test named '{name}'.");
         var arguments = ArgumentList.Empty;
         if (IsOperator("("))
         {
             arguments = Arguments();
         }
-        else if ((Current.Kind is TokenKind.Name && Current.Text is not ("else" or "or" or "and" or "if")) || Current.Kind is TokenKind.Text or TokenKind.Integer or TokenKind.Float || IsOperator("[") || IsOperator("{"))
+        else if (
+            (Current.Kind is TokenKind.Name && Current.Text is not ("else" or "or" or "and" or "if"))
+            || Current.Kind is TokenKind.Text or TokenKind.Integer or TokenKind.Float
+            || IsOperator("[")
+            || IsOperator("{")
+        )
         {
-            if (IsName("is")) throw Error("You cannot chain multiple tests with is");
+            if (IsName("is"))
+                throw Error("You cannot chain multiple tests with is");
             arguments = new ArgumentList([Postfix(Primary())], [], null, null);
         }
 
@@ -279,9 +318,11 @@ internal sealed partial class TemplateParser
         var first = true;
         while (!IsOperator(")"))
         {
-            if (!first) Expect(",");
+            if (!first)
+                Expect(",");
             first = false;
-            if (IsOperator(")")) break;
+            if (IsOperator(")"))
+                break;
             if (TakeOperator("**"))
             {
                 namedSpread = Expression();
@@ -298,7 +339,8 @@ internal sealed partial class TemplateParser
             }
             else
             {
-                if (named.Count > 0 || namedSpread is not null) throw Error("invalid syntax for function call expression");
+                if (named.Count > 0 || namedSpread is not null)
+                    throw Error("invalid syntax for function call expression");
                 positional.Add(Expression());
             }
         }

@@ -17,7 +17,8 @@ internal sealed partial class TemplateParser
     {
         var parser = new TemplateParser(TemplateLexer.Read(source));
         var body = parser.Body();
-        if (parser.Current.Kind != TokenKind.End) throw parser.UnknownTag();
+        if (parser.Current.Kind != TokenKind.End)
+            throw parser.UnknownTag();
         return (body, parser.HasGeneration);
     }
 
@@ -37,42 +38,48 @@ internal sealed partial class TemplateParser
 
     private bool TakeName(string name)
     {
-        if (!IsName(name)) return false;
+        if (!IsName(name))
+            return false;
         _at++;
         return true;
     }
 
     private bool TakeOperator(string sign)
     {
-        if (!IsOperator(sign)) return false;
+        if (!IsOperator(sign))
+            return false;
         _at++;
         return true;
     }
 
     private void Expect(string sign)
     {
-        if (!TakeOperator(sign)) throw Error($"expected '{sign}', got {Describe(Current)}");
+        if (!TakeOperator(sign))
+            throw Error($"expected '{sign}', got {Describe(Current)}");
     }
 
     private string ExpectName()
     {
-        if (Current.Kind != TokenKind.Name) throw Error($"expected a name, got {Describe(Current)}");
+        if (Current.Kind != TokenKind.Name)
+            throw Error($"expected a name, got {Describe(Current)}");
         return Take().Text;
     }
 
     private void EndBlock()
     {
-        if (Current.Kind != TokenKind.BlockEnd) throw Error($"expected the end of the block, got {Describe(Current)}");
+        if (Current.Kind != TokenKind.BlockEnd)
+            throw Error($"expected the end of the block, got {Describe(Current)}");
         _at++;
     }
 
-    private static string Describe(Token token) => token.Kind switch
-    {
-        TokenKind.VariableEnd => "'end of print statement'",
-        TokenKind.BlockEnd => "'end of statement block'",
-        TokenKind.End => "the end of the template",
-        _ => $"'{token.Text}'",
-    };
+    private static string Describe(Token token) =>
+        token.Kind switch
+        {
+            TokenKind.VariableEnd => "'end of print statement'",
+            TokenKind.BlockEnd => "'end of statement block'",
+            TokenKind.End => "the end of the template",
+            _ => $"'{token.Text}'",
+        };
 
     // Statements up to a block that begins with one of the names; that block's name is next then.
     private Statement[] Body(params string[] until)
@@ -85,7 +92,9 @@ internal sealed partial class TemplateParser
                 case TokenKind.End:
                     if (until.Length > 0)
                     {
-                        throw Error($"Unexpected end of template. Jinja was looking for the following tags: {string.Join(" or ", until.Select(name => $"'{name}'"))}. The innermost block that needs to be closed is '{_open.Peek()}'.");
+                        throw Error(
+                            $"Unexpected end of template. Jinja was looking for the following tags: {string.Join(" or ", until.Select(name => $"'{name}'"))}. The innermost block that needs to be closed is '{_open.Peek()}'."
+                        );
                     }
 
                     return [.. body];
@@ -97,7 +106,8 @@ internal sealed partial class TemplateParser
                     _at++;
                     var line = Line;
                     body.Add(new OutputStatement(Tuple(), line));
-                    if (Current.Kind != TokenKind.VariableEnd) throw Error($"expected the end of the print statement, got {Describe(Current)}");
+                    if (Current.Kind != TokenKind.VariableEnd)
+                        throw Error($"expected the end of the print statement, got {Describe(Current)}");
                     _at++;
                     break;
                 default:
@@ -195,7 +205,8 @@ internal sealed partial class TemplateParser
             var condition = Tuple(withCondition: false);
             EndBlock();
             branches.Add((condition, Body("elif", "else", "endif")));
-            if (!TakeName("elif")) break;
+            if (!TakeName("elif"))
+                break;
         }
 
         Statement[] otherwise = [];
@@ -213,7 +224,8 @@ internal sealed partial class TemplateParser
     private ForStatement For(int line)
     {
         var target = Target("in");
-        if (!TakeName("in")) throw Error($"expected 'in', got {Describe(Current)}");
+        if (!TakeName("in"))
+            throw Error($"expected 'in', got {Describe(Current)}");
         var iterable = Tuple(withCondition: false, end: "recursive");
         var filter = TakeName("if") ? Expression() : null;
         var recursive = TakeName("recursive");
@@ -251,7 +263,8 @@ internal sealed partial class TemplateParser
         var bindings = new List<(Expression, Expression)>();
         while (Current.Kind != TokenKind.BlockEnd)
         {
-            if (bindings.Count > 0) Expect(",");
+            if (bindings.Count > 0)
+                Expect(",");
             var target = Target(null);
             Expect("=");
             bindings.Add((target, Expression()));
@@ -268,7 +281,8 @@ internal sealed partial class TemplateParser
         EndBlock();
         var body = Until(end);
         var uses = _macroNames.Pop();
-        if (_macroNames.TryPeek(out var outer)) outer.UnionWith(uses);
+        if (_macroNames.TryPeek(out var outer))
+            outer.UnionWith(uses);
         return new MacroStatement(name, parameters, body, uses, line);
     }
 
@@ -278,10 +292,12 @@ internal sealed partial class TemplateParser
         Expect("(");
         while (!IsOperator(")"))
         {
-            if (parameters.Count > 0) Expect(",");
+            if (parameters.Count > 0)
+                Expect(",");
             var name = ExpectName();
             var standard = TakeOperator("=") ? Expression() : null;
-            if (standard is null && parameters.Count > 0 && parameters[^1].Item2 is not null) throw Error("non-default argument follows default argument");
+            if (standard is null && parameters.Count > 0 && parameters[^1].Item2 is not null)
+                throw Error("non-default argument follows default argument");
             parameters.Add((name, standard));
         }
 
@@ -304,7 +320,8 @@ internal sealed partial class TemplateParser
         var tuple = false;
         do
         {
-            if (items.Count > 0 && (Current.Kind is TokenKind.BlockEnd || IsOperator("=") || IsOperator(")") || (end is not null && IsName(end)))) break;
+            if (items.Count > 0 && (Current.Kind is TokenKind.BlockEnd || IsOperator("=") || IsOperator(")") || (end is not null && IsName(end))))
+                break;
             if (TakeOperator("("))
             {
                 items.Add(Target(null));
@@ -313,13 +330,13 @@ internal sealed partial class TemplateParser
             else
             {
                 var name = ExpectName();
-                if (name is "true" or "false" or "none" or "True" or "False" or "None") throw Error($"can't assign to '{name}'");
+                if (name is "true" or "false" or "none" or "True" or "False" or "None")
+                    throw Error($"can't assign to '{name}'");
                 items.Add(new NameExpression(name, line));
             }
 
             tuple |= IsOperator(",");
-        }
-        while (TakeOperator(","));
+        } while (TakeOperator(","));
         return tuple ? new TupleExpression([.. items], line) : items[0];
     }
 }

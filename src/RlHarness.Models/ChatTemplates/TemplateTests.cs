@@ -44,20 +44,24 @@ internal static class TemplateTests
 
     public static bool Exists(string name) => All!.ContainsKey(name);
 
-    public static bool Apply(string name, object? value, Arguments arguments)
-        => All.TryGetValue(name, out var test) ? test(value, arguments) : throw TemplateError.Syntax($"No test named '{name}'.", 0);
+    public static bool Apply(string name, object? value, Arguments arguments) =>
+        All.TryGetValue(name, out var test) ? test(value, arguments) : throw TemplateError.Syntax($"No test named '{name}'.", 0);
 
     private static bool Compare(string sign, object? value, Arguments arguments) => PythonOperators.Compare(sign, value, arguments.Require(0, "other"));
 
-    private static double Remainder(object? value, object? by) => PythonOperators.Real(PythonOperators.Binary("%", value, by) is { } rest && PythonOperators.IsNumber(rest) ? rest : throw TemplateError.Type("not a number"));
+    private static double Remainder(object? value, object? by) =>
+        PythonOperators.Real(
+            PythonOperators.Binary("%", value, by) is { } rest && PythonOperators.IsNumber(rest) ? rest : throw TemplateError.Type("not a number")
+        );
 
     // Small whole numbers, texts, booleans and None are single objects in Python; lists and dicts are not.
-    private static bool Same(object? left, object? right) => (left, right) switch
-    {
-        (null, null) => true,
-        (bool a, bool b) => a == b,
-        (long a, long b) => a == b,
-        (string a, string b) => a == b,
-        _ => ReferenceEquals(left, right) && left is not null,
-    };
+    private static bool Same(object? left, object? right) =>
+        (left, right) switch
+        {
+            (null, null) => true,
+            (bool a, bool b) => a == b,
+            (long a, long b) => a == b,
+            (string a, string b) => a == b,
+            _ => ReferenceEquals(left, right) && left is not null,
+        };
 }

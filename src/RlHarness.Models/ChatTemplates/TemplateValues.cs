@@ -49,16 +49,18 @@ internal sealed class DictValue
     public DictValue Copy()
     {
         var copy = new DictValue();
-        foreach (var (key, value) in _items) copy.Set(key, value);
+        foreach (var (key, value) in _items)
+            copy.Set(key, value);
         return copy;
     }
 
-    private static object Checked(object? key) => key switch
-    {
-        null => None,
-        List<object?> or DictValue => throw TemplateError.Type($"unhashable type: '{PythonText.TypeName(key)}'"),
-        _ => key,
-    };
+    private static object Checked(object? key) =>
+        key switch
+        {
+            null => None,
+            List<object?> or DictValue => throw TemplateError.Type($"unhashable type: '{PythonText.TypeName(key)}'"),
+            _ => key,
+        };
 }
 
 /// <summary>What <c>keys()</c>, <c>values()</c> and <c>items()</c> give.</summary>
@@ -130,7 +132,8 @@ internal sealed class Arguments(IReadOnlyList<object?> positional, IReadOnlyList
 
         foreach (var (key, given) in named)
         {
-            if (key != name) continue;
+            if (key != name)
+                continue;
             value = given;
             return true;
         }
@@ -141,14 +144,16 @@ internal sealed class Arguments(IReadOnlyList<object?> positional, IReadOnlyList
 
     public object? Get(int index, string name, object? standard = null) => TryGet(index, name, out var value) ? value : standard;
 
-    public object? Require(int index, string name) => TryGet(index, name, out var value) ? value : throw TemplateError.Type($"missing 1 required positional argument: '{name}'");
+    public object? Require(int index, string name) =>
+        TryGet(index, name, out var value) ? value : throw TemplateError.Type($"missing 1 required positional argument: '{name}'");
 
     public bool Flag(int index, string name, bool standard = false) => TryGet(index, name, out var value) ? PythonOperators.Truth(value) : standard;
 
     public string Text(int index, string name, string standard) => TryGet(index, name, out var value) ? PythonText.Str(value) : standard;
 
-    public int Integer(int index, string name, int standard) => !TryGet(index, name, out var value) ? standard : PythonOperators.AsIndex(value) is { } number
-        ? (int)Math.Clamp(number, int.MinValue, int.MaxValue)
+    public int Integer(int index, string name, int standard) =>
+        !TryGet(index, name, out var value) ? standard
+        : PythonOperators.AsIndex(value) is { } number ? (int)Math.Clamp(number, int.MinValue, int.MaxValue)
         : throw TemplateError.Type($"'{PythonText.TypeName(value)}' object cannot be interpreted as an integer");
 }
 
@@ -159,15 +164,18 @@ internal sealed class PythonEquality : IEqualityComparer<object>
 
     bool IEqualityComparer<object>.Equals(object? left, object? right) => PythonOperators.Equal(left, right);
 
-    int IEqualityComparer<object>.GetHashCode(object value) => value switch
-    {
-        string text => text.GetHashCode(StringComparison.Ordinal),
-        bool flag => (flag ? 1L : 0L).GetHashCode(),
-        long number => number.GetHashCode(),
-        double number when number == Math.Floor(number) && Math.Abs(number) < 9e18 => ((long)number).GetHashCode(),
-        double number => number.GetHashCode(),
-        BigInteger number => number.GetHashCode(),
-        TupleValue tuple => tuple.Items.Aggregate(17, (hash, item) => (hash * 31) + (item is null ? 0 : ((IEqualityComparer<object>)this).GetHashCode(item))),
-        _ => System.Runtime.CompilerServices.RuntimeHelpers.GetHashCode(value),
-    };
+    int IEqualityComparer<object>.GetHashCode(object value) =>
+        value switch
+        {
+            string text => text.GetHashCode(StringComparison.Ordinal),
+            bool flag => (flag ? 1L : 0L).GetHashCode(),
+            long number => number.GetHashCode(),
+            double number when number == Math.Floor(number) && Math.Abs(number) < 9e18 => ((long)number).GetHashCode(),
+            double number => number.GetHashCode(),
+            BigInteger number => number.GetHashCode(),
+            TupleValue tuple => tuple.Items.Aggregate(17, (hash, item) =>
+                (hash * 31) + (item is null ? 0 : ((IEqualityComparer<object>)this).GetHashCode(item))
+            ),
+            _ => System.Runtime.CompilerServices.RuntimeHelpers.GetHashCode(value),
+        };
 }

@@ -7,23 +7,46 @@ using RlHarness.Models.Tokenizers;
 
 namespace RlHarness.Models.Conversion;
 
-/// <summary>A model's configuration and tokenizer as GGUF metadata, in the keys of llama.cpp. It is read back before anything is written, so that what GGUF can't say is an error and no silent change.</summary>
+/// <summary>
+/// A model's configuration and tokenizer as GGUF metadata, in the keys of llama.cpp. It is read back before anything is written, so that what GGUF
+/// can't say is an error and no silent change.
+/// </summary>
 internal static class GgufMetadata
 {
     /// <exception cref="HarnessException">GGUF, or this program's reading of it, has no word for something that the model has.</exception>
-    internal static IReadOnlyList<KeyValuePair<string, object>> Of(DecoderConfig c, ModelLoader.Opened opened, Tokenizer? tokenizer, WeightType type, List<string> notes)
+    internal static IReadOnlyList<KeyValuePair<string, object>> Of(
+        DecoderConfig c,
+        ModelLoader.Opened opened,
+        Tokenizer? tokenizer,
+        WeightType type,
+        List<string> notes
+    )
     {
         var path = opened.Weights.Path;
         var family = opened.Family;
-        var name = family.GgufArchitecture ?? throw No(path, $"the family {family.ModelType}", "families: " + string.Join(", ", DecoderFamilies.All.Where(f => f.GgufArchitecture is not null).Select(f => f.ModelType)));
-        if (c.Rope.PartialRotaryFactor != 1 || (c.Rope.RopeType != "default" && Divisors(c) is null)) throw No(path, $"rope of type {c.Rope.RopeType}", "rope type default or llama3");
-        if (c.SlidingWindow is { } window) throw No(path, $"a sliding window of {window}", "no sliding window");
-        if (c.OutputBias || c.MlpBias) throw No(path, "biases outside of q, k and v", "no such biases");
+        var name = family.GgufArchitecture
+            ?? throw No(
+                path,
+                $"the family {family.ModelType}",
+                "families: " + string.Join(", ", DecoderFamilies.All.Where(f => f.GgufArchitecture is not null).Select(f => f.ModelType))
+            );
+        if (c.Rope.PartialRotaryFactor != 1 || (c.Rope.RopeType != "default" && Divisors(c) is null))
+            throw No(path, $"rope of type {c.Rope.RopeType}", "rope type default or llama3");
+        if (c.SlidingWindow is { } window)
+            throw No(path, $"a sliding window of {window}", "no sliding window");
+        if (c.OutputBias || c.MlpBias)
+            throw No(path, "biases outside of q, k and v", "no such biases");
         var data = new Dictionary<string, object>
         {
             ["general.architecture"] = name,
             ["general.type"] = "model",
-            ["general.file_type"] = type switch { WeightType.F16 => 1u, WeightType.Q8_0 => 7u, WeightType.BF16 => 32u, _ => 0u },
+            ["general.file_type"] = type switch
+            {
+                WeightType.F16 => 1u,
+                WeightType.Q8_0 => 7u,
+                WeightType.BF16 => 32u,
+                _ => 0u,
+            },
             ["general.quantization_version"] = 2u,
             [name + ".block_count"] = (uint)c.NumHiddenLayers,
             [name + ".context_length"] = (uint)c.MaxPositionEmbeddings,
@@ -39,7 +62,8 @@ internal static class GgufMetadata
             [name + ".vocab_size"] = (uint)c.VocabSize,
         };
         Ids(c, tokenizer, data, notes);
-        if (tokenizer is not null) GgufTokenizerWriter.Add(tokenizer, c.VocabSize, path, data);
+        if (tokenizer is not null)
+            GgufTokenizerWriter.Add(tokenizer, c.VocabSize, path, data);
         ReadBack(c, family, tokenizer, path, data);
         return [.. data];
     }
@@ -50,9 +74,12 @@ internal static class GgufMetadata
     /// </summary>
     internal static float[]? Divisors(DecoderConfig c)
     {
-        if (c.Rope.RopeType == "longrope") return c.Rope.ShortFactor.SequenceEqual(c.Rope.LongFactor) && c.Rope.AttentionFactor == 1 ? [.. c.Rope.ShortFactor.Select(f => (float)f)] : null;
-        if (c.Rope.RopeType != "llama3") return null;
-        using RotaryTable scaled = new(c.Rope, c.HeadDim, c.MaxPositionEmbeddings), plain = new(new RopeSettings { RopeTheta = c.Rope.RopeTheta }, c.HeadDim, c.MaxPositionEmbeddings);
+        if (c.Rope.RopeType == "longrope")
+            return c.Rope.ShortFactor.SequenceEqual(c.Rope.LongFactor) && c.Rope.AttentionFactor == 1 ? [.. c.Rope.ShortFactor.Select(f => (float)f)] : null;
+        if (c.Rope.RopeType != "llama3")
+            return null;
+        using RotaryTable scaled = new(c.Rope, c.HeadDim, c.MaxPositionEmbeddings),
+            plain = new(new RopeSettings { RopeTheta = c.Rope.RopeTheta }, c.HeadDim, c.MaxPositionEmbeddings);
         return [.. plain.InverseFrequencies(0).Inverse.Zip(scaled.InverseFrequencies(0).Inverse, (p, s) => p / s)];
     }
 
@@ -60,17 +87,22 @@ internal static class GgufMetadata
     {
         void Set(string key, int? id)
         {
-            if (id is { } value) data[$"tokenizer.ggml.{key}"] = (uint)value;
+            if (id is { } value)
+                data[$"tokenizer.ggml.{key}"] = (uint)value;
         }
 
         var ends = c.EosTokenIds.Concat(tokenizer?.EosId is { } own ? [own] : []).Distinct().ToArray();
-        if (tokenizer?.EosId is { } first && ends.Length > 0) ends = [first, .. ends.Where(id => id != first)];
+        if (tokenizer?.EosId is { } first && ends.Length > 0)
+            ends = [first, .. ends.Where(id => id != first)];
         Set("bos_token_id", tokenizer?.BosId ?? c.BosTokenId);
-        if (ends.Length > 0) Set("eos_token_id", ends[0]);
-        if (ends.Length > 1) Set("eot_token_id", ends[1]);
+        if (ends.Length > 0)
+            Set("eos_token_id", ends[0]);
+        if (ends.Length > 1)
+            Set("eot_token_id", ends[1]);
         Set("padding_token_id", tokenizer?.PadId ?? c.PadTokenId);
         Set("unknown_token_id", tokenizer?.UnknownId);
-        if (ends.Length > 2) notes.Add($"GGUF has two end tokens; ids {string.Join(", ", ends.Skip(2))} no longer end an answer");
+        if (ends.Length > 2)
+            notes.Add($"GGUF has two end tokens; ids {string.Join(", ", ends.Skip(2))} no longer end an answer");
     }
 
     // Without weights: whether embeddings are tied and q, k, v have biases is read from the tensors' names, so those two are taken as they are.
@@ -83,8 +115,14 @@ internal static class GgufMetadata
             using var file = GgufFile.Open(probe);
             var read = family.Read(new ConfigReader(GgufNames.Config(file, family), probe));
             var biased = family.ModelType == "llama" ? c.QkvBias : read.QkvBias;
-            if (Comparable(read) with { TieWordEmbeddings = c.TieWordEmbeddings, QkvBias = biased } != Comparable(c)) throw No(path, Differences(Comparable(c), Comparable(read) with { TieWordEmbeddings = c.TieWordEmbeddings, QkvBias = biased }), "settings that GGUF carries");
-            if (tokenizer is not null) GgufTokenizerWriter.Compare(tokenizer, Tokenizer.FromGguf(file), path);
+            if (Comparable(read) with { TieWordEmbeddings = c.TieWordEmbeddings, QkvBias = biased } != Comparable(c))
+                throw No(
+                    path,
+                    Differences(Comparable(c), Comparable(read) with { TieWordEmbeddings = c.TieWordEmbeddings, QkvBias = biased }),
+                    "settings that GGUF carries"
+                );
+            if (tokenizer is not null)
+                GgufTokenizerWriter.Compare(tokenizer, Tokenizer.FromGguf(file), path);
         }
         finally
         {
@@ -93,20 +131,27 @@ internal static class GgufMetadata
     }
 
     // Numbers that GGUF holds in fp32 are compared in fp32; token ids are the tokenizer's business.
-    private static DecoderConfig Comparable(DecoderConfig c) => c with
-    {
-        RmsNormEps = (float)c.RmsNormEps,
-        Rope = new RopeSettings { RopeTheta = (float)c.Rope.RopeTheta },
-        SlidingLayers = [],
-        RotaryLayers = [],
-        EosTokenIds = [],
-        BosTokenId = null,
-        PadTokenId = null,
-    };
+    private static DecoderConfig Comparable(DecoderConfig c) =>
+        c with
+        {
+            RmsNormEps = (float)c.RmsNormEps,
+            Rope = new RopeSettings { RopeTheta = (float)c.Rope.RopeTheta },
+            SlidingLayers = [],
+            RotaryLayers = [],
+            EosTokenIds = [],
+            BosTokenId = null,
+            PadTokenId = null,
+        };
 
-    private static string Differences(DecoderConfig want, DecoderConfig got) => string.Join(", ", typeof(DecoderConfig).GetProperties()
-        .Where(p => !Equals(p.GetValue(want), p.GetValue(got))).Select(p => FormattableString.Invariant($"{p.Name} {p.GetValue(want)} (would be read as {p.GetValue(got)})")));
+    private static string Differences(DecoderConfig want, DecoderConfig got) =>
+        string.Join(
+            ", ",
+            typeof(DecoderConfig)
+                .GetProperties()
+                .Where(p => !Equals(p.GetValue(want), p.GetValue(got)))
+                .Select(p => FormattableString.Invariant($"{p.Name} {p.GetValue(want)} (would be read as {p.GetValue(got)})"))
+        );
 
-    internal static HarnessException No(string path, string found, string expected)
-        => HarnessException.BadFile(path, "can't be written as GGUF; nothing was written", found, expected, "convert to a Hugging Face folder instead");
+    internal static HarnessException No(string path, string found, string expected) =>
+        HarnessException.BadFile(path, "can't be written as GGUF; nothing was written", found, expected, "convert to a Hugging Face folder instead");
 }

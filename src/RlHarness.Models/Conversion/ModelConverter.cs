@@ -17,13 +17,30 @@ public static class ModelConverter
     /// <exception cref="HarnessException">The source can't be read, the target is there or can't hold what the source has; nothing is written then.</exception>
     public static ConversionResult Convert(string source, string target, ConversionSettings settings)
     {
-        if (Path.Exists(target)) throw new HarnessException(ExitCode.BadInput, $"{target} is there already", "a file or folder", "a path where there is none", "name another target, or remove it");
-        if (settings is { ToGguf: false, Type: WeightType.Q8_0 }) throw new HarnessException(ExitCode.BadInput, "a Hugging Face folder can't hold this type", "q8_0", "f32, f16 or bf16", "write GGUF, or choose another type");
+        if (Path.Exists(target))
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"{target} is there already",
+                "a file or folder",
+                "a path where there is none",
+                "name another target, or remove it"
+            );
+        if (settings is { ToGguf: false, Type: WeightType.Q8_0 })
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "a Hugging Face folder can't hold this type",
+                "q8_0",
+                "f32, f16 or bf16",
+                "write GGUF, or choose another type"
+            );
         using var opened = ModelLoader.Open(source);
         var tokenizer = ModelLoader.TokenizerOf(source, opened);
         var (config, json) = (opened.Config, (JsonObject)opened.Json.DeepClone());
-        if (opened.IsGguf) opened.Family.Write(config, json);
-        using var adapters = settings.Adapter is { } folder ? LoraFolder.Load(folder, new ParameterLayout(config, fusedOnDisk: opened.Family.FusedOnDisk), torch.CPU) : null;
+        if (opened.IsGguf)
+            opened.Family.Write(config, json);
+        using var adapters = settings.Adapter is { } folder
+            ? LoraFolder.Load(folder, new ParameterLayout(config, fusedOnDisk: opened.Family.FusedOnDisk), torch.CPU)
+            : null;
         if (adapters?.SavedHead is not null && config.TieWordEmbeddings)
         {
             config = config with { TieWordEmbeddings = false };
@@ -35,11 +52,18 @@ public static class ModelConverter
         var layout = new ParameterLayout(config, fusedOnDisk: opened.Family.FusedOnDisk);
         var stream = new WeightStream(opened, layout, adapters);
         stream.Check();
-        if (tokenizer is null) notes.Add("the source has no tokenizer, so the target has none");
+        if (tokenizer is null)
+            notes.Add("the source has no tokenizer, so the target has none");
         var weights = settings.ToGguf
             ? Gguf(target, stream, config, opened, tokenizer, type, notes)
             : Folder(target, stream, ModelSaver.Config(json, opened.Family.Architecture, type), source, tokenizer, type);
-        return new ConversionResult(target, weights.Count, weights.Sum(w => WeightTypes.ByteLength(w.Type, w.Shape)), type.ToString().ToLowerInvariant(), notes);
+        return new ConversionResult(
+            target,
+            weights.Count,
+            weights.Sum(w => WeightTypes.ByteLength(w.Type, w.Shape)),
+            type.ToString().ToLowerInvariant(),
+            notes
+        );
     }
 
     private static List<WeightSource> Folder(string target, WeightStream stream, JsonObject json, string source, Tokenizer? tokenizer, WeightType type)
@@ -50,24 +74,35 @@ public static class ModelConverter
         {
             ModelSaver.Write(aside, weights, json, tokenizer);
             var generation = Path.Combine(source, "generation_config.json");
-            if (File.Exists(generation)) File.Copy(generation, Path.Combine(aside, "generation_config.json"), overwrite: true);
+            if (File.Exists(generation))
+                File.Copy(generation, Path.Combine(aside, "generation_config.json"), overwrite: true);
             Directory.Move(aside, target);
         }
         catch
         {
-            if (Directory.Exists(aside)) Directory.Delete(aside, recursive: true);
+            if (Directory.Exists(aside))
+                Directory.Delete(aside, recursive: true);
             throw;
         }
 
         return weights;
     }
 
-    private static List<WeightSource> Gguf(string target, WeightStream stream, DecoderConfig config, ModelLoader.Opened opened, Tokenizer? tokenizer, WeightType type, List<string> notes)
+    private static List<WeightSource> Gguf(
+        string target,
+        WeightStream stream,
+        DecoderConfig config,
+        ModelLoader.Opened opened,
+        Tokenizer? tokenizer,
+        WeightType type,
+        List<string> notes
+    )
     {
         var metadata = GgufMetadata.Of(config, opened, tokenizer, type, notes);
         var weights = stream.Sources(type, gguf: true).ToList();
         var kept = weights.Count(w => w.Shape.Length > 1 && w.Type != type);
-        if (kept > 0) notes.Add($"{kept} matrices are F16, because their rows are not whole blocks of {WeightTypes.Block(type)}");
+        if (kept > 0)
+            notes.Add($"{kept} matrices are F16, because their rows are not whole blocks of {WeightTypes.Block(type)}");
         GgufWriter.Write(target, metadata, weights);
         return weights;
     }

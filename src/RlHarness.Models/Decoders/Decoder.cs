@@ -20,9 +20,7 @@ public sealed class Decoder : IDisposable
     private Tensor? _anchor;
 
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
-        : this(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(layout.Parameters, device, requiresGrad))
-    {
-    }
+        : this(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(layout.Parameters, device, requiresGrad)) { }
 
     private Decoder(DecoderConfig config, ParameterLayout layout, Func<ParameterLayout, ParameterStore> parameters)
     {
@@ -57,18 +55,21 @@ public sealed class Decoder : IDisposable
     /// The same weights with gradients of their own, so that two threads can go backward at once; changes of the weights are seen by both. For fp32: kept casts
     /// of the weights would not notice an optimizer's step on the other.
     /// </summary>
-    public Decoder Twin()
-        => ComputeType == ScalarType.Float32
+    public Decoder Twin() =>
+        ComputeType == ScalarType.Float32
             ? new Decoder(Config, Layout, _ => Parameters.Twin()) { Adapters = Adapters?.Twin(), ActivationCheckpointing = ActivationCheckpointing }
             : throw new HarnessException(ExitCode.Internal, "a twin computes in fp32", $"{ComputeType}");
 
-    /// <summary>The residual stream after the final norm, fp32 [N, H]. Where gradients are on and something trains, libtorch's graph goes on through it.</summary>
+    /// <summary>
+    /// The residual stream after the final norm, fp32 [N, H]. Where gradients are on and something trains, libtorch's graph goes on through it.
+    /// </summary>
     /// <param name="batch">Packed sequences.</param>
     /// <param name="onHiddenState">Called with (layer index, [N, H]) before each layer, and after the final norm; for probes and tests.</param>
     public Tensor Forward(TokenBatch batch, Action<int, Tensor>? onHiddenState = null)
     {
         CheckIds(batch);
-        if (is_grad_enabled() && Trains) return DecoderFunction.apply(_anchor ??= zeros(1, device: Device, requires_grad: true).DetachFromDisposeScope(), this, batch, onHiddenState!);
+        if (is_grad_enabled() && Trains)
+            return DecoderFunction.apply(_anchor ??= zeros(1, device: Device, requires_grad: true).DetachFromDisposeScope(), this, batch, onHiddenState!);
         using var scope = NewDisposeScope();
         return Run(Embed(batch.Ids), Rope(batch.Positions, batch.Longest - 1), new PackedAttention(Config, batch), onHiddenState).MoveToOuterDisposeScope();
     }
@@ -110,7 +111,8 @@ public sealed class Decoder : IDisposable
 
     internal IReadOnlyList<DecoderLayer> Layers => _layers;
 
-    internal RmsNorm.Result FinalNorm(Tensor x, Tensor? pending) => RmsNorm.Forward(x, pending, NormWeight(ParameterLayout.FinalNorm), Config.RmsNormEps, ScalarType.Float32);
+    internal RmsNorm.Result FinalNorm(Tensor x, Tensor? pending) =>
+        RmsNorm.Forward(x, pending, NormWeight(ParameterLayout.FinalNorm), Config.RmsNormEps, ScalarType.Float32);
 
     /// <summary>Unscaled logits fp32 [N, V] of hidden states [N, H]. Ask only for rows that are scored.</summary>
     public Tensor Logits(Tensor hidden)
@@ -120,15 +122,18 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>
-    /// Logits [N, V] for those who go on in fp32 themselves: sums of bfloat16 products come as they are, in fp32, where tiles serve; else logits are of the compute type.
+    /// Logits [N, V] for those who go on in fp32 themselves: sums of bfloat16 products come as they are, in fp32, where tiles serve; else logits are
+    /// of the compute type.
     /// Rounding them to bfloat16 (by up to 0.06 where they are 16) would be as much of a log-probability's error as all layers together.
     /// </summary>
     public Tensor SummedLogits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
         var (input, weight, packed) = (Cast(hidden), HeadWeight(), _packed.Find(HeadName));
-        var logits = ComputeType != ScalarType.BFloat16 || !TiledProducts.CanPack(weight) ? Product(input, weight, null, packed: packed)
-            : packed is null ? TiledProducts.Summed(input, weight) : TiledProducts.Summed(input, packed);
+        var logits =
+            ComputeType != ScalarType.BFloat16 || !TiledProducts.CanPack(weight) ? Product(input, weight, null, packed: packed)
+            : packed is null ? TiledProducts.Summed(input, weight)
+            : TiledProducts.Summed(input, packed);
         return logits.MoveToOuterDisposeScope();
     }
 
@@ -149,16 +154,21 @@ public sealed class Decoder : IDisposable
     internal Tensor Weight(string name)
     {
         var parameter = Parameters[name];
-        if (ComputeType == ScalarType.Float32) return parameter;
-        if (is_grad_enabled() && parameter.requires_grad) return parameter.to(ComputeType);
+        if (ComputeType == ScalarType.Float32)
+            return parameter;
+        if (is_grad_enabled() && parameter.requires_grad)
+            return parameter.to(ComputeType);
         lock (_lowPrecision)
         {
             var (copy, version) = _lowPrecision.GetValueOrDefault(name);
-            if (copy is not null && version == Parameters.Version) return copy;
+            if (copy is not null && version == Parameters.Version)
+                return copy;
             using var guard = no_grad();
             // Written anew where it lies: fresh memory for all weights after each step would cost more than the casts.
-            if (copy is null) copy = parameter.to(ComputeType).DetachFromDisposeScope();
-            else copy.copy_(parameter);
+            if (copy is null)
+                copy = parameter.to(ComputeType).DetachFromDisposeScope();
+            else
+                copy.copy_(parameter);
             _lowPrecision[name] = (copy, Parameters.Version);
             return copy;
         }
@@ -169,11 +179,15 @@ public sealed class Decoder : IDisposable
 
     internal Tensor Cast(Tensor x) => x.dtype == ComputeType ? x : x.to(ComputeType);
 
-    /// <summary>x Wᵀ + b and, where there is one, the adapter's part. [N, in] → [N, out] in the compute type; a record keeps the result where it has a place for it.</summary>
+    /// <summary>
+    /// x Wᵀ + b and, where there is one, the adapter's part. [N, in] → [N, out] in the compute type; a record keeps the result where it has a place
+    /// for it.
+    /// </summary>
     internal Tensor Linear(Tensor x, string name, LayerRecord? record = null)
     {
         var input = Cast(x);
-        string weight = name + ".weight", bias = name + ".bias";
+        string weight = name + ".weight",
+            bias = name + ".bias";
         var y = Product(input, Weight(weight), Parameters.Contains(bias) ? Weight(bias) : null, record, _packed.Find(weight));
         Adapters?.Add(name, input, y);
         return y;
@@ -191,28 +205,37 @@ public sealed class Decoder : IDisposable
     internal void AddParameterGradients(Tensor gradient, Tensor input, string name)
     {
         Adapters?.AddParameterGradients(name, gradient, input);
-        if (GradientOrNull(name + ".weight") is not { } weight) return;
+        if (GradientOrNull(name + ".weight") is not { } weight)
+            return;
         AddProduct(weight, gradient, input);
-        if (Parameters.Contains(name + ".bias")) Parameters.GradientOf(name + ".bias").add_(gradient.sum([0L], type: ScalarType.Float32));
+        if (Parameters.Contains(name + ".bias"))
+            Parameters.GradientOf(name + ".bias").add_(gradient.sum([0L], type: ScalarType.Float32));
     }
 
-    /// <summary>Adds the gradient of the head's matrix to its store (unless it is frozen), from that by the logits [N, V] and the hidden states [N, H].</summary>
+    /// <summary>
+    /// Adds the gradient of the head's matrix to its store (unless it is frozen), from that by the logits [N, V] and the hidden states [N, H].
+    /// </summary>
     public void AddHeadGradient(Tensor gradient, Tensor hidden)
     {
         ArgumentNullException.ThrowIfNull(gradient);
-        if (GradientOrNull(HeadName) is { } head) AddProduct(head, gradient, Cast(hidden));
+        if (GradientOrNull(HeadName) is { } head)
+            AddProduct(head, gradient, Cast(hidden));
     }
 
     /// <summary>total fp32 [out, in] += gradientᵀ input.</summary>
     private static void AddProduct(Tensor total, Tensor gradient, Tensor input)
     {
-        if (TiledProducts.FitsOuter(gradient, input)) TiledProducts.AddOuter(total, gradient, input);
-        else if (gradient.dtype == ScalarType.Float32) total.addmm_(gradient.t(), input, 1, 1);
-        else GradientSum.Add(total, mm(gradient.t(), input));
+        if (TiledProducts.FitsOuter(gradient, input))
+            TiledProducts.AddOuter(total, gradient, input);
+        else if (gradient.dtype == ScalarType.Float32)
+            total.addmm_(gradient.t(), input, 1, 1);
+        else
+            GradientSum.Add(total, mm(gradient.t(), input));
     }
 
     /// <summary>
-    /// x Wᵀ. For few rows in fp32 on the CPU, where tiles do not serve, the product is taken the other way round, W xᵀ, which the matrix library does up to twice as fast (docs/speed.md).
+    /// x Wᵀ. For few rows in fp32 on the CPU, where tiles do not serve, the product is taken the other way round, W xᵀ, which the matrix library does
+    /// up to twice as fast (docs/speed.md).
     /// </summary>
     private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null, PackedMatrix? packed = null)
     {
@@ -249,7 +272,8 @@ public sealed class Decoder : IDisposable
 
     public void Dispose()
     {
-        foreach (var (copy, _) in _lowPrecision.Values) copy.Dispose();
+        foreach (var (copy, _) in _lowPrecision.Values)
+            copy.Dispose();
         Parameters.Dispose();
         Adapters?.Dispose();
         _rotary.Dispose();
@@ -260,7 +284,8 @@ public sealed class Decoder : IDisposable
     internal RopeRows Rope(Tensor positions, long maxPosition)
     {
         var (cos, sin) = _rotary.At(positions, maxPosition, Device);
-        if (_localRotary is null) return new RopeRows(cos, sin, cos, sin);
+        if (_localRotary is null)
+            return new RopeRows(cos, sin, cos, sin);
         var (localCos, localSin) = _localRotary.At(positions, maxPosition, Device);
         return new RopeRows(cos, sin, localCos, localSin);
     }
@@ -274,6 +299,12 @@ public sealed class Decoder : IDisposable
     private void CheckIds(TokenBatch batch)
     {
         if (batch.Longest > Config.MaxPositionEmbeddings)
-            throw new HarnessException(ExitCode.BadInput, "a sequence is longer than the model's context", $"{batch.Longest} tokens", $"at most {Config.MaxPositionEmbeddings}", "shorten prompts or max_new_tokens");
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "a sequence is longer than the model's context",
+                $"{batch.Longest} tokens",
+                $"at most {Config.MaxPositionEmbeddings}",
+                "shorten prompts or max_new_tokens"
+            );
     }
 }

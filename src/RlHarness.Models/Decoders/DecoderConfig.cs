@@ -32,7 +32,9 @@ public enum Activation
     GeluTanh,
 }
 
-/// <summary>Everything in which one decoder-only transformer differs from another. Names are those of Hugging Face's <c>config.json</c> where it has them.</summary>
+/// <summary>
+/// Everything in which one decoder-only transformer differs from another. Names are those of Hugging Face's <c>config.json</c> where it has them.
+/// </summary>
 public sealed record DecoderConfig
 {
     public required string ModelType { get; init; }
@@ -76,6 +78,8 @@ public sealed record DecoderConfig
 
     public int QueryWidth => NumAttentionHeads * HeadDim;
     public int KeyValueWidth => NumKeyValueHeads * HeadDim;
+
     public bool IsSliding(int layer) => SlidingWindow is not null && layer < SlidingLayers.Count && SlidingLayers[layer];
+
     public bool IsRotary(int layer) => layer >= RotaryLayers.Count || RotaryLayers[layer];
 }

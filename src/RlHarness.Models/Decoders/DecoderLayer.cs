@@ -21,7 +21,10 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     /// <summary>The norm between attention and feed-forward; families that norm on both sides call it by another name.</summary>
     private string FeedForwardNormName => _config.NormPlacement == NormPlacement.Sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm";
 
-    /// <summary>True where a record keeps the stream that <see cref="Forward"/> returns (a norm or, uncast, a product reads it); else it belongs to the caller.</summary>
+    /// <summary>
+    /// True where a record keeps the stream that <see cref="Forward"/> returns (a norm or, uncast, a product reads it); else it belongs to the
+    /// caller.
+    /// </summary>
     internal bool RecordKeepsStream => NormsBefore || decoder.ComputeType == ScalarType.Float32;
 
     /// <summary>x fp32 [N, H] and what is still to be added to it; both new. With a record the backward pass can follow.</summary>
@@ -34,11 +37,13 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
             var norm = Norm(x, pending, "input_layernorm", record);
             (x, input) = (norm.Sum, norm.Y);
             // Nothing was added: x belongs to the caller, who keeps it as long as the record.
-            if (record is not null) record.InputNorm = pending is null ? new(x, record.Keep(norm.Scale)) : record.Keep(norm);
+            if (record is not null)
+                record.InputNorm = pending is null ? new(x, record.Keep(norm.Scale)) : record.Keep(norm);
         }
         else
         {
-            if (pending is not null) x = x + pending;
+            if (pending is not null)
+                x = x + pending;
             input = decoder.Cast(x);
         }
 
@@ -46,14 +51,16 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         if (NormsBehind)
         {
             (branch, var norm) = NormBehind(branch, "post_attention_layernorm", record);
-            if (record is not null) record.AttentionNorm = norm;
+            if (record is not null)
+                record.AttentionNorm = norm;
         }
 
         if (NormsBefore)
         {
             var norm = Norm(x, branch, FeedForwardNormName, record);
             (x, input) = (norm.Sum, norm.Y);
-            if (record is not null) record.FeedForwardInputNorm = record.Keep(norm);
+            if (record is not null)
+                record.FeedForwardInputNorm = record.Keep(norm);
         }
         else
         {
@@ -65,13 +72,17 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         if (NormsBehind)
         {
             (branch, var norm) = NormBehind(branch, "post_feedforward_layernorm", record);
-            if (record is not null) record.FeedForwardNorm = norm;
+            if (record is not null)
+                record.FeedForwardNorm = norm;
         }
 
         return (record is not null && RecordKeepsStream ? x : x.MoveToOuterDisposeScope(), branch.MoveToOuterDisposeScope());
     }
 
-    /// <summary>Changes the gradient of the stream behind this layer (fp32 [N, H]) into that of the stream before it, and adds the parameters' gradients to their store.</summary>
+    /// <summary>
+    /// Changes the gradient of the stream behind this layer (fp32 [N, H]) into that of the stream before it, and adds the parameters' gradients to
+    /// their store.
+    /// </summary>
     internal void Backward(LayerRecord record, RopeRows rope, Tensor gradient)
     {
         using var scope = NewDisposeScope();
@@ -83,12 +94,16 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
 
     private Tensor Attention(Tensor input, RopeRows rope, IAttention attention, LayerRecord? record)
     {
-        long h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads, d = _config.HeadDim, n = input.shape[0];
+        long h = _config.NumAttentionHeads,
+            g = _config.NumKeyValueHeads,
+            d = _config.HeadDim,
+            n = input.shape[0];
         var qkv = decoder.Linear(input, _name + "self_attn.qkv_proj"); // [N, (h + 2g)·d]
         Tensor New(long width, bool kept) => (kept ? record?.Take([n, width], qkv.dtype) : null) ?? empty(n, width, dtype: qkv.dtype, device: qkv.device);
         // Keys and values that attention repeats for their groups are kept as it repeats them, and not here.
         var keepsKeys = record is not null && (g == h || ((PackedAttention)attention).ReadsGroups(qkv));
-        Tensor q = New(h * d, true), k = New(g * d, keepsKeys);
+        Tensor q = New(h * d, true),
+            k = New(g * d, keepsKeys);
         var (cos, sin) = Angles(rope);
         if (_config.QkNorm == QkNorm.None)
         {
@@ -101,11 +116,13 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
             var (normedK, ofK) = HeadNorm(qkv.narrow(1, h * d, g * d), "k_norm", record);
             Rotary.Turn(normedQ, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
             Rotary.Turn(normedK, 0, k, 0, g, d, cos, sin);
-            if (record is not null) (record.QueryNorm, record.KeyNorm) = (ofQ, ofK);
+            if (record is not null)
+                (record.QueryNorm, record.KeyNorm) = (ofQ, ofK);
         }
 
         var v = qkv.narrow(1, (h + g) * d, g * d);
-        if (keepsKeys) v = New(g * d, true).copy_(v);
+        if (keepsKeys)
+            v = New(g * d, true).copy_(v);
         Tensor mixed; // [N, h·d]
         if (record is null)
         {
@@ -123,7 +140,9 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
 
     private Tensor AttentionGradient(Tensor branch, RopeRows rope, LayerRecord record)
     {
-        long h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads, d = _config.HeadDim;
+        long h = _config.NumAttentionHeads,
+            g = _config.NumKeyValueHeads,
+            d = _config.HeadDim;
         decoder.AddParameterGradients(branch, record.Mixed!, _name + "self_attn.o_proj");
         var (dq, dk, dv) = record.Attention!.Backward(decoder.InputGradient(branch, _name + "self_attn.o_proj"));
         var both = empty(branch.shape[0], (h + 2 * g) * d, dtype: branch.dtype, device: branch.device); // [N, (h + 2g)·d]
@@ -149,7 +168,8 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     private Tensor FeedForward(Tensor input, LayerRecord? record)
     {
         var both = decoder.Linear(input, _name + "mlp.gate_up_proj", record); // [N, 2M]
-        if (record is not null) (record.FeedForwardInput, record.GateUp) = (record.Keep(input), record.Keep(both));
+        if (record is not null)
+            (record.FeedForwardInput, record.GateUp) = (record.Keep(input), record.Keep(both));
         return decoder.Linear(GatedUnit.Forward(both, _config.Activation), _name + "mlp.down_proj");
     }
 
@@ -165,16 +185,27 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     /// <summary>Attention divides by √d; a model with a scale of its own has its queries brought to that.</summary>
     private float QueryFactor => _config.AttentionScale is { } scale ? (float)(scale * Math.Sqrt(_config.HeadDim)) : 1;
 
-    private (Tensor? Cos, Tensor? Sin) Angles(RopeRows rope)
-        => !_config.IsRotary(index) ? (null, null) : _config.IsSliding(index) ? (rope.LocalCos, rope.LocalSin) : (rope.Cos, rope.Sin);
+    private (Tensor? Cos, Tensor? Sin) Angles(RopeRows rope) =>
+        !_config.IsRotary(index) ? (null, null)
+        : _config.IsSliding(index) ? (rope.LocalCos, rope.LocalSin)
+        : (rope.Cos, rope.Sin);
 
-    private RmsNorm.Result Norm(Tensor x, Tensor? added, string name, LayerRecord? record)
-        => RmsNorm.Forward(x, added, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, decoder.ComputeType, record is null ? null : record.Take);
+    private RmsNorm.Result Norm(Tensor x, Tensor? added, string name, LayerRecord? record) =>
+        RmsNorm.Forward(x, added, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, decoder.ComputeType, record is null ? null : record.Take);
 
     private void AddThroughNorm(Tensor gradient, LayerRecord.NormRecord? norm, string name, Tensor total)
     {
-        if (norm is null) total.add_(gradient);
-        else RmsNorm.Backward(gradient, norm.X, norm.Scale, decoder.NormWeight(_name + name + ".weight"), total, decoder.GradientOrNull(_name + name + ".weight"));
+        if (norm is null)
+            total.add_(gradient);
+        else
+            RmsNorm.Backward(
+                gradient,
+                norm.X,
+                norm.Scale,
+                decoder.NormWeight(_name + name + ".weight"),
+                total,
+                decoder.GradientOrNull(_name + name + ".weight")
+            );
     }
 
     private (Tensor Y, LayerRecord.NormRecord? Norm) NormBehind(Tensor branch, string name, LayerRecord? record)
@@ -193,7 +224,9 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     /// <summary>Norm of queries or keys, over each head or over all of them.</summary>
     private (Tensor Y, LayerRecord.NormRecord? Norm) HeadNorm(Tensor part, string name, LayerRecord? record)
     {
-        long n = part.shape[0], width = part.shape[1], each = _config.QkNorm == QkNorm.PerHead ? _config.HeadDim : width;
+        long n = part.shape[0],
+            width = part.shape[1],
+            each = _config.QkNorm == QkNorm.PerHead ? _config.HeadDim : width;
         var x = part.to(ScalarType.Float32).contiguous().view(-1, each);
         var norm = RmsNorm.Forward(x, null, decoder.NormWeight(_name + "self_attn." + name + ".weight"), _config.RmsNormEps, part.dtype);
         return (norm.Y.view(n, width), record?.Keep(norm));

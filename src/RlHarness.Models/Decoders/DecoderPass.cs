@@ -50,7 +50,8 @@ public sealed class DecoderPass : IDisposable
                 next = decoder.Layers[i].Forward(x, pending, _rope, _attention, _layers[i] = new LayerRecord(_workspace));
             }
 
-            if (!kept) x.Dispose();
+            if (!kept)
+                x.Dispose();
             pending?.Dispose();
             (x, pending) = (next.X.MoveToOuterDisposeScope(), next.Pending.MoveToOuterDisposeScope());
         }
@@ -70,26 +71,38 @@ public sealed class DecoderPass : IDisposable
         using var guard = no_grad();
         using var scope = NewDisposeScope();
         var total = zeros_like(Hidden);
-        RmsNorm.Backward(gradient, _finalNorm.X, _finalNorm.Scale, _decoder.NormWeight(ParameterLayout.FinalNorm), total, _decoder.GradientOrNull(ParameterLayout.FinalNorm));
+        RmsNorm.Backward(
+            gradient,
+            _finalNorm.X,
+            _finalNorm.Scale,
+            _decoder.NormWeight(ParameterLayout.FinalNorm),
+            total,
+            _decoder.GradientOrNull(ParameterLayout.FinalNorm)
+        );
         for (var i = _layers.Length - 1; i >= 0; i--)
         {
             using var step = NewDisposeScope();
-            if (_streams.Length > 0) _decoder.Layers[i].Forward(_streams[i], null, _rope, _attention, _layers[i] = new LayerRecord(_workspace));
+            if (_streams.Length > 0)
+                _decoder.Layers[i].Forward(_streams[i], null, _rope, _attention, _layers[i] = new LayerRecord(_workspace));
             _decoder.Layers[i].Backward(_layers[i]!, _rope, total);
             _layers[i]!.Dispose();
             _layers[i] = null;
         }
 
-        if (_decoder.GradientOrNull(ParameterLayout.Embeddings) is not { } embeddings) return;
-        if (_decoder.Config.EmbeddingScale != 1) total.mul_(_decoder.Config.EmbeddingScale);
+        if (_decoder.GradientOrNull(ParameterLayout.Embeddings) is not { } embeddings)
+            return;
+        if (_decoder.Config.EmbeddingScale != 1)
+            total.mul_(_decoder.Config.EmbeddingScale);
         embeddings.index_add_(0, _ids, total, 1);
     }
 
     public void Dispose()
     {
-        if (_disposed) return;
+        if (_disposed)
+            return;
         _disposed = true;
-        foreach (var layer in _layers) layer?.Dispose();
+        foreach (var layer in _layers)
+            layer?.Dispose();
         _whole.Dispose();
         _workspace?.Return();
     }

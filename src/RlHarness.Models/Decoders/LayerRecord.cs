@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;
 
-/// <summary>What one layer's forward pass leaves behind for its backward pass. Its tensors belong to it and outlive the scopes that they were made in.</summary>
+/// <summary>
+/// What one layer's forward pass leaves behind for its backward pass. Its tensors belong to it and outlive the scopes that they were made in.
+/// </summary>
 internal sealed class LayerRecord : IDisposable
 {
     private readonly HashSet<Tensor> _kept = new(ReferenceEqualityComparer.Instance);
@@ -58,9 +60,11 @@ internal sealed class LayerRecord : IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in _kept) tensor.Dispose();
+        foreach (var tensor in _kept)
+            tensor.Dispose();
         _kept.Clear();
-        if (_workspace is not null) _workspace.Mark = _mark;
+        if (_workspace is not null)
+            _workspace.Mark = _mark;
     }
 
     /// <summary>What a norm read (fp32) and the scale that it found.</summary>

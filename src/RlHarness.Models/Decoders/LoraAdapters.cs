@@ -21,7 +21,11 @@ public sealed class LoraAdapters : IDisposable
         Slices = slices;
         SavedHead = savedHead;
         _byParameter = slices.ToLookup(s => s.Parameter, StringComparer.Ordinal);
-        Parameters = new ParameterStore([.. slices.SelectMany(s => new[] { new ParameterSpec(s.A, [s.Rank, s.Columns], true), new ParameterSpec(s.B, [s.Rows, s.Rank], true) })], device, requiresGrad);
+        Parameters = new ParameterStore(
+            [.. slices.SelectMany(s => new[] { new ParameterSpec(s.A, [s.Rank, s.Columns], true), new ParameterSpec(s.B, [s.Rows, s.Rank], true) })],
+            device,
+            requiresGrad
+        );
     }
 
     private LoraAdapters(LoraAdapters other)
@@ -56,13 +60,15 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>Adds their part to the gradient by the input [N, in], given that by the result [N, out].</summary>
     internal void AddInputGradient(string product, Tensor gradient, Tensor inputGradient)
     {
-        foreach (var s in Active(product)) inputGradient.add_(mm(LowGradient(s, gradient), Parameters[s.A].to(gradient.dtype)));
+        foreach (var s in Active(product))
+            inputGradient.add_(mm(LowGradient(s, gradient), Parameters[s.A].to(gradient.dtype)));
     }
 
     /// <summary>Adds the adapters' own gradients, dA = s Bᵀ dyᵀ x and dB = s dyᵀ x Aᵀ, to their store.</summary>
     internal void AddParameterGradients(string product, Tensor gradient, Tensor x)
     {
-        if (Parameters.Gradient is null) return;
+        if (Parameters.Gradient is null)
+            return;
         foreach (var s in Active(product))
         {
             var low = nn.functional.linear(x, Parameters[s.A].to(x.dtype)); // [N, r]
@@ -71,7 +77,8 @@ public sealed class LoraAdapters : IDisposable
         }
     }
 
-    private Tensor LowGradient(LoraSlice s, Tensor gradient) => mm(gradient.narrow(-1, s.Offset, s.Rows), Parameters[s.B].to(gradient.dtype)) * s.Scale; // [N, r]
+    // [N, r]
+    private Tensor LowGradient(LoraSlice s, Tensor gradient) => mm(gradient.narrow(-1, s.Offset, s.Rows), Parameters[s.B].to(gradient.dtype)) * s.Scale;
 
     private IEnumerable<LoraSlice> Active(string product) => Enabled ? _byParameter[product] : [];
 

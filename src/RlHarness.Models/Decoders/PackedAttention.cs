@@ -23,18 +23,25 @@ internal sealed class PackedAttention : IAttention
 
     /// <param name="config">Of the model.</param>
     /// <param name="batch">Has to outlive this, but for where <paramref name="keep"/> is given.</param>
-    /// <param name="keep">Takes what is needed later out of the scope where it is made, and the batch's tensors out of its hands; null: they live as long as they did.</param>
+    /// <param name="keep">Takes what is needed later out of the scope where it is made, and the batch's tensors out of its hands; null: they live as
+    /// long as they did.</param>
     internal PackedAttention(DecoderConfig config, TokenBatch batch, Func<Tensor, Tensor>? keep = null)
     {
         (_config, _batch) = (config, batch);
-        long p = batch.Shared, t = batch.Longest - p;
-        var rests = Enumerable.Range(0, batch.Lengths.Count).Select(b => new TiledAttention.Segment(batch.Shared, batch.Starts[b], batch.Lengths[b] - batch.Shared));
+        long p = batch.Shared,
+            t = batch.Longest - p;
+        var rests = Enumerable
+            .Range(0, batch.Lengths.Count)
+            .Select(b => new TiledAttention.Segment(batch.Shared, batch.Starts[b], batch.Lengths[b] - batch.Shared));
         _segments = p == 0 ? [.. rests] : [new(0, 0, batch.Shared), .. rests];
         var device = batch.Ids.device;
-        (_pad, _unpad) = keep is null || batch.PadIndex is null ? (batch.PadIndex, batch.UnpadIndex) : (keep(batch.PadIndex.alias()), keep(batch.UnpadIndex!.alias()));
-        Tensor Mask(long before, long rows, int? window) => keep is null ? CausalMask(before, rows, window, device) : keep(CausalMask(before, rows, window, device));
+        (_pad, _unpad) =
+            keep is null || batch.PadIndex is null ? (batch.PadIndex, batch.UnpadIndex) : (keep(batch.PadIndex.alias()), keep(batch.UnpadIndex!.alias()));
+        Tensor Mask(long before, long rows, int? window) =>
+            keep is null ? CausalMask(before, rows, window, device) : keep(CausalMask(before, rows, window, device));
         // SDPA's own causal flag starts at key 0, so it fits only where queries and keys begin together.
-        if (p > 0) _restMask = Mask(p, t, null);
+        if (p > 0)
+            _restMask = Mask(p, t, null);
         if (config.SlidingWindow is { } w && batch.Longest > w)
         {
             _restWindow = Mask(p, t, w);
@@ -53,13 +60,19 @@ internal sealed class PackedAttention : IAttention
     /// <summary>q [N, h·d], k and v [N, g·d] → [N, h·d]; with a record for the backward pass where there is somebody to keep it.</summary>
     internal (Tensor Mixed, IRecord? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, LayerRecord? keeper)
     {
-        long p = Shared, rests = _batch.Count - p, h = _config.NumAttentionHeads, g = _config.NumKeyValueHeads;
+        long p = Shared,
+            rests = _batch.Count - p,
+            h = _config.NumAttentionHeads,
+            g = _config.NumKeyValueHeads;
         var sliding = _config.IsSliding(layer);
         if (ReadsGroups(q))
         {
             var shape = new TiledAttention.Shape((int)h, (int)g, _config.HeadDim, 1 / MathF.Sqrt(_config.HeadDim), sliding ? _config.SlidingWindow : null);
             var (result, logSums) = TiledAttention.Forward(q, k, v, _segments, shape);
-            return (result, keeper is null ? null : new Tiles(_segments, shape, keeper.Keep(q), keeper.Keep(k), keeper.Keep(v), keeper.Keep(result), keeper.Keep(logSums)));
+            return (
+                result,
+                keeper is null ? null : new Tiles(_segments, shape, keeper.Keep(q), keeper.Keep(k), keeper.Keep(v), keeper.Keep(result), keeper.Keep(logSums))
+            );
         }
 
         if (p == 0)
@@ -69,14 +82,29 @@ internal sealed class PackedAttention : IAttention
         }
 
         var (sharedKeys, sharedValues) = (Heads(k.narrow(0, 0, p), 1, g), Heads(v.narrow(0, 0, p), 1, g)); // [1, g, P, d]
-        var shared = Product.Run(Heads(q.narrow(0, 0, p), 1, h), Repeat(sharedKeys, keeper), Repeat(sharedValues, keeper), sliding ? _sharedWindow : null, keeper);
-        Tensor All(Tensor head, Tensor rest) => Repeat(cat([head.expand(Sequences, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), g)], 2), keeper); // [B, h, P + T, d]
-        var rest = Product.Run(Heads(Pad(q.narrow(0, p, rests)), h), All(sharedKeys, k), All(sharedValues, v), sliding && _restWindow is not null ? _restWindow : _restMask, keeper);
+        var shared = Product.Run(
+            Heads(q.narrow(0, 0, p), 1, h),
+            Repeat(sharedKeys, keeper),
+            Repeat(sharedValues, keeper),
+            sliding ? _sharedWindow : null,
+            keeper
+        );
+        Tensor All(Tensor head, Tensor rest) =>
+            Repeat(cat([head.expand(Sequences, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), g)], 2), keeper); // [B, h, P + T, d]
+        var rest = Product.Run(
+            Heads(Pad(q.narrow(0, p, rests)), h),
+            All(sharedKeys, k),
+            All(sharedValues, v),
+            sliding && _restWindow is not null ? _restWindow : _restMask,
+            keeper
+        );
         var mixed = cat([shared.Result.transpose(1, 2).reshape(p, _config.QueryWidth), Rows(rest.Result)], 0);
         return (mixed, keeper is null ? null : new Products(this, shared, rest));
     }
 
-    /// <summary>True where keys and values are read as they come, a head for its whole group; else they are repeated first, and the repeated ones are kept.</summary>
+    /// <summary>
+    /// True where keys and values are read as they come, a head for its whole group; else they are repeated first, and the repeated ones are kept.
+    /// </summary>
     internal bool ReadsGroups(Tensor q) => TiledAttention.Fits(q, _config.HeadDim);
 
     /// <summary>[B, h, T, d] to packed rows [N − P, h·d].</summary>
@@ -91,7 +119,8 @@ internal sealed class PackedAttention : IAttention
     /// <summary>Packed rows of a gradient to [B, h, T, d]; padding has none.</summary>
     private Tensor PadGradient(Tensor rows)
     {
-        if (_unpad is null) return Heads(rows, _config.NumAttentionHeads);
+        if (_unpad is null)
+            return Heads(rows, _config.NumAttentionHeads);
         var padded = zeros(Sequences * Rest, rows.shape[1], dtype: rows.dtype, device: rows.device);
         return Heads(padded.index_copy_(0, _unpad, rows), _config.NumAttentionHeads);
     }
@@ -104,10 +133,16 @@ internal sealed class PackedAttention : IAttention
     /// <summary>[B, g, T, d] → [B, h, T, d], each key/value head repeated for its group of queries.</summary>
     private Tensor Repeat(Tensor x, LayerRecord? keeper)
     {
-        long g = _config.NumKeyValueHeads, groups = _config.NumAttentionHeads / g, b = x.shape[0], t = x.shape[2], d = _config.HeadDim;
-        if (groups == 1) return x;
+        long g = _config.NumKeyValueHeads,
+            groups = _config.NumAttentionHeads / g,
+            b = x.shape[0],
+            t = x.shape[2],
+            d = _config.HeadDim;
+        if (groups == 1)
+            return x;
         var repeated = x.unsqueeze(2).expand(b, g, groups, t, d);
-        if (keeper?.Take([b, g * groups, t, d], x.dtype) is not { } place) return repeated.reshape(b, g * groups, t, d);
+        if (keeper?.Take([b, g * groups, t, d], x.dtype) is not { } place)
+            return repeated.reshape(b, g * groups, t, d);
         place.view(b, g, groups, t, d).copy_(repeated);
         return place;
     }
@@ -115,18 +150,26 @@ internal sealed class PackedAttention : IAttention
     /// <summary>The gradient of <see cref="Repeat"/>: [B, h, T, d] → [B, g, T, d].</summary>
     private Tensor SumGroups(Tensor x)
     {
-        long g = _config.NumKeyValueHeads, groups = _config.NumAttentionHeads / g, b = x.shape[0], t = x.shape[2], d = _config.HeadDim;
+        long g = _config.NumKeyValueHeads,
+            groups = _config.NumAttentionHeads / g,
+            b = x.shape[0],
+            t = x.shape[2],
+            d = _config.HeadDim;
         return groups == 1 ? x : x.reshape(b, g, groups, t, d).sum([2L]);
     }
 
-    /// <summary>Additive mask [rows, before + rows] of queries at positions before, before + 1, …: a token sees itself and what stands before it, within the window.</summary>
+    /// <summary>
+    /// Additive mask [rows, before + rows] of queries at positions before, before + 1, …: a token sees itself and what stands before it, within the
+    /// window.
+    /// </summary>
     private static Tensor CausalMask(long before, long rows, int? window, Device device)
     {
         using var scope = NewDisposeScope();
         var row = (arange(rows, device: device) + before).unsqueeze(1);
         var column = arange(before + rows, device: device).unsqueeze(0);
         var hidden = column > row;
-        if (window is { } w) hidden = hidden.logical_or(column <= row - w);
+        if (window is { } w)
+            hidden = hidden.logical_or(column <= row - w);
         return zeros(rows, before + rows, dtype: ScalarType.Float32, device: device).masked_fill(hidden, double.NegativeInfinity).MoveToOuterDisposeScope();
     }
 
@@ -135,7 +178,8 @@ internal sealed class PackedAttention : IAttention
     {
         internal static Product Run(Tensor q, Tensor k, Tensor v, Tensor? mask, LayerRecord? keeper)
         {
-            if (keeper is null) return new(q, k, v, Attention(q, k, v, mask));
+            if (keeper is null)
+                return new(q, k, v, Attention(q, k, v, mask));
             using var grad = enable_grad();
             Tensor Leaf(Tensor x) => keeper.Keep(x.detach().requires_grad_(true));
             (q, k, v) = (Leaf(q), Leaf(k), Leaf(v));
@@ -150,8 +194,10 @@ internal sealed class PackedAttention : IAttention
         }
 
         /// <summary>Without a mask causal.</summary>
-        private static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor? mask)
-            => mask is null ? nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true) : nn.functional.scaled_dot_product_attention(q, k, v, mask.to(q.dtype));
+        private static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor? mask) =>
+            mask is null
+                ? nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true)
+                : nn.functional.scaled_dot_product_attention(q, k, v, mask.to(q.dtype));
     }
 
     /// <summary>A forward pass, to be followed by its backward pass once.</summary>
@@ -161,7 +207,8 @@ internal sealed class PackedAttention : IAttention
         (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient);
     }
 
-    private sealed record Tiles(TiledAttention.Segment[] Segments, TiledAttention.Shape Shape, Tensor Q, Tensor K, Tensor V, Tensor Mixed, Tensor LogSums) : IRecord
+    private sealed record Tiles(TiledAttention.Segment[] Segments, TiledAttention.Shape Shape, Tensor Q, Tensor K, Tensor V, Tensor Mixed, Tensor LogSums)
+        : IRecord
     {
         (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) => TiledAttention.Backward(gradient, Q, K, V, Mixed, LogSums, Segments, Shape);
     }

@@ -18,7 +18,8 @@ internal sealed class PackedWeights(Decoder decoder)
     {
         lock (_gate)
         {
-            if (_leases++ == 0) _packed = Pack();
+            if (_leases++ == 0)
+                _packed = Pack();
         }
 
         return new Return(this);
@@ -34,7 +35,8 @@ internal sealed class PackedWeights(Decoder decoder)
         foreach (var name in decoder.Layout.Parameters.Where(Multiplies).Select(p => p.Name))
         {
             var weight = decoder.Weight(name);
-            if (!TiledProducts.CanPack(weight)) continue;
+            if (!TiledProducts.CanPack(weight))
+                continue;
             var matrix = TiledProducts.Pack(weight);
             matrix.Panels.DetachFromDisposeScope();
             packed.Add(name, matrix);
@@ -44,15 +46,18 @@ internal sealed class PackedWeights(Decoder decoder)
     }
 
     /// <summary>Whether it is a matrix of a product: embeddings are only where they are the head, and a head is not where an adapter's stands for it.</summary>
-    private bool Multiplies(ParameterSpec parameter)
-        => parameter.Shape.Length == 2 && (parameter.Name == decoder.HeadName ? decoder.Adapters?.SavedHead is null : parameter.Name != ParameterLayout.Embeddings);
+    private bool Multiplies(ParameterSpec parameter) =>
+        parameter.Shape.Length == 2
+        && (parameter.Name == decoder.HeadName ? decoder.Adapters?.SavedHead is null : parameter.Name != ParameterLayout.Embeddings);
 
     private void GiveBack()
     {
         lock (_gate)
         {
-            if (--_leases > 0) return;
-            foreach (var matrix in _packed!.Values) matrix.Dispose();
+            if (--_leases > 0)
+                return;
+            foreach (var matrix in _packed!.Values)
+                matrix.Dispose();
             _packed = null;
         }
     }
@@ -63,7 +68,8 @@ internal sealed class PackedWeights(Decoder decoder)
 
         public void Dispose()
         {
-            if (_done) return;
+            if (_done)
+                return;
             _done = true;
             weights.GiveBack();
         }

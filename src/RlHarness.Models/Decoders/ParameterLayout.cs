@@ -21,12 +21,16 @@ public sealed class ParameterLayout
     public ParameterLayout(DecoderConfig config, bool withHead = true, bool fusedOnDisk = false)
     {
         var c = config;
-        long h = c.HiddenSize, m = c.IntermediateSize, q = c.QueryWidth, kv = c.KeyValueWidth;
+        long h = c.HiddenSize,
+            m = c.IntermediateSize,
+            q = c.QueryWidth,
+            kv = c.KeyValueWidth;
         Whole(Embeddings, [c.VocabSize, h]);
         for (var i = 0; i < c.NumHiddenLayers; i++)
         {
             var p = $"model.layers.{i}.";
-            if (c.NormPlacement != NormPlacement.Post) Norm(p + "input_layernorm.weight", h);
+            if (c.NormPlacement != NormPlacement.Post)
+                Norm(p + "input_layernorm.weight", h);
             Fused(p + "self_attn.qkv_proj", h, c.QkvBias, fusedOnDisk, (p + "self_attn.q_proj", q), (p + "self_attn.k_proj", kv), (p + "self_attn.v_proj", kv));
             if (c.QkNorm != QkNorm.None)
             {
@@ -36,14 +40,17 @@ public sealed class ParameterLayout
 
             Linear(p + "self_attn.o_proj", h, q, c.OutputBias);
             Norm(p + "post_attention_layernorm.weight", h);
-            if (c.NormPlacement == NormPlacement.Sandwich) Norm(p + "pre_feedforward_layernorm.weight", h);
+            if (c.NormPlacement == NormPlacement.Sandwich)
+                Norm(p + "pre_feedforward_layernorm.weight", h);
             Fused(p + "mlp.gate_up_proj", h, c.MlpBias, fusedOnDisk, (p + "mlp.gate_proj", m), (p + "mlp.up_proj", m));
             Linear(p + "mlp.down_proj", h, m, c.MlpBias);
-            if (c.NormPlacement != NormPlacement.Pre) Norm(p + "post_feedforward_layernorm.weight", h);
+            if (c.NormPlacement != NormPlacement.Pre)
+                Norm(p + "post_feedforward_layernorm.weight", h);
         }
 
         Norm(FinalNorm, h);
-        if (withHead && !c.TieWordEmbeddings) Whole(Head, [c.VocabSize, h]);
+        if (withHead && !c.TieWordEmbeddings)
+            Whole(Head, [c.VocabSize, h]);
     }
 
     public IReadOnlyList<ParameterSpec> Parameters => _parameters;
@@ -61,13 +68,15 @@ public sealed class ParameterLayout
     private void Linear(string name, long rows, long columns, bool bias)
     {
         Whole(name + ".weight", [rows, columns]);
-        if (bias) Whole(name + ".bias", [rows]);
+        if (bias)
+            Whole(name + ".bias", [rows]);
     }
 
     private void Fused(string name, long columns, bool bias, bool fusedOnDisk, params (string Name, long Rows)[] parts)
     {
         Part(".weight", rows => [rows, columns]);
-        if (bias) Part(".bias", rows => [rows]);
+        if (bias)
+            Part(".bias", rows => [rows]);
 
         void Part(string suffix, Func<long, long[]> shape)
         {

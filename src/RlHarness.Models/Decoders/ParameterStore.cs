@@ -21,7 +21,8 @@ public sealed class ParameterStore : IDisposable
         Count = Specs.Sum(s => s.Count);
         Data = zeros(Count, ScalarType.Float32, device).DetachFromDisposeScope();
         AddParts(Data, _byName);
-        if (requiresGrad) EnableGradients();
+        if (requiresGrad)
+            EnableGradients();
     }
 
     private ParameterStore(ParameterStore other)
@@ -30,7 +31,8 @@ public sealed class ParameterStore : IDisposable
         (Specs, DecayedCount, Count) = (other.Specs, other.DecayedCount, other.Count);
         Data = other.Data.detach().DetachFromDisposeScope();
         AddParts(Data, _byName);
-        if (other.Gradient is not null) EnableGradients();
+        if (other.Gradient is not null)
+            EnableGradients();
     }
 
     /// <summary>The same numbers, with gradients of their own: for a second backward pass at the same time.</summary>
@@ -54,7 +56,8 @@ public sealed class ParameterStore : IDisposable
 
     public Device Device => Data.device;
 
-    public Tensor this[string name] => _byName.TryGetValue(name, out var tensor) ? tensor : throw new HarnessException(ExitCode.Internal, $"no parameter {name}");
+    public Tensor this[string name] =>
+        _byName.TryGetValue(name, out var tensor) ? tensor : throw new HarnessException(ExitCode.Internal, $"no parameter {name}");
 
     public bool Contains(string name) => _byName.ContainsKey(name);
 
@@ -62,7 +65,8 @@ public sealed class ParameterStore : IDisposable
 
     public void EnableGradients()
     {
-        if (Gradient is not null) return;
+        if (Gradient is not null)
+            return;
         using var scope = NewDisposeScope();
         Gradient = zeros_like(Data).DetachFromDisposeScope();
         AddParts(Gradient, _gradients);
@@ -74,8 +78,10 @@ public sealed class ParameterStore : IDisposable
     }
 
     /// <summary>The gradient of one parameter, a view of <see cref="Gradient"/> that belongs to this store.</summary>
-    public Tensor GradientOf(string name)
-        => _gradients.TryGetValue(name, out var gradient) ? gradient : throw new HarnessException(ExitCode.Internal, Gradient is null ? "the parameters are frozen" : $"no parameter {name}");
+    public Tensor GradientOf(string name) =>
+        _gradients.TryGetValue(name, out var gradient)
+            ? gradient
+            : throw new HarnessException(ExitCode.Internal, Gradient is null ? "the parameters are frozen" : $"no parameter {name}");
 
     public void ZeroGradients()
     {
@@ -86,7 +92,8 @@ public sealed class ParameterStore : IDisposable
 
     public void CopyFrom(ParameterStore other)
     {
-        if (other.Count != Count) throw new HarnessException(ExitCode.Internal, "parameter stores differ", $"{other.Count}", $"{Count} numbers");
+        if (other.Count != Count)
+            throw new HarnessException(ExitCode.Internal, "parameter stores differ", $"{other.Count}", $"{Count} numbers");
         using var guard = no_grad();
         using var scope = NewDisposeScope();
         Data.copy_(other.Data);
@@ -106,7 +113,8 @@ public sealed class ParameterStore : IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in _byName.Values.Concat(_gradients.Values)) tensor.Dispose();
+        foreach (var tensor in _byName.Values.Concat(_gradients.Values))
+            tensor.Dispose();
         Data.Dispose();
         Gradient?.Dispose();
     }

@@ -17,7 +17,10 @@ public sealed record RopeSettings
     public double? MScale { get; init; }
     public double? MScaleAllDim { get; init; }
 
-    /// <summary>LongRoPE's divisors of the frequencies, one for each pair of rotated dimensions, for sequences of up to <see cref="OriginalMaxPositionEmbeddings"/> tokens.</summary>
+    /// <summary>
+    /// LongRoPE's divisors of the frequencies, one for each pair of rotated dimensions, for sequences of up to <see
+    /// cref="OriginalMaxPositionEmbeddings"/> tokens.
+    /// </summary>
     public IReadOnlyList<double> ShortFactor { get; init; } = [];
 
     /// <summary>The same for longer sequences.</summary>

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace RlHarness.Models.Decoders;
 
 /// <summary>
-/// Cosines and sines of the rotary embedding (Su et al. 2021), computed once for a model and grown when a longer sequence comes; several threads may ask at once.
+/// Cosines and sines of the rotary embedding (Su et al. 2021), computed once for a model and grown when a longer sequence comes; several threads may
+/// ask at once.
 /// Frequencies follow transformers' <c>modeling_rope_utils</c> for each rope type; angles are products of fp32 numbers, as there.
 /// </summary>
 public sealed class RotaryTable : IDisposable
@@ -39,7 +40,8 @@ public sealed class RotaryTable : IDisposable
         };
         lock (_growing)
         {
-            if (_cos is null || maxPosition >= _rows || length != _length || _cos.device_type != device.type) Grow(Math.Max(maxPosition + 1, 512), length, device);
+            if (_cos is null || maxPosition >= _rows || length != _length || _cos.device_type != device.type)
+                Grow(Math.Max(maxPosition + 1, 512), length, device);
             return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
         }
     }
@@ -89,10 +91,12 @@ public sealed class RotaryTable : IDisposable
         switch (s.RopeType)
         {
             case "linear":
-                for (var i = 0; i < half; i++) inverse[i] /= s.Factor;
+                for (var i = 0; i < half; i++)
+                    inverse[i] /= s.Factor;
                 break;
             case "llama3":
-                for (var i = 0; i < half; i++) inverse[i] = Llama3(inverse[i]);
+                for (var i = 0; i < half; i++)
+                    inverse[i] = Llama3(inverse[i]);
                 break;
             case "yarn":
                 factor = Yarn(inverse);
@@ -107,11 +111,14 @@ public sealed class RotaryTable : IDisposable
 
     private long OriginalPositions => _settings.OriginalMaxPositionEmbeddings > 0 ? _settings.OriginalMaxPositionEmbeddings : _maxPositions;
 
-    /// <summary>LongRoPE (Ding et al. 2024): each frequency has a divisor of its own, found by search, and the attention is scaled for the longer context.</summary>
+    /// <summary>
+    /// LongRoPE (Ding et al. 2024): each frequency has a divisor of its own, found by search, and the attention is scaled for the longer context.
+    /// </summary>
     private double LongRope(double[] inverse, IReadOnlyList<double> divisors)
     {
         var s = _settings;
-        for (var i = 0; i < inverse.Length; i++) inverse[i] /= divisors[i];
+        for (var i = 0; i < inverse.Length; i++)
+            inverse[i] /= divisors[i];
         return s.AttentionFactor ?? (s.Factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(s.Factor) / Math.Log(OriginalPositions)));
     }
 
@@ -120,8 +127,10 @@ public sealed class RotaryTable : IDisposable
     {
         var s = _settings;
         var wavelength = 2 * Math.PI / inverse;
-        if (wavelength < s.OriginalMaxPositionEmbeddings / s.HighFreqFactor) return inverse;
-        if (wavelength > s.OriginalMaxPositionEmbeddings / s.LowFreqFactor) return inverse / s.Factor;
+        if (wavelength < s.OriginalMaxPositionEmbeddings / s.HighFreqFactor)
+            return inverse;
+        if (wavelength > s.OriginalMaxPositionEmbeddings / s.LowFreqFactor)
+            return inverse / s.Factor;
         var smooth = (s.OriginalMaxPositionEmbeddings / wavelength - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor);
         return (1 - smooth) * inverse / s.Factor + smooth * inverse;
     }
@@ -140,7 +149,8 @@ public sealed class RotaryTable : IDisposable
         }
 
         static double Scale(double factor, double m) => factor <= 1 ? 1 : 0.1 * m * Math.Log(factor) + 1;
-        if (s.AttentionFactor is { } given) return given;
+        if (s.AttentionFactor is { } given)
+            return given;
         return s is { MScale: { } m, MScaleAllDim: { } all } && m != 0 && all != 0 ? Scale(s.Factor, m) / Scale(s.Factor, all) : Scale(s.Factor, 1);
     }
 }

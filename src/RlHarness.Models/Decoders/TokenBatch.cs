@@ -18,7 +18,8 @@ public sealed class TokenBatch : IDisposable
         (Ids, Positions, Lengths, Shared, PadIndex, UnpadIndex) = (ids, positions, lengths, shared, pad, unpad);
         Longest = lengths.Max();
         Starts = new int[lengths.Length];
-        for (var i = 0; i < lengths.Length; i++) Starts[i] = i == 0 ? shared : Starts[i - 1] + lengths[i - 1] - shared;
+        for (var i = 0; i < lengths.Length; i++)
+            Starts[i] = i == 0 ? shared : Starts[i - 1] + lengths[i - 1] - shared;
         Count = lengths.Sum() - shared * (lengths.Length - 1);
     }
 
@@ -56,16 +57,20 @@ public sealed class TokenBatch : IDisposable
     /// </summary>
     public static TokenBatch Pack(IReadOnlyList<IReadOnlyList<int>> sequences, Device device, int shareable = 0)
     {
-        if (sequences.Count == 0 || sequences.Any(s => s.Count == 0)) throw new ArgumentException("a batch needs at least one sequence, and no empty one", nameof(sequences));
+        if (sequences.Count == 0 || sequences.Any(s => s.Count == 0))
+            throw new ArgumentException("a batch needs at least one sequence, and no empty one", nameof(sequences));
         var shared = sequences.Count == 1 ? 0 : CommonPrefix(sequences, Math.Min(shareable, sequences.Min(s => s.Count) - 1));
-        if (shared < LeastShared) shared = 0;
+        if (shared < LeastShared)
+            shared = 0;
         var lengths = sequences.Select(s => s.Count).ToArray();
-        int rests = lengths.Sum() - shared * lengths.Length, longest = lengths.Max() - shared;
+        int rests = lengths.Sum() - shared * lengths.Length,
+            longest = lengths.Max() - shared;
         var ids = new long[shared + rests];
         var positions = new long[shared + rests];
         var pad = new long[lengths.Length * longest];
         var unpad = new long[rests];
-        for (var t = 0; t < shared; t++) (ids[t], positions[t]) = (sequences[0][t], t);
+        for (var t = 0; t < shared; t++)
+            (ids[t], positions[t]) = (sequences[0][t], t);
         var row = 0;
         for (var b = 0; b < sequences.Count; b++)
         {
@@ -79,7 +84,8 @@ public sealed class TokenBatch : IDisposable
             }
 
             // Padding stands for the sequence's last token: attention is causal, so no real token ever looks at it.
-            for (var t = length; t < longest; t++) pad[b * longest + t] = row - 1;
+            for (var t = length; t < longest; t++)
+                pad[b * longest + t] = row - 1;
         }
 
         using var scope = NewDisposeScope();
@@ -102,9 +108,11 @@ public sealed class TokenBatch : IDisposable
         for (var s = 1; s < sequences.Count && limit > 0; s++)
         {
             var other = sequences[s];
-            if (ReferenceEquals(first, other)) continue;
+            if (ReferenceEquals(first, other))
+                continue;
             var t = 0;
-            while (t < limit && first[t] == other[t]) t++;
+            while (t < limit && first[t] == other[t])
+                t++;
             limit = t;
         }
 

@@ -32,7 +32,8 @@ internal sealed class Workspace
     /// <summary>One that nobody uses, with room for as many numbers, or a new one.</summary>
     internal static Workspace Borrow(long wide, long low)
     {
-        if (!Idle.TryTake(out var workspace)) return new Workspace(wide, low);
+        if (!Idle.TryTake(out var workspace))
+            return new Workspace(wide, low);
         workspace.Reserve(wide, low);
         return workspace;
     }
@@ -51,7 +52,10 @@ internal sealed class Workspace
     }
 
     /// <summary>A tensor with arbitrary content, or null where there is no room, or none for this type. The caller disposes of it.</summary>
-    internal Tensor? Take(long[] shape, ScalarType type) => type == ScalarType.Float32 ? _wide.Take(shape) : type == ScalarType.BFloat16 ? _low.Take(shape) : null;
+    internal Tensor? Take(long[] shape, ScalarType type) =>
+        type == ScalarType.Float32 ? _wide.Take(shape)
+        : type == ScalarType.BFloat16 ? _low.Take(shape)
+        : null;
 
     /// <summary>Nothing in it is needed any more.</summary>
     internal void Return()
@@ -74,7 +78,8 @@ internal sealed class Workspace
 
         internal void Reserve(long count)
         {
-            if (count <= (_numbers?.shape[0] ?? 0)) return;
+            if (count <= (_numbers?.shape[0] ?? 0))
+                return;
             _numbers?.Dispose();
             _numbers = empty(count + count / 8, dtype: type).DetachFromDisposeScope();
         }
@@ -82,7 +87,8 @@ internal sealed class Workspace
         internal Tensor? Take(long[] shape)
         {
             var count = shape.Aggregate(1L, (a, b) => a * b);
-            if (_numbers is null || Used + count > _numbers.shape[0]) return null;
+            if (_numbers is null || Used + count > _numbers.shape[0])
+                return null;
             using var place = _numbers.narrow(0, Used, count);
             using var shaped = place.view(shape);
             Used += (count + Step - 1) / Step * Step;

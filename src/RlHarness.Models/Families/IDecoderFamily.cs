@@ -3,7 +3,10 @@ using RlHarness.Models.Decoders;
 
 namespace RlHarness.Models.Families;
 
-/// <summary>What one model family adds to the common decoder: its configuration's differences and its names. Adding one is one small class (docs/model-families.md).</summary>
+/// <summary>
+/// What one model family adds to the common decoder: its configuration's differences and its names. Adding one is one small class
+/// (docs/model-families.md).
+/// </summary>
 public interface IDecoderFamily
 {
     /// <summary><c>model_type</c> in config.json.</summary>
@@ -27,7 +30,5 @@ public interface IDecoderFamily
     DecoderConfig Read(ConfigReader reader);
 
     /// <summary>The family's own keys, for config.json of a model that was made here.</summary>
-    void Write(DecoderConfig config, JsonObject json)
-    {
-    }
+    void Write(DecoderConfig config, JsonObject json) { }
 }

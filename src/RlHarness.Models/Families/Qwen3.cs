@@ -14,6 +14,15 @@ public sealed class Qwen3 : IDecoderFamily
     public DecoderConfig Read(ConfigReader reader)
     {
         var bias = reader.Bool("attention_bias", false);
-        return SlidingWindows.Read(reader, reader.Common() with { QkvBias = bias, OutputBias = bias, QkNorm = QkNorm.PerHead, HeadDim = reader.OptionalInt("head_dim") ?? 128 });
+        return SlidingWindows.Read(
+            reader,
+            reader.Common() with
+            {
+                QkvBias = bias,
+                OutputBias = bias,
+                QkNorm = QkNorm.PerHead,
+                HeadDim = reader.OptionalInt("head_dim") ?? 128,
+            }
+        );
     }
 }

@@ -8,7 +8,8 @@ internal static class SlidingWindows
     /// <summary>Qwen's spelling: <c>layer_types</c>, or <c>max_window_layers</c> full layers first, both only with <c>use_sliding_window</c>.</summary>
     internal static DecoderConfig Read(ConfigReader reader, DecoderConfig config)
     {
-        if (!reader.Bool("use_sliding_window", false) || reader.OptionalInt("sliding_window") is not { } window) return config;
+        if (!reader.Bool("use_sliding_window", false) || reader.OptionalInt("sliding_window") is not { } window)
+            return config;
         var full = reader.OptionalInt("max_window_layers") ?? config.NumHiddenLayers;
         return config with { SlidingWindow = window, SlidingLayers = Types(reader) ?? [.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => i >= full)] };
     }
@@ -19,7 +20,12 @@ internal static class SlidingWindows
         return types.Count == 0 ? null : [.. types.Select(t => t == "sliding_attention")];
     }
 
-    internal static DecoderConfig All(ConfigReader reader, DecoderConfig config) => reader.OptionalInt("sliding_window") is not { } window
-        ? config
-        : config with { SlidingWindow = window, SlidingLayers = [.. Enumerable.Repeat(true, config.NumHiddenLayers)] };
+    internal static DecoderConfig All(ConfigReader reader, DecoderConfig config) =>
+        reader.OptionalInt("sliding_window") is not { } window
+            ? config
+            : config with
+            {
+                SlidingWindow = window,
+                SlidingLayers = [.. Enumerable.Repeat(true, config.NumHiddenLayers)],
+            };
 }

@@ -11,15 +11,18 @@ internal static class AdapterChecks
     /// <summary>Leaves the adapter merged. A head that an adapter saves whole is left out when it is switched off, and taken over when it is merged.</summary>
     internal static void Add(LoadedModel model, ReferenceFile reference, TokenBatch batch, List<FidelityCheck> checks)
     {
-        if (model.Decoder.Adapters is not { } adapters) return;
+        if (model.Decoder.Adapters is not { } adapters)
+            return;
         using var guard = no_grad();
         model.Decoder.Adapters = null;
         try
         {
             ModelVerifier.Logits(model, reference, "right.", "logits_without_adapter", model.Decoder.Logits(model.Decoder.Forward(batch)), checks);
-            if (!reference.Has("right.logits_merged")) return;
+            if (!reference.Has("right.logits_merged"))
+                return;
             adapters.MergeInto(model.Decoder);
-            if (adapters.SavedHead is not null) model.Decoder.Adapters = new LoraAdapters([], model.Decoder.Device, requiresGrad: false, adapters.SavedHead.alias());
+            if (adapters.SavedHead is not null)
+                model.Decoder.Adapters = new LoraAdapters([], model.Decoder.Device, requiresGrad: false, adapters.SavedHead.alias());
             ModelVerifier.Logits(model, reference, "right.", "logits_merged", model.Decoder.Logits(model.Decoder.Forward(batch)), checks);
         }
         finally

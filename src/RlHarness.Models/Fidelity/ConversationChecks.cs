@@ -27,7 +27,11 @@ internal static class ConversationChecks
             if (reference.Has($"{i}.prompt_logprobs"))
             {
                 var next = tensor(ids.Skip(1).Select(id => (long)id).ToArray()).unsqueeze(1); // [T − 1, 1]
-                tokens.Add($"{i}.prompt_logprobs", logp.narrow(0, 0, ids.Length - 1).gather(1, next).squeeze(1), reference.Floats($"{i}.prompt_logprobs", ids.Length - 1));
+                tokens.Add(
+                    $"{i}.prompt_logprobs",
+                    logp.narrow(0, 0, ids.Length - 1).gather(1, next).squeeze(1),
+                    reference.Floats($"{i}.prompt_logprobs", ids.Length - 1)
+                );
             }
 
             if (reference.Has($"{i}.top10_ids"))
@@ -37,15 +41,19 @@ internal static class ConversationChecks
                 likeliest.Add($"{i}.top10_logprobs", logp.gather(1, places), reference.Floats($"{i}.top10_logprobs", ids.Length, width));
             }
 
-            if (reference.Has($"{i}.last_logits")) last.Add($"{i}.last_logits", logits[ids.Length - 1], reference.Floats($"{i}.last_logits", model.Decoder.Config.VocabSize));
+            if (reference.Has($"{i}.last_logits"))
+                last.Add($"{i}.last_logits", logits[ids.Length - 1], reference.Floats($"{i}.last_logits", model.Decoder.Config.VocabSize));
         }
 
         tokens.AddTo(checks);
         likeliest.AddTo(checks);
         last.AddTo(checks);
-        if (!Enumerable.Range(0, prompts.Count).All(i => reference.Has($"{i}.greedy"))) return checks;
+        if (!Enumerable.Range(0, prompts.Count).All(i => reference.Has($"{i}.greedy")))
+            return checks;
         var want = prompts.Select((_, i) => reference.Longs($"{i}.greedy", -1)).ToArray();
-        var logprobs = prompts.Select((_, i) => reference.Has($"{i}.greedy_logprobs") ? reference.Floats($"{i}.greedy_logprobs", want[i].Length).data<float>().ToArray() : []).ToArray();
+        var logprobs = prompts
+            .Select((_, i) => reference.Has($"{i}.greedy_logprobs") ? reference.Floats($"{i}.greedy_logprobs", want[i].Length).data<float>().ToArray() : [])
+            .ToArray();
         checks.AddRange(GreedyChecks.Of(model, prompts, want, logprobs.All(row => row.Length > 0) ? logprobs : null, suppressed: [], "*.greedy"));
         return checks;
     }

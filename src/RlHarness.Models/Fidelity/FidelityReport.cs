@@ -7,5 +7,6 @@ namespace RlHarness.Models.Fidelity;
 public sealed record FidelityReport(IReadOnlyList<FidelityRow> Rows, IReadOnlyList<ExactCount> Exact, IReadOnlyList<string> Absent)
 {
     /// <summary>True when everything that was compared is within its tolerance, and something was.</summary>
-    public bool Passed => Rows.Count + Exact.Count > 0 && Rows.All(row => row.Checks.All(check => check.Passed)) && Exact.All(count => count.Equal == count.Total);
+    public bool Passed =>
+        Rows.Count + Exact.Count > 0 && Rows.All(row => row.Checks.All(check => check.Passed)) && Exact.All(count => count.Equal == count.Total);
 }

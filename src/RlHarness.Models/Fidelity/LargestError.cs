@@ -21,13 +21,15 @@ internal sealed class LargestError(string kind, double tolerance)
         var error = float.IsFinite(difference) ? difference : double.PositiveInfinity;
         _largest = Math.Max(_largest, b.abs().max().item<float>());
         _compared += a.numel();
-        if (error < _error || (error == _error && _where is not null)) return;
+        if (error < _error || (error == _error && _where is not null))
+            return;
         (_error, _where) = (error, name);
     }
 
     /// <summary>Adds the check, where anything was compared.</summary>
     public void AddTo(List<FidelityCheck> checks)
     {
-        if (_compared > 0) checks.Add(new FidelityCheck(kind, _error, Tolerances.For(tolerance, _largest), "absolute", _compared, _where));
+        if (_compared > 0)
+            checks.Add(new FidelityCheck(kind, _error, Tolerances.For(tolerance, _largest), "absolute", _compared, _where));
     }
 }

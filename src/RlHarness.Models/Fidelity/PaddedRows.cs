@@ -13,7 +13,8 @@ internal static class PaddedRows
         using var scope = NewDisposeScope();
         var shape = reference.Shape(prefix + "input_ids");
         var padded = reference.Floats(name, shape[0], shape[1], width).view(-1, width); // [B·T, W]
-        if (!reference.Has(prefix + "attention_mask")) return padded.MoveToOuterDisposeScope();
+        if (!reference.Has(prefix + "attention_mask"))
+            return padded.MoveToOuterDisposeScope();
         var mask = reference.Longs(prefix + "attention_mask", shape[0], shape[1]);
         var places = mask.Select((m, i) => (m, i)).Where(pair => pair.m == 1).Select(pair => (long)pair.i).ToArray();
         return padded.index_select(0, tensor(places)).MoveToOuterDisposeScope();

@@ -23,17 +23,26 @@ public sealed class ReferenceFile : IDisposable
     /// <summary>Names of the tensors.</summary>
     public IEnumerable<string> Names => _file.Entries.Keys;
 
-    /// <summary>Ids that greedy decoding left out before its last token, where the file says so (metadata <c>suppressed_ids</c>, separated by commas).</summary>
+    /// <summary>
+    /// Ids that greedy decoding left out before its last token, where the file says so (metadata <c>suppressed_ids</c>, separated by commas).
+    /// </summary>
     public IReadOnlyList<int>? SuppressedIds { get; private init; }
 
     /// <exception cref="HarnessException">The file is missing, cut, or has no token ids.</exception>
     public static ReferenceFile Open(string path)
     {
         var file = SafetensorsFile.Open(path);
-        if (file.Entries.Keys.Any(name => name == "input_ids" || name.EndsWith(".input_ids", StringComparison.Ordinal))) return new ReferenceFile(file) { SuppressedIds = Suppressed(file) };
+        if (file.Entries.Keys.Any(name => name == "input_ids" || name.EndsWith(".input_ids", StringComparison.Ordinal)))
+            return new ReferenceFile(file) { SuppressedIds = Suppressed(file) };
         var found = string.Join(", ", file.Entries.Keys.Order(StringComparer.Ordinal).Take(4));
         file.Dispose();
-        throw HarnessException.BadFile(path, "a safetensors file, but not one of reference values", found.Length == 0 ? "no tensors" : $"tensors {found}, …", "right.input_ids, right.attention_mask, right.logits, …", "write it with scripts/write-expected.py from the same model");
+        throw HarnessException.BadFile(
+            path,
+            "a safetensors file, but not one of reference values",
+            found.Length == 0 ? "no tensors" : $"tensors {found}, …",
+            "right.input_ids, right.attention_mask, right.logits, …",
+            "write it with scripts/write-expected.py from the same model"
+        );
     }
 
     public bool Has(string name) => _file.Entries.ContainsKey(name);
@@ -53,7 +62,8 @@ public sealed class ReferenceFile : IDisposable
     public long[] Longs(string name, params long[] shape)
     {
         var entry = Entry(name, shape);
-        if (entry.Type != WeightType.I64) throw HarnessException.BadFile(Path, $"{name} is not of the type that it should be", entry.Type.ToString(), "I64");
+        if (entry.Type != WeightType.I64)
+            throw HarnessException.BadFile(Path, $"{name} is not of the type that it should be", entry.Type.ToString(), "I64");
         return MemoryMarshal.Cast<byte, long>(_file.Bytes(entry)).ToArray();
     }
 
@@ -68,24 +78,45 @@ public sealed class ReferenceFile : IDisposable
         var width = (int)Shape(prefix + "input_ids")[1];
         var mask = Longs(prefix + "attention_mask", ids.Length / width, width);
         var rows = ids.Chunk(width).Zip(mask.Chunk(width), (row, keep) => row.Where((_, t) => keep[t] == 1).Select(id => (int)id).ToArray()).ToArray();
-        return rows.All(row => row.Length > 0) ? rows : throw HarnessException.BadFile(Path, $"{prefix}attention_mask leaves a row without tokens", "a row of zeros", "at least one 1 in each row");
+        return rows.All(row => row.Length > 0)
+            ? rows
+            : throw HarnessException.BadFile(Path, $"{prefix}attention_mask leaves a row without tokens", "a row of zeros", "at least one 1 in each row");
     }
 
     public void Dispose() => _file.Dispose();
 
     private WeightEntry Entry(string name, long[] shape)
     {
-        if (!_file.Entries.TryGetValue(name, out var entry)) throw HarnessException.BadFile(Path, $"{name} is missing", "absent", $"{name}, which belongs to the tensors that are there", "write the file again with scripts/write-expected.py");
-        if (shape.Length == 0 || (shape.Length == entry.Shape.Length && shape.Zip(entry.Shape).All(pair => pair.First < 0 || pair.First == pair.Second))) return entry;
-        throw HarnessException.BadFile(Path, $"{name} has a shape that does not fit", $"[{string.Join(", ", entry.Shape)}]", $"[{string.Join(", ", shape.Select(size => size < 0 ? "any" : $"{size}"))}]", "was the file written from this model?");
+        if (!_file.Entries.TryGetValue(name, out var entry))
+            throw HarnessException.BadFile(
+                Path,
+                $"{name} is missing",
+                "absent",
+                $"{name}, which belongs to the tensors that are there",
+                "write the file again with scripts/write-expected.py"
+            );
+        if (shape.Length == 0 || (shape.Length == entry.Shape.Length && shape.Zip(entry.Shape).All(pair => pair.First < 0 || pair.First == pair.Second)))
+            return entry;
+        throw HarnessException.BadFile(
+            Path,
+            $"{name} has a shape that does not fit",
+            $"[{string.Join(", ", entry.Shape)}]",
+            $"[{string.Join(", ", shape.Select(size => size < 0 ? "any" : $"{size}"))}]",
+            "was the file written from this model?"
+        );
     }
 
     private static IReadOnlyList<int>? Suppressed(SafetensorsFile file)
     {
-        if (!file.Metadata.TryGetValue("suppressed_ids", out var text)) return null;
+        if (!file.Metadata.TryGetValue("suppressed_ids", out var text))
+            return null;
         var ids = new List<int>();
         foreach (var part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
-            ids.Add(int.TryParse(part, out var id) ? id : throw HarnessException.BadFile(file.Path, "metadata suppressed_ids is not a list of ids", text, "ids, separated by commas"));
+            ids.Add(
+                int.TryParse(part, out var id)
+                    ? id
+                    : throw HarnessException.BadFile(file.Path, "metadata suppressed_ids is not a list of ids", text, "ids, separated by commas")
+            );
         return ids;
     }
 }

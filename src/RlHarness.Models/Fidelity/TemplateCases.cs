@@ -11,9 +11,15 @@ internal static class TemplateCases
     {
         var template = ChatTemplate.Parse(File.ReadAllText(file));
         using var cases = JsonDocument.Parse(File.ReadAllBytes(Path.ChangeExtension(file, ".cases.json")));
-        return Count(Path.GetFileNameWithoutExtension(file), cases.RootElement.EnumerateArray(), row => template.Render(
-            Messages(row.GetProperty("messages")), row.GetProperty("add_generation_prompt").GetBoolean(), Variables(row.GetProperty("kwargs")),
-            row.TryGetProperty("continue_final_message", out var flag) && flag.GetBoolean(), GoldenClock.Instance));
+        return Count(Path.GetFileNameWithoutExtension(file), cases.RootElement.EnumerateArray(), row =>
+            template.Render(
+                Messages(row.GetProperty("messages")),
+                row.GetProperty("add_generation_prompt").GetBoolean(),
+                Variables(row.GetProperty("kwargs")),
+                row.TryGetProperty("continue_final_message", out var flag) && flag.GetBoolean(),
+                GoldenClock.Instance
+            )
+        );
     }
 
     /// <summary>Small templates, one a case.</summary>
@@ -22,8 +28,9 @@ internal static class TemplateCases
         using var json = JsonDocument.Parse(File.ReadAllBytes(file));
         var messages = Messages(json.RootElement.GetProperty("messages"));
         var variables = Variables(json.RootElement.GetProperty("kwargs"));
-        return Count("snippets of Jinja", json.RootElement.GetProperty("snippets").EnumerateArray(),
-            row => ChatTemplate.Parse(row.GetProperty("template").GetString()!).Render(messages, false, variables, false, GoldenClock.Instance));
+        return Count("snippets of Jinja", json.RootElement.GetProperty("snippets").EnumerateArray(), row =>
+            ChatTemplate.Parse(row.GetProperty("template").GetString()!).Render(messages, false, variables, false, GoldenClock.Instance)
+        );
     }
 
     private static ExactCount Count(string name, IEnumerable<JsonElement> rows, Func<JsonElement, RenderedChat> render)
@@ -46,12 +53,21 @@ internal static class TemplateCases
         }
     }
 
-    private static bool SameSpans(JsonElement row, RenderedChat rendered) => !row.TryGetProperty("assistant_spans", out var spans) || spans.EnumerateArray().Select(span => (span[0].GetInt32(), span[1].GetInt32()))
-        .SequenceEqual((rendered.AssistantSpans ?? []).Select(span => (TokenizerCases.CodePoints(rendered.Text, span.Start), TokenizerCases.CodePoints(rendered.Text, span.End))));
+    private static bool SameSpans(JsonElement row, RenderedChat rendered) =>
+        !row.TryGetProperty("assistant_spans", out var spans)
+        || spans
+            .EnumerateArray()
+            .Select(span => (span[0].GetInt32(), span[1].GetInt32()))
+            .SequenceEqual(
+                (rendered.AssistantSpans ?? []).Select(span =>
+                    (TokenizerCases.CodePoints(rendered.Text, span.Start), TokenizerCases.CodePoints(rendered.Text, span.End))
+                )
+            );
 
     private static ChatMessage[] Messages(JsonElement messages) => [.. messages.EnumerateArray().Select(ChatMessage.FromJson)];
 
-    private static Dictionary<string, object?> Variables(JsonElement variables) => variables.EnumerateObject().ToDictionary(pair => pair.Name, pair => (object?)pair.Value.Clone());
+    private static Dictionary<string, object?> Variables(JsonElement variables) =>
+        variables.EnumerateObject().ToDictionary(pair => pair.Name, pair => (object?)pair.Value.Clone());
 
     /// <summary>The golden files were rendered at 2026-03-07 09:05:03.</summary>
     private sealed class GoldenClock : TimeProvider

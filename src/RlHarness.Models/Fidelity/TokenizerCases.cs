@@ -23,8 +23,10 @@ internal static class TokenizerCases
             Check(offsets.SequenceEqual(tokenizer.EncodeWithSpans(text).Spans.Select(span => (CodePoints(text, span.Start), CodePoints(text, span.End)))));
         }
 
-        foreach (var row in Rows(folder, "random.json")) Check(Ids(row, "ids").SequenceEqual(tokenizer.Encode(row.GetProperty("text").GetString()!)));
-        foreach (var row in Rows(folder, "decode.json")) Check(row.GetProperty("decoded").GetString() == tokenizer.Decode(Ids(row, "ids")));
+        foreach (var row in Rows(folder, "random.json"))
+            Check(Ids(row, "ids").SequenceEqual(tokenizer.Encode(row.GetProperty("text").GetString()!)));
+        foreach (var row in Rows(folder, "decode.json"))
+            Check(row.GetProperty("decoded").GetString() == tokenizer.Decode(Ids(row, "ids")));
         foreach (var row in Rows(folder, "streaming.json"))
         {
             var decoder = tokenizer.CreateStreamingDecoder(row.GetProperty("skip_special_tokens").GetBoolean());
@@ -39,7 +41,8 @@ internal static class TokenizerCases
 
     private static IEnumerable<JsonElement> Rows(string folder, string file)
     {
-        if (!File.Exists(Path.Combine(folder, file))) return [];
+        if (!File.Exists(Path.Combine(folder, file)))
+            return [];
         using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, file)));
         return [.. json.RootElement.Clone().EnumerateArray()];
     }

@@ -25,26 +25,59 @@ public static class Dequantizer
         var (block, bytes) = (BlockSize(type), TypeSize(type));
         if (source.Length % bytes != 0 || source.Length / bytes != destination.Length / block || destination.Length % block != 0)
         {
-            throw new ArgumentException($"{type}: {source.Length} bytes do not hold {destination.Length} values ({bytes} bytes for {block})", nameof(destination));
+            throw new ArgumentException(
+                $"{type}: {source.Length} bytes do not hold {destination.Length} values ({bytes} bytes for {block})",
+                nameof(destination)
+            );
         }
 
         switch (type)
         {
-            case WeightType.F32: MemoryMarshal.Cast<byte, float>(source).CopyTo(destination); return;
-            case WeightType.BF16: FromBFloat16(MemoryMarshal.Cast<byte, ushort>(source), destination); return;
-            case WeightType.F16: Each<Half>(source, destination, static x => (float)x); return;
-            case WeightType.F64: Each<double>(source, destination, static x => (float)x); return;
-            case WeightType.I64: Each<long>(source, destination, static x => x); return;
-            case WeightType.I32: Each<int>(source, destination, static x => x); return;
-            case WeightType.I16: Each<short>(source, destination, static x => x); return;
-            case WeightType.I8: Each<sbyte>(source, destination, static x => x); return;
-            case WeightType.U64: Each<ulong>(source, destination, static x => x); return;
-            case WeightType.U32: Each<uint>(source, destination, static x => x); return;
-            case WeightType.U16: Each<ushort>(source, destination, static x => x); return;
-            case WeightType.U8: Each<byte>(source, destination, static x => x); return;
-            case WeightType.Bool: Each<byte>(source, destination, static x => x == 0 ? 0 : 1); return;
-            case WeightType.F8_E4M3: Each<byte>(source, destination, Float8E4M3); return;
-            case WeightType.F8_E5M2: Each<byte>(source, destination, static x => (float)BitConverter.UInt16BitsToHalf((ushort)(x << 8))); return;
+            case WeightType.F32:
+                MemoryMarshal.Cast<byte, float>(source).CopyTo(destination);
+                return;
+            case WeightType.BF16:
+                FromBFloat16(MemoryMarshal.Cast<byte, ushort>(source), destination);
+                return;
+            case WeightType.F16:
+                Each<Half>(source, destination, static x => (float)x);
+                return;
+            case WeightType.F64:
+                Each<double>(source, destination, static x => (float)x);
+                return;
+            case WeightType.I64:
+                Each<long>(source, destination, static x => x);
+                return;
+            case WeightType.I32:
+                Each<int>(source, destination, static x => x);
+                return;
+            case WeightType.I16:
+                Each<short>(source, destination, static x => x);
+                return;
+            case WeightType.I8:
+                Each<sbyte>(source, destination, static x => x);
+                return;
+            case WeightType.U64:
+                Each<ulong>(source, destination, static x => x);
+                return;
+            case WeightType.U32:
+                Each<uint>(source, destination, static x => x);
+                return;
+            case WeightType.U16:
+                Each<ushort>(source, destination, static x => x);
+                return;
+            case WeightType.U8:
+                Each<byte>(source, destination, static x => x);
+                return;
+            case WeightType.Bool:
+                Each<byte>(source, destination, static x => x == 0 ? 0 : 1);
+                return;
+            case WeightType.F8_E4M3:
+                Each<byte>(source, destination, Float8E4M3);
+                return;
+            case WeightType.F8_E5M2:
+                Each<byte>(source, destination, static x => (float)BitConverter.UInt16BitsToHalf((ushort)(x << 8)));
+                return;
         }
 
         BlockDecoder decode = type switch
@@ -65,7 +98,8 @@ public static class Dequantizer
             WeightType.TQ2_0 => TableBlocks.TQ2_0,
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no such type"),
         };
-        for (int from = 0, to = 0; from < source.Length; from += bytes, to += block) decode(source.Slice(from, bytes), destination.Slice(to, block));
+        for (int from = 0, to = 0; from < source.Length; from += bytes, to += block)
+            decode(source.Slice(from, bytes), destination.Slice(to, block));
     }
 
     internal delegate void BlockDecoder(ReadOnlySpan<byte> source, Span<float> destination);
@@ -76,7 +110,8 @@ public static class Dequantizer
         where T : unmanaged
     {
         var values = MemoryMarshal.Cast<byte, T>(source);
-        for (var i = 0; i < values.Length; i++) destination[i] = convert(values[i]);
+        for (var i = 0; i < values.Length; i++)
+            destination[i] = convert(values[i]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -90,14 +125,17 @@ public static class Dequantizer
             (high << 16).AsSingle().CopyTo(destination[(i + 4)..]);
         }
 
-        for (; i < source.Length; i++) destination[i] = BitConverter.UInt32BitsToSingle((uint)source[i] << 16);
+        for (; i < source.Length; i++)
+            destination[i] = BitConverter.UInt32BitsToSingle((uint)source[i] << 16);
     }
 
     // OCP 8-bit floating point, E4M3: no infinity, NaN is S.1111.111.
     private static float Float8E4M3(byte x)
     {
-        int exponent = (x >> 3) & 15, mantissa = x & 7;
-        var magnitude = exponent == 15 && mantissa == 7 ? float.NaN
+        int exponent = (x >> 3) & 15,
+            mantissa = x & 7;
+        var magnitude =
+            exponent == 15 && mantissa == 7 ? float.NaN
             : exponent == 0 ? MathF.ScaleB(mantissa, -9)
             : MathF.ScaleB(8 + mantissa, exponent - 10);
         return (x & 0x80) != 0 ? -magnitude : magnitude;

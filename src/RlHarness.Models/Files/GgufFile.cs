@@ -7,8 +7,8 @@ public sealed class GgufFile : IWeightFile
 {
     private readonly MappedFile _file;
 
-    private GgufFile(MappedFile file, uint version, long alignment, Dictionary<string, object> metadata, Dictionary<string, WeightEntry> entries)
-        => (_file, Version, Alignment, Metadata, Entries) = (file, version, alignment, metadata, entries);
+    private GgufFile(MappedFile file, uint version, long alignment, Dictionary<string, object> metadata, Dictionary<string, WeightEntry> entries) =>
+        (_file, Version, Alignment, Metadata, Entries) = (file, version, alignment, metadata, entries);
 
     public string Path => _file.Path;
 
@@ -52,23 +52,27 @@ public sealed class GgufFile : IWeightFile
     /// <exception cref="HarnessException">It is absent or of another type.</exception>
     public T Require<T>(string key)
     {
-        if (!Metadata.TryGetValue(key, out var value)) throw HarnessException.BadFile(Path, $"metadata '{key}' is absent", expected: typeof(T).Name);
+        if (!Metadata.TryGetValue(key, out var value))
+            throw HarnessException.BadFile(Path, $"metadata '{key}' is absent", expected: typeof(T).Name);
         return value is T typed ? typed : throw HarnessException.BadFile(Path, $"metadata '{key}' has another type", value.GetType().Name, typeof(T).Name);
     }
 
     /// <summary>A whole number from the metadata in whatever width the file has it; null where it is absent.</summary>
-    public long? Integer(string key) => !Metadata.TryGetValue(key, out var value) ? null : value switch
-    {
-        byte x => x,
-        sbyte x => x,
-        ushort x => x,
-        short x => x,
-        uint x => x,
-        int x => x,
-        long x => x,
-        ulong x when x <= long.MaxValue => (long)x,
-        _ => throw HarnessException.BadFile(Path, $"metadata '{key}' is not a whole number", value.GetType().Name),
-    };
+    public long? Integer(string key) =>
+        !Metadata.TryGetValue(key, out var value)
+            ? null
+            : value switch
+            {
+                byte x => x,
+                sbyte x => x,
+                ushort x => x,
+                short x => x,
+                uint x => x,
+                int x => x,
+                long x => x,
+                ulong x when x <= long.MaxValue => (long)x,
+                _ => throw HarnessException.BadFile(Path, $"metadata '{key}' is not a whole number", value.GetType().Name),
+            };
 
     public void Dispose() => _file.Dispose();
 
@@ -85,7 +89,12 @@ public sealed class GgufFile : IWeightFile
         {
             var swapped = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(version);
             throw HarnessException.BadFile(
-                file.Path, "a version of GGUF that is not read", swapped is >= 1 and <= 3 ? $"{swapped}, big-endian" : $"{version}", "2 or 3, little-endian", "convert the file anew");
+                file.Path,
+                "a version of GGUF that is not read",
+                swapped is >= 1 and <= 3 ? $"{swapped}, big-endian" : $"{version}",
+                "2 or 3, little-endian",
+                "convert the file anew"
+            );
         }
 
         var tensors = reader.Count(8 + 4 + 4 + 8, "number of tensors");
@@ -97,7 +106,11 @@ public sealed class GgufFile : IWeightFile
             metadata[key] = reader.Value(reader.UInt32(key), key, 0);
         }
 
-        var alignment = metadata.TryGetValue("general.alignment", out var stated) ? stated is uint value ? value : 0 : 32;
+        var alignment = metadata.TryGetValue("general.alignment", out var stated)
+            ? stated is uint value
+                ? value
+                : 0
+            : 32;
         if (alignment == 0 || (alignment & (alignment - 1)) != 0)
         {
             throw HarnessException.BadFile(file.Path, "general.alignment is not a power of two", stated?.ToString(), "32, as a uint32");
@@ -113,7 +126,8 @@ public sealed class GgufFile : IWeightFile
         {
             var name = reader.String("tensor name");
             var dimensions = reader.UInt32(name);
-            if (dimensions > 8) throw HarnessException.BadFile(file.Path, $"tensor '{name}' has an impossible number of dimensions", $"{dimensions}", "up to 4");
+            if (dimensions > 8)
+                throw HarnessException.BadFile(file.Path, $"tensor '{name}' has an impossible number of dimensions", $"{dimensions}", "up to 4");
             var shape = new long[dimensions];
             for (var d = (int)dimensions - 1; d >= 0; d--)
             {
@@ -125,7 +139,12 @@ public sealed class GgufFile : IWeightFile
             if (!WeightTypes.TryGgml(number, out var type))
             {
                 throw HarnessException.BadFile(
-                    file.Path, $"tensor '{name}' has a type that is not read", WeightTypes.GgmlName(number), string.Join(", ", WeightTypes.GgmlNames), "use another quantisation of the model");
+                    file.Path,
+                    $"tensor '{name}' has a type that is not read",
+                    WeightTypes.GgmlName(number),
+                    string.Join(", ", WeightTypes.GgmlNames),
+                    "use another quantisation of the model"
+                );
             }
 
             read.Add((name, shape, type, reader.UInt64(name)));
@@ -136,12 +155,18 @@ public sealed class GgufFile : IWeightFile
         foreach (var (name, shape, type, offset) in read)
         {
             var length = WeightTypes.ByteLength(type, shape);
-            if (length < 0) throw HarnessException.BadFile(file.Path, $"tensor '{name}' has an impossible shape", $"{type} [{string.Join(", ", shape)}]");
+            if (length < 0)
+                throw HarnessException.BadFile(file.Path, $"tensor '{name}' has an impossible shape", $"{type} [{string.Join(", ", shape)}]");
             var end = (UInt128)(ulong)start + offset + (ulong)length;
             if (end > (ulong)file.Length)
             {
                 throw HarnessException.BadFile(
-                    file.Path, $"cut short: tensor '{name}' lies outside the file", $"{file.Length} bytes", $"at least {end} bytes", "fetch the file again");
+                    file.Path,
+                    $"cut short: tensor '{name}' lies outside the file",
+                    $"{file.Length} bytes",
+                    $"at least {end} bytes",
+                    "fetch the file again"
+                );
             }
 
             if (!entries.TryAdd(name, new WeightEntry(name, type, shape, start + (long)offset, length)))

@@ -12,7 +12,8 @@ internal static class KBlocks
         {
             var (scale, offset) = (d * (x[group] & 15), minimum * (x[group] >> 4));
             var (from, shift) = Place(group);
-            for (var l = 0; l < 16; l++) y[(group * 16) + l] = (scale * ((quants[from + l] >> shift) & 3)) - offset;
+            for (var l = 0; l < 16; l++)
+                y[(group * 16) + l] = (scale * ((quants[from + l] >> shift) & 3)) - offset;
         }
     }
 
@@ -48,7 +49,8 @@ internal static class KBlocks
             var (scale, offset) = (d * s, minimum * m);
             var from = group / 2 * 32;
             var shift = group % 2 * 4;
-            for (var l = 0; l < 32; l++) y[(group * 32) + l] = (scale * ((quants[from + l] >> shift) & 15)) - offset;
+            for (var l = 0; l < 32; l++)
+                y[(group * 32) + l] = (scale * ((quants[from + l] >> shift) & 15)) - offset;
         }
     }
 
@@ -97,7 +99,8 @@ internal static class KBlocks
     // 2-bit quants: each half of 128 values takes 32 bytes, four values a byte, in groups of 16.
     private static (int From, int Shift) Place(int group) => ((group / 8 * 32) + (group % 2 * 16), group % 8 / 2 * 2);
 
-    private static (int Scale, int Minimum) ScaleAndMinimum(ReadOnlySpan<byte> packed, int group) => group < 4
-        ? (packed[group] & 63, packed[group + 4] & 63)
-        : ((packed[group + 4] & 15) | (packed[group - 4] >> 6 << 4), (packed[group + 4] >> 4) | (packed[group] >> 6 << 4));
+    private static (int Scale, int Minimum) ScaleAndMinimum(ReadOnlySpan<byte> packed, int group) =>
+        group < 4
+            ? (packed[group] & 63, packed[group + 4] & 63)
+            : ((packed[group + 4] & 15) | (packed[group - 4] >> 6 << 4), (packed[group + 4] >> 4) | (packed[group] >> 6 << 4));
 }

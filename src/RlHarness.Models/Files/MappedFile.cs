@@ -25,15 +25,23 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Maps a file of at least <paramref name="minimum"/> bytes.</summary>
     public static MappedFile Open(string path, int minimum, string kind)
     {
-        if (Directory.Exists(path)) throw HarnessException.BadFile(path, "is a folder", expected: $"a {kind} file");
-        if (!File.Exists(path)) throw HarnessException.BadFile(path, "no such file", expected: $"a {kind} file", remedy: "check the path");
+        if (Directory.Exists(path))
+            throw HarnessException.BadFile(path, "is a folder", expected: $"a {kind} file");
+        if (!File.Exists(path))
+            throw HarnessException.BadFile(path, "no such file", expected: $"a {kind} file", remedy: "check the path");
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             var length = stream.Length;
             if (length < minimum)
             {
-                throw HarnessException.BadFile(path, $"too short for a {kind} file", $"{length} bytes", $"at least {minimum} bytes", "fetch or write the file again");
+                throw HarnessException.BadFile(
+                    path,
+                    $"too short for a {kind} file",
+                    $"{length} bytes",
+                    $"at least {minimum} bytes",
+                    "fetch or write the file again"
+                );
             }
 
             var map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
@@ -51,13 +59,15 @@ internal sealed unsafe class MappedFile : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length - offset);
-        if (count > int.MaxValue) throw new ArgumentOutOfRangeException(nameof(count), count, "a span holds at most 2 GiB: read the weight in parts");
+        if (count > int.MaxValue)
+            throw new ArgumentOutOfRangeException(nameof(count), count, "a span holds at most 2 GiB: read the weight in parts");
         return new ReadOnlySpan<byte>(_start + offset, (int)count);
     }
 
     public void Dispose()
     {
-        if (_start is null) return;
+        if (_start is null)
+            return;
         _start = null;
         _view.SafeMemoryMappedViewHandle.ReleasePointer();
         _view.Dispose();

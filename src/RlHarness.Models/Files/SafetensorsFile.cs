@@ -15,8 +15,8 @@ public sealed class SafetensorsFile : IWeightFile
     private const string Again = "fetch or write the file again; a folder whose files are Git LFS pointers has to be fetched with its data";
     private readonly MappedFile _file;
 
-    private SafetensorsFile(MappedFile file, Dictionary<string, WeightEntry> entries, Dictionary<string, string> metadata)
-        => (_file, Entries, Metadata) = (file, entries, metadata);
+    private SafetensorsFile(MappedFile file, Dictionary<string, WeightEntry> entries, Dictionary<string, string> metadata) =>
+        (_file, Entries, Metadata) = (file, entries, metadata);
 
     public string Path => _file.Path;
 
@@ -58,7 +58,12 @@ public sealed class SafetensorsFile : IWeightFile
         if (stated < 2 || stated > room)
         {
             throw HarnessException.BadFile(
-                file.Path, "not a safetensors file, or a cut one", $"a header length of {stated} in a file of {file.Length} bytes", $"2 to {room}", Again);
+                file.Path,
+                "not a safetensors file, or a cut one",
+                $"a header length of {stated} in a file of {file.Length} bytes",
+                $"2 to {room}",
+                Again
+            );
         }
 
         var header = file.Slice(8, (long)stated);
@@ -86,10 +91,12 @@ public sealed class SafetensorsFile : IWeightFile
         {
             if (property.Name == "__metadata__")
             {
-                if (property.Value.ValueKind != JsonValueKind.Object) throw Bad(file, "__metadata__", "is not an object", property.Value);
+                if (property.Value.ValueKind != JsonValueKind.Object)
+                    throw Bad(file, "__metadata__", "is not an object", property.Value);
                 foreach (var pair in property.Value.EnumerateObject())
                 {
-                    if (pair.Value.ValueKind != JsonValueKind.String) throw Bad(file, $"__metadata__.{pair.Name}", "is not a string", pair.Value);
+                    if (pair.Value.ValueKind != JsonValueKind.String)
+                        throw Bad(file, $"__metadata__.{pair.Name}", "is not a string", pair.Value);
                     metadata[pair.Name] = pair.Value.GetString()!;
                 }
             }
@@ -105,8 +112,12 @@ public sealed class SafetensorsFile : IWeightFile
             if (entry.Offset != at)
             {
                 throw HarnessException.BadFile(
-                    file.Path, $"weight '{entry.Name}' {(entry.Offset < at ? "overlaps the one before it" : "leaves a gap before it")}",
-                    $"begin at {entry.Offset - dataStart}", $"begin at {at - dataStart}", Again);
+                    file.Path,
+                    $"weight '{entry.Name}' {(entry.Offset < at ? "overlaps the one before it" : "leaves a gap before it")}",
+                    $"begin at {entry.Offset - dataStart}",
+                    $"begin at {at - dataStart}",
+                    Again
+                );
             }
 
             at += entry.Length;
@@ -115,7 +126,12 @@ public sealed class SafetensorsFile : IWeightFile
         if (at != file.Length)
         {
             throw HarnessException.BadFile(
-                file.Path, at > file.Length ? "cut short" : "bytes after the last weight", $"{file.Length} bytes", $"{at} bytes, by the header", Again);
+                file.Path,
+                at > file.Length ? "cut short" : "bytes after the last weight",
+                $"{file.Length} bytes",
+                $"{at} bytes, by the header",
+                Again
+            );
         }
 
         return new SafetensorsFile(file, entries, metadata);
@@ -123,28 +139,46 @@ public sealed class SafetensorsFile : IWeightFile
 
     private static WeightEntry Entry(MappedFile file, string name, JsonElement json, long dataStart)
     {
-        if (json.ValueKind != JsonValueKind.Object) throw Bad(file, name, "is not an object", json);
-        if (!json.TryGetProperty("dtype", out var dtype) || dtype.ValueKind != JsonValueKind.String) throw Bad(file, name, "has no dtype", json);
+        if (json.ValueKind != JsonValueKind.Object)
+            throw Bad(file, name, "is not an object", json);
+        if (!json.TryGetProperty("dtype", out var dtype) || dtype.ValueKind != JsonValueKind.String)
+            throw Bad(file, name, "has no dtype", json);
         if (!WeightTypes.TrySafetensors(dtype.GetString()!, out var type))
         {
             throw HarnessException.BadFile(
-                file.Path, $"weight '{name}' has an unknown dtype", dtype.GetString(), string.Join(", ", WeightTypes.SafetensorsNames), "convert the weights to bf16 or f32");
+                file.Path,
+                $"weight '{name}' has an unknown dtype",
+                dtype.GetString(),
+                string.Join(", ", WeightTypes.SafetensorsNames),
+                "convert the weights to bf16 or f32"
+            );
         }
 
         var shape = Numbers(file, name, json, "shape");
         var offsets = Numbers(file, name, json, "data_offsets");
-        if (offsets.Length != 2 || offsets[1] < offsets[0]) throw Bad(file, name, "has data_offsets that are not [begin, end]", json);
+        if (offsets.Length != 2 || offsets[1] < offsets[0])
+            throw Bad(file, name, "has data_offsets that are not [begin, end]", json);
         if (offsets[1] > file.Length - dataStart)
         {
             throw HarnessException.BadFile(
-                file.Path, $"weight '{name}' lies outside the file", $"{file.Length - dataStart} bytes of data", $"at least {offsets[1]}", Again);
+                file.Path,
+                $"weight '{name}' lies outside the file",
+                $"{file.Length - dataStart} bytes of data",
+                $"at least {offsets[1]}",
+                Again
+            );
         }
 
         var bytes = WeightTypes.ByteLength(type, shape);
         if (bytes != offsets[1] - offsets[0])
         {
             throw HarnessException.BadFile(
-                file.Path, $"weight '{name}' has the wrong length", $"{offsets[1] - offsets[0]} bytes", $"{bytes} bytes for {type} [{string.Join(", ", shape)}]", Again);
+                file.Path,
+                $"weight '{name}' has the wrong length",
+                $"{offsets[1] - offsets[0]} bytes",
+                $"{bytes} bytes for {type} [{string.Join(", ", shape)}]",
+                Again
+            );
         }
 
         return new WeightEntry(name, type, shape, dataStart + offsets[0], bytes);
@@ -152,7 +186,8 @@ public sealed class SafetensorsFile : IWeightFile
 
     private static long[] Numbers(MappedFile file, string name, JsonElement json, string key)
     {
-        if (!json.TryGetProperty(key, out var array) || array.ValueKind != JsonValueKind.Array) throw Bad(file, name, $"has no {key}", json);
+        if (!json.TryGetProperty(key, out var array) || array.ValueKind != JsonValueKind.Array)
+            throw Bad(file, name, $"has no {key}", json);
         var numbers = new long[array.GetArrayLength()];
         for (var i = 0; i < numbers.Length; i++)
         {
@@ -170,6 +205,11 @@ public sealed class SafetensorsFile : IWeightFile
     {
         var text = found.GetRawText();
         return HarnessException.BadFile(
-            file.Path, $"header entry '{name}' {what}", text.Length > 200 ? text[..200] + "…" : text, "{\"dtype\", \"shape\", \"data_offsets\"}", Again);
+            file.Path,
+            $"header entry '{name}' {what}",
+            text.Length > 200 ? text[..200] + "…" : text,
+            "{\"dtype\", \"shape\", \"data_offsets\"}",
+            Again
+        );
     }
 }

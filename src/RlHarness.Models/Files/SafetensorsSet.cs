@@ -23,21 +23,31 @@ public sealed class SafetensorsSet : IWeightFile
     /// <exception cref="HarnessException">Neither file is there, a shard is missing, or a weight is not where the index says.</exception>
     public static SafetensorsSet Open(string folder, string name = "model")
     {
-        if (!Directory.Exists(folder)) throw HarnessException.BadFile(folder, "no such folder", expected: "a Hugging Face model folder", remedy: "check the path");
+        if (!Directory.Exists(folder))
+            throw HarnessException.BadFile(folder, "no such folder", expected: "a Hugging Face model folder", remedy: "check the path");
         var single = System.IO.Path.Combine(folder, name + ".safetensors");
         var index = System.IO.Path.Combine(folder, name + ".safetensors.index.json");
         var files = new List<SafetensorsFile>();
         var owners = new Dictionary<string, SafetensorsFile>(StringComparer.Ordinal);
         try
         {
-            if (File.Exists(index)) OpenShards(folder, index, files, owners);
-            else if (File.Exists(single)) OpenSingle(single, files, owners);
-            else throw HarnessException.BadFile(folder, "holds no weights", expected: $"{name}.safetensors or {name}.safetensors.index.json", remedy: "fetch the weights in safetensors form");
+            if (File.Exists(index))
+                OpenShards(folder, index, files, owners);
+            else if (File.Exists(single))
+                OpenSingle(single, files, owners);
+            else
+                throw HarnessException.BadFile(
+                    folder,
+                    "holds no weights",
+                    expected: $"{name}.safetensors or {name}.safetensors.index.json",
+                    remedy: "fetch the weights in safetensors form"
+                );
             return new SafetensorsSet(folder, files, owners);
         }
         catch
         {
-            foreach (var file in files) file.Dispose();
+            foreach (var file in files)
+                file.Dispose();
             throw;
         }
     }
@@ -48,14 +58,16 @@ public sealed class SafetensorsSet : IWeightFile
 
     public void Dispose()
     {
-        foreach (var file in _files) file.Dispose();
+        foreach (var file in _files)
+            file.Dispose();
     }
 
     private static void OpenSingle(string path, List<SafetensorsFile> files, Dictionary<string, SafetensorsFile> owners)
     {
         var file = SafetensorsFile.Open(path);
         files.Add(file);
-        foreach (var key in file.Entries.Keys) owners.Add(key, file);
+        foreach (var key in file.Entries.Keys)
+            owners.Add(key, file);
     }
 
     private static void OpenShards(string folder, string index, List<SafetensorsFile> files, Dictionary<string, SafetensorsFile> owners)
@@ -65,8 +77,12 @@ public sealed class SafetensorsSet : IWeightFile
         if (missing.Length > 0)
         {
             throw HarnessException.BadFile(
-                index, "names files that are not there", $"missing: {string.Join(", ", missing.Take(8))}{(missing.Length > 8 ? ", …" : "")}",
-                $"{map.Values.Distinct().Count()} files beside the index", "fetch the missing files");
+                index,
+                "names files that are not there",
+                $"missing: {string.Join(", ", missing.Take(8))}{(missing.Length > 8 ? ", …" : "")}",
+                $"{map.Values.Distinct().Count()} files beside the index",
+                "fetch the missing files"
+            );
         }
 
         var opened = new Dictionary<string, SafetensorsFile>(StringComparer.Ordinal);
@@ -80,7 +96,13 @@ public sealed class SafetensorsSet : IWeightFile
         {
             if (!opened[shard].Entries.ContainsKey(weight))
             {
-                throw HarnessException.BadFile(index, $"weight '{weight}' is not in the file that the index names", shard, "a file that holds it", "fetch index and shards of the same version");
+                throw HarnessException.BadFile(
+                    index,
+                    $"weight '{weight}' is not in the file that the index names",
+                    shard,
+                    "a file that holds it",
+                    "fetch index and shards of the same version"
+                );
             }
 
             owners.Add(weight, opened[shard]);
@@ -93,7 +115,11 @@ public sealed class SafetensorsSet : IWeightFile
         try
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(path));
-            if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("weight_map", out var weights) || weights.ValueKind != JsonValueKind.Object)
+            if (
+                json.RootElement.ValueKind != JsonValueKind.Object
+                || !json.RootElement.TryGetProperty("weight_map", out var weights)
+                || weights.ValueKind != JsonValueKind.Object
+            )
             {
                 throw HarnessException.BadFile(path, "has no weight_map", expected: "{\"weight_map\": {weight: file}}", remedy: "fetch the index again");
             }
@@ -103,7 +129,12 @@ public sealed class SafetensorsSet : IWeightFile
                 var shard = pair.Value.ValueKind == JsonValueKind.String ? pair.Value.GetString()! : "";
                 if (shard.Length == 0 || shard != System.IO.Path.GetFileName(shard))
                 {
-                    throw HarnessException.BadFile(path, $"the file of weight '{pair.Name}' is not a plain file name", pair.Value.GetRawText(), "a name beside the index");
+                    throw HarnessException.BadFile(
+                        path,
+                        $"the file of weight '{pair.Name}' is not a plain file name",
+                        pair.Value.GetRawText(),
+                        "a name beside the index"
+                    );
                 }
 
                 map[pair.Name] = shard;

@@ -19,10 +19,13 @@ public static class SafetensorsWriter
         for (var i = 0; i < sorted.Length; i++)
         {
             var weight = sorted[i];
-            if (!names.Add(weight.Name)) throw new ArgumentException($"two weights are named '{weight.Name}'", nameof(weights));
-            if (WeightTypes.SafetensorsName(weight.Type) is null) throw new ArgumentException($"{weight.Name}: safetensors has no type {weight.Type}", nameof(weights));
+            if (!names.Add(weight.Name))
+                throw new ArgumentException($"two weights are named '{weight.Name}'", nameof(weights));
+            if (WeightTypes.SafetensorsName(weight.Type) is null)
+                throw new ArgumentException($"{weight.Name}: safetensors has no type {weight.Type}", nameof(weights));
             lengths[i] = WeightTypes.ByteLength(weight.Type, weight.Shape);
-            if (lengths[i] < 0) throw new ArgumentException($"{weight.Name}: impossible shape [{string.Join(", ", weight.Shape)}]", nameof(weights));
+            if (lengths[i] < 0)
+                throw new ArgumentException($"{weight.Name}: impossible shape [{string.Join(", ", weight.Shape)}]", nameof(weights));
         }
 
         var header = Header(sorted, lengths, metadata);
@@ -56,7 +59,8 @@ public static class SafetensorsWriter
             if (metadata is { Count: > 0 })
             {
                 json.WriteStartObject("__metadata__");
-                foreach (var (key, value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal)) json.WriteString(key, value);
+                foreach (var (key, value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                    json.WriteString(key, value);
                 json.WriteEndObject();
             }
 
@@ -66,7 +70,8 @@ public static class SafetensorsWriter
                 json.WriteStartObject(weights[i].Name);
                 json.WriteString("dtype", WeightTypes.SafetensorsName(weights[i].Type));
                 json.WriteStartArray("shape");
-                foreach (var dimension in weights[i].Shape) json.WriteNumberValue(dimension);
+                foreach (var dimension in weights[i].Shape)
+                    json.WriteNumberValue(dimension);
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(offset);
@@ -78,7 +83,8 @@ public static class SafetensorsWriter
             json.WriteEndObject();
         }
 
-        while (buffer.Length % 8 != 0) buffer.WriteByte((byte)' ');
+        while (buffer.Length % 8 != 0)
+            buffer.WriteByte((byte)' ');
         return buffer.ToArray();
     }
 }

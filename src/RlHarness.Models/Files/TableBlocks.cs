@@ -59,7 +59,8 @@ internal static class TableBlocks
     {
         for (int n = 0, power = 1; n < digits; n++, power *= 3)
         {
-            for (var m = 0; m < bytes.Length; m++) y[(n * bytes.Length) + m] = ((((byte)(bytes[m] * power) * 3) >> 8) - 1) * d;
+            for (var m = 0; m < bytes.Length; m++)
+                y[(n * bytes.Length) + m] = ((((byte)(bytes[m] * power) * 3) >> 8) - 1) * d;
         }
 
         return y[(digits * bytes.Length)..];

@@ -38,8 +38,8 @@ internal static class WeightTypes
         (WeightType.TQ2_0, 256, 66, null, 35),
     ];
 
-    private static readonly FrozenDictionary<string, WeightType> FromSafetensors =
-        Rows.Where(row => row.Safetensors is not null).ToFrozenDictionary(row => row.Safetensors!, row => row.Type);
+    private static readonly FrozenDictionary<string, WeightType> FromSafetensors = Rows.Where(row => row.Safetensors is not null)
+        .ToFrozenDictionary(row => row.Safetensors!, row => row.Type);
 
     private static readonly FrozenDictionary<int, WeightType> FromGgml = Rows.Where(row => row.Ggml >= 0).ToFrozenDictionary(row => row.Ggml, row => row.Type);
 
@@ -60,20 +60,21 @@ internal static class WeightTypes
     public static bool TryGgml(uint number, out WeightType type) => FromGgml.TryGetValue(number <= int.MaxValue ? (int)number : -1, out type);
 
     /// <summary>What ggml calls a number; also those that this reader does not decode, so that an error can name them.</summary>
-    public static string GgmlName(uint number) => number switch
-    {
-        9 => "Q8_1",
-        15 => "Q8_K",
-        16 => "IQ2_XXS",
-        17 => "IQ2_XS",
-        18 => "IQ3_XXS",
-        19 => "IQ1_S",
-        21 => "IQ3_S",
-        22 => "IQ2_S",
-        29 => "IQ1_M",
-        39 => "MXFP4",
-        _ => TryGgml(number, out var type) ? type.ToString() : $"type {number}",
-    };
+    public static string GgmlName(uint number) =>
+        number switch
+        {
+            9 => "Q8_1",
+            15 => "Q8_K",
+            16 => "IQ2_XXS",
+            17 => "IQ2_XS",
+            18 => "IQ3_XXS",
+            19 => "IQ1_S",
+            21 => "IQ3_S",
+            22 => "IQ2_S",
+            29 => "IQ1_M",
+            39 => "MXFP4",
+            _ => TryGgml(number, out var type) ? type.ToString() : $"type {number}",
+        };
 
     /// <summary>The number of elements, or -1 where a dimension is negative or the product overflows.</summary>
     public static long Elements(ReadOnlySpan<long> shape)
@@ -81,7 +82,8 @@ internal static class WeightTypes
         long product = 1;
         foreach (var size in shape)
         {
-            if (size < 0 || (size != 0 && product > long.MaxValue / size)) return -1;
+            if (size < 0 || (size != 0 && product > long.MaxValue / size))
+                return -1;
             product *= size;
         }
 
@@ -93,7 +95,8 @@ internal static class WeightTypes
     {
         var elements = Elements(shape);
         var block = Block(type);
-        if (elements < 0 || (block > 1 && (shape.Length == 0 || shape[^1] % block != 0))) return -1;
+        if (elements < 0 || (block > 1 && (shape.Length == 0 || shape[^1] % block != 0)))
+            return -1;
         var blocks = elements / block;
         return blocks > long.MaxValue / Bytes(type) ? -1 : blocks * Bytes(type);
     }

@@ -29,7 +29,14 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     /// <param name="step">Training step, part of the stream's name.</param>
     /// <param name="onFinished">Called with the number of finished answers as they come.</param>
     /// <param name="cancellation">Checked at each token.</param>
-    public IReadOnlyList<GeneratedSequence> Generate(IReadOnlyList<GenerationRequest> requests, SamplingSettings settings, Seeds seeds, long step = 0, Action<int>? onFinished = null, CancellationToken cancellation = default)
+    public IReadOnlyList<GeneratedSequence> Generate(
+        IReadOnlyList<GenerationRequest> requests,
+        SamplingSettings settings,
+        Seeds seeds,
+        long step = 0,
+        Action<int>? onFinished = null,
+        CancellationToken cancellation = default
+    )
     {
         Check(requests, settings);
         var results = new GeneratedSequence[requests.Count];
@@ -50,11 +57,24 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
             while (batches.TryDequeue(out var batch))
             {
                 using var scope = NewDisposeScope();
-                Run([.. batch.Select(i => new Row(i, requests[i], seeds.For("sample", step, requests[i].Prompt, requests[i].Sample), settings.StopStrings.Count > 0 ? tokenizer : null))], settings, row =>
-                {
-                    results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
-                    lock (batches) onFinished?.Invoke(++finished);
-                }, cancellation);
+                Run(
+                    [
+                        .. batch.Select(i => new Row(
+                            i,
+                            requests[i],
+                            seeds.For("sample", step, requests[i].Prompt, requests[i].Sample),
+                            settings.StopStrings.Count > 0 ? tokenizer : null
+                        )),
+                    ],
+                    settings,
+                    row =>
+                    {
+                        results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
+                        lock (batches)
+                            onFinished?.Invoke(++finished);
+                    },
+                    cancellation
+                );
             }
         }
     }
@@ -63,7 +83,8 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     {
         var config = decoder.Config;
         var device = decoder.Device;
-        long longest = rows.Max(r => r.Request.Ids.Count), capacity = longest + settings.MaxNewTokens;
+        long longest = rows.Max(r => r.Request.Ids.Count),
+            capacity = longest + settings.MaxNewTokens;
         using var cache = new KeyValueCache(config, rows.Select(r => r.Key).Distinct().Count(), capacity, decoder.ComputeType, device);
         var hidden = Prefill(rows, cache, longest, capacity);
         var column = longest;
@@ -74,14 +95,27 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
             var logits = decoder.SummedLogits(hidden); // [B, V]
             hidden.Dispose();
             // All rows of a batch have as many tokens.
-            var suppressed = rows[0].Tokens.Count < settings.MinNewTokens && settings.StopIds.Count > 0 ? tensor(settings.StopIds.Select(i => (long)i).ToArray(), device: device) : null;
-            var (ids, logprobs) = Sampler.Draw(logits, settings, [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())], Previous(rows, settings, device), suppressed, decoder.ComputeType);
-            for (var i = 0; i < rows.Count; i++) rows[i].Take((int)ids[i], logprobs[i], settings);
+            var suppressed =
+                rows[0].Tokens.Count < settings.MinNewTokens && settings.StopIds.Count > 0
+                    ? tensor(settings.StopIds.Select(i => (long)i).ToArray(), device: device)
+                    : null;
+            var (ids, logprobs) = Sampler.Draw(
+                logits,
+                settings,
+                [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())],
+                Previous(rows, settings, device),
+                suppressed,
+                decoder.ComputeType
+            );
+            for (var i = 0; i < rows.Count; i++)
+                rows[i].Take((int)ids[i], logprobs[i], settings);
             var keep = Enumerable.Range(0, rows.Count).Where(i => !rows[i].Finished).ToArray();
             if (keep.Length < rows.Count)
             {
-                foreach (var row in rows.Where(r => r.Finished)) done(row);
-                if (keep.Length == 0) return;
+                foreach (var row in rows.Where(r => r.Finished))
+                    done(row);
+                if (keep.Length == 0)
+                    return;
                 rows = [.. keep.Select(i => rows[i])];
                 cache.Select(tensor(Array.ConvertAll(keep, i => (long)i), device: device));
             }
@@ -122,34 +156,64 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
                 sources.Add(batch.RowOf(u, t));
             }
 
-        var attention = new PrefillAttention(decoder.Config, batch, cache, tensor(cells.ToArray(), device: decoder.Device), tensor(sources.ToArray(), device: decoder.Device));
+        var attention = new PrefillAttention(
+            decoder.Config,
+            batch,
+            cache,
+            tensor(cells.ToArray(), device: decoder.Device),
+            tensor(sources.ToArray(), device: decoder.Device)
+        );
         var hidden = decoder.ForwardCached(batch.Ids, batch.Positions, batch.Longest - 1, attention);
         var last = prompts.Select((p, u) => (long)batch.RowOf(u, p.Count - 1)).ToArray();
         var rowSource = tensor(source, device: decoder.Device);
-        if (prompts.Count < rows.Count) cache.Select(rowSource);
+        if (prompts.Count < rows.Count)
+            cache.Select(rowSource);
         return hidden.index_select(0, tensor(last, device: decoder.Device)).index_select(0, rowSource).MoveToOuterDisposeScope();
     }
 
-    private StepAttention Step(List<Row> rows, KeyValueCache cache, long column, long longest, Device device)
-        => new(decoder.Config, cache, column, [.. rows.Select(r => longest - r.Request.Ids.Count)], device);
+    private StepAttention Step(List<Row> rows, KeyValueCache cache, long column, long longest, Device device) =>
+        new(decoder.Config, cache, column, [.. rows.Select(r => longest - r.Request.Ids.Count)], device);
 
     private static Tensor? Previous(List<Row> rows, SamplingSettings settings, Device device)
     {
-        if (settings.RepetitionPenalty == 1) return null;
+        if (settings.RepetitionPenalty == 1)
+            return null;
         var longest = rows.Max(r => r.Request.Ids.Count + r.Tokens.Count);
         // Rows are filled up with a token of their own: a repeated index changes nothing.
-        return tensor(rows.SelectMany(r => r.Request.Ids.Concat(r.Tokens).Concat(Enumerable.Repeat(r.Request.Ids[0], longest - r.Request.Ids.Count - r.Tokens.Count))).Select(i => (long)i).ToArray(), rows.Count, longest, device: device);
+        return tensor(
+            rows.SelectMany(r => r.Request.Ids.Concat(r.Tokens).Concat(Enumerable.Repeat(r.Request.Ids[0], longest - r.Request.Ids.Count - r.Tokens.Count)))
+                .Select(i => (long)i)
+                .ToArray(),
+            rows.Count,
+            longest,
+            device: device
+        );
     }
 
     private void Check(IReadOnlyList<GenerationRequest> requests, SamplingSettings settings)
     {
-        if (settings.StopStrings.Count > 0 && tokenizer is null) throw new HarnessException(ExitCode.BadInput, "stop strings need a tokenizer", "none", "a model with a tokenizer");
-        if (requests.Any(r => r.Ids.Count == 0)) throw new HarnessException(ExitCode.BadInput, "an empty prompt", "0 tokens", "at least one token");
+        if (settings.StopStrings.Count > 0 && tokenizer is null)
+            throw new HarnessException(ExitCode.BadInput, "stop strings need a tokenizer", "none", "a model with a tokenizer");
+        if (requests.Any(r => r.Ids.Count == 0))
+            throw new HarnessException(ExitCode.BadInput, "an empty prompt", "0 tokens", "at least one token");
         var longest = requests.Count == 0 ? 0 : requests.Max(r => r.Ids.Count);
         if (longest + settings.MaxNewTokens > decoder.Config.MaxPositionEmbeddings)
-            throw new HarnessException(ExitCode.BadInput, "prompt and answer do not fit the model's context", $"{longest} prompt tokens + max_new_tokens {settings.MaxNewTokens}", $"at most {decoder.Config.MaxPositionEmbeddings}", "shorten the prompt or lower max_new_tokens");
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "prompt and answer do not fit the model's context",
+                $"{longest} prompt tokens + max_new_tokens {settings.MaxNewTokens}",
+                $"at most {decoder.Config.MaxPositionEmbeddings}",
+                "shorten the prompt or lower max_new_tokens"
+            );
         var vocabulary = decoder.Config.VocabSize;
-        if (requests.SelectMany(r => r.Ids).Any(i => i < 0 || i >= vocabulary)) throw new HarnessException(ExitCode.BadInput, "a prompt holds a token that the model does not have", "an id outside the vocabulary", $"0 to {vocabulary - 1}", "does the tokenizer belong to this model?");
+        if (requests.SelectMany(r => r.Ids).Any(i => i < 0 || i >= vocabulary))
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "a prompt holds a token that the model does not have",
+                "an id outside the vocabulary",
+                $"0 to {vocabulary - 1}",
+                "does the tokenizer belong to this model?"
+            );
     }
 
     private readonly record struct PromptKey(IReadOnlyList<int> Ids)
@@ -159,7 +223,8 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         public override int GetHashCode()
         {
             var hash = default(HashCode);
-            foreach (var id in Ids) hash.Add(id);
+            foreach (var id in Ids)
+                hash.Add(id);
             return hash.ToHashCode();
         }
     }
@@ -189,16 +254,21 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         {
             Tokens.Add(id);
             Logprobs.Add(logprob);
-            if (settings.StopIds.Contains(id)) (Finished, Finish) = (true, FinishReason.Stop);
-            else if (Stops(id, settings)) (Finished, Finish) = (true, FinishReason.StopString);
-            else if (Tokens.Count >= settings.MaxNewTokens) (Finished, Finish) = (true, FinishReason.Length);
+            if (settings.StopIds.Contains(id))
+                (Finished, Finish) = (true, FinishReason.Stop);
+            else if (Stops(id, settings))
+                (Finished, Finish) = (true, FinishReason.StopString);
+            else if (Tokens.Count >= settings.MaxNewTokens)
+                (Finished, Finish) = (true, FinishReason.Length);
         }
 
         private bool Stops(int id, SamplingSettings settings)
         {
-            if (_stream is null) return false;
+            if (_stream is null)
+                return false;
             var piece = _stream.Add(id);
-            if (piece.Length == 0) return false;
+            if (piece.Length == 0)
+                return false;
             var longest = settings.StopStrings.Max(s => s.Length);
             var text = _tail + piece;
             _tail = text.Length >= longest ? text[^(longest - 1)..] : text;

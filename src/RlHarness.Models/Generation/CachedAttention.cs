@@ -32,8 +32,13 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
         var from = config.IsSliding(layer) ? _windowStarts : starts;
-        if (CachedStep.Fits(q, config.HeadDim)) return CachedStep.Attend(q, k, v, cache.Keys(layer), cache.Values(layer), column, from, _shape);
-        long b = q.shape[0], g = config.NumKeyValueHeads, d = config.HeadDim, groups = config.NumAttentionHeads / g, t = column + 1;
+        if (CachedStep.Fits(q, config.HeadDim))
+            return CachedStep.Attend(q, k, v, cache.Keys(layer), cache.Values(layer), column, from, _shape);
+        long b = q.shape[0],
+            g = config.NumKeyValueHeads,
+            d = config.HeadDim,
+            groups = config.NumAttentionHeads / g,
+            t = column + 1;
         cache.Keys(layer).narrow(1, column, 1).copy_(k.reshape(b, 1, g * d));
         cache.Values(layer).narrow(1, column, 1).copy_(v.reshape(b, 1, g * d));
         var keys = cache.Keys(layer).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2); // [B, g, T, d]
@@ -53,6 +58,9 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
     {
         using var scope = NewDisposeScope();
         var before = arange(column + 1, device: device).unsqueeze(0) < tensor(from, device: device).unsqueeze(1);
-        return zeros(from.Length, column + 1, dtype: type, device: device).masked_fill(before, double.NegativeInfinity).view(from.Length, 1, 1, column + 1).DetachFromDisposeScope();
+        return zeros(from.Length, column + 1, dtype: type, device: device)
+            .masked_fill(before, double.NegativeInfinity)
+            .view(from.Length, 1, 1, column + 1)
+            .DetachFromDisposeScope();
     }
 }

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace RlHarness.Models.Generation;
 
-/// <summary>Keys and values of all layers, each [B, C, g·d]. Prompts end at the same column (they are padded in front), so that each step writes one column.</summary>
+/// <summary>
+/// Keys and values of all layers, each [B, C, g·d]. Prompts end at the same column (they are padded in front), so that each step writes one column.
+/// </summary>
 internal sealed class KeyValueCache : IDisposable
 {
     private readonly Tensor[] _keys;
@@ -38,7 +40,9 @@ internal sealed class KeyValueCache : IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in _keys) tensor.Dispose();
-        foreach (var tensor in _values) tensor.Dispose();
+        foreach (var tensor in _keys)
+            tensor.Dispose();
+        foreach (var tensor in _values)
+            tensor.Dispose();
     }
 }

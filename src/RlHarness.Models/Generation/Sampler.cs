@@ -22,7 +22,8 @@ public static class Sampler
             z = z.scatter(1, previous, where(seen < 0, seen * settings.RepetitionPenalty, seen / settings.RepetitionPenalty));
         }
 
-        if (settings.Temperature != 1) z = z / settings.Temperature;
+        if (settings.Temperature != 1)
+            z = z / settings.Temperature;
         if (settings.TopK > 0)
         {
             var (top, _) = z.topk((int)Math.Min(settings.TopK, z.shape[1]), 1);
@@ -48,15 +49,25 @@ public static class Sampler
 
     /// <summary>
     /// Draws one token a row by inverting the cumulative distribution at the row's uniform number.
-    /// Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B]. Operands: what the logits were summed from, where it is another type than theirs.
+    /// Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B]. Operands: what the logits were summed from, where
+    /// it is another type than theirs.
     /// </summary>
-    public static (long[] Ids, float[] Logprobs) Draw(Tensor logits, SamplingSettings settings, double[] uniforms, Tensor? previous = null, Tensor? suppressed = null, ScalarType? operands = null)
+    public static (long[] Ids, float[] Logprobs) Draw(
+        Tensor logits,
+        SamplingSettings settings,
+        double[] uniforms,
+        Tensor? previous = null,
+        Tensor? suppressed = null,
+        ScalarType? operands = null
+    )
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var greedy = settings.Temperature == 0;
-        if (!greedy && !settings.Truncates && settings.RepetitionPenalty == 1 && suppressed is null && FusedKernels.Apply(logits)) return TokenDraw.Draw(logits.contiguous(), settings.Temperature, uniforms, operands);
-        if (logits.dtype == ScalarType.BFloat16) logits = logits.to(ScalarType.Float32);
+        if (!greedy && !settings.Truncates && settings.RepetitionPenalty == 1 && suppressed is null && FusedKernels.Apply(logits))
+            return TokenDraw.Draw(logits.contiguous(), settings.Temperature, uniforms, operands);
+        if (logits.dtype == ScalarType.BFloat16)
+            logits = logits.to(ScalarType.Float32);
         var untruncated = settings with { Temperature = greedy ? 1 : settings.Temperature, TopK = 0, TopP = 1, MinP = 0 };
         var full = LogProbabilities(logits, untruncated, previous);
         var candidates = suppressed is null ? logits : logits.index_fill(1, suppressed, float.NegativeInfinity);

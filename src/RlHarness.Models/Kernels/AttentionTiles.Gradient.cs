@@ -12,14 +12,31 @@ internal static unsafe partial class AttentionTiles<T>
     /// </summary>
     internal static void Backward(Segment segment, Shape s, Operands o)
     {
-        int d = s.HeadDim, queryTiles = Tiles(segment.Rows), keyTiles = Tiles(segment.Keys);
-        long size = (long)Tile * d * T.Size, wide = (long)Tile * d * sizeof(float), line = queryTiles * Tile * (long)sizeof(float); // bytes
+        int d = s.HeadDim,
+            queryTiles = Tiles(segment.Rows),
+            keyTiles = Tiles(segment.Keys);
+        long size = (long)Tile * d * T.Size,
+            wide = (long)Tile * d * sizeof(float),
+            line = queryTiles * Tile * (long)sizeof(float); // bytes
         var room = new Room(5 * queryTiles * size + 3 * keyTiles * size + (queryTiles + 2) * wide + 2 * line + TileSize * (2 * sizeof(float) + 3 * T.Size));
-        byte* plain = room.Take(queryTiles * size), turnedQueries = room.Take(queryTiles * size), queries = room.Take(queryTiles * size), turnedGradient = room.Take(queryTiles * size), gradient = room.Take(queryTiles * size);
-        byte* plainKeys = room.Take(keyTiles * size), keys = room.Take(keyTiles * size), values = room.Take(keyTiles * size);
-        float* byQueries = (float*)room.Take(queryTiles * wide), byKeys = (float*)room.Take(wide), byValues = (float*)room.Take(wide), logSums = (float*)room.Take(line), dots = (float*)room.Take(line);
-        float* scores = (float*)room.Take(TileSize * sizeof(float)), byWeights = (float*)room.Take(TileSize * sizeof(float));
-        byte* weights = room.Take(TileSize * T.Size), byScores = room.Take(TileSize * T.Size), turned = room.Take(TileSize * T.Size);
+        byte* plain = room.Take(queryTiles * size),
+            turnedQueries = room.Take(queryTiles * size),
+            queries = room.Take(queryTiles * size),
+            turnedGradient = room.Take(queryTiles * size),
+            gradient = room.Take(queryTiles * size);
+        byte* plainKeys = room.Take(keyTiles * size),
+            keys = room.Take(keyTiles * size),
+            values = room.Take(keyTiles * size);
+        float* byQueries = (float*)room.Take(queryTiles * wide),
+            byKeys = (float*)room.Take(wide),
+            byValues = (float*)room.Take(wide),
+            logSums = (float*)room.Take(line),
+            dots = (float*)room.Take(line);
+        float* scores = (float*)room.Take(TileSize * sizeof(float)),
+            byWeights = (float*)room.Take(TileSize * sizeof(float));
+        byte* weights = room.Take(TileSize * T.Size),
+            byScores = room.Take(TileSize * T.Size),
+            turned = room.Take(TileSize * T.Size);
 
         GatherKeys(o.K, segment, d, plainKeys);
         Pack(plainKeys, keyTiles, d, keys);
@@ -61,7 +78,8 @@ internal static unsafe partial class AttentionTiles<T>
         }
 
         for (var r = 0; r < segment.Rows; r++)
-            for (var i = 0; i < d; i += 16) T.Store(o.ByQueries.At(segment.From + r) + i * T.Size, Vector512.Load(byQueries + (long)r * d + i));
+            for (var i = 0; i < d; i += 16)
+                T.Store(o.ByQueries.At(segment.From + r) + i * T.Size, Vector512.Load(byQueries + (long)r * d + i));
     }
 
     /// <summary>
@@ -76,7 +94,8 @@ internal static unsafe partial class AttentionTiles<T>
             for (var index = own; index <= last; index++)
             {
                 var part = parts + (starts[index] + (index == own ? key : row)) * width + (long)head * s.Group * s.HeadDim + i;
-                for (var one = 0; one < s.Group; one++) sum += Vector512.Load(part + (long)one * s.HeadDim);
+                for (var one = 0; one < s.Group; one++)
+                    sum += Vector512.Load(part + (long)one * s.HeadDim);
             }
 
             T.Store(target.At(row) + (head * s.HeadDim + i) * T.Size, sum);
@@ -87,7 +106,8 @@ internal static unsafe partial class AttentionTiles<T>
     private static (int First, int End) Queries(int firstKey, Segment segment, int queryTiles, int? window)
     {
         var first = Math.Max(0, firstKey - segment.Before) / Tile;
-        if (window is not { } w) return (first, queryTiles);
+        if (window is not { } w)
+            return (first, queryTiles);
         // The last query that sees the tile's last key.
         var last = firstKey + Tile - 1 + w - 1 - segment.Before;
         return (first, last < 0 ? first : Math.Min(queryTiles, last / Tile + 1));
@@ -102,7 +122,8 @@ internal static unsafe partial class AttentionTiles<T>
             {
                 var at = key * Tile + i;
                 var p = T.Exp(Vector512.FusedMultiplyAdd(Vector512.Load(scores + at), Vector512.Create(s.Scale), -Vector512.Load(logSums + i)));
-                if (masked) p = Vector512.ConditionalSelect(Sees(position + i - firstKey - key, 1, s), p, Vector512<float>.Zero);
+                if (masked)
+                    p = Vector512.ConditionalSelect(Sees(position + i - firstKey - key, 1, s), p, Vector512<float>.Zero);
                 T.Store(weights + at * T.Size, p);
                 T.Store(byScores + at * T.Size, p * (Vector512.Load(byWeights + at) - Vector512.Load(dots + i)) * s.Scale);
             }
@@ -111,15 +132,34 @@ internal static unsafe partial class AttentionTiles<T>
     private static float Dot(byte* a, byte* b, int d)
     {
         var sum = Vector512<float>.Zero;
-        for (var i = 0; i < d; i += 16) sum = Vector512.FusedMultiplyAdd(T.Load(a + i * T.Size), T.Load(b + i * T.Size), sum);
+        for (var i = 0; i < d; i += 16)
+            sum = Vector512.FusedMultiplyAdd(T.Load(a + i * T.Size), T.Load(b + i * T.Size), sum);
         return Vector512.Sum(sum);
     }
 
     /// <summary>One head's operands and results; rows of the parts lie <paramref name="width"/> numbers apart.</summary>
-    internal readonly struct Operands(Rows<T> q, Rows<T> k, Rows<T> v, Rows<T> mixed, Rows<T> gradient, Rows<T> byQueries, float* logSums, float* keyParts, float* valueParts, int width)
+    internal readonly struct Operands(
+        Rows<T> q,
+        Rows<T> k,
+        Rows<T> v,
+        Rows<T> mixed,
+        Rows<T> gradient,
+        Rows<T> byQueries,
+        float* logSums,
+        float* keyParts,
+        float* valueParts,
+        int width
+    )
     {
-        internal readonly Rows<T> Q = q, K = k, V = v, Mixed = mixed, Gradient = gradient, ByQueries = byQueries;
-        internal readonly float* LogSums = logSums, KeyParts = keyParts, ValueParts = valueParts;
+        internal readonly Rows<T> Q = q,
+            K = k,
+            V = v,
+            Mixed = mixed,
+            Gradient = gradient,
+            ByQueries = byQueries;
+        internal readonly float* LogSums = logSums,
+            KeyParts = keyParts,
+            ValueParts = valueParts;
         internal readonly int Width = width;
     }
 }

@@ -11,17 +11,23 @@ namespace RlHarness.Models.Kernels;
 internal static unsafe partial class AttentionTiles<T>
     where T : ITileElement
 {
-    private const int Tile = 64, TileSize = Tile * Tile;
+    private const int Tile = 64,
+        TileSize = Tile * Tile;
 
     /// <summary>Columns of a right operand that lie together.</summary>
     private const int PanelWidth = 64;
 
     internal static void Forward(Segment segment, Shape s, Rows<T> q, Rows<T> k, Rows<T> v, Rows<T> result, float* logSums)
     {
-        int d = s.HeadDim, queryTiles = Tiles(segment.Rows), keyTiles = Tiles(segment.Keys);
+        int d = s.HeadDim,
+            queryTiles = Tiles(segment.Rows),
+            keyTiles = Tiles(segment.Keys);
         long size = (long)Tile * d * T.Size; // bytes of a tile's operand
         var room = new Room((queryTiles + 3 * keyTiles) * size + keyTiles * (long)TileSize * (sizeof(float) + T.Size) + (long)Tile * d * sizeof(float));
-        byte* queries = room.Take(queryTiles * size), plain = room.Take(keyTiles * size), keys = room.Take(keyTiles * size), values = room.Take(keyTiles * size);
+        byte* queries = room.Take(queryTiles * size),
+            plain = room.Take(keyTiles * size),
+            keys = room.Take(keyTiles * size),
+            values = room.Take(keyTiles * size);
         var scores = (float*)room.Take(keyTiles * (long)TileSize * sizeof(float));
         var weights = room.Take(keyTiles * (long)TileSize * T.Size);
         var sums = (float*)room.Take((long)Tile * d * sizeof(float));
@@ -33,15 +39,21 @@ internal static unsafe partial class AttentionTiles<T>
         Pack(plain, keyTiles, d, values);
         for (var tile = 0; tile < queryTiles; tile++)
         {
-            int position = segment.Before + tile * Tile, first = FirstTile(position, s.Window), end = Math.Min(keyTiles, (position + Tile - 1) / Tile + 1), count = Math.Min(Tile, segment.Rows - tile * Tile);
-            for (var t = first; t < end; t++) OverHead(queries + tile * size, keys + t * size, d, scores + (long)t * TileSize);
+            int position = segment.Before + tile * Tile,
+                first = FirstTile(position, s.Window),
+                end = Math.Min(keyTiles, (position + Tile - 1) / Tile + 1),
+                count = Math.Min(Tile, segment.Rows - tile * Tile);
+            for (var t = first; t < end; t++)
+                OverHead(queries + tile * size, keys + t * size, d, scores + (long)t * TileSize);
             for (var r = 0; r < count; r++)
                 (inverse[r], logSums[segment.From + tile * Tile + r]) = Softmax(scores + r * Tile, weights + r * Tile * T.Size, first, end, position + r, s);
-            for (var t = first; t < end; t++) OverRows(weights + (long)t * TileSize * T.Size, values + t * size, d, sums, add: t > first);
+            for (var t = first; t < end; t++)
+                OverRows(weights + (long)t * TileSize * T.Size, values + t * size, d, sums, add: t > first);
             for (var r = 0; r < count; r++)
             {
                 var to = result.At(segment.From + tile * Tile + r);
-                for (var i = 0; i < d; i += 16) T.Store(to + i * T.Size, Vector512.Load(sums + r * d + i) * inverse[r]);
+                for (var i = 0; i < d; i += 16)
+                    T.Store(to + i * T.Size, Vector512.Load(sums + r * d + i) * inverse[r]);
             }
         }
     }
@@ -82,11 +94,15 @@ internal static unsafe partial class AttentionTiles<T>
         return (1 / sum, top + MathF.Log(sum));
     }
 
-    /// <summary>Whether a query sees a key, where lane i of a vector has the key <paramref name="behind"/> + <paramref name="step"/> · i places before it.</summary>
+    /// <summary>
+    /// Whether a query sees a key, where lane i of a vector has the key <paramref name="behind"/> + <paramref name="step"/> · i places before it.
+    /// </summary>
     private static Vector512<float> Sees(int behind, int step, Shape s)
     {
         var distance = Vector512.Create(behind) + Vector512<int>.Indices * step;
-        return (Vector512.GreaterThanOrEqual(distance, Vector512<int>.Zero) & Vector512.LessThan(distance, Vector512.Create(s.Window ?? int.MaxValue))).AsSingle();
+        return (
+            Vector512.GreaterThanOrEqual(distance, Vector512<int>.Zero) & Vector512.LessThan(distance, Vector512.Create(s.Window ?? int.MaxValue))
+        ).AsSingle();
     }
 
     private static int Tiles(int rows) => (rows + Tile - 1) / Tile;
@@ -97,13 +113,15 @@ internal static unsafe partial class AttentionTiles<T>
     /// <summary>A segment's queries (or what belongs to them) together, filled up with zeros to whole tiles.</summary>
     private static void GatherQueries(Rows<T> source, Segment segment, int d, byte* target)
     {
-        for (var r = 0; r < segment.Rows; r++) Copy(source.At(segment.From + r), target, r, d);
+        for (var r = 0; r < segment.Rows; r++)
+            Copy(source.At(segment.From + r), target, r, d);
         Fill(target, segment.Rows, d);
     }
 
     private static void GatherKeys(Rows<T> source, Segment segment, int d, byte* target)
     {
-        for (var r = 0; r < segment.Keys; r++) Copy(source.At(segment.RowOf(r)), target, r, d);
+        for (var r = 0; r < segment.Keys; r++)
+            Copy(source.At(segment.RowOf(r)), target, r, d);
         Fill(target, segment.Keys, d);
     }
 
@@ -113,13 +131,15 @@ internal static unsafe partial class AttentionTiles<T>
         Buffer.MemoryCopy(row, target + r * bytes, bytes, bytes);
     }
 
-    private static void Fill(byte* target, int rows, int d) => new Span<byte>(target + (long)rows * d * T.Size, (Tiles(rows) * Tile - rows) * d * T.Size).Clear();
+    private static void Fill(byte* target, int rows, int d) =>
+        new Span<byte>(target + (long)rows * d * T.Size, (Tiles(rows) * Tile - rows) * d * T.Size).Clear();
 
     /// <summary>Each tile [64, d] turned: the right operand of <see cref="OverHead"/>.</summary>
     private static void Turn(byte* rows, int tiles, int d, byte* target)
     {
         var units = d * T.Size / sizeof(uint);
-        for (var t = 0; t < tiles; t++) TileLayout.PackRows((uint*)rows + (long)t * Tile * units, units, Tile, units, (uint*)target + (long)t * Tile * units, Tile, Tile);
+        for (var t = 0; t < tiles; t++)
+            TileLayout.PackRows((uint*)rows + (long)t * Tile * units, units, Tile, units, (uint*)target + (long)t * Tile * units, Tile, Tile);
     }
 
     /// <summary>Each tile [64, d] in panels of columns: the right operand of <see cref="OverRows"/>.</summary>
@@ -135,7 +155,8 @@ internal static unsafe partial class AttentionTiles<T>
     }
 
     /// <summary>sums [64, 64] = left [64, d] · right, which was turned.</summary>
-    private static void OverHead(byte* left, byte* right, int d, float* sums) => Brgemm.Multiply<T>(Tile, Tile, d, left, d, (uint*)right, Tile, sums, Tile, add: false);
+    private static void OverHead(byte* left, byte* right, int d, float* sums) =>
+        Brgemm.Multiply<T>(Tile, Tile, d, left, d, (uint*)right, Tile, sums, Tile, add: false);
 
     /// <summary>sums [64, d] = left [64, 64] · right in panels, or +=.</summary>
     private static void OverRows(byte* left, byte* right, int d, float* sums, bool add)
@@ -150,7 +171,8 @@ internal static unsafe partial class AttentionTiles<T>
     /// <summary>The thread's memory, dealt out from its beginning.</summary>
     private struct Room(long bytes)
     {
-        private const int Step = 64, Pieces = 20;
+        private const int Step = 64,
+            Pieces = 20;
 
         private byte* _at = ThreadMemory.Get(ThreadMemory.Place.Left, bytes + Pieces * Step);
 

@@ -20,13 +20,16 @@ internal readonly unsafe partial struct BFloat16Element : ITileElement
     {
         for (var k = 0; k < padded; k += 2, target += targetStride)
         {
-            ushort* row = (ushort*)source + k * stride, next = row + stride;
+            ushort* row = (ushort*)source + k * stride,
+                next = row + stride;
             TileLayout.FetchAhead((byte*)row, stride * sizeof(ushort), columns * sizeof(ushort));
             TileLayout.FetchAhead((byte*)next, stride * sizeof(ushort), columns * sizeof(ushort));
             var j = 0;
             if (k + 1 < inner)
-                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes) Vector512.Store(PairsOf(row + j, next + j), target + j);
-            for (; j < width; j++) target[j] = j >= columns || k >= inner ? 0 : row[j] | (k + 1 < inner ? (uint)next[j] << 16 : 0);
+                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes)
+                    Vector512.Store(PairsOf(row + j, next + j), target + j);
+            for (; j < width; j++)
+                target[j] = j >= columns || k >= inner ? 0 : row[j] | (k + 1 < inner ? (uint)next[j] << 16 : 0);
         }
     }
 
@@ -34,7 +37,8 @@ internal readonly unsafe partial struct BFloat16Element : ITileElement
     {
         const int Lanes = TileLayout.Lanes;
         var pairs = stackalloc uint[Lanes * Lanes];
-        ushort* from = (ushort*)source, to = (ushort*)target;
+        ushort* from = (ushort*)source,
+            to = (ushort*)target;
         for (var k = 0; k < padded; k += 2 * Lanes)
         {
             var j = 0;
@@ -51,11 +55,12 @@ internal readonly unsafe partial struct BFloat16Element : ITileElement
                 }
 
             for (; j < columns; j++)
-                for (var i = k; i < k + 2 * Lanes; i++) to[j * targetStride + i] = i < inner ? from[i * stride + j] : (ushort)0;
+                for (var i = k; i < k + 2 * Lanes; i++)
+                    to[j * targetStride + i] = i < inner ? from[i * stride + j] : (ushort)0;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> PairsOf(ushort* first, ushort* second)
-        => Avx512F.ConvertToVector512UInt32(Vector256.Load(first)) | (Avx512F.ConvertToVector512UInt32(Vector256.Load(second)) << 16);
+    private static Vector512<uint> PairsOf(ushort* first, ushort* second) =>
+        Avx512F.ConvertToVector512UInt32(Vector256.Load(first)) | (Avx512F.ConvertToVector512UInt32(Vector256.Load(second)) << 16);
 }

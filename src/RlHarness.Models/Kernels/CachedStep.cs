@@ -30,17 +30,26 @@ internal static unsafe class CachedStep
         var result = empty(q.shape, dtype: q.dtype);
         using var newKeys = k.contiguous();
         using var newValues = v.contiguous();
-        if (q.dtype == ScalarType.BFloat16) Run<BFloat16Element>(q, newKeys, newValues, keys, values, column, starts, shape, result);
-        else Run<Float32Element>(q, newKeys, newValues, keys, values, column, starts, shape, result);
+        if (q.dtype == ScalarType.BFloat16)
+            Run<BFloat16Element>(q, newKeys, newValues, keys, values, column, starts, shape, result);
+        else
+            Run<Float32Element>(q, newKeys, newValues, keys, values, column, starts, shape, result);
         return result;
     }
 
     private static void Run<T>(Tensor q, Tensor k, Tensor v, Tensor keys, Tensor values, long column, long[] starts, Shape s, Tensor result)
         where T : IElement
     {
-        long capacity = keys.shape[1], width = keys.shape[2];
-        int d = s.HeadDim, groups = s.Heads / s.KeyValueHeads;
-        byte* pq = FusedKernels.Address(q), pk = FusedKernels.Address(k), pv = FusedKernels.Address(v), pKeys = FusedKernels.Address(keys), pValues = FusedKernels.Address(values), po = FusedKernels.Address(result);
+        long capacity = keys.shape[1],
+            width = keys.shape[2];
+        int d = s.HeadDim,
+            groups = s.Heads / s.KeyValueHeads;
+        byte* pq = FusedKernels.Address(q),
+            pk = FusedKernels.Address(k),
+            pv = FusedKernels.Address(v),
+            pKeys = FusedKernels.Address(keys),
+            pValues = FusedKernels.Address(values),
+            po = FusedKernels.Address(result);
         var scale = 1 / MathF.Sqrt(d);
         CpuThreads.For(q.shape[0] * s.KeyValueHeads, 4, (from, to) =>
         {
@@ -50,16 +59,31 @@ internal static unsafe class CachedStep
             {
                 for (var unit = from; unit < to; unit++)
                 {
-                    long row = unit / s.KeyValueHeads, head = unit % s.KeyValueHeads;
-                    byte* keyHead = pKeys + (row * capacity * width + head * d) * T.Size, valueHead = pValues + (row * capacity * width + head * d) * T.Size;
-                    long at = (row * width + head * d) * T.Size, bytes = d * T.Size;
+                    long row = unit / s.KeyValueHeads,
+                        head = unit % s.KeyValueHeads;
+                    byte* keyHead = pKeys + (row * capacity * width + head * d) * T.Size,
+                        valueHead = pValues + (row * capacity * width + head * d) * T.Size;
+                    long at = (row * width + head * d) * T.Size,
+                        bytes = d * T.Size;
                     Buffer.MemoryCopy(pk + at, keyHead + column * width * T.Size, bytes, bytes);
                     Buffer.MemoryCopy(pv + at, valueHead + column * width * T.Size, bytes, bytes);
                     var start = starts[row];
                     for (var first = 0; first < groups; first += Together)
                     {
                         var offset = (row * s.Heads + head * groups + first) * d * T.Size;
-                        Queries<T>(pq + offset, po + offset, Math.Min(Together, groups - first), queries, keyHead + start * width * T.Size, valueHead + start * width * T.Size, width * T.Size, column + 1 - start, d, scale, p);
+                        Queries<T>(
+                            pq + offset,
+                            po + offset,
+                            Math.Min(Together, groups - first),
+                            queries,
+                            keyHead + start * width * T.Size,
+                            valueHead + start * width * T.Size,
+                            width * T.Size,
+                            column + 1 - start,
+                            d,
+                            scale,
+                            p
+                        );
                     }
                 }
             }
@@ -72,20 +96,37 @@ internal static unsafe class CachedStep
     /// Up to four queries over n columns, through room for them in fp32. Scores lie as [column, query], with four queries to a column, or two where there are
     /// no more.
     /// </summary>
-    private static void Queries<T>(byte* q, byte* result, int count, float* queries, byte* keys, byte* values, long stride, long n, int d, float scale, float* scores)
+    private static void Queries<T>(
+        byte* q,
+        byte* result,
+        int count,
+        float* queries,
+        byte* keys,
+        byte* values,
+        long stride,
+        long n,
+        int d,
+        float scale,
+        float* scores
+    )
         where T : IElement
     {
-        for (var i = 0; i < Together * d; i += 16) Vector512.Store(i < count * d ? T.Load(q + i * T.Size) : Vector512<float>.Zero, queries + i);
+        for (var i = 0; i < Together * d; i += 16)
+            Vector512.Store(i < count * d ? T.Load(q + i * T.Size) : Vector512<float>.Zero, queries + i);
         var pairs = count <= 2;
         var largest = pairs ? ScoresOfTwo<T>(queries, keys, stride, n, d, scale, scores) : ScoresOfFour<T>(queries, keys, stride, n, d, scale, scores);
         // Four numbers are one column of four queries, or two columns of two.
-        if (pairs) largest = Vector128.Max(largest, Vector128.Shuffle(largest, Vector128.Create(2, 3, 0, 1)));
+        if (pairs)
+            largest = Vector128.Max(largest, Vector128.Shuffle(largest, Vector128.Create(2, 3, 0, 1)));
         var sum = Exponentials<T>(scores, (pairs ? 2 : 4) * n, largest);
-        if (pairs) sum += Vector128.Shuffle(sum, Vector128.Create(2, 3, 0, 1));
+        if (pairs)
+            sum += Vector128.Shuffle(sum, Vector128.Create(2, 3, 0, 1));
         var inverse = Vector128<float>.One / sum;
         long head = d * T.Size;
-        if (pairs) MixOfTwo<T>(values, stride, n, d, scores, result, result + head, count, inverse);
-        else MixOfFour<T>(values, stride, n, d, scores, result, head, count, inverse);
+        if (pairs)
+            MixOfTwo<T>(values, stride, n, d, scores, result, result + head, count, inverse);
+        else
+            MixOfFour<T>(values, stride, n, d, scores, result, head, count, inverse);
     }
 
     /// <summary>Two columns at a time, so that a query is read once for both.</summary>
@@ -95,11 +136,21 @@ internal static unsafe class CachedStep
         var largest = Vector128.Create(float.NegativeInfinity);
         for (var t = 0L; t < n; t += 2)
         {
-            byte* key = keys + t * stride, next = t + 1 < n ? key + stride : key;
-            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a, a2 = a, b2 = a, c2 = a, e2 = a;
+            byte* key = keys + t * stride,
+                next = t + 1 < n ? key + stride : key;
+            Vector512<float> a = Vector512<float>.Zero,
+                b = a,
+                c = a,
+                e = a,
+                a2 = a,
+                b2 = a,
+                c2 = a,
+                e2 = a;
             for (var i = 0; i < d; i += 16)
             {
-                Vector512<float> x = T.Load(key + i * T.Size), y = T.Load(next + i * T.Size), query = Vector512.Load(q + i);
+                Vector512<float> x = T.Load(key + i * T.Size),
+                    y = T.Load(next + i * T.Size),
+                    query = Vector512.Load(q + i);
                 a = Vector512.FusedMultiplyAdd(query, x, a);
                 a2 = Vector512.FusedMultiplyAdd(query, y, a2);
                 query = Vector512.Load(q + d + i);
@@ -116,7 +167,8 @@ internal static unsafe class CachedStep
             var four = SumEach(a, b, c, e) * scale;
             Vector128.Store(four, scores + 4 * t);
             largest = Vector128.Max(largest, four);
-            if (t + 1 == n) break;
+            if (t + 1 == n)
+                break;
             four = SumEach(a2, b2, c2, e2) * scale;
             Vector128.Store(four, scores + 4 * t + 4);
             largest = Vector128.Max(largest, four);
@@ -132,11 +184,18 @@ internal static unsafe class CachedStep
         var t = 0L;
         for (; t + 2 <= n; t += 2)
         {
-            byte* key = keys + t * stride, next = key + stride;
-            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a;
+            byte* key = keys + t * stride,
+                next = key + stride;
+            Vector512<float> a = Vector512<float>.Zero,
+                b = a,
+                c = a,
+                e = a;
             for (var i = 0; i < d; i += 16)
             {
-                Vector512<float> x = T.Load(key + i * T.Size), y = T.Load(next + i * T.Size), first = Vector512.Load(q + i), second = Vector512.Load(q + d + i);
+                Vector512<float> x = T.Load(key + i * T.Size),
+                    y = T.Load(next + i * T.Size),
+                    first = Vector512.Load(q + i),
+                    second = Vector512.Load(q + d + i);
                 a = Vector512.FusedMultiplyAdd(first, x, a);
                 b = Vector512.FusedMultiplyAdd(second, x, b);
                 c = Vector512.FusedMultiplyAdd(first, y, c);
@@ -148,8 +207,10 @@ internal static unsafe class CachedStep
             largest = Vector128.Max(largest, four);
         }
 
-        if (t == n) return largest;
-        Vector512<float> one = Vector512<float>.Zero, two = one;
+        if (t == n)
+            return largest;
+        Vector512<float> one = Vector512<float>.Zero,
+            two = one;
         for (var i = 0; i < d; i += 16)
         {
             var x = T.Load(keys + t * stride + i * T.Size);
@@ -165,7 +226,8 @@ internal static unsafe class CachedStep
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> SumEach(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
     {
-        if (!Avx.IsSupported) return Vector128.Create(Vector512.Sum(a), Vector512.Sum(b), Vector512.Sum(c), Vector512.Sum(d));
+        if (!Avx.IsSupported)
+            return Vector128.Create(Vector512.Sum(a), Vector512.Sum(b), Vector512.Sum(c), Vector512.Sum(d));
         var first = Avx.HorizontalAdd(a.GetLower() + a.GetUpper(), b.GetLower() + b.GetUpper());
         var second = Avx.HorizontalAdd(c.GetLower() + c.GetUpper(), d.GetLower() + d.GetUpper());
         var both = Avx.HorizontalAdd(first, second);
@@ -196,7 +258,8 @@ internal static unsafe class CachedStep
         }
 
         // The last column of two queries.
-        if (j == count) return sum;
+        if (j == count)
+            return sum;
         (scores[j], scores[j + 1]) = (MathF.Exp(scores[j] - largest[0]), MathF.Exp(scores[j + 1] - largest[1]));
         return sum + Vector128.Create(scores[j], scores[j + 1], 0, 0);
     }
@@ -208,11 +271,19 @@ internal static unsafe class CachedStep
         for (var i = 0; i < d; i += 32)
         {
             var second = i + 16 < d ? 16 * T.Size : 0;
-            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a, a2 = a, b2 = a, c2 = a, e2 = a;
+            Vector512<float> a = Vector512<float>.Zero,
+                b = a,
+                c = a,
+                e = a,
+                a2 = a,
+                b2 = a,
+                c2 = a,
+                e2 = a;
             for (var t = 0L; t < n; t++)
             {
                 var at = values + t * stride + i * T.Size;
-                Vector512<float> x = T.Load(at), y = T.Load(at + second);
+                Vector512<float> x = T.Load(at),
+                    y = T.Load(at + second);
                 var p = scores + 4 * t;
                 var weight = Vector512.Create(p[0]);
                 a = Vector512.FusedMultiplyAdd(weight, x, a);
@@ -232,7 +303,8 @@ internal static unsafe class CachedStep
             Store(o, a, a2, inverse[0]);
             Store(o + head, b, b2, inverse[1]);
             Store(o + 2 * head, c, c2, inverse[2]);
-            if (count > 3) Store(o + 3 * head, e, e2, inverse[3]);
+            if (count > 3)
+                Store(o + 3 * head, e, e2, inverse[3]);
 
             void Store(byte* to, Vector512<float> first, Vector512<float> last, float factor)
             {
@@ -247,11 +319,15 @@ internal static unsafe class CachedStep
     {
         for (var i = 0; i < d; i += 16)
         {
-            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, e = a;
+            Vector512<float> a = Vector512<float>.Zero,
+                b = a,
+                c = a,
+                e = a;
             var t = 0L;
             for (; t + 2 <= n; t += 2)
             {
-                Vector512<float> x = T.Load(values + t * stride + i * T.Size), y = T.Load(values + (t + 1) * stride + i * T.Size);
+                Vector512<float> x = T.Load(values + t * stride + i * T.Size),
+                    y = T.Load(values + (t + 1) * stride + i * T.Size);
                 var p = scores + 2 * t;
                 a = Vector512.FusedMultiplyAdd(Vector512.Create(p[0]), x, a);
                 b = Vector512.FusedMultiplyAdd(Vector512.Create(p[1]), x, b);
@@ -267,7 +343,8 @@ internal static unsafe class CachedStep
             }
 
             T.Store(result + i * T.Size, (a + c) * inverse[0]);
-            if (count > 1) T.Store(second + i * T.Size, (b + e) * inverse[1]);
+            if (count > 1)
+                T.Store(second + i * T.Size, (b + e) * inverse[1]);
         }
     }
 }

@@ -10,8 +10,13 @@ namespace RlHarness.Models.Kernels;
 /// </summary>
 internal static unsafe class CpuThreads
 {
-    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Start
-        = (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void>)Native.NativeRuntime.FindInLibtorch("GOMP_parallel");
+    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Start = (delegate* unmanaged[Cdecl]<
+        delegate* unmanaged[Cdecl]<void*, void>,
+        void*,
+        uint,
+        uint,
+        void>)
+        Native.NativeRuntime.FindInLibtorch("GOMP_parallel");
 
     /// <summary>True when loops are spread over threads.</summary>
     internal static bool Available => Start != null;
@@ -22,11 +27,13 @@ internal static unsafe class CpuThreads
     /// <param name="body">Must not touch tensors' reference counts or grad mode: it runs on threads that know nothing of them.</param>
     internal static void For(long count, long piece, Action<long, long> body)
     {
-        if (count <= 0) return;
+        if (count <= 0)
+            return;
         var threads = torch.get_num_threads();
         if (count <= piece || threads <= 1 || !Available)
         {
-            for (var at = 0L; at < count; at += piece) body(at, Math.Min(count, at + piece));
+            for (var at = 0L; at < count; at += piece)
+                body(at, Math.Min(count, at + piece));
             return;
         }
 
@@ -41,11 +48,16 @@ internal static unsafe class CpuThreads
             handle.Free();
         }
 
-        if (job.Error is { } error) throw new InvalidOperationException("a kernel failed", error);
+        if (job.Error is { } error)
+            throw new InvalidOperationException("a kernel failed", error);
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "An exception must not cross native frames; For throws it again.")]
+    [System.Diagnostics.CodeAnalysis.SuppressMessage(
+        "Design",
+        "CA1031:Do not catch general exception types",
+        Justification = "An exception must not cross native frames; For throws it again."
+    )]
     private static void Run(void* data)
     {
         var job = (Job)GCHandle.FromIntPtr((nint)data).Target!;
@@ -70,7 +82,8 @@ internal static unsafe class CpuThreads
             while (true)
             {
                 var at = Interlocked.Add(ref _next, piece) - piece;
-                if (at >= count) return;
+                if (at >= count)
+                    return;
                 body(at, Math.Min(count, at + piece));
             }
         }

@@ -22,21 +22,26 @@ internal readonly unsafe partial struct Float32Element : ITileElement
             TileLayout.FetchAhead((byte*)row, stride * sizeof(uint), columns * sizeof(uint));
             var j = 0;
             if (k < inner)
-                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes) Vector512.Store(Vector512.Load(row + j), target + j);
-            for (; j < width; j++) target[j] = j < columns && k < inner ? row[j] : 0;
+                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes)
+                    Vector512.Store(Vector512.Load(row + j), target + j);
+            for (; j < width; j++)
+                target[j] = j < columns && k < inner ? row[j] : 0;
         }
     }
 
     public static void Turn(byte* source, long stride, int inner, int padded, int columns, byte* target, long targetStride)
     {
-        uint* from = (uint*)source, to = (uint*)target;
+        uint* from = (uint*)source,
+            to = (uint*)target;
         for (var k = 0; k < padded; k += TileLayout.Lanes)
         {
             var j = 0;
             if (k + TileLayout.Lanes <= inner)
-                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes) TileLayout.Turn(from + k * stride + j, stride, to + j * targetStride + k, targetStride);
+                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes)
+                    TileLayout.Turn(from + k * stride + j, stride, to + j * targetStride + k, targetStride);
             for (; j < columns; j++)
-                for (var i = k; i < k + TileLayout.Lanes; i++) to[j * targetStride + i] = i < inner ? from[i * stride + j] : 0;
+                for (var i = k; i < k + TileLayout.Lanes; i++)
+                    to[j * targetStride + i] = i < inner ? from[i * stride + j] : 0;
         }
     }
 }

@@ -28,18 +28,25 @@ internal static unsafe class FusedKernels
     /// <summary>Address of the first number. The tensor has to be contiguous and to outlive its use.</summary>
     internal static byte* Address(Tensor x)
     {
-        if (!x.is_contiguous()) throw new HarnessException(ExitCode.Internal, "a kernel needs contiguous memory", $"strides {string.Join(", ", x.stride())}");
-        if (x.numel() == 0) return null;
-        if (Data != null) return (byte*)Data(x.Handle);
+        if (!x.is_contiguous())
+            throw new HarnessException(ExitCode.Internal, "a kernel needs contiguous memory", $"strides {string.Join(", ", x.stride())}");
+        if (x.numel() == 0)
+            return null;
+        if (Data != null)
+            return (byte*)Data(x.Handle);
         using var first = x.view(-1).narrow(0, 0, 1); // a span of all would stop at 2 GiB
         return (byte*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 
-    /// <summary>TorchSharp's own way to the numbers, which its public surface reaches only through a span, for which two small tensors have to be made here.</summary>
+    /// <summary>
+    /// TorchSharp's own way to the numbers, which its public surface reaches only through a span, for which two small tensors have to be made here.
+    /// </summary>
     private static delegate* unmanaged[Cdecl]<nint, void*> FindData()
     {
         // It is loaded by now, and found by its name wherever it lies.
-        return NativeLibrary.TryLoad("libLibTorchSharp.so", out var library) && NativeLibrary.TryGetExport(library, "THSTensor_data", out var entry) ? (delegate* unmanaged[Cdecl]<nint, void*>)entry : null;
+        return NativeLibrary.TryLoad("libLibTorchSharp.so", out var library) && NativeLibrary.TryGetExport(library, "THSTensor_data", out var entry)
+            ? (delegate* unmanaged[Cdecl]<nint, void*>)entry
+            : null;
     }
 
     /// <summary>Rows of a piece of work, for rows of a width.</summary>

@@ -13,7 +13,8 @@ namespace RlHarness.Models.Kernels;
 /// </summary>
 internal static unsafe class GatedUnit
 {
-    private const float GeluScale = 0.7978845608028654f, GeluCube = 0.044715f; // √(2/π)
+    private const float GeluScale = 0.7978845608028654f,
+        GeluCube = 0.044715f; // √(2/π)
 
     /// <summary>[N, 2M] (gate, then up) → [N, M].</summary>
     internal static Tensor Forward(Tensor both, Activation activation)
@@ -33,7 +34,8 @@ internal static unsafe class GatedUnit
     /// <summary>Replaces <paramref name="both"/> by its gradient, given that of the result [N, M]; returns the result once more.</summary>
     internal static Tensor Backward(Tensor both, Activation activation, Tensor gradient)
     {
-        if (!FusedKernels.Apply(both)) return PlainBackward(both, activation, gradient);
+        if (!FusedKernels.Apply(both))
+            return PlainBackward(both, activation, gradient);
         var result = empty(gradient.shape, dtype: both.dtype);
         Dispatch(both, activation, gradient, result);
         return result;
@@ -42,8 +44,11 @@ internal static unsafe class GatedUnit
     private static Tensor PlainBackward(Tensor both, Activation activation, Tensor gradient)
     {
         var m = both.shape[^1] / 2;
-        Tensor gate = both.narrow(-1, 0, m).to(ScalarType.Float32), up = both.narrow(-1, m, m).to(ScalarType.Float32), wide = gradient.to(ScalarType.Float32);
-        Tensor active, slope;
+        Tensor gate = both.narrow(-1, 0, m).to(ScalarType.Float32),
+            up = both.narrow(-1, m, m).to(ScalarType.Float32),
+            wide = gradient.to(ScalarType.Float32);
+        Tensor active,
+            slope;
         if (activation == Activation.Silu)
         {
             var s = gate.sigmoid();
@@ -70,8 +75,10 @@ internal static unsafe class GatedUnit
         var low = both.dtype == ScalarType.BFloat16;
         if (activation == Activation.Silu)
         {
-            if (low) Run<BFloat16Element, Silu>(both, gradient, result);
-            else Run<Float32Element, Silu>(both, gradient, result);
+            if (low)
+                Run<BFloat16Element, Silu>(both, gradient, result);
+            else
+                Run<Float32Element, Silu>(both, gradient, result);
         }
         else if (low)
         {
@@ -88,27 +95,39 @@ internal static unsafe class GatedUnit
         where TActivation : IActivation
     {
         var m = result.shape[^1];
-        byte* pb = FusedKernels.Address(both), pd = gradient is null ? null : FusedKernels.Address(gradient), py = FusedKernels.Address(result);
+        byte* pb = FusedKernels.Address(both),
+            pd = gradient is null ? null : FusedKernels.Address(gradient),
+            py = FusedKernels.Address(result);
         CpuThreads.For(result.numel() / m, FusedKernels.Piece(m), (from, to) =>
         {
             byte* padded = stackalloc byte[16 * 4 * 4];
             for (var row = from; row < to; row++)
             {
-                byte* gate = pb + row * 2 * m * T.Size, up = gate + m * T.Size, y = py + row * m * T.Size, d = pd == null ? null : pd + row * m * T.Size;
+                byte* gate = pb + row * 2 * m * T.Size,
+                    up = gate + m * T.Size,
+                    y = py + row * m * T.Size,
+                    d = pd == null ? null : pd + row * m * T.Size;
                 long i = 0;
-                for (; i + 16 <= m; i += 16) Lane<T, TActivation>(gate + i * T.Size, up + i * T.Size, y + i * T.Size, d == null ? null : d + i * T.Size);
-                if (i == m) continue;
+                for (; i + 16 <= m; i += 16)
+                    Lane<T, TActivation>(gate + i * T.Size, up + i * T.Size, y + i * T.Size, d == null ? null : d + i * T.Size);
+                if (i == m)
+                    continue;
 
                 // The rest goes through the same vectors, so that a number does not depend on where in its row it stands.
                 var rest = (m - i) * T.Size;
-                byte* g = padded, u = g + 64, o = u + 64, e = o + 64;
+                byte* g = padded,
+                    u = g + 64,
+                    o = u + 64,
+                    e = o + 64;
                 new Span<byte>(padded, 256).Clear();
                 Buffer.MemoryCopy(gate + i * T.Size, g, 64, rest);
                 Buffer.MemoryCopy(up + i * T.Size, u, 64, rest);
-                if (d != null) Buffer.MemoryCopy(d + i * T.Size, e, 64, rest);
+                if (d != null)
+                    Buffer.MemoryCopy(d + i * T.Size, e, 64, rest);
                 Lane<T, TActivation>(g, u, o, d == null ? null : e);
                 Buffer.MemoryCopy(o, y + i * T.Size, rest, rest);
-                if (d == null) continue;
+                if (d == null)
+                    continue;
                 Buffer.MemoryCopy(g, gate + i * T.Size, rest, rest);
                 Buffer.MemoryCopy(u, up + i * T.Size, rest, rest);
             }
@@ -120,10 +139,12 @@ internal static unsafe class GatedUnit
         where T : IElement
         where TActivation : IActivation
     {
-        Vector512<float> g = T.Load(gate), u = T.Load(up);
+        Vector512<float> g = T.Load(gate),
+            u = T.Load(up);
         var (active, slope) = TActivation.At<T>(g);
         T.Store(result, active * u);
-        if (gradient == null) return;
+        if (gradient == null)
+            return;
         var d = T.Load(gradient);
         T.Store(gate, d * u * slope);
         T.Store(up, d * active);
@@ -159,7 +180,8 @@ internal static unsafe class GatedUnit
             var inner = GeluScale * (x + GeluCube * x * x * x);
             // tanh z = 1 − 2 / (e^{2z} + 1)
             var t = Vector512<float>.One - Vector512.Create(2f) / (T.Exp(inner + inner) + Vector512<float>.One);
-            var slope = half * (Vector512<float>.One + t) + half * x * (Vector512<float>.One - t * t) * GeluScale * (Vector512<float>.One + 3 * GeluCube * x * x);
+            var slope =
+                half * (Vector512<float>.One + t) + half * x * (Vector512<float>.One - t * t) * GeluScale * (Vector512<float>.One + 3 * GeluCube * x * x);
             return (half * x * (Vector512<float>.One + t), slope);
         }
     }

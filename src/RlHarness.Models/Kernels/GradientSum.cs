@@ -24,8 +24,10 @@ internal static unsafe class GradientSum
         CpuThreads.For(total.numel(), NumbersAtOnce, (from, to) =>
         {
             var i = from;
-            for (; i + 16 <= to; i += 16) Vector512.Store(Vector512.Load(sum + i) + BFloat16Element.Load(added + 2 * i), sum + i);
-            for (; i < to; i++) sum[i] += BFloat16Element.Get(added + 2 * i);
+            for (; i + 16 <= to; i += 16)
+                Vector512.Store(Vector512.Load(sum + i) + BFloat16Element.Load(added + 2 * i), sum + i);
+            for (; i < to; i++)
+                sum[i] += BFloat16Element.Get(added + 2 * i);
         });
     }
 }

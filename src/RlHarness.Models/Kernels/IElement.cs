@@ -43,7 +43,10 @@ internal readonly unsafe partial struct Float32Element : IElement
     public static Vector512<float> Exp(Vector512<float> x) => Vector512.Exp(x);
 }
 
-/// <summary>bfloat16: the upper half of a single, rounded to nearest even. Not-a-number stays one as long as its payload does not round away, which activations never do.</summary>
+/// <summary>
+/// bfloat16: the upper half of a single, rounded to nearest even. Not-a-number stays one as long as its payload does not round away, which
+/// activations never do.
+/// </summary>
 internal readonly unsafe partial struct BFloat16Element : IElement
 {
     public static int Size => 2;
@@ -52,7 +55,8 @@ internal readonly unsafe partial struct BFloat16Element : IElement
     public static Vector512<float> Load(byte* at)
     {
         var bits = Vector256.Load((ushort*)at);
-        if (Avx512F.IsSupported) return (Avx512F.ConvertToVector512UInt32(bits) << 16).AsSingle();
+        if (Avx512F.IsSupported)
+            return (Avx512F.ConvertToVector512UInt32(bits) << 16).AsSingle();
         var (low, high) = Vector256.Widen(bits);
         return (Vector512.Create(low, high) << 16).AsSingle();
     }
@@ -62,7 +66,10 @@ internal readonly unsafe partial struct BFloat16Element : IElement
     {
         var bits = value.AsUInt32();
         var rounded = (bits + Vector512.Create(0x7fffu) + ((bits >>> 16) & Vector512.Create(1u))) >>> 16;
-        Vector256.Store(Avx512F.IsSupported ? Avx512F.ConvertToVector256UInt16(rounded) : Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()), (ushort*)at);
+        Vector256.Store(
+            Avx512F.IsSupported ? Avx512F.ConvertToVector256UInt16(rounded) : Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()),
+            (ushort*)at
+        );
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

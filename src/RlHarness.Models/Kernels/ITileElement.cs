@@ -10,7 +10,9 @@ internal unsafe interface ITileElement : IElement
     /// <summary>Whether a unit of a right operand holds the numbers of two rows.</summary>
     static abstract bool Pairs { get; }
 
-    /// <summary>At most so many products are summed in the processor's registers before they are added to a tile in memory; more come in equal pieces.</summary>
+    /// <summary>
+    /// At most so many products are summed in the processor's registers before they are added to a tile in memory; more come in equal pieces.
+    /// </summary>
     static abstract long LargestSum { get; }
 
     /// <summary>Those pieces are multiples of this.</summary>

@@ -19,10 +19,13 @@ internal static unsafe class RmsNorm
     /// <param name="Scale">r, fp32 [N].</param>
     internal readonly record struct Result(Tensor Sum, Tensor Y, Tensor Scale);
 
-    /// <summary>x fp32 [N, W], added [N, W] or null, weight fp32 [W]; <paramref name="place"/> may give a sum and a result that are to be kept their place.</summary>
+    /// <summary>
+    /// x fp32 [N, W], added [N, W] or null, weight fp32 [W]; <paramref name="place"/> may give a sum and a result that are to be kept their place.
+    /// </summary>
     internal static Result Forward(Tensor x, Tensor? added, Tensor weight, double eps, ScalarType type, Func<long[], ScalarType, Tensor?>? place = null)
     {
-        if (!FusedKernels.Apply(x) || (type != ScalarType.Float32 && type != ScalarType.BFloat16)) return Plain(x, added, weight, eps, type);
+        if (!FusedKernels.Apply(x) || (type != ScalarType.Float32 && type != ScalarType.BFloat16))
+            return Plain(x, added, weight, eps, type);
         Tensor Place(ScalarType t) => place?.Invoke(x.shape, t) ?? empty(x.shape, dtype: t);
         var sum = added is null ? x : Place(ScalarType.Float32);
         var y = Place(type);
@@ -30,8 +33,10 @@ internal static unsafe class RmsNorm
         var low = type == ScalarType.BFloat16;
         if (added?.dtype == ScalarType.BFloat16)
         {
-            if (low) Run<BFloat16Element, BFloat16Element>(x, added, weight, eps, sum, y, scale);
-            else Run<BFloat16Element, Float32Element>(x, added, weight, eps, sum, y, scale);
+            if (low)
+                Run<BFloat16Element, BFloat16Element>(x, added, weight, eps, sum, y, scale);
+            else
+                Run<BFloat16Element, Float32Element>(x, added, weight, eps, sum, y, scale);
         }
         else if (low)
         {
@@ -45,7 +50,10 @@ internal static unsafe class RmsNorm
         return new(sum, y, scale);
     }
 
-    /// <summary>Adds dx to <paramref name="gradient"/> (fp32 [N, W]) and dw to <paramref name="weightGradient"/> (fp32 [W], or null where the weight is frozen).</summary>
+    /// <summary>
+    /// Adds dx to <paramref name="gradient"/> (fp32 [N, W]) and dw to <paramref name="weightGradient"/> (fp32 [W], or null where the weight is
+    /// frozen).
+    /// </summary>
     internal static void Backward(Tensor dy, Tensor x, Tensor scale, Tensor weight, Tensor gradient, Tensor? weightGradient)
     {
         if (!FusedKernels.Apply(x))
@@ -60,8 +68,10 @@ internal static unsafe class RmsNorm
             return;
         }
 
-        if (dy.dtype == ScalarType.BFloat16) Run<BFloat16Element>(dy, x, scale, weight, gradient, weightGradient);
-        else Run<Float32Element>(dy, x, scale, weight, gradient, weightGradient);
+        if (dy.dtype == ScalarType.BFloat16)
+            Run<BFloat16Element>(dy, x, scale, weight, gradient, weightGradient);
+        else
+            Run<Float32Element>(dy, x, scale, weight, gradient, weightGradient);
     }
 
     private static Result Plain(Tensor x, Tensor? added, Tensor weight, double eps, ScalarType type)
@@ -77,14 +87,19 @@ internal static unsafe class RmsNorm
     {
         var width = (int)x.shape[^1];
         var rows = x.numel() / width;
-        byte* px = FusedKernels.Address(x), pa = added is null ? null : FusedKernels.Address(added), py = FusedKernels.Address(y), pw = FusedKernels.Address(weight);
-        float* ps = (float*)FusedKernels.Address(sum), pr = (float*)FusedKernels.Address(scale);
+        byte* px = FusedKernels.Address(x),
+            pa = added is null ? null : FusedKernels.Address(added),
+            py = FusedKernels.Address(y),
+            pw = FusedKernels.Address(weight);
+        float* ps = (float*)FusedKernels.Address(sum),
+            pr = (float*)FusedKernels.Address(scale);
         CpuThreads.For(rows, FusedKernels.Piece(width), (from, to) =>
         {
             for (var row = from; row < to; row++)
             {
                 var s = ps + row * width;
-                if (pa != null) Add<TAdded>((float*)px + row * width, pa + row * width * TAdded.Size, s, width);
+                if (pa != null)
+                    Add<TAdded>((float*)px + row * width, pa + row * width * TAdded.Size, s, width);
                 var squares = Vector512<float>.Zero;
                 var i = 0;
                 for (; i + 16 <= width; i += 16)
@@ -94,12 +109,15 @@ internal static unsafe class RmsNorm
                 }
 
                 var total = Vector512.Sum(squares);
-                for (; i < width; i++) total += s[i] * s[i];
+                for (; i < width; i++)
+                    total += s[i] * s[i];
                 var r = 1 / MathF.Sqrt(total / width + (float)eps);
                 pr[row] = r;
                 var o = py + row * width * TOut.Size;
-                for (i = 0; i + 16 <= width; i += 16) TOut.Store(o + i * TOut.Size, Vector512.Load(s + i) * r * Vector512.Load((float*)pw + i));
-                for (; i < width; i++) TOut.Set(o + i * TOut.Size, s[i] * r * ((float*)pw)[i]);
+                for (i = 0; i + 16 <= width; i += 16)
+                    TOut.Store(o + i * TOut.Size, Vector512.Load(s + i) * r * Vector512.Load((float*)pw + i));
+                for (; i < width; i++)
+                    TOut.Set(o + i * TOut.Size, s[i] * r * ((float*)pw)[i]);
             }
         });
     }
@@ -108,8 +126,10 @@ internal static unsafe class RmsNorm
         where T : IElement
     {
         var i = 0;
-        for (; i + 16 <= width; i += 16) Vector512.Store(Vector512.Load(x + i) + T.Load(added + i * T.Size), sum + i);
-        for (; i < width; i++) sum[i] = x[i] + T.Get(added + i * T.Size);
+        for (; i + 16 <= width; i += 16)
+            Vector512.Store(Vector512.Load(x + i) + T.Load(added + i * T.Size), sum + i);
+        for (; i < width; i++)
+            sum[i] = x[i] + T.Get(added + i * T.Size);
     }
 
     private static void Run<T>(Tensor dy, Tensor x, Tensor scale, Tensor weight, Tensor gradient, Tensor? weightGradient)
@@ -120,13 +140,18 @@ internal static unsafe class RmsNorm
         var pieces = (rows + SumRows - 1) / SumRows;
         using var sums = weightGradient is null ? null : zeros(pieces, width, dtype: ScalarType.Float32);
         var pd = FusedKernels.Address(dy);
-        float* px = (float*)FusedKernels.Address(x), pr = (float*)FusedKernels.Address(scale), pw = (float*)FusedKernels.Address(weight), pg = (float*)FusedKernels.Address(gradient);
+        float* px = (float*)FusedKernels.Address(x),
+            pr = (float*)FusedKernels.Address(scale),
+            pw = (float*)FusedKernels.Address(weight),
+            pg = (float*)FusedKernels.Address(gradient);
         var pt = sums is null ? null : (float*)FusedKernels.Address(sums);
         CpuThreads.For(rows, SumRows, (from, to) =>
         {
-            for (var row = from; row < to; row++) Row<T>(pd + row * width * T.Size, px + row * width, pr[row], pw, pg + row * width, pt == null ? null : pt + from / SumRows * width, width);
+            for (var row = from; row < to; row++)
+                Row<T>(pd + row * width * T.Size, px + row * width, pr[row], pw, pg + row * width, pt == null ? null : pt + from / SumRows * width, width);
         });
-        if (sums is null) return;
+        if (sums is null)
+            return;
         using var scope = NewDisposeScope();
         weightGradient!.add_(sums.sum([0L]));
     }
@@ -136,23 +161,27 @@ internal static unsafe class RmsNorm
     {
         var dots = Vector512<float>.Zero;
         var i = 0;
-        for (; i + 16 <= width; i += 16) dots = Vector512.FusedMultiplyAdd(T.Load(dy + i * T.Size) * Vector512.Load(w + i), Vector512.Load(x + i), dots);
+        for (; i + 16 <= width; i += 16)
+            dots = Vector512.FusedMultiplyAdd(T.Load(dy + i * T.Size) * Vector512.Load(w + i), Vector512.Load(x + i), dots);
         var dot = Vector512.Sum(dots);
-        for (; i < width; i++) dot += T.Get(dy + i * T.Size) * w[i] * x[i];
+        for (; i < width; i++)
+            dot += T.Get(dy + i * T.Size) * w[i] * x[i];
         var pull = dot * r * r / width; // mean(dy w x̂) · r, for x̂ = x r
         for (i = 0; i + 16 <= width; i += 16)
         {
             var d = T.Load(dy + i * T.Size);
             var v = Vector512.Load(x + i);
             Vector512.Store(Vector512.Load(gradient + i) + (d * Vector512.Load(w + i) - v * pull) * r, gradient + i);
-            if (sums != null) Vector512.Store(Vector512.FusedMultiplyAdd(d, v * r, Vector512.Load(sums + i)), sums + i);
+            if (sums != null)
+                Vector512.Store(Vector512.FusedMultiplyAdd(d, v * r, Vector512.Load(sums + i)), sums + i);
         }
 
         for (; i < width; i++)
         {
             var d = T.Get(dy + i * T.Size);
             gradient[i] += (d * w[i] - x[i] * pull) * r;
-            if (sums != null) sums[i] += d * x[i] * r;
+            if (sums != null)
+                sums[i] += d * x[i] * r;
         }
     }
 }

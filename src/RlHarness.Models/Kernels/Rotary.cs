@@ -15,7 +15,18 @@ internal static unsafe class Rotary
     /// <param name="target">Same, with its own offset.</param>
     /// <param name="cos">fp32 [N, R], or null where the layer has no positions: then the heads are copied.</param>
     /// <param name="factor">On the result.</param>
-    internal static void Turn(Tensor x, long offset, Tensor target, long targetOffset, long heads, long headDim, Tensor? cos, Tensor? sin, bool back = false, float factor = 1)
+    internal static void Turn(
+        Tensor x,
+        long offset,
+        Tensor target,
+        long targetOffset,
+        long heads,
+        long headDim,
+        Tensor? cos,
+        Tensor? sin,
+        bool back = false,
+        float factor = 1
+    )
     {
         if (!FusedKernels.Apply(x) || x.dtype != target.dtype)
         {
@@ -23,11 +34,24 @@ internal static unsafe class Rotary
             return;
         }
 
-        if (x.dtype == ScalarType.BFloat16) Run<BFloat16Element>(x, offset, target, targetOffset, (int)heads, (int)headDim, cos, sin, back, factor);
-        else Run<Float32Element>(x, offset, target, targetOffset, (int)heads, (int)headDim, cos, sin, back, factor);
+        if (x.dtype == ScalarType.BFloat16)
+            Run<BFloat16Element>(x, offset, target, targetOffset, (int)heads, (int)headDim, cos, sin, back, factor);
+        else
+            Run<Float32Element>(x, offset, target, targetOffset, (int)heads, (int)headDim, cos, sin, back, factor);
     }
 
-    private static void Plain(Tensor x, long offset, Tensor target, long targetOffset, long heads, long headDim, Tensor? cos, Tensor? sin, bool back, float factor)
+    private static void Plain(
+        Tensor x,
+        long offset,
+        Tensor target,
+        long targetOffset,
+        long heads,
+        long headDim,
+        Tensor? cos,
+        Tensor? sin,
+        bool back,
+        float factor
+    )
     {
         var part = x.narrow(1, offset, heads * headDim).view(-1, heads, headDim).to(ScalarType.Float32);
         if (cos is not null && sin is not null)
@@ -43,21 +67,39 @@ internal static unsafe class Rotary
         target.narrow(1, targetOffset, heads * headDim).copy_((factor == 1 ? part : part * factor).reshape(-1, heads * headDim));
     }
 
-    private static void Run<T>(Tensor x, long offset, Tensor target, long targetOffset, int heads, int headDim, Tensor? cos, Tensor? sin, bool back, float factor)
+    private static void Run<T>(
+        Tensor x,
+        long offset,
+        Tensor target,
+        long targetOffset,
+        int heads,
+        int headDim,
+        Tensor? cos,
+        Tensor? sin,
+        bool back,
+        float factor
+    )
         where T : IElement
     {
-        long rows = x.shape[0], width = x.shape[1], targetWidth = target.shape[1];
+        long rows = x.shape[0],
+            width = x.shape[1],
+            targetWidth = target.shape[1];
         var rotary = cos is null ? 0 : (int)cos.shape[1];
-        byte* px = FusedKernels.Address(x) + offset * T.Size, py = FusedKernels.Address(target) + targetOffset * T.Size;
-        float* pc = cos is null ? null : (float*)FusedKernels.Address(cos), ps = sin is null ? null : (float*)FusedKernels.Address(sin);
+        byte* px = FusedKernels.Address(x) + offset * T.Size,
+            py = FusedKernels.Address(target) + targetOffset * T.Size;
+        float* pc = cos is null ? null : (float*)FusedKernels.Address(cos),
+            ps = sin is null ? null : (float*)FusedKernels.Address(sin);
         CpuThreads.For(rows, FusedKernels.Piece(heads * headDim), (from, to) =>
         {
             for (var row = from; row < to; row++)
                 for (var h = 0; h < heads; h++)
                 {
-                    byte* a = px + (row * width + (long)h * headDim) * T.Size, o = py + (row * targetWidth + (long)h * headDim) * T.Size;
-                    if (rotary > 0) Head<T>(a, o, pc + row * rotary, ps + row * rotary, rotary / 2, back ? -1 : 1, factor);
-                    for (var i = rotary; i < headDim; i++) T.Set(o + i * T.Size, T.Get(a + i * T.Size) * factor);
+                    byte* a = px + (row * width + (long)h * headDim) * T.Size,
+                        o = py + (row * targetWidth + (long)h * headDim) * T.Size;
+                    if (rotary > 0)
+                        Head<T>(a, o, pc + row * rotary, ps + row * rotary, rotary / 2, back ? -1 : 1, factor);
+                    for (var i = rotary; i < headDim; i++)
+                        T.Set(o + i * T.Size, T.Get(a + i * T.Size) * factor);
                 }
         });
     }
@@ -68,14 +110,16 @@ internal static unsafe class Rotary
         var i = 0;
         for (; i + 16 <= half; i += 16)
         {
-            Vector512<float> first = T.Load(x + i * T.Size), second = T.Load(x + (i + half) * T.Size);
+            Vector512<float> first = T.Load(x + i * T.Size),
+                second = T.Load(x + (i + half) * T.Size);
             T.Store(y + i * T.Size, (first * Vector512.Load(cos + i) - second * (Vector512.Load(sin + i) * sign)) * factor);
             T.Store(y + (i + half) * T.Size, (second * Vector512.Load(cos + i + half) + first * (Vector512.Load(sin + i + half) * sign)) * factor);
         }
 
         for (; i < half; i++)
         {
-            float first = T.Get(x + i * T.Size), second = T.Get(x + (i + half) * T.Size);
+            float first = T.Get(x + i * T.Size),
+                second = T.Get(x + (i + half) * T.Size);
             T.Set(y + i * T.Size, (first * cos[i] - second * (sin[i] * sign)) * factor);
             T.Set(y + (i + half) * T.Size, (second * cos[i + half] + first * (sin[i + half] * sign)) * factor);
         }

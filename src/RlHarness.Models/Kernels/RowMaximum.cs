@@ -11,9 +11,11 @@ internal static unsafe class RowMaximum
     {
         var largest = Vector512.Create(float.NegativeInfinity);
         long i = 0;
-        for (; i + 16 <= count; i += 16) largest = Vector512.Max(largest, T.Load(row + i * T.Size));
+        for (; i + 16 <= count; i += 16)
+            largest = Vector512.Max(largest, T.Load(row + i * T.Size));
         var result = Of(largest);
-        for (; i < count; i++) result = MathF.Max(result, T.Get(row + i * T.Size));
+        for (; i < count; i++)
+            result = MathF.Max(result, T.Get(row + i * T.Size));
         return result;
     }
 

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace RlHarness.Models.Kernels;
 
-/// <summary>Memory of the calling thread that is used again at each call: for tiles and packed operands, whose pages would else be fetched anew each time.</summary>
+/// <summary>
+/// Memory of the calling thread that is used again at each call: for tiles and packed operands, whose pages would else be fetched anew each time.
+/// </summary>
 internal static unsafe class ThreadMemory
 {
     [ThreadStatic]
@@ -39,7 +41,8 @@ internal static unsafe class ThreadMemory
 
         internal byte* AtLeast(long bytes)
         {
-            if (bytes <= _bytes) return (byte*)_at;
+            if (bytes <= _bytes)
+                return (byte*)_at;
             NativeMemory.AlignedFree(_at);
             _at = NativeMemory.AlignedAlloc((nuint)bytes, 64);
             _bytes = bytes;

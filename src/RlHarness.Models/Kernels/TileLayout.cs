@@ -27,9 +27,11 @@ internal static unsafe class TileLayout
             var first = source + j * stride;
             var k = 0;
             if (valid == Lanes)
-                for (; k + Lanes <= inner; k += Lanes) Turn(first + k, stride, target + k * targetStride + j, targetStride);
+                for (; k + Lanes <= inner; k += Lanes)
+                    Turn(first + k, stride, target + k * targetStride + j, targetStride);
             for (; k < inner; k++)
-                for (var i = 0; i < Lanes; i++) target[k * targetStride + j + i] = i < valid ? first[i * stride + k] : 0;
+                for (var i = 0; i < Lanes; i++)
+                    target[k * targetStride + j + i] = i < valid ? first[i * stride + k] : 0;
         }
     }
 
@@ -50,17 +52,28 @@ internal static unsafe class TileLayout
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void FetchAhead(byte* row, long stride, int bytes)
     {
-        for (var at = 0; at < bytes; at += 64) Sse.Prefetch0(row + RowsAhead * stride + at);
+        for (var at = 0; at < bytes; at += 64)
+            Sse.Prefetch0(row + RowsAhead * stride + at);
     }
 
     /// <summary>Four rows → four vectors; quarter q of vector i holds column 4q + i.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector512<uint> A, Vector512<uint> B, Vector512<uint> C, Vector512<uint> D) Quad(uint* source, long stride)
     {
-        Vector512<uint> r0 = Vector512.Load(source), r1 = Vector512.Load(source + stride), r2 = Vector512.Load(source + 2 * stride), r3 = Vector512.Load(source + 3 * stride);
-        Vector512<ulong> low = Avx512F.UnpackLow(r0, r1).AsUInt64(), high = Avx512F.UnpackHigh(r0, r1).AsUInt64();
-        Vector512<ulong> low2 = Avx512F.UnpackLow(r2, r3).AsUInt64(), high2 = Avx512F.UnpackHigh(r2, r3).AsUInt64();
-        return (Avx512F.UnpackLow(low, low2).AsUInt32(), Avx512F.UnpackHigh(low, low2).AsUInt32(), Avx512F.UnpackLow(high, high2).AsUInt32(), Avx512F.UnpackHigh(high, high2).AsUInt32());
+        Vector512<uint> r0 = Vector512.Load(source),
+            r1 = Vector512.Load(source + stride),
+            r2 = Vector512.Load(source + 2 * stride),
+            r3 = Vector512.Load(source + 3 * stride);
+        Vector512<ulong> low = Avx512F.UnpackLow(r0, r1).AsUInt64(),
+            high = Avx512F.UnpackHigh(r0, r1).AsUInt64();
+        Vector512<ulong> low2 = Avx512F.UnpackLow(r2, r3).AsUInt64(),
+            high2 = Avx512F.UnpackHigh(r2, r3).AsUInt64();
+        return (
+            Avx512F.UnpackLow(low, low2).AsUInt32(),
+            Avx512F.UnpackHigh(low, low2).AsUInt32(),
+            Avx512F.UnpackLow(high, high2).AsUInt32(),
+            Avx512F.UnpackHigh(high, high2).AsUInt32()
+        );
     }
 
     /// <summary>Quarter q of all four goes to row 4q.</summary>
@@ -68,7 +81,10 @@ internal static unsafe class TileLayout
     private static void Spread(Vector512<uint> a, Vector512<uint> b, Vector512<uint> c, Vector512<uint> d, uint* target, long stride)
     {
         // Quarters 0 and 1 of both, then 2 and 3; of those the even ones, then the odd ones.
-        Vector512<uint> ab = Avx512F.Shuffle4x128(a, b, 0x44), cd = Avx512F.Shuffle4x128(c, d, 0x44), ab2 = Avx512F.Shuffle4x128(a, b, 0xee), cd2 = Avx512F.Shuffle4x128(c, d, 0xee);
+        Vector512<uint> ab = Avx512F.Shuffle4x128(a, b, 0x44),
+            cd = Avx512F.Shuffle4x128(c, d, 0x44),
+            ab2 = Avx512F.Shuffle4x128(a, b, 0xee),
+            cd2 = Avx512F.Shuffle4x128(c, d, 0xee);
         Vector512.Store(Avx512F.Shuffle4x128(ab, cd, 0x88), target);
         Vector512.Store(Avx512F.Shuffle4x128(ab, cd, 0xdd), target + 4 * stride);
         Vector512.Store(Avx512F.Shuffle4x128(ab2, cd2, 0x88), target + 8 * stride);

@@ -51,8 +51,18 @@ internal static unsafe class TileLoops<T>
                 for (var k = 0L; k < product.Inner; k += piece)
                 {
                     var count = (int)Math.Min(piece, product.Inner - k);
-                    if (turned) TileLayout.PackRows((uint*)(from + (panel * Width * stride + k) * T.Size), stride / PerUnit, columns, count / (int)PerUnit, right, Width, Rounded(columns));
-                    else T.PackColumns(from + (k * stride + panel * Width) * T.Size, stride, count, count, columns, right, Width, Rounded(columns));
+                    if (turned)
+                        TileLayout.PackRows(
+                            (uint*)(from + (panel * Width * stride + k) * T.Size),
+                            stride / PerUnit,
+                            columns,
+                            count / (int)PerUnit,
+                            right,
+                            Width,
+                            Rounded(columns)
+                        );
+                    else
+                        T.PackColumns(from + (k * stride + panel * Width) * T.Size, stride, count, count, columns, right, Width, Rounded(columns));
                     product.Tiles(panel, right, k, count, product.Blocks * (task % groups) / groups, product.Blocks * (task % groups + 1) / groups);
                 }
             }
@@ -71,7 +81,14 @@ internal static unsafe class TileLoops<T>
         CpuThreads.For(product.Panels * groups, Math.Max(1, product.Panels * groups / (TasksPerThread * get_num_threads())), (first, last) =>
         {
             for (var task = first; task < last; task++)
-                product.Tiles(task / groups, panels + task / groups * product.Inner / PerUnit * Width, 0, product.Inner, product.Blocks * (task % groups) / groups, product.Blocks * (task % groups + 1) / groups);
+                product.Tiles(
+                    task / groups,
+                    panels + task / groups * product.Inner / PerUnit * Width,
+                    0,
+                    product.Inner,
+                    product.Blocks * (task % groups) / groups,
+                    product.Blocks * (task % groups + 1) / groups
+                );
             Brgemm.Release<T>();
         });
         return product.Result;
@@ -80,13 +97,24 @@ internal static unsafe class TileLoops<T>
     /// <summary>Weight [O, K] to panels [O / 48, K] of 48 columns each.</summary>
     internal static PackedMatrix Pack(Tensor weight)
     {
-        long outputs = weight.shape[0], inner = weight.shape[1], count = PanelsOf(outputs);
+        long outputs = weight.shape[0],
+            inner = weight.shape[1],
+            count = PanelsOf(outputs);
         var panels = empty(count, inner * Width, dtype: T.Type);
-        uint* from = (uint*)FusedKernels.Address(weight), to = (uint*)FusedKernels.Address(panels);
+        uint* from = (uint*)FusedKernels.Address(weight),
+            to = (uint*)FusedKernels.Address(panels);
         CpuThreads.For(count, 1, (first, last) =>
         {
             for (var panel = first; panel < last; panel++)
-                TileLayout.PackRows(from + panel * Width * inner / PerUnit, inner / PerUnit, (int)Math.Min(Width, outputs - panel * Width), (int)(inner / PerUnit), to + panel * inner / PerUnit * Width, Width, Width);
+                TileLayout.PackRows(
+                    from + panel * Width * inner / PerUnit,
+                    inner / PerUnit,
+                    (int)Math.Min(Width, outputs - panel * Width),
+                    (int)(inner / PerUnit),
+                    to + panel * inner / PerUnit * Width,
+                    Width,
+                    Width
+                );
         });
         return new PackedMatrix(panels, outputs, inner);
     }
@@ -94,19 +122,35 @@ internal static unsafe class TileLoops<T>
     /// <summary>total fp32 [O, I] += gradientᵀ input, for gradient [R, O] and input [R, I].</summary>
     internal static void AddOuter(Tensor total, Tensor gradient, Tensor input)
     {
-        long rows = input.shape[0], outputs = gradient.shape[1], inputs = input.shape[1], panels = PanelsOf(inputs), blocks = PanelsOf(outputs), groups = Groups(blocks, panels);
-        byte* pg = FusedKernels.Address(gradient), px = FusedKernels.Address(input);
+        long rows = input.shape[0],
+            outputs = gradient.shape[1],
+            inputs = input.shape[1],
+            panels = PanelsOf(inputs),
+            blocks = PanelsOf(outputs),
+            groups = Groups(blocks, panels);
+        byte* pg = FusedKernels.Address(gradient),
+            px = FusedKernels.Address(input);
         var pt = (float*)FusedKernels.Address(total);
         for (var from = 0L; from < rows; from += OuterRows)
         {
             var start = from;
-            int count = (int)Math.Min(OuterRows, rows - from), padded = (count + OuterStep - 1) / OuterStep * OuterStep;
+            int count = (int)Math.Min(OuterRows, rows - from),
+                padded = (count + OuterStep - 1) / OuterStep * OuterStep;
             var panelSize = padded / PerUnit * Width;
             var packed = (uint*)ThreadMemory.Get(ThreadMemory.Place.Shared, panels * panelSize * sizeof(uint));
             CpuThreads.For(panels, 1, (first, last) =>
             {
                 for (var p = first; p < last; p++)
-                    T.PackColumns(px + (start * inputs + p * Width) * T.Size, inputs, count, padded, (int)Math.Min(Width, inputs - p * Width), packed + p * panelSize, Width, Width);
+                    T.PackColumns(
+                        px + (start * inputs + p * Width) * T.Size,
+                        inputs,
+                        count,
+                        padded,
+                        (int)Math.Min(Width, inputs - p * Width),
+                        packed + p * panelSize,
+                        Width,
+                        Width
+                    );
             });
             CpuThreads.For(blocks * groups, 1, (first, last) =>
             {
@@ -114,11 +158,23 @@ internal static unsafe class TileLoops<T>
                 var left = ThreadMemory.Get(ThreadMemory.Place.Left, Width * Stride * T.Size);
                 for (var task = first; task < last; task++)
                 {
-                    long block = task / groups, group = task % groups;
+                    long block = task / groups,
+                        group = task % groups;
                     var some = (int)Math.Min(Width, outputs - block * Width);
                     T.Turn(pg + (start * outputs + block * Width) * T.Size, outputs, count, padded, some, left, Stride);
                     for (var p = panels * group / groups; p < panels * (group + 1) / groups; p++)
-                        Brgemm.Multiply<T>(some, Math.Min(Width, inputs - p * Width), padded, left, Stride, packed + p * panelSize, Width, pt + block * Width * inputs + p * Width, inputs, add: true);
+                        Brgemm.Multiply<T>(
+                            some,
+                            Math.Min(Width, inputs - p * Width),
+                            padded,
+                            left,
+                            Stride,
+                            packed + p * panelSize,
+                            Width,
+                            pt + block * Width * inputs + p * Width,
+                            inputs,
+                            add: true
+                        );
                 }
 
                 Brgemm.Release<T>();
@@ -172,16 +228,33 @@ internal static unsafe class TileLoops<T>
             var columns = Columns(panel);
             // Sums that are to be rounded wait for their last piece; others are made where they belong.
             var waits = !_wide && count < Inner;
-            var sums = _wide ? null : (float*)ThreadMemory.Get(ThreadMemory.Place.Sums, (waits ? (to - from) * RowsAtOnce : RowsAtOnce) * Width * sizeof(float));
+            var sums = _wide
+                ? null
+                : (float*)ThreadMemory.Get(ThreadMemory.Place.Sums, (waits ? (to - from) * RowsAtOnce : RowsAtOnce) * Width * sizeof(float));
             for (var block = from; block < to; block++)
             {
                 var row = block * RowsAtOnce;
                 var some = Math.Min(RowsAtOnce, _rows - row);
                 var at = row * _outputs + panel * Width;
-                var sum = _wide ? (float*)_result + at : waits ? sums + (block - from) * RowsAtOnce * Width : sums;
+                var sum =
+                    _wide ? (float*)_result + at
+                    : waits ? sums + (block - from) * RowsAtOnce * Width
+                    : sums;
                 for (var i = 0L; i < count; i += Summed)
-                    Brgemm.MultiplyRows<T>(some, _wide ? columns : Rounded(columns), Math.Min(Summed, count - i), _x + (row * Inner + k + i) * T.Size, Inner, right + i / PerUnit * Width, Width, sum, _wide ? _outputs : Width, add: k + i > 0);
-                if (!_wide && k + count == Inner) Round(sum, some, columns, _result + at * T.Size);
+                    Brgemm.MultiplyRows<T>(
+                        some,
+                        _wide ? columns : Rounded(columns),
+                        Math.Min(Summed, count - i),
+                        _x + (row * Inner + k + i) * T.Size,
+                        Inner,
+                        right + i / PerUnit * Width,
+                        Width,
+                        sum,
+                        _wide ? _outputs : Width,
+                        add: k + i > 0
+                    );
+                if (!_wide && k + count == Inner)
+                    Round(sum, some, columns, _result + at * T.Size);
             }
         }
 
@@ -190,8 +263,10 @@ internal static unsafe class TileLoops<T>
             for (var row = 0L; row < rows; row++, sums += Width, target += _outputs * T.Size)
             {
                 var j = 0;
-                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes) T.Store(target + j * T.Size, Vector512.Load(sums + j));
-                for (; j < columns; j++) T.Set(target + j * T.Size, sums[j]);
+                for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes)
+                    T.Store(target + j * T.Size, Vector512.Load(sums + j));
+                for (; j < columns; j++)
+                    T.Set(target + j * T.Size, sums[j]);
             }
         }
     }

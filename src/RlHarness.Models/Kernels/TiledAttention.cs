@@ -23,7 +23,9 @@ internal static unsafe class TiledAttention
         internal int Group => Heads / KeyValueHeads;
     }
 
-    /// <summary>Queries at rows [From, From + Rows), whose keys are the rows [0, Before) and then their own. Rows that are shared are the first segment.</summary>
+    /// <summary>
+    /// Queries at rows [From, From + Rows), whose keys are the rows [0, Before) and then their own. Rows that are shared are the first segment.
+    /// </summary>
     internal readonly record struct Segment(int Before, int From, int Rows)
     {
         internal int Keys => Before + Rows;
@@ -31,8 +33,12 @@ internal static unsafe class TiledAttention
         internal int RowOf(int key) => key < Before ? key : From + key - Before;
     }
 
-    internal static bool Fits(Tensor q, int headDim)
-        => FusedKernels.Apply(q) && TiledProducts.Types.Contains(q.dtype) && headDim % TileLayout.Lanes == 0 && headDim <= LargestHead && (q.dtype == ScalarType.BFloat16 || headDim >= LeastHead);
+    internal static bool Fits(Tensor q, int headDim) =>
+        FusedKernels.Apply(q)
+        && TiledProducts.Types.Contains(q.dtype)
+        && headDim % TileLayout.Lanes == 0
+        && headDim <= LargestHead
+        && (q.dtype == ScalarType.BFloat16 || headDim >= LeastHead);
 
     /// <summary>
     /// q [N, h·d], k and v [N, g·d] (a row's numbers together, rows however far apart) → result [N, h·d], and log Σ e^score of each query, fp32 [h, N].
@@ -40,24 +46,40 @@ internal static unsafe class TiledAttention
     internal static (Tensor Mixed, Tensor LogSums) Forward(Tensor q, Tensor k, Tensor v, IReadOnlyList<Segment> segments, Shape s)
     {
         var (mixed, logSums) = (empty(q.shape, dtype: q.dtype), empty(s.Heads, q.shape[0], dtype: ScalarType.Float32));
-        if (q.dtype == ScalarType.BFloat16) Forward<BFloat16Element>(q, k, v, mixed, logSums, segments, s);
-        else Forward<Float32Element>(q, k, v, mixed, logSums, segments, s);
+        if (q.dtype == ScalarType.BFloat16)
+            Forward<BFloat16Element>(q, k, v, mixed, logSums, segments, s);
+        else
+            Forward<Float32Element>(q, k, v, mixed, logSums, segments, s);
         return (mixed, logSums);
     }
 
     /// <summary>From the gradient of the result [N, h·d] to those of q [N, h·d], k and v [N, g·d].</summary>
-    internal static (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient, Tensor q, Tensor k, Tensor v, Tensor mixed, Tensor logSums, IReadOnlyList<Segment> segments, Shape s)
+    internal static (Tensor Q, Tensor K, Tensor V) Backward(
+        Tensor gradient,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor mixed,
+        Tensor logSums,
+        IReadOnlyList<Segment> segments,
+        Shape s
+    )
     {
         var (dq, dk, dv) = (empty(q.shape, dtype: q.dtype), empty(k.shape, dtype: q.dtype), empty(v.shape, dtype: q.dtype));
-        if (q.dtype == ScalarType.BFloat16) Backward<BFloat16Element>(gradient, q, k, v, mixed, logSums, segments, s, dq, dk, dv);
-        else Backward<Float32Element>(gradient, q, k, v, mixed, logSums, segments, s, dq, dk, dv);
+        if (q.dtype == ScalarType.BFloat16)
+            Backward<BFloat16Element>(gradient, q, k, v, mixed, logSums, segments, s, dq, dk, dv);
+        else
+            Backward<Float32Element>(gradient, q, k, v, mixed, logSums, segments, s, dq, dk, dv);
         return (dq, dk, dv);
     }
 
     private static void Forward<T>(Tensor q, Tensor k, Tensor v, Tensor mixed, Tensor logSums, IReadOnlyList<Segment> segments, Shape s)
         where T : ITileElement
     {
-        Rows<T> pq = new(q), pk = new(k), pv = new(v), po = new(mixed);
+        Rows<T> pq = new(q),
+            pk = new(k),
+            pv = new(v),
+            po = new(mixed);
         var pl = (float*)FusedKernels.Address(logSums);
         var rows = q.shape[0];
         CpuThreads.For((long)segments.Count * s.Heads, 1, (from, to) =>
@@ -65,44 +87,93 @@ internal static unsafe class TiledAttention
             for (var item = from; item < to; item++)
             {
                 var head = (int)(item % s.Heads);
-                AttentionTiles<T>.Forward(segments[(int)(item / s.Heads)], s, pq.Head(head, s.HeadDim), pk.Head(head / s.Group, s.HeadDim), pv.Head(head / s.Group, s.HeadDim), po.Head(head, s.HeadDim), pl + head * rows);
+                AttentionTiles<T>.Forward(
+                    segments[(int)(item / s.Heads)],
+                    s,
+                    pq.Head(head, s.HeadDim),
+                    pk.Head(head / s.Group, s.HeadDim),
+                    pv.Head(head / s.Group, s.HeadDim),
+                    po.Head(head, s.HeadDim),
+                    pl + head * rows
+                );
             }
 
             Brgemm.Release<T>();
         });
     }
 
-    private static void Backward<T>(Tensor gradient, Tensor q, Tensor k, Tensor v, Tensor mixed, Tensor logSums, IReadOnlyList<Segment> segments, Shape s, Tensor dq, Tensor dk, Tensor dv)
+    private static void Backward<T>(
+        Tensor gradient,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor mixed,
+        Tensor logSums,
+        IReadOnlyList<Segment> segments,
+        Shape s,
+        Tensor dq,
+        Tensor dk,
+        Tensor dv
+    )
         where T : ITileElement
     {
-        Rows<T> pq = new(q), pk = new(k), pv = new(v), po = new(mixed), pg = new(gradient), rq = new(dq), rk = new(dk), rv = new(dv);
+        Rows<T> pq = new(q),
+            pk = new(k),
+            pv = new(v),
+            po = new(mixed),
+            pg = new(gradient),
+            rq = new(dq),
+            rk = new(dk),
+            rv = new(dv);
         var pl = (float*)FusedKernels.Address(logSums);
         var rows = q.shape[0];
-        int d = s.HeadDim, width = s.Heads * d;
+        int d = s.HeadDim,
+            width = s.Heads * d;
         // Each segment's and query head's part of the gradients of keys and values, added up in a fixed order afterwards.
         var starts = new long[segments.Count + 1];
-        for (var i = 0; i < segments.Count; i++) starts[i + 1] = starts[i] + segments[i].Keys;
+        for (var i = 0; i < segments.Count; i++)
+            starts[i + 1] = starts[i] + segments[i].Keys;
         var keyParts = (float*)ThreadMemory.Get(ThreadMemory.Place.Shared, 2 * starts[^1] * width * sizeof(float));
         var valueParts = keyParts + starts[^1] * width;
         CpuThreads.For((long)segments.Count * s.Heads, 1, (from, to) =>
         {
             for (var item = from; item < to; item++)
             {
-                int head = (int)(item % s.Heads), index = (int)(item / s.Heads), shared = head / s.Group;
+                int head = (int)(item % s.Heads),
+                    index = (int)(item / s.Heads),
+                    shared = head / s.Group;
                 var at = starts[index] * width + (long)head * d;
-                AttentionTiles<T>.Backward(segments[index], s, new(pq.Head(head, d), pk.Head(shared, d), pv.Head(shared, d), po.Head(head, d), pg.Head(head, d), rq.Head(head, d), pl + head * rows, keyParts + at, valueParts + at, width));
+                AttentionTiles<T>.Backward(
+                    segments[index],
+                    s,
+                    new(
+                        pq.Head(head, d),
+                        pk.Head(shared, d),
+                        pv.Head(shared, d),
+                        po.Head(head, d),
+                        pg.Head(head, d),
+                        rq.Head(head, d),
+                        pl + head * rows,
+                        keyParts + at,
+                        valueParts + at,
+                        width
+                    )
+                );
             }
 
             Brgemm.Release<T>();
         });
         var owners = new int[rows];
-        for (var i = 0; i < segments.Count; i++) Array.Fill(owners, i, segments[i].From, segments[i].Rows);
+        for (var i = 0; i < segments.Count; i++)
+            Array.Fill(owners, i, segments[i].From, segments[i].Rows);
         CpuThreads.For(rows, FusedKernels.Piece(width), (from, to) =>
         {
             for (var row = (int)from; row < to; row++)
             {
                 // A row is a key of its own segment, and a shared one of all segments behind.
-                int own = owners[row], last = own == 0 && segments[^1].Before > 0 ? segments.Count - 1 : own, key = segments[own].Before + row - segments[own].From;
+                int own = owners[row],
+                    last = own == 0 && segments[^1].Before > 0 ? segments.Count - 1 : own,
+                    key = segments[own].Before + row - segments[own].From;
                 for (var head = 0; head < s.KeyValueHeads; head++)
                 {
                     AttentionTiles<T>.AddUp(keyParts, starts, own, last, key, row, head, width, s, rk);

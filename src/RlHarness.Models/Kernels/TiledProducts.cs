@@ -17,43 +17,56 @@ internal static class TiledProducts
     private const long LeastWeights = 300_000;
 
     /// <summary>Number types that tiles serve on this processor.</summary>
-    internal static IReadOnlyList<ScalarType> Types { get; } = [.. new[] { (ScalarType.Float32, Brgemm.HasFloat32), (ScalarType.BFloat16, Brgemm.HasBFloat16) }.Where(t => t.Item2).Select(t => t.Item1)];
+    internal static IReadOnlyList<ScalarType> Types { get; } =
+    [.. new[] { (ScalarType.Float32, Brgemm.HasFloat32), (ScalarType.BFloat16, Brgemm.HasBFloat16) }.Where(t => t.Item2).Select(t => t.Item1)];
 
-    /// <summary>Whether <see cref="Linear(Tensor, Tensor, Tensor)"/> and <see cref="Back"/> serve: on the processor, in one of their types, enough rows and weights, and nobody who wants libtorch's gradients.</summary>
-    internal static bool Fits(Tensor x, Tensor weight)
-        => Serves(x, weight) && (x.dtype == ScalarType.BFloat16 ? x.shape[1] % 2 == 0 : weight.shape[0] * weight.shape[1] >= LeastWeights);
+    /// <summary>
+    /// Whether <see cref="Linear(Tensor, Tensor, Tensor)"/> and <see cref="Back"/> serve: on the processor, in one of their types, enough rows and
+    /// weights, and nobody who wants libtorch's gradients.
+    /// </summary>
+    internal static bool Fits(Tensor x, Tensor weight) =>
+        Serves(x, weight) && (x.dtype == ScalarType.BFloat16 ? x.shape[1] % 2 == 0 : weight.shape[0] * weight.shape[1] >= LeastWeights);
 
     /// <summary>The same for <see cref="AddOuter"/>.</summary>
-    internal static bool FitsOuter(Tensor gradient, Tensor input)
-        => Serves(gradient, input) && (gradient.dtype == ScalarType.BFloat16 || gradient.shape[1] * input.shape[1] >= LeastWeights);
+    internal static bool FitsOuter(Tensor gradient, Tensor input) =>
+        Serves(gradient, input) && (gradient.dtype == ScalarType.BFloat16 || gradient.shape[1] * input.shape[1] >= LeastWeights);
 
     /// <summary>Whether a matrix [O, I] can be packed.</summary>
-    internal static bool CanPack(Tensor weight) => weight.dim() == 2 && FusedKernels.Apply(weight) && weight.is_contiguous() && Types.Contains(weight.dtype) && weight.shape[1] % 2 == 0;
+    internal static bool CanPack(Tensor weight) =>
+        weight.dim() == 2 && FusedKernels.Apply(weight) && weight.is_contiguous() && Types.Contains(weight.dtype) && weight.shape[1] % 2 == 0;
 
     /// <summary>x [R, I] · weightᵀ → [R, O], for weight [O, I]; into <paramref name="target"/> where it is given.</summary>
-    internal static Tensor Linear(Tensor x, Tensor weight, Tensor? target = null)
-        => x.dtype == ScalarType.BFloat16 ? TileLoops<BFloat16Element>.Multiply(x, weight, turned: true, target) : TileLoops<Float32Element>.Multiply(x, weight, turned: true, target);
+    internal static Tensor Linear(Tensor x, Tensor weight, Tensor? target = null) =>
+        x.dtype == ScalarType.BFloat16
+            ? TileLoops<BFloat16Element>.Multiply(x, weight, turned: true, target)
+            : TileLoops<Float32Element>.Multiply(x, weight, turned: true, target);
 
     /// <summary>y [R, O] · weight → [R, I], for weight [O, I].</summary>
-    internal static Tensor Back(Tensor y, Tensor weight)
-        => y.dtype == ScalarType.BFloat16 ? TileLoops<BFloat16Element>.Multiply(y, weight, turned: false) : TileLoops<Float32Element>.Multiply(y, weight, turned: false);
+    internal static Tensor Back(Tensor y, Tensor weight) =>
+        y.dtype == ScalarType.BFloat16
+            ? TileLoops<BFloat16Element>.Multiply(y, weight, turned: false)
+            : TileLoops<Float32Element>.Multiply(y, weight, turned: false);
 
     /// <summary>total fp32 [O, I] += gradientᵀ input, for gradient [R, O] and input [R, I]: summed in fp32 in both types.</summary>
     internal static void AddOuter(Tensor total, Tensor gradient, Tensor input)
     {
-        if (input.dtype == ScalarType.BFloat16) TileLoops<BFloat16Element>.AddOuter(total, gradient, input);
-        else TileLoops<Float32Element>.AddOuter(total, gradient, input);
+        if (input.dtype == ScalarType.BFloat16)
+            TileLoops<BFloat16Element>.AddOuter(total, gradient, input);
+        else
+            TileLoops<Float32Element>.AddOuter(total, gradient, input);
     }
 
     /// <summary>A copy of a matrix that <see cref="Linear(Tensor, PackedMatrix, Tensor)"/> multiplies as it lies.</summary>
-    internal static PackedMatrix Pack(Tensor weight)
-        => weight.dtype == ScalarType.BFloat16 ? TileLoops<BFloat16Element>.Pack(weight) : TileLoops<Float32Element>.Pack(weight);
+    internal static PackedMatrix Pack(Tensor weight) =>
+        weight.dtype == ScalarType.BFloat16 ? TileLoops<BFloat16Element>.Pack(weight) : TileLoops<Float32Element>.Pack(weight);
 
     /// <summary>As with the matrix itself; any number of rows.</summary>
     internal static Tensor Linear(Tensor x, PackedMatrix weight, Tensor? target = null)
     {
         using var rows = x.contiguous();
-        return x.dtype == ScalarType.BFloat16 ? TileLoops<BFloat16Element>.Multiply(rows, weight, target) : TileLoops<Float32Element>.Multiply(rows, weight, target);
+        return x.dtype == ScalarType.BFloat16
+            ? TileLoops<BFloat16Element>.Multiply(rows, weight, target)
+            : TileLoops<Float32Element>.Multiply(rows, weight, target);
     }
 
     /// <summary>x [R, I] · weightᵀ → fp32 [R, O] as it was summed, for bfloat16 x and weight [O, I]; any number of rows.</summary>
@@ -70,9 +83,15 @@ internal static class TiledProducts
         return TileLoops<BFloat16Element>.Multiply(rows, weight, empty(x.shape[0], weight.Outputs, dtype: ScalarType.Float32));
     }
 
-    private static bool Serves(Tensor left, Tensor right)
-        => left.dim() == 2 && left.shape[0] >= LeastRows && left.dtype == right.dtype && FusedKernels.Apply(left) && Types.Contains(left.dtype)
-            && left.is_contiguous() && right.is_contiguous() && !(is_grad_enabled() && (left.requires_grad || right.requires_grad));
+    private static bool Serves(Tensor left, Tensor right) =>
+        left.dim() == 2
+        && left.shape[0] >= LeastRows
+        && left.dtype == right.dtype
+        && FusedKernels.Apply(left)
+        && Types.Contains(left.dtype)
+        && left.is_contiguous()
+        && right.is_contiguous()
+        && !(is_grad_enabled() && (left.requires_grad || right.requires_grad));
 }
 
 /// <summary>A matrix [O, I] in panels of tiles.</summary>

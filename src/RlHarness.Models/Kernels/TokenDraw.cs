@@ -16,9 +16,12 @@ internal static unsafe class TokenDraw
     internal static (long[] Ids, float[] Logprobs) Draw(Tensor logits, double temperature, double[] uniforms, ScalarType? operands = null)
     {
         var (ids, logprobs) = (new long[uniforms.Length], new float[uniforms.Length]);
-        if (logits.dtype == ScalarType.BFloat16) Run<BFloat16Element>(logits, (float)temperature, uniforms, ids, logprobs);
-        else if (operands == ScalarType.BFloat16) Run<SummedElement>(logits, (float)temperature, uniforms, ids, logprobs);
-        else Run<Float32Element>(logits, (float)temperature, uniforms, ids, logprobs);
+        if (logits.dtype == ScalarType.BFloat16)
+            Run<BFloat16Element>(logits, (float)temperature, uniforms, ids, logprobs);
+        else if (operands == ScalarType.BFloat16)
+            Run<SummedElement>(logits, (float)temperature, uniforms, ids, logprobs);
+        else
+            Run<Float32Element>(logits, (float)temperature, uniforms, ids, logprobs);
         return (ids, logprobs);
     }
 
@@ -30,7 +33,8 @@ internal static unsafe class TokenDraw
         CpuThreads.For(uniforms.Length, 1, (from, to) =>
         {
             var sums = ArrayPool<double>.Shared.Rent((int)((v + Block - 1) / Block));
-            for (var row = from; row < to; row++) (ids[row], logprobs[row]) = One<T>(pz + row * v * T.Size, v, temperature, uniforms[row], sums);
+            for (var row = from; row < to; row++)
+                (ids[row], logprobs[row]) = One<T>(pz + row * v * T.Size, v, temperature, uniforms[row], sums);
             ArrayPool<double>.Shared.Return(sums);
         });
     }
@@ -41,24 +45,29 @@ internal static unsafe class TokenDraw
         var largest = RowMaximum.Of<T>(z, v) / temperature;
         var total = 0.0;
         var blocks = 0;
-        for (var at = 0L; at < v; at += Block) total += sums[blocks++] = Sum<T>(z + at * T.Size, (int)Math.Min(Block, v - at), temperature, largest);
+        for (var at = 0L; at < v; at += Block)
+            total += sums[blocks++] = Sum<T>(z + at * T.Size, (int)Math.Min(Block, v - at), temperature, largest);
         var left = uniform * total;
         var block = 0;
-        while (block < blocks - 1 && left >= sums[block]) left -= sums[block++];
+        while (block < blocks - 1 && left >= sums[block])
+            left -= sums[block++];
         // Within the block; a number that rounds beyond its end belongs to the last token that can be drawn at all.
         var id = -1L;
         var end = Math.Min(v, (block + 1L) * Block);
         for (var i = (long)block * Block; i < end; i++)
         {
             var p = MathF.Exp(T.Get(z + i * T.Size) / temperature - largest);
-            if (p <= 0) continue;
+            if (p <= 0)
+                continue;
             id = i;
             left -= p;
-            if (left < 0) break;
+            if (left < 0)
+                break;
         }
 
         // The block's sum was positive by a number that rounds to nothing here: take the likeliest token.
-        if (id < 0) for (id = 0; T.Get(z + id * T.Size) / temperature < largest; id++) { }
+        if (id < 0)
+            for (id = 0; T.Get(z + id * T.Size) / temperature < largest; id++) { }
         return (id, (float)(T.Get(z + id * T.Size) / temperature - largest - Math.Log(total)));
     }
 
@@ -67,9 +76,11 @@ internal static unsafe class TokenDraw
     {
         var sums = Vector512<float>.Zero;
         var i = 0;
-        for (; i + 16 <= count; i += 16) sums += T.Exp(T.Load(z + i * T.Size) / temperature - Vector512.Create(largest));
+        for (; i + 16 <= count; i += 16)
+            sums += T.Exp(T.Load(z + i * T.Size) / temperature - Vector512.Create(largest));
         var sum = Vector512.Sum(sums);
-        for (; i < count; i++) sum += MathF.Exp(T.Get(z + i * T.Size) / temperature - largest);
+        for (; i < count; i++)
+            sum += MathF.Exp(T.Get(z + i * T.Size) / temperature - largest);
         return sum;
     }
 }

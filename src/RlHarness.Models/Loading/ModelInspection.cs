@@ -58,7 +58,8 @@ public sealed record ModelInspection
             using var opened = ModelLoader.Open(path);
             return Of(path, opened);
         }
-        catch (HarnessException e) when (e.Message.Contains("not supported", StringComparison.Ordinal) || e.Message.Contains("text and images", StringComparison.Ordinal))
+        catch (HarnessException e)
+            when (e.Message.Contains("not supported", StringComparison.Ordinal) || e.Message.Contains("text and images", StringComparison.Ordinal))
         {
             return Foreign(path, e);
         }
@@ -70,19 +71,25 @@ public sealed record ModelInspection
         var layout = new ParameterLayout(c, fusedOnDisk: opened.Family.FusedOnDisk);
         var problems = Missing(layout, opened, out var unused);
         Tokenizer? tokenizer = null;
-        var hasTokenizer = opened.IsGguf ? ((GgufFile)opened.Weights).Metadata.ContainsKey("tokenizer.ggml.model") : File.Exists(System.IO.Path.Combine(path, "tokenizer.json"));
+        var hasTokenizer = opened.IsGguf
+            ? ((GgufFile)opened.Weights).Metadata.ContainsKey("tokenizer.ggml.model")
+            : File.Exists(System.IO.Path.Combine(path, "tokenizer.json"));
         try
         {
-            if (hasTokenizer) tokenizer = opened.IsGguf ? Tokenizers.Tokenizer.FromGguf((GgufFile)opened.Weights) : Tokenizers.Tokenizer.Load(path);
-            else problems.Add("no tokenizer: generation from text and training need one");
+            if (hasTokenizer)
+                tokenizer = opened.IsGguf ? Tokenizers.Tokenizer.FromGguf((GgufFile)opened.Weights) : Tokenizers.Tokenizer.Load(path);
+            else
+                problems.Add("no tokenizer: generation from text and training need one");
         }
         catch (HarnessException e)
         {
             problems.Add("tokenizer: " + OneLine(e));
         }
 
-        if (tokenizer is { } t && t.VocabularySize > c.VocabSize) problems.Add($"the tokenizer has {t.VocabularySize} tokens, the model {c.VocabSize}");
-        if (tokenizer is not null && tokenizer.ChatTemplate is null) problems.Add("no chat template: generate needs --raw, and training does not know the model's format");
+        if (tokenizer is { } t && t.VocabularySize > c.VocabSize)
+            problems.Add($"the tokenizer has {t.VocabularySize} tokens, the model {c.VocabSize}");
+        if (tokenizer is not null && tokenizer.ChatTemplate is null)
+            problems.Add("no chat template: generate needs --raw, and training does not know the model's format");
         return new ModelInspection
         {
             Path = path,
@@ -101,7 +108,10 @@ public sealed record ModelInspection
             TiedEmbeddings = c.TieWordEmbeddings,
             Rope = $"{c.Rope.RopeType}, theta {c.Rope.RopeTheta.ToString(System.Globalization.CultureInfo.InvariantCulture)}",
             SlidingWindow = c.SlidingWindow,
-            Dtypes = opened.Weights.Entries.Values.GroupBy(e => e.Type.ToString()).OrderByDescending(g => g.Sum(e => e.Elements)).ToDictionary(g => g.Key, g => g.Sum(e => e.Elements)),
+            Dtypes = opened
+                .Weights.Entries.Values.GroupBy(e => e.Type.ToString())
+                .OrderByDescending(g => g.Sum(e => e.Elements))
+                .ToDictionary(g => g.Key, g => g.Sum(e => e.Elements)),
             Tokenizer = tokenizer is null ? null : Kind(path, opened),
             TokenizerSize = tokenizer?.VocabularySize,
             SpecialTokens = tokenizer?.SpecialTokens ?? new Dictionary<string, string>(),
@@ -118,9 +128,12 @@ public sealed record ModelInspection
         foreach (var disk in layout.Disk)
         {
             var name = opened.IsGguf ? GgufNames.Of(disk.DiskName) : disk.DiskName;
-            if (ModelLoader.Find(opened.Weights, name) is not { } entry) problems.Add($"{name} is missing");
-            else if (!entry.Shape.SequenceEqual(disk.Shape)) problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
-            else used.Add(entry.Name);
+            if (ModelLoader.Find(opened.Weights, name) is not { } entry)
+                problems.Add($"{name} is missing");
+            else if (!entry.Shape.SequenceEqual(disk.Shape))
+                problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
+            else
+                used.Add(entry.Name);
         }
 
         unused = [.. opened.Weights.Entries.Keys.Where(k => !used.Contains(k)).Order(StringComparer.Ordinal)];
@@ -144,12 +157,14 @@ public sealed record ModelInspection
 
     private static string Kind(string path, ModelLoader.Opened opened)
     {
-        if (opened.IsGguf) return "byte-pair encoding, GGUF kind " + ((GgufFile)opened.Weights).Metadata["tokenizer.ggml.model"];
+        if (opened.IsGguf)
+            return "byte-pair encoding, GGUF kind " + ((GgufFile)opened.Weights).Metadata["tokenizer.ggml.model"];
         using var document = JsonDocument.Parse(File.ReadAllBytes(System.IO.Path.Combine(path, "tokenizer.json")));
         var model = document.RootElement.GetProperty("model");
         var fallback = model.TryGetProperty("byte_fallback", out var b) && b.ValueKind == JsonValueKind.True;
         return $"{(model.TryGetProperty("type", out var type) ? type.GetString() : "BPE")}, {(fallback ? "SentencePiece-like with byte fallback" : "byte-level")}";
     }
 
-    private static string OneLine(HarnessException e) => string.Join("; ", e.Message.Split('\n').Select(l => string.Join(' ', l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Trim()));
+    private static string OneLine(HarnessException e) =>
+        string.Join("; ", e.Message.Split('\n').Select(l => string.Join(' ', l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Trim()));
 }

@@ -21,18 +21,40 @@ public static class ModelLoader
     /// <summary>Opens a folder with config.json and safetensors, a GGUF file, or a folder that holds exactly one GGUF file.</summary>
     public static Opened Open(string path, string configName = "config.json")
     {
-        if (File.Exists(path)) return OpenGguf(path);
+        if (File.Exists(path))
+            return OpenGguf(path);
         if (!Directory.Exists(path))
-            throw HarnessException.BadFile(path, "no such model", "nothing at this path", "a Hugging Face folder (config.json, model.safetensors) or a GGUF file", "check the path, or set RLHARNESS_MODELS to the folder that holds your models");
+            throw HarnessException.BadFile(
+                path,
+                "no such model",
+                "nothing at this path",
+                "a Hugging Face folder (config.json, model.safetensors) or a GGUF file",
+                "check the path, or set RLHARNESS_MODELS to the folder that holds your models"
+            );
         var configPath = Path.Combine(path, configName);
-        if (File.Exists(configPath)) return OpenFolder(path, configPath);
+        if (File.Exists(configPath))
+            return OpenFolder(path, configPath);
         var gguf = Directory.GetFiles(path, "*.gguf");
-        if (gguf.Length == 1) return OpenGguf(gguf[0]);
-        throw HarnessException.BadFile(path, "no model in this folder", gguf.Length == 0 ? "neither config.json nor a .gguf file" : $"{gguf.Length} .gguf files", "config.json with safetensors, or one .gguf file", "name the file itself");
+        if (gguf.Length == 1)
+            return OpenGguf(gguf[0]);
+        throw HarnessException.BadFile(
+            path,
+            "no model in this folder",
+            gguf.Length == 0 ? "neither config.json nor a .gguf file" : $"{gguf.Length} .gguf files",
+            "config.json with safetensors, or one .gguf file",
+            "name the file itself"
+        );
     }
 
     /// <summary>Loads weights, configuration and tokenizer.</summary>
-    public static LoadedModel Load(string path, torch.Device device, bool requiresGrad = false, bool withHead = true, bool withTokenizer = true, string configName = "config.json")
+    public static LoadedModel Load(
+        string path,
+        torch.Device device,
+        bool requiresGrad = false,
+        bool withHead = true,
+        bool withTokenizer = true,
+        string configName = "config.json"
+    )
     {
         using var opened = Open(path, configName);
         var decoder = new Decoder(opened.Config, device, withHead, requiresGrad, opened.Family.FusedOnDisk);
@@ -51,9 +73,14 @@ public static class ModelLoader
     }
 
     /// <summary>The model's tokenizer, or null where its source has none.</summary>
-    internal static Tokenizer? TokenizerOf(string path, Opened opened) => opened.Weights is GgufFile file
-        ? file.Metadata.ContainsKey("tokenizer.ggml.model") ? Tokenizer.FromGguf(file) : null
-        : File.Exists(Path.Combine(path, "tokenizer.json")) ? Tokenizer.Load(path) : null;
+    internal static Tokenizer? TokenizerOf(string path, Opened opened) =>
+        opened.Weights is GgufFile file
+            ? file.Metadata.ContainsKey("tokenizer.ggml.model")
+                ? Tokenizer.FromGguf(file)
+                : null
+            : File.Exists(Path.Combine(path, "tokenizer.json"))
+                ? Tokenizer.Load(path)
+                : null;
 
     /// <summary>Copies the file's weights into the decoder; reports all missing and misshapen tensors together.</summary>
     internal static void Fill(Decoder decoder, Opened opened)
@@ -64,15 +91,23 @@ public static class ModelLoader
         {
             var name = opened.IsGguf ? GgufNames.Of(disk.DiskName) : disk.DiskName;
             var entry = Find(opened.Weights, name);
-            if (entry is null) problems.Add($"{name} is missing");
-            else if (!entry.Shape.SequenceEqual(disk.Shape)) problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
-            else plan.Add((disk, entry));
+            if (entry is null)
+                problems.Add($"{name} is missing");
+            else if (!entry.Shape.SequenceEqual(disk.Shape))
+                problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
+            else
+                plan.Add((disk, entry));
         }
 
         if (problems.Count > 0)
         {
-            throw HarnessException.BadFile(opened.Weights.Path, "the weights do not fit the configuration", string.Join("; ", problems.Take(8)) + (problems.Count > 8 ? $"; and {problems.Count - 8} more" : ""),
-                $"{decoder.Layout.Disk.Count} tensors of a {opened.Config.ModelType}", "is the download complete, and does config.json belong to these weights?");
+            throw HarnessException.BadFile(
+                opened.Weights.Path,
+                "the weights do not fit the configuration",
+                string.Join("; ", problems.Take(8)) + (problems.Count > 8 ? $"; and {problems.Count - 8} more" : ""),
+                $"{decoder.Layout.Disk.Count} tensors of a {opened.Config.ModelType}",
+                "is the download complete, and does config.json belong to these weights?"
+            );
         }
 
         foreach (var (disk, entry) in plan)
@@ -81,20 +116,25 @@ public static class ModelLoader
             using var guard = torch.no_grad();
             var target = decoder.Parameters[disk.Parameter].narrow(0, disk.Offset, disk.Rows);
             WeightReader.Into(opened.Weights, entry, target);
-            if (opened.IsGguf && RotaryHeads(opened.Family, opened.Config, disk) is { } heads) WeightReader.UndoInterleave(target, heads);
+            if (opened.IsGguf && RotaryHeads(opened.Family, opened.Config, disk) is { } heads)
+                WeightReader.UndoInterleave(target, heads);
         }
 
         decoder.Parameters.Touch();
     }
 
     /// <summary>Heads of a tensor whose rotary rows GGUF interleaves, or null.</summary>
-    internal static int? RotaryHeads(IDecoderFamily family, DecoderConfig config, DiskTensor disk) => !family.GgufInterleavesRotary ? null
+    internal static int? RotaryHeads(IDecoderFamily family, DecoderConfig config, DiskTensor disk) =>
+        !family.GgufInterleavesRotary ? null
         : disk.DiskName.Contains(".q_proj.", StringComparison.Ordinal) ? config.NumAttentionHeads
-        : disk.DiskName.Contains(".k_proj.", StringComparison.Ordinal) ? config.NumKeyValueHeads : null;
+        : disk.DiskName.Contains(".k_proj.", StringComparison.Ordinal) ? config.NumKeyValueHeads
+        : null;
 
     /// <summary>Hub files of a body alone (AutoModel) leave out the prefix <c>model.</c>.</summary>
-    internal static WeightEntry? Find(IWeightFile file, string name)
-        => file.Entries.TryGetValue(name, out var entry) ? entry : name.StartsWith("model.", StringComparison.Ordinal) && file.Entries.TryGetValue(name[6..], out entry) ? entry : null;
+    internal static WeightEntry? Find(IWeightFile file, string name) =>
+        file.Entries.TryGetValue(name, out var entry) ? entry
+        : name.StartsWith("model.", StringComparison.Ordinal) && file.Entries.TryGetValue(name[6..], out entry) ? entry
+        : null;
 
     private static Opened OpenFolder(string folder, string configPath)
     {
@@ -108,9 +148,23 @@ public static class ModelLoader
             throw HarnessException.BadFile(configPath, "not a JSON object", e.Message, "a model's config.json", inner: e);
         }
 
-        if (json["text_config"] is JsonObject) throw HarnessException.BadFile(configPath, "a model of text and images", "text_config", "a text-only decoder", "use the text-only variant of the model");
+        if (json["text_config"] is JsonObject)
+            throw HarnessException.BadFile(
+                configPath,
+                "a model of text and images",
+                "text_config",
+                "a text-only decoder",
+                "use the text-only variant of the model"
+            );
         var type = json["model_type"] is JsonValue named && named.TryGetValue<string>(out var text) ? text : json["model_type"]?.ToJsonString() ?? "";
-        var family = DecoderFamilies.Find(type) ?? throw HarnessException.BadFile(configPath, "model family not supported", $"model_type \"{type}\"", DecoderFamilies.Names, "see docs/model-families.md for how to add one");
+        var family = DecoderFamilies.Find(type)
+            ?? throw HarnessException.BadFile(
+                configPath,
+                "model family not supported",
+                $"model_type \"{type}\"",
+                DecoderFamilies.Names,
+                "see docs/model-families.md for how to add one"
+            );
         var config = family.Read(new ConfigReader(json, configPath));
         Check(config, configPath);
         return new Opened(family, json, config, SafetensorsSet.Open(folder), IsGguf: false);
@@ -122,11 +176,18 @@ public static class ModelLoader
         try
         {
             var architecture = file.Require<string>("general.architecture");
-            var family = DecoderFamilies.FindGguf(architecture) ?? throw HarnessException.BadFile(path, "model family not supported in GGUF", architecture,
-                string.Join(", ", DecoderFamilies.All.Select(f => f.GgufArchitecture).Where(a => a is not null)), "use the model's Hugging Face folder");
+            var family = DecoderFamilies.FindGguf(architecture)
+                ?? throw HarnessException.BadFile(
+                    path,
+                    "model family not supported in GGUF",
+                    architecture,
+                    string.Join(", ", DecoderFamilies.All.Select(f => f.GgufArchitecture).Where(a => a is not null)),
+                    "use the model's Hugging Face folder"
+                );
             var json = GgufNames.Config(file, family);
             var config = family.Read(new ConfigReader(json, path));
-            if (family.ModelType == "llama" && file.Entries.ContainsKey("blk.0.attn_q.bias")) config = config with { QkvBias = true };
+            if (family.ModelType == "llama" && file.Entries.ContainsKey("blk.0.attn_q.bias"))
+                config = config with { QkvBias = true };
             Check(config, path);
             return new Opened(family, json, config, file, IsGguf: true);
         }
@@ -141,22 +202,34 @@ public static class ModelLoader
     {
         void Need(bool fine, string what, string found, string expected)
         {
-            if (!fine) throw HarnessException.BadFile(path, what, found, expected);
+            if (!fine)
+                throw HarnessException.BadFile(path, what, found, expected);
         }
 
-        Need(c.NumHiddenLayers > 0 && c.HiddenSize > 0 && c.VocabSize > 0 && c.HeadDim > 0 && c.IntermediateSize > 0, "a size is not positive", $"{c}", "positive sizes");
-        Need(c.NumKeyValueHeads > 0 && c.NumAttentionHeads % c.NumKeyValueHeads == 0, "heads do not divide into groups", $"{c.NumAttentionHeads} heads over {c.NumKeyValueHeads}", "a multiple");
+        Need(
+            c.NumHiddenLayers > 0 && c.HiddenSize > 0 && c.VocabSize > 0 && c.HeadDim > 0 && c.IntermediateSize > 0,
+            "a size is not positive",
+            $"{c}",
+            "positive sizes"
+        );
+        Need(
+            c.NumKeyValueHeads > 0 && c.NumAttentionHeads % c.NumKeyValueHeads == 0,
+            "heads do not divide into groups",
+            $"{c.NumAttentionHeads} heads over {c.NumKeyValueHeads}",
+            "a multiple"
+        );
         Need(c.HeadDim % 2 == 0, "odd head size", $"{c.HeadDim}", "an even number (rotary positions)");
     }
 
     /// <summary>Ids that end an answer: the configuration's, the tokenizer's and generation_config.json's.</summary>
-    internal static IReadOnlyList<int> StopIds(string path, DecoderConfig config, Tokenizer? tokenizer)
-        => [.. config.EosTokenIds.Concat(tokenizer?.EosId is { } eos ? [eos] : []).Concat(GenerationConfigStops(path)).Distinct()];
+    internal static IReadOnlyList<int> StopIds(string path, DecoderConfig config, Tokenizer? tokenizer) =>
+        [.. config.EosTokenIds.Concat(tokenizer?.EosId is { } eos ? [eos] : []).Concat(GenerationConfigStops(path)).Distinct()];
 
     private static IEnumerable<int> GenerationConfigStops(string path)
     {
         var file = Path.Combine(path, "generation_config.json");
-        if (!Directory.Exists(path) || !File.Exists(file)) return [];
+        if (!Directory.Exists(path) || !File.Exists(file))
+            return [];
         try
         {
             return JsonNode.Parse(File.ReadAllText(file)) is JsonObject json ? new ConfigReader(json, file).Ids("eos_token_id") : [];

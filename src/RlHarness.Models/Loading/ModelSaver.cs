@@ -15,8 +15,8 @@ public static class ModelSaver
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    public static void Save(string folder, Decoder decoder, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer)
-        => Write(folder, Sources(decoder), Config(configJson, family.Architecture, WeightType.F32), tokenizer);
+    public static void Save(string folder, Decoder decoder, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer) =>
+        Write(folder, Sources(decoder), Config(configJson, family.Architecture, WeightType.F32), tokenizer);
 
     /// <summary>Writes config.json, generation_config.json, the weights and the tokenizer's files.</summary>
     internal static void Write(string folder, IEnumerable<WeightSource> weights, JsonObject json, Tokenizer? tokenizer)
@@ -24,7 +24,12 @@ public static class ModelSaver
         Directory.CreateDirectory(folder);
         SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), weights, new Dictionary<string, string> { ["format"] = "pt" });
         AtomicFile.WriteAllText(Path.Combine(folder, "config.json"), json.ToJsonString(Indented) + "\n");
-        var generation = new JsonObject { ["bos_token_id"] = json["bos_token_id"]?.DeepClone(), ["eos_token_id"] = json["eos_token_id"]?.DeepClone(), ["pad_token_id"] = json["pad_token_id"]?.DeepClone() };
+        var generation = new JsonObject
+        {
+            ["bos_token_id"] = json["bos_token_id"]?.DeepClone(),
+            ["eos_token_id"] = json["eos_token_id"]?.DeepClone(),
+            ["pad_token_id"] = json["pad_token_id"]?.DeepClone(),
+        };
         AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), generation.ToJsonString(Indented) + "\n");
         tokenizer?.Save(folder);
     }
@@ -35,13 +40,20 @@ public static class ModelSaver
         var json = (JsonObject)configJson.DeepClone();
         json["architectures"] = new JsonArray(architecture);
         json.Remove("dtype");
-        json["torch_dtype"] = type switch { WeightType.F16 => "float16", WeightType.BF16 => "bfloat16", _ => "float32" };
+        json["torch_dtype"] = type switch
+        {
+            WeightType.F16 => "float16",
+            WeightType.BF16 => "bfloat16",
+            _ => "float32",
+        };
         return json;
     }
 
     /// <summary>The decoder's tensors under their names on disk, fp32.</summary>
-    public static IEnumerable<WeightSource> Sources(Decoder decoder, string prefix = "")
-        => decoder.Layout.Disk.Select(d => new WeightSource(prefix + d.DiskName, WeightType.F32, d.Shape, stream => Write(stream, decoder.Parameters[d.Parameter], d.Offset, d.Rows)));
+    public static IEnumerable<WeightSource> Sources(Decoder decoder, string prefix = "") =>
+        decoder.Layout.Disk.Select(d => new WeightSource(prefix + d.DiskName, WeightType.F32, d.Shape, stream =>
+            Write(stream, decoder.Parameters[d.Parameter], d.Offset, d.Rows)
+        ));
 
     /// <summary>Rows of a tensor as raw little-endian fp32.</summary>
     internal static void Write(Stream stream, torch.Tensor tensor, long offset, long rows)

@@ -7,19 +7,35 @@ namespace RlHarness.Models.Loading;
 /// <summary>Named fp32 tensors in a safetensors file: optimizer states, heads.</summary>
 public static class NamedTensors
 {
-    public static void Save(string path, IEnumerable<(string Name, torch.Tensor Tensor)> tensors)
-        => SafetensorsWriter.Write(path, tensors.Select(t => new WeightSource(t.Name, WeightType.F32, t.Tensor.shape, stream => ModelSaver.Write(stream, t.Tensor, 0, t.Tensor.shape[0]))));
+    public static void Save(string path, IEnumerable<(string Name, torch.Tensor Tensor)> tensors) =>
+        SafetensorsWriter.Write(
+            path,
+            tensors.Select(t => new WeightSource(t.Name, WeightType.F32, t.Tensor.shape, stream => ModelSaver.Write(stream, t.Tensor, 0, t.Tensor.shape[0])))
+        );
 
     /// <summary>Fills tensors from a file.</summary>
     /// <exception cref="HarnessException">Names or shapes differ; nothing is changed then.</exception>
     public static void Load(string path, IReadOnlyCollection<(string Name, torch.Tensor Tensor)> tensors)
     {
         using var file = SafetensorsFile.Open(path);
-        var problems = tensors.Where(t => !file.Entries.TryGetValue(t.Name, out var e) || !e.Shape.SequenceEqual(t.Tensor.shape)).Select(t => t.Name).Concat(file.Entries.Keys.Except(tensors.Select(t => t.Name))).ToArray();
-        if (problems.Length > 0) throw HarnessException.BadFile(path, "tensors do not fit", string.Join(", ", problems.Take(6)), "the names and shapes that this run has", "were the settings changed since this was written?");
-        foreach (var (name, tensor) in tensors) WeightReader.Into(file, file.Entries[name], tensor);
+        var problems = tensors
+            .Where(t => !file.Entries.TryGetValue(t.Name, out var e) || !e.Shape.SequenceEqual(t.Tensor.shape))
+            .Select(t => t.Name)
+            .Concat(file.Entries.Keys.Except(tensors.Select(t => t.Name)))
+            .ToArray();
+        if (problems.Length > 0)
+            throw HarnessException.BadFile(
+                path,
+                "tensors do not fit",
+                string.Join(", ", problems.Take(6)),
+                "the names and shapes that this run has",
+                "were the settings changed since this was written?"
+            );
+        foreach (var (name, tensor) in tensors)
+            WeightReader.Into(file, file.Entries[name], tensor);
     }
 
     /// <summary>Parameters of a store by name.</summary>
-    public static IReadOnlyCollection<(string Name, torch.Tensor Tensor)> Of(Decoders.ParameterStore store, string prefix = "") => [.. store.Specs.Select(s => (prefix + s.Name, store[s.Name]))];
+    public static IReadOnlyCollection<(string Name, torch.Tensor Tensor)> Of(Decoders.ParameterStore store, string prefix = "") =>
+        [.. store.Specs.Select(s => (prefix + s.Name, store[s.Name]))];
 }

@@ -31,17 +31,25 @@ public static class ScalarHeadFolder
         json["problem_type"] = "regression";
         var pad = PadId(body.Config, tokenizer);
         json["pad_token_id"] = pad;
-        var weights = ModelSaver.Sources(body).Where(source => source.Name != ParameterLayout.Head)
-            .Concat(head.Parameters.Specs.Select(s => new WeightSource(s.Name, WeightType.F32, s.Shape, stream => ModelSaver.Write(stream, head.Parameters[s.Name], 0, s.Shape[0]))));
+        var weights = ModelSaver
+            .Sources(body)
+            .Where(source => source.Name != ParameterLayout.Head)
+            .Concat(
+                head.Parameters.Specs.Select(s => new WeightSource(s.Name, WeightType.F32, s.Shape, stream =>
+                    ModelSaver.Write(stream, head.Parameters[s.Name], 0, s.Shape[0])
+                ))
+            );
         ModelSaver.Write(folder, weights, json, tokenizer);
-        if (tokenizer is not null && pad is { } id && id != tokenizer.PadId) SetPadToken(folder, tokenizer.TokenOf(id));
+        if (tokenizer is not null && pad is { } id && id != tokenizer.PadId)
+            SetPadToken(folder, tokenizer.TokenOf(id));
     }
 
     /// <summary>Fills body and head from a folder.</summary>
     /// <exception cref="HarnessException">Tensors are missing or of other shapes.</exception>
     public static void Load(string folder, Decoder body, ScalarHead head)
     {
-        using (var opened = ModelLoader.Open(folder)) ModelLoader.Fill(body, opened);
+        using (var opened = ModelLoader.Open(folder))
+            ModelLoader.Fill(body, opened);
         LoadHead(folder, head);
     }
 
@@ -53,14 +61,21 @@ public static class ScalarHeadFolder
         var weight = head.Parameters[ScalarHead.Weight];
         if (!file.Entries.TryGetValue(ScalarHead.Weight, out var entry) || !entry.Shape.SequenceEqual(weight.shape))
         {
-            throw HarnessException.BadFile(folder, "no scalar head in this folder", entry is null ? $"no {ScalarHead.Weight}" : $"{ScalarHead.Weight} [{string.Join(", ", entry.Shape)}]", $"{ScalarHead.Weight} [{string.Join(", ", weight.shape)}]",
-                "a run of an older version has to be started anew; a reward model needs one label");
+            throw HarnessException.BadFile(
+                folder,
+                "no scalar head in this folder",
+                entry is null ? $"no {ScalarHead.Weight}" : $"{ScalarHead.Weight} [{string.Join(", ", entry.Shape)}]",
+                $"{ScalarHead.Weight} [{string.Join(", ", weight.shape)}]",
+                "a run of an older version has to be started anew; a reward model needs one label"
+            );
         }
 
         WeightReader.Into(file, entry, weight);
         using (TorchSharp.torch.no_grad())
-        using (TorchSharp.torch.NewDisposeScope()) head.Parameters[ScalarHead.Bias].zero_();
-        if (file.Entries.TryGetValue(ScalarHead.Bias, out var bias)) WeightReader.Into(file, bias, head.Parameters[ScalarHead.Bias]);
+        using (TorchSharp.torch.NewDisposeScope())
+            head.Parameters[ScalarHead.Bias].zero_();
+        if (file.Entries.TryGetValue(ScalarHead.Bias, out var bias))
+            WeightReader.Into(file, bias, head.Parameters[ScalarHead.Bias]);
         head.Parameters.Touch();
     }
 
@@ -69,8 +84,10 @@ public static class ScalarHeadFolder
     private static int? PadId(DecoderConfig config, Tokenizer? tokenizer)
     {
         var ends = config.EosTokenIds.Concat(tokenizer?.EosId is { } own ? [own] : []).ToHashSet();
-        var candidates = new[] { tokenizer?.PadId ?? config.PadTokenId, tokenizer?.UnknownId }.OfType<int>()
-            .Concat(tokenizer is null ? [] : Enumerable.Range(0, tokenizer.VocabularySize).Where(tokenizer.IsSpecial)).Where(id => !ends.Contains(id) && id != tokenizer?.BosId);
+        var candidates = new[] { tokenizer?.PadId ?? config.PadTokenId, tokenizer?.UnknownId }
+            .OfType<int>()
+            .Concat(tokenizer is null ? [] : Enumerable.Range(0, tokenizer.VocabularySize).Where(tokenizer.IsSpecial))
+            .Where(id => !ends.Contains(id) && id != tokenizer?.BosId);
         return candidates.Cast<int?>().FirstOrDefault();
     }
 
@@ -79,7 +96,8 @@ public static class ScalarHeadFolder
         foreach (var name in new[] { "tokenizer_config.json", "special_tokens_map.json" })
         {
             var path = Path.Combine(folder, name);
-            if (!File.Exists(path)) continue;
+            if (!File.Exists(path))
+                continue;
             var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
             json["pad_token"] = token;
             AtomicFile.WriteAllText(path, json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");

@@ -15,7 +15,9 @@ internal static class WeightReader
         using var guard = no_grad();
         using var scope = NewDisposeScope();
         var flat = destination.detach().view(-1);
-        long block = Dequantizer.BlockSize(entry.Type), bytes = Dequantizer.TypeSize(entry.Type), count = entry.Elements;
+        long block = Dequantizer.BlockSize(entry.Type),
+            bytes = Dequantizer.TypeSize(entry.Type),
+            count = entry.Elements;
         var onCpu = destination.device_type == DeviceType.CPU;
         using var staging = onCpu ? null : empty(Math.Min(Piece, count), dtype: ScalarType.Float32);
         for (var at = 0L; at < count; at += Piece)
@@ -26,7 +28,8 @@ internal static class WeightReader
             var target = flat.narrow(0, at, length);
             var buffer = onCpu ? target : staging!.narrow(0, 0, length);
             Dequantizer.ToFloat(entry.Type, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(buffer.bytes));
-            if (!onCpu) target.copy_(buffer);
+            if (!onCpu)
+                target.copy_(buffer);
         }
     }
 

@@ -10,15 +10,23 @@ public static class Devices
     public static torch.Device Choose(string name)
     {
         NativeRuntime.EnsureLoaded();
-        if (name == "cpu") return torch.CPU;
-        if (name == "auto") return CudaCount() > 0 ? torch.CUDA : torch.CPU;
+        if (name == "cpu")
+            return torch.CPU;
+        if (name == "auto")
+            return CudaCount() > 0 ? torch.CUDA : torch.CPU;
         var index = 0;
         if (name != "cuda" && !(name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out index) && index >= 0))
             throw new HarnessException(ExitCode.BadInput, "unknown device", found: name, expected: "auto, cpu, cuda or cuda:n");
         var count = CudaCount();
-        if (index < count) return torch.device(DeviceType.CUDA, index);
-        throw new HarnessException(ExitCode.Resource, $"device {name} was asked for and is not there", found: count == 0 ? WhyNoCuda() : $"{count} CUDA device(s)", expected: $"at least {index + 1} CUDA device(s)",
-            remedy: "use device=auto or device=cpu, or see docs/backends.md for the cuda and external back ends");
+        if (index < count)
+            return torch.device(DeviceType.CUDA, index);
+        throw new HarnessException(
+            ExitCode.Resource,
+            $"device {name} was asked for and is not there",
+            found: count == 0 ? WhyNoCuda() : $"{count} CUDA device(s)",
+            expected: $"at least {index + 1} CUDA device(s)",
+            remedy: "use device=auto or device=cpu, or see docs/backends.md for the cuda and external back ends"
+        );
     }
 
     public static int CudaCount()
@@ -30,8 +38,11 @@ public static class Devices
     /// <summary>One sentence that says why there is no GPU to use.</summary>
     public static string WhyNoCuda()
     {
-        if (!HasCudaLibrary()) return "this build's libtorch has no CUDA (no libtorch_cuda.so)";
-        return File.Exists("/proc/driver/nvidia/version") ? "libtorch has CUDA and a driver is loaded, but no device is visible (CUDA_VISIBLE_DEVICES?)" : "libtorch has CUDA, but no NVIDIA driver is loaded";
+        if (!HasCudaLibrary())
+            return "this build's libtorch has no CUDA (no libtorch_cuda.so)";
+        return File.Exists("/proc/driver/nvidia/version")
+            ? "libtorch has CUDA and a driver is loaded, but no device is visible (CUDA_VISIBLE_DEVICES?)"
+            : "libtorch has CUDA, but no NVIDIA driver is loaded";
     }
 
     private static bool HasCudaLibrary() => NativeRuntime.LibtorchFolder is { } folder && File.Exists(Path.Combine(folder, "libtorch_cuda.so"));

@@ -22,7 +22,8 @@ public static class ElfVersionNeed
     /// <returns>True when a flag was changed; false when the version isn't needed, is weak already, or the image is no 64-bit little-endian ELF file.</returns>
     public static bool MakeWeak(Span<byte> image, string version)
     {
-        if (image.Length < 64 || !image[..6].SequenceEqual(Magic)) return false;
+        if (image.Length < 64 || !image[..6].SequenceEqual(Magic))
+            return false;
         var sectionTable = (long)BinaryPrimitives.ReadUInt64LittleEndian(image[0x28..]);
         var entrySize = BinaryPrimitives.ReadUInt16LittleEndian(image[0x3A..]);
         var count = BinaryPrimitives.ReadUInt16LittleEndian(image[0x3C..]);
@@ -30,9 +31,11 @@ public static class ElfVersionNeed
         for (var i = 0; i < count; i++)
         {
             var at = sectionTable + (long)i * entrySize;
-            if (at + 64 > image.Length) return changed;
+            if (at + 64 > image.Length)
+                return changed;
             var section = image[(int)at..];
-            if (BinaryPrimitives.ReadUInt32LittleEndian(section[4..]) != GnuVerneed) continue;
+            if (BinaryPrimitives.ReadUInt32LittleEndian(section[4..]) != GnuVerneed)
+                continue;
             var link = BinaryPrimitives.ReadUInt32LittleEndian(section[40..]);
             var names = (long)BinaryPrimitives.ReadUInt64LittleEndian(image[(int)(sectionTable + link * entrySize + 24)..]);
             changed |= MakeWeakInSection(image, (long)BinaryPrimitives.ReadUInt64LittleEndian(section[24..]), names, Encoding.ASCII.GetBytes(version));
@@ -60,12 +63,14 @@ public static class ElfVersionNeed
                 }
 
                 var nextAux = BinaryPrimitives.ReadUInt32LittleEndian(item[12..]);
-                if (nextAux == 0) break;
+                if (nextAux == 0)
+                    break;
                 aux += nextAux;
             }
 
             var next = BinaryPrimitives.ReadUInt32LittleEndian(entry[12..]);
-            if (next == 0) return changed;
+            if (next == 0)
+                return changed;
             need += next;
         }
     }

@@ -30,10 +30,15 @@ public static partial class NativeRuntime
     public static IReadOnlyList<torch.ScalarType> TiledTypes => Kernels.TiledProducts.Types;
 
     /// <summary>
-    /// Address of what libtorch_cpu exports, or a library that it depends on, as dlsym looks through those too (the OpenMP that it runs on); null where it is not there.
+    /// Address of what libtorch_cpu exports, or a library that it depends on, as dlsym looks through those too (the OpenMP that it runs on); null
+    /// where it is not there.
     /// </summary>
-    internal static unsafe void* FindInLibtorch(string symbol)
-        => LibtorchFolder is { } folder && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cpu.so"), out var library) && NativeLibrary.TryGetExport(library, symbol, out var entry) ? (void*)entry : null;
+    internal static unsafe void* FindInLibtorch(string symbol) =>
+        LibtorchFolder is { } folder
+        && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cpu.so"), out var library)
+        && NativeLibrary.TryGetExport(library, symbol, out var entry)
+            ? (void*)entry
+            : null;
 
     /// <summary>Loads the native libraries once; later calls return at once.</summary>
     /// <exception cref="HarnessException">They can't be loaded; the message says which, from where, and what fits.</exception>
@@ -41,7 +46,8 @@ public static partial class NativeRuntime
     {
         lock (Gate)
         {
-            if (_loaded) return;
+            if (_loaded)
+                return;
             Prepare();
             try
             {
@@ -49,9 +55,14 @@ public static partial class NativeRuntime
             }
             catch (Exception e) when (e is NotSupportedException or DllNotFoundException or TypeInitializationException)
             {
-                throw new HarnessException(ExitCode.Resource, "libtorch did not load", found: FirstLine(e),
+                throw new HarnessException(
+                    ExitCode.Resource,
+                    "libtorch did not load",
+                    found: FirstLine(e),
                     expected: $"{Library} and libtorch beside the program, or libtorch 2.10 in the folder that {LibtorchVariable} names",
-                    remedy: "run `rlharness doctor`, or build again with -p:RlHarnessBackend=cpu|cuda|external (docs/backends.md)", inner: e);
+                    remedy: "run `rlharness doctor`, or build again with -p:RlHarnessBackend=cpu|cuda|external (docs/backends.md)",
+                    inner: e
+                );
             }
 
             _loaded = true;
@@ -60,13 +71,22 @@ public static partial class NativeRuntime
 
     /// <summary>Runs before anything of this assembly, so before TorchSharp probes for its library.</summary>
     [ModuleInitializer]
-    [SuppressMessage("Usage", "CA2255:The 'ModuleInitializer' attribute should not be used in libraries", Justification = "TorchSharp loads its library in a static constructor: only code that runs earlier can mend it.")]
-    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "EnsureLoaded reports what is wrong, with its reason; a module initializer would hide it.")]
+    [SuppressMessage(
+        "Usage",
+        "CA2255:The 'ModuleInitializer' attribute should not be used in libraries",
+        Justification = "TorchSharp loads its library in a static constructor: only code that runs earlier can mend it."
+    )]
+    [SuppressMessage(
+        "Design",
+        "CA1031:Do not catch general exception types",
+        Justification = "EnsureLoaded reports what is wrong, with its reason; a module initializer would hide it."
+    )]
     internal static void Initialize()
     {
         try
         {
-            lock (Gate) Prepare();
+            lock (Gate)
+                Prepare();
         }
         catch (Exception)
         {
@@ -76,12 +96,16 @@ public static partial class NativeRuntime
 
     private static void Prepare()
     {
-        if (_prepared || !OperatingSystem.IsLinux()) return;
+        if (_prepared || !OperatingSystem.IsLinux())
+            return;
         KeepLargeBlocks();
         var ours = FindLibrary();
-        if (Environment.GetEnvironmentVariable(LibtorchVariable) is { Length: > 0 } folder) LoadExternal(folder, ours);
-        else LibtorchFolder = ours is null ? null : Path.GetDirectoryName(ours);
-        if (ours is not null) Mend(ours);
+        if (Environment.GetEnvironmentVariable(LibtorchVariable) is { Length: > 0 } folder)
+            LoadExternal(folder, ours);
+        else
+            LibtorchFolder = ours is null ? null : Path.GetDirectoryName(ours);
+        if (ours is not null)
+            Mend(ours);
         _prepared = true;
     }
 
@@ -89,11 +113,21 @@ public static partial class NativeRuntime
     {
         var libtorch = Path.Combine(folder, "libtorch.so");
         if (!File.Exists(libtorch))
-            throw new HarnessException(ExitCode.Resource, $"{LibtorchVariable} names a folder without libtorch", found: folder, expected: "a folder that holds libtorch.so, such as .../site-packages/torch/lib",
-                remedy: "python3 -c 'import torch, os; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))' prints it");
+            throw new HarnessException(
+                ExitCode.Resource,
+                $"{LibtorchVariable} names a folder without libtorch",
+                found: folder,
+                expected: "a folder that holds libtorch.so, such as .../site-packages/torch/lib",
+                remedy: "python3 -c 'import torch, os; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))' prints it"
+            );
         if (ours is not null && File.Exists(Path.Combine(Path.GetDirectoryName(ours)!, "libtorch_cpu.so")))
-            throw new HarnessException(ExitCode.Resource, $"{LibtorchVariable} is set, but this build has a libtorch of its own; two copies in one process do not work", found: Path.GetDirectoryName(ours),
-                expected: "a build with -p:RlHarnessBackend=external", remedy: $"publish with -p:RlHarnessBackend=external, or unset {LibtorchVariable}");
+            throw new HarnessException(
+                ExitCode.Resource,
+                $"{LibtorchVariable} is set, but this build has a libtorch of its own; two copies in one process do not work",
+                found: Path.GetDirectoryName(ours),
+                expected: "a build with -p:RlHarnessBackend=external",
+                remedy: $"publish with -p:RlHarnessBackend=external, or unset {LibtorchVariable}"
+            );
         LibtorchVersion.Check(folder);
         NativeLibrary.Load(libtorch);
         (LibtorchFolder, IsExternal) = (folder, true);
@@ -102,15 +136,20 @@ public static partial class NativeRuntime
     private static string? FindLibrary()
     {
         var folders = new List<string> { AppContext.BaseDirectory, Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native") };
-        if (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") is string search) folders.AddRange(search.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries));
+        if (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") is string search)
+            folders.AddRange(search.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries));
         return folders.Select(f => Path.Combine(f, Library)).FirstOrDefault(File.Exists);
     }
 
-    /// <summary>Replaces the library beside the program by a mended copy (by rename: the package's own file may be the same inode), or loads one from the temporary folder.</summary>
+    /// <summary>
+    /// Replaces the library beside the program by a mended copy (by rename: the package's own file may be the same inode), or loads one from the
+    /// temporary folder.
+    /// </summary>
     private static void Mend(string path)
     {
         var image = File.ReadAllBytes(path);
-        if (!ElfVersionNeed.MakeWeak(image, ElfVersionNeed.TorchSharpMarker)) return;
+        if (!ElfVersionNeed.MakeWeak(image, ElfVersionNeed.TorchSharpMarker))
+            return;
         try
         {
             Write(path, image);
@@ -122,7 +161,8 @@ public static partial class NativeRuntime
             // A program folder that can't be written: the same library from the temporary folder, found by its soname later.
             var copy = Path.Combine(Directory.CreateTempSubdirectory("rlharness-native-").FullName, Library);
             Write(copy, image);
-            if (!IsExternal) NativeLibrary.Load(Path.Combine(Path.GetDirectoryName(path)!, "libtorch.so"));
+            if (!IsExternal)
+                NativeLibrary.Load(Path.Combine(Path.GetDirectoryName(path)!, "libtorch.so"));
             NativeLibrary.Load(copy);
             Notes = $"requirement on {ElfVersionNeed.TorchSharpMarker} made weak in a copy in the temporary folder (the program's folder is read-only)";
         }
@@ -146,7 +186,8 @@ public static partial class NativeRuntime
     private static void DeleteStaleCopy()
     {
         var copy = Path.Combine(Path.GetDirectoryName(typeof(torch).Assembly.Location) ?? AppContext.BaseDirectory, "cpu");
-        if (File.Exists(Path.Combine(copy, Library))) Directory.Delete(copy, recursive: true);
+        if (File.Exists(Path.Combine(copy, Library)))
+            Directory.Delete(copy, recursive: true);
     }
 
     /// <summary>
@@ -155,7 +196,8 @@ public static partial class NativeRuntime
     /// </summary>
     private static void KeepLargeBlocks()
     {
-        const int trimThreshold = -1, mmapThreshold = -3;
+        const int trimThreshold = -1,
+            mmapThreshold = -3;
         try
         {
             _ = SetAllocatorOption(mmapThreshold, 64 << 20);
@@ -173,7 +215,8 @@ public static partial class NativeRuntime
         Workspace.ReleaseIdle();
         // A common collection keeps the pages of what it finds dead.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        if (!OperatingSystem.IsLinux()) return;
+        if (!OperatingSystem.IsLinux())
+            return;
         try
         {
             _ = Trim(0);

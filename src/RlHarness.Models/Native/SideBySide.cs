@@ -13,7 +13,10 @@ namespace RlHarness.Models.Native;
 /// </summary>
 public static class SideBySide
 {
-    /// <summary>Above so many parameters one operation keeps all threads busy, and weights that each piece reads once more cost as much as waiting (docs/speed.md).</summary>
+    /// <summary>
+    /// Above so many parameters one operation keeps all threads busy, and weights that each piece reads once more cost as much as waiting
+    /// (docs/speed.md).
+    /// </summary>
     public const long SmallModel = 8_000_000;
 
     private static readonly ConcurrentBag<Worker> Idle = [];
@@ -32,7 +35,9 @@ public static class SideBySide
         return small && !_inside ? Math.Clamp(torch.get_num_threads(), 1, Math.Max(1, parts)) : 1;
     }
 
-    /// <summary>Returns when all pieces are done. One of them runs on the calling thread; each opens its own dispose scope and switches gradients off itself.</summary>
+    /// <summary>
+    /// Returns when all pieces are done. One of them runs on the calling thread; each opens its own dispose scope and switches gradients off itself.
+    /// </summary>
     /// <exception cref="Exception">That of the first piece that failed, in the order given; the others have ended too.</exception>
     public static void Run(params IReadOnlyList<Action> pieces)
     {
@@ -50,7 +55,8 @@ public static class SideBySide
         for (var i = 1; i < pieces.Count; i++)
         {
             var at = i;
-            if (!Idle.TryTake(out var worker)) worker = new Worker();
+            if (!Idle.TryTake(out var worker))
+                worker = new Worker();
             worker.Start(() =>
             {
                 FusedKernels.Enabled = fused;
@@ -63,7 +69,8 @@ public static class SideBySide
         failures[0] = Guarded(pieces[0], each);
         left.Wait();
         torch.set_num_threads(threads);
-        if (Array.Find(failures, f => f is not null) is { } failure) ExceptionDispatchInfo.Throw(failure);
+        if (Array.Find(failures, f => f is not null) is { } failure)
+            ExceptionDispatchInfo.Throw(failure);
     }
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Run throws it again on the calling thread.")]

@@ -12,11 +12,13 @@ internal sealed class AddedTokenMatcher
     {
         foreach (var (text, token) in tokens)
         {
-            if (text.Length == 0) continue;
+            if (text.Length == 0)
+                continue;
             var node = _root;
             foreach (var c in text)
             {
-                if (!node.Next.TryGetValue(c, out var next)) node.Next.Add(c, next = new Node());
+                if (!node.Next.TryGetValue(c, out var next))
+                    node.Next.Add(c, next = new Node());
                 node = next;
             }
 
@@ -36,7 +38,8 @@ internal sealed class AddedTokenMatcher
         while (at < text.Length)
         {
             var jump = text[at..].IndexOfAny(_first);
-            if (jump < 0) break;
+            if (jump < 0)
+                break;
             at += jump;
             if (Longest(text[at..], out var length) is not { } token)
             {
@@ -46,30 +49,39 @@ internal sealed class AddedTokenMatcher
 
             var (start, end) = (at, at + length);
             at = end;
-            if (token.SingleWord && ((start > 0 && WordBefore(text[..start])) || (end < text.Length && CharacterClasses.IsWord(CharacterClasses.At(text, end, out _))))) continue;
+            if (
+                token.SingleWord
+                && ((start > 0 && WordBefore(text[..start])) || (end < text.Length && CharacterClasses.IsWord(CharacterClasses.At(text, end, out _))))
+            )
+                continue;
             if (token.LStrip)
             {
-                while (start > 0 && CharacterClasses.IsSpace(text[start - 1])) start--;
+                while (start > 0 && CharacterClasses.IsSpace(text[start - 1]))
+                    start--;
                 start = Math.Max(start, done);
             }
 
             if (token.RStrip)
             {
-                while (end < text.Length && CharacterClasses.IsSpace(text[end])) end++;
+                while (end < text.Length && CharacterClasses.IsSpace(text[end]))
+                    end++;
             }
 
-            if (done < start) output.Add(piece.Part(done, start));
+            if (done < start)
+                output.Add(piece.Part(done, start));
             output.Add(piece.Part(start, end) with { Id = token.Id });
             done = end;
         }
 
-        if (done < text.Length) output.Add(piece.Part(done, text.Length));
+        if (done < text.Length)
+            output.Add(piece.Part(done, text.Length));
     }
 
     private static bool WordBefore(ReadOnlySpan<char> text)
     {
         var at = text.Length - 1;
-        if (at > 0 && char.IsLowSurrogate(text[at])) at--;
+        if (at > 0 && char.IsLowSurrogate(text[at]))
+            at--;
         return CharacterClasses.IsWord(CharacterClasses.At(text, at, out _));
     }
 
@@ -81,7 +93,8 @@ internal sealed class AddedTokenMatcher
         for (var i = 0; i < text.Length && node.Next.TryGetValue(text[i], out var next); i++)
         {
             node = next;
-            if (node.Token is null) continue;
+            if (node.Token is null)
+                continue;
             found = node.Token;
             length = i + 1;
         }

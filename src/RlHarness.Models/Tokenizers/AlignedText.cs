@@ -14,7 +14,8 @@ internal sealed class AlignedText(string text, int[]? starts = null, int[]? ends
     /// <summary>Where a stretch comes from: from its first character's begin to its last one's end.</summary>
     public CharSpan Origin(CharSpan range)
     {
-        if (starts is null || range.Length == 0) return range;
+        if (starts is null || range.Length == 0)
+            return range;
         return new CharSpan(starts[range.Start], ends![range.End - 1]);
     }
 }
@@ -42,7 +43,8 @@ internal sealed class AlignedBuilder(bool align)
     public void Append(ReadOnlySpan<char> text, CharSpan origin)
     {
         _text.Append(text);
-        if (!align) return;
+        if (!align)
+            return;
         for (var i = 0; i < text.Length; i++)
         {
             _starts.Add(origin.Start);

@@ -31,15 +31,21 @@ internal sealed class BpeModel
         _idsBySpan = ids.GetAlternateLookup<ReadOnlySpan<char>>();
         _rememberedBySpan = _remembered.GetAlternateLookup<ReadOnlySpan<char>>();
         _tokens = new Dictionary<int, string>(ids.Count);
-        foreach (var (token, id) in ids) _tokens[id] = token;
+        foreach (var (token, id) in ids)
+            _tokens[id] = token;
         _units = new int[ids.Count == 0 ? 0 : ids.Values.Max() + 1];
-        foreach (var (token, id) in ids) _units[id] = Encoding.UTF8.GetByteCount(token);
+        foreach (var (token, id) in ids)
+            _units[id] = Encoding.UTF8.GetByteCount(token);
         _unknown = options.Unknown is { } unknown && ids.TryGetValue(unknown, out var unknownId) ? unknownId : -1;
         for (var value = 0; value < 256; value++)
         {
-            var name = options.ByteLevel ? ByteAlphabet.Spell((byte)value).ToString() : options.ByteFallback ? ByteName((byte)value) : null;
+            var name =
+                options.ByteLevel ? ByteAlphabet.Spell((byte)value).ToString()
+                : options.ByteFallback ? ByteName((byte)value)
+                : null;
             _byteIds[value] = name is not null && ids.TryGetValue(name, out var id) ? id : -1;
-            if (options.ByteFallback && !options.ByteLevel && _byteIds[value] >= 0) _units[_byteIds[value]] = 1;
+            if (options.ByteFallback && !options.ByteLevel && _byteIds[value] >= 0)
+                _units[_byteIds[value]] = 1;
         }
     }
 
@@ -60,7 +66,8 @@ internal sealed class BpeModel
             if (!_rememberedBySpan.TryGetValue(piece, out var ids))
             {
                 ids = [.. Symbols(piece, null)];
-                if (Volatile.Read(ref _rememberedCount) < MostRemembered && _rememberedBySpan.TryAdd(piece, ids)) Interlocked.Increment(ref _rememberedCount);
+                if (Volatile.Read(ref _rememberedCount) < MostRemembered && _rememberedBySpan.TryAdd(piece, ids))
+                    Interlocked.Increment(ref _rememberedCount);
             }
 
             output.AddRange(ids);
@@ -105,10 +112,13 @@ internal sealed class BpeModel
             return symbols;
         }
 
-        if (_options.ByteLevel) Bytes(piece, symbols, lengths);
-        else Characters(piece, symbols, lengths);
+        if (_options.ByteLevel)
+            Bytes(piece, symbols, lengths);
+        else
+            Characters(piece, symbols, lengths);
         Merge(symbols, lengths);
-        if (units is not null) units.AddRange(lengths!);
+        if (units is not null)
+            units.AddRange(lengths!);
         return symbols;
     }
 
@@ -140,7 +150,8 @@ internal sealed class BpeModel
         Span<byte> bytes = count <= 512 ? stackalloc byte[count] : new byte[count];
         Encoding.UTF8.GetBytes(piece, bytes);
         var pending = 0;
-        foreach (var value in bytes) Add(_byteIds[value], ByteAlphabet.Spell(value) < 0x80 ? 1 : 2, symbols, lengths, ref pending);
+        foreach (var value in bytes)
+            Add(_byteIds[value], ByteAlphabet.Spell(value) < 0x80 ? 1 : 2, symbols, lengths, ref pending);
         Flush(symbols, lengths, ref pending);
     }
 
@@ -160,7 +171,8 @@ internal sealed class BpeModel
             }
 
             var known = _options.ByteFallback;
-            for (var k = 0; k < count && known; k++) known = _byteIds[bytes[k]] >= 0;
+            for (var k = 0; k < count && known; k++)
+                known = _byteIds[bytes[k]] >= 0;
             if (!known)
             {
                 Add(-1, count, symbols, lengths, ref pending);
@@ -182,8 +194,10 @@ internal sealed class BpeModel
     {
         if (id < 0)
         {
-            if (_unknown < 0) return;
-            if (!_options.FuseUnknown) Flush(symbols, lengths, ref pending);
+            if (_unknown < 0)
+                return;
+            if (!_options.FuseUnknown)
+                Flush(symbols, lengths, ref pending);
             pending += length;
             return;
         }
@@ -195,7 +209,8 @@ internal sealed class BpeModel
 
     private void Flush(List<int> symbols, List<int>? lengths, ref int pending)
     {
-        if (pending == 0) return;
+        if (pending == 0)
+            return;
         symbols.Add(_unknown);
         lengths?.Add(pending);
         pending = 0;
@@ -203,9 +218,12 @@ internal sealed class BpeModel
 
     private void Merge(List<int> symbols, List<int>? lengths)
     {
-        if (symbols.Count < 2 || _merges.Count == 0) return;
-        if (symbols.Count <= 32) MergeShort(symbols, lengths);
-        else MergeLong(symbols, lengths);
+        if (symbols.Count < 2 || _merges.Count == 0)
+            return;
+        if (symbols.Count <= 32)
+            MergeShort(symbols, lengths);
+        else
+            MergeLong(symbols, lengths);
     }
 
     private void MergeShort(List<int> symbols, List<int>? lengths)
@@ -214,20 +232,24 @@ internal sealed class BpeModel
         Span<int> ids = stackalloc int[32];
         Span<int> ranks = stackalloc int[32];
         Span<int> joined = stackalloc int[32];
-        for (var i = 0; i < count; i++) ids[i] = symbols[i];
-        for (var i = 0; i + 1 < count; i++) (ranks[i], joined[i]) = Rank(ids[i], ids[i + 1]);
+        for (var i = 0; i < count; i++)
+            ids[i] = symbols[i];
+        for (var i = 0; i + 1 < count; i++)
+            (ranks[i], joined[i]) = Rank(ids[i], ids[i + 1]);
         while (count > 1)
         {
             var best = -1;
             var rank = int.MaxValue;
             for (var i = 0; i + 1 < count; i++)
             {
-                if (ranks[i] >= rank) continue;
+                if (ranks[i] >= rank)
+                    continue;
                 rank = ranks[i];
                 best = i;
             }
 
-            if (best < 0) break;
+            if (best < 0)
+                break;
             ids[best] = joined[best];
             ids[(best + 2)..count].CopyTo(ids[(best + 1)..]);
             ranks[(best + 2)..count].CopyTo(ranks[(best + 1)..]);
@@ -239,12 +261,15 @@ internal sealed class BpeModel
             }
 
             count--;
-            if (best > 0) (ranks[best - 1], joined[best - 1]) = Rank(ids[best - 1], ids[best]);
-            if (best + 1 < count) (ranks[best], joined[best]) = Rank(ids[best], ids[best + 1]);
+            if (best > 0)
+                (ranks[best - 1], joined[best - 1]) = Rank(ids[best - 1], ids[best]);
+            if (best + 1 < count)
+                (ranks[best], joined[best]) = Rank(ids[best], ids[best + 1]);
         }
 
         symbols.Clear();
-        for (var i = 0; i < count; i++) symbols.Add(ids[i]);
+        for (var i = 0; i < count; i++)
+            symbols.Add(ids[i]);
     }
 
     private void MergeLong(List<int> symbols, List<int>? lengths)
@@ -257,17 +282,20 @@ internal sealed class BpeModel
         {
             next[i] = i + 1 < count ? i + 1 : -1;
             previous[i] = i - 1;
-            if (i + 1 < count) Offer(queue, symbols, i, i + 1);
+            if (i + 1 < count)
+                Offer(queue, symbols, i, i + 1);
         }
 
         while (queue.TryDequeue(out var entry, out _))
         {
             var at = entry.At;
             var right = next[at];
-            if (symbols[at] < 0 || right < 0 || Rank(symbols[at], symbols[right]).Id != entry.Id) continue;
+            if (symbols[at] < 0 || right < 0 || Rank(symbols[at], symbols[right]).Id != entry.Id)
+                continue;
             symbols[at] = entry.Id;
             symbols[right] = -1;
-            if (lengths is not null) lengths[at] += lengths[right];
+            if (lengths is not null)
+                lengths[at] += lengths[right];
             next[at] = next[right];
             if (next[at] >= 0)
             {
@@ -275,15 +303,18 @@ internal sealed class BpeModel
                 Offer(queue, symbols, at, next[at]);
             }
 
-            if (previous[at] >= 0) Offer(queue, symbols, previous[at], at);
+            if (previous[at] >= 0)
+                Offer(queue, symbols, previous[at], at);
         }
 
         var kept = 0;
         for (var i = 0; i < count; i++)
         {
-            if (symbols[i] < 0) continue;
+            if (symbols[i] < 0)
+                continue;
             symbols[kept] = symbols[i];
-            if (lengths is not null) lengths[kept] = lengths[i];
+            if (lengths is not null)
+                lengths[kept] = lengths[i];
             kept++;
         }
 
@@ -294,7 +325,8 @@ internal sealed class BpeModel
     private void Offer(PriorityQueue<(int At, int Id), long> queue, List<int> symbols, int left, int right)
     {
         var (rank, id) = Rank(symbols[left], symbols[right]);
-        if (id >= 0) queue.Enqueue((left, id), ((long)rank << 32) | (uint)left);
+        if (id >= 0)
+            queue.Enqueue((left, id), ((long)rank << 32) | (uint)left);
     }
 
     private (int Rank, int Id) Rank(int left, int right) => _merges.TryGetValue(Key(left, right), out var merge) ? merge : (int.MaxValue, -1);

@@ -18,7 +18,14 @@ public static class BpeTrainer
     /// <param name="padToken">One of the special tokens.</param>
     /// <param name="bosToken">One of the special tokens, or null.</param>
     public static Tokenizer Train(
-        IEnumerable<string> texts, int vocabularySize, IReadOnlyList<string> specialTokens, string? chatTemplate, string eosToken, string padToken, string? bosToken = null)
+        IEnumerable<string> texts,
+        int vocabularySize,
+        IReadOnlyList<string> specialTokens,
+        string? chatTemplate,
+        string eosToken,
+        string padToken,
+        string? bosToken = null
+    )
     {
         if (specialTokens.Distinct(StringComparer.Ordinal).Count() != specialTokens.Count || specialTokens.Any(token => token.Length < 2))
         {
@@ -27,13 +34,15 @@ public static class BpeTrainer
 
         foreach (var token in (string?[])[eosToken, padToken, bosToken])
         {
-            if (token is not null && !specialTokens.Contains(token)) throw new ArgumentException($"'{token}' is not among the special tokens", nameof(specialTokens));
+            if (token is not null && !specialTokens.Contains(token))
+                throw new ArgumentException($"'{token}' is not among the special tokens", nameof(specialTokens));
         }
 
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, specialTokens.Count + 256);
         var added = specialTokens.Select((token, id) => new AddedToken(token, id, false, false, false, false, true)).ToList();
         var vocabulary = new List<string>(specialTokens);
-        for (var value = 0; value < 256; value++) vocabulary.Add(ByteAlphabet.Spell((byte)value).ToString());
+        for (var value = 0; value < 256; value++)
+            vocabulary.Add(ByteAlphabet.Spell((byte)value).ToString());
         var merges = new List<(string, string)>();
         var pairs = new PairCounts(Words(texts, added, specialTokens.Count));
         var taken = vocabulary.ToHashSet(StringComparer.Ordinal);
@@ -52,11 +61,20 @@ public static class BpeTrainer
         }
 
         var templates = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (chatTemplate is not null) templates["default"] = chatTemplate;
+        if (chatTemplate is not null)
+            templates["default"] = chatTemplate;
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal)
         {
             ["tokenizer.json"] = TokenizerDocument.Tokenizer(
-                added, null, TokenizerDocument.ByteLevel(regex: true), null, TokenizerDocument.ByteLevelDecoder, vocabulary, merges, new BpeOptions(true, false, false, false, null)),
+                added,
+                null,
+                TokenizerDocument.ByteLevel(regex: true),
+                null,
+                TokenizerDocument.ByteLevelDecoder,
+                vocabulary,
+                merges,
+                new BpeOptions(true, false, false, false, null)
+            ),
             ["tokenizer_config.json"] = TokenizerDocument.Config(added, bosToken, eosToken, padToken, null, templates),
         };
         return new Tokenizer("tokenizer.json", new TokenizerReader("tokenizer.json").Read(files["tokenizer.json"]), TokenizerSettings.Read("", files));
@@ -76,7 +94,8 @@ public static class BpeTrainer
             matcher.Split(new Piece(new AlignedText(text), 0, text.Length, AtStart: true), pieces);
             foreach (var piece in pieces)
             {
-                if (piece.Id >= 0) continue;
+                if (piece.Id >= 0)
+                    continue;
                 var span = piece.Span;
                 for (var at = 0; at < span.Length && pattern.Next(span, at, out var word); at = word.End)
                 {
@@ -85,7 +104,12 @@ public static class BpeTrainer
             }
         }
 
-        return [.. counts.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => (Encoding.UTF8.GetBytes(pair.Key).Select(value => firstByte + value).ToArray(), pair.Value))];
+        return
+        [
+            .. counts
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => (Encoding.UTF8.GetBytes(pair.Key).Select(value => firstByte + value).ToArray(), pair.Value)),
+        ];
     }
 
     /// <summary>How often each pair occurs, kept up to date while pairs are joined.</summary>
@@ -104,10 +128,12 @@ public static class BpeTrainer
             for (var w = 0; w < words.Count; w++)
             {
                 var (ids, count) = words[w];
-                for (var i = 0; i + 1 < ids.Length; i++) Change((ids[i], ids[i + 1]), count, w);
+                for (var i = 0; i + 1 < ids.Length; i++)
+                    Change((ids[i], ids[i + 1]), count, w);
             }
 
-            foreach (var (pair, count) in _counts) Offer(pair, count);
+            foreach (var (pair, count) in _counts)
+                Offer(pair, count);
         }
 
         public (int Left, int Right)? Best()
@@ -115,9 +141,11 @@ public static class BpeTrainer
             while (_queue.TryPeek(out var pair, out var priority))
             {
                 var count = _counts.GetValueOrDefault(pair);
-                if (count > 0 && count == -priority.Minus) return pair;
+                if (count > 0 && count == -priority.Minus)
+                    return pair;
                 _queue.Dequeue();
-                if (count > 0 && count < -priority.Minus) Offer(pair, count);
+                if (count > 0 && count < -priority.Minus)
+                    Offer(pair, count);
             }
 
             return null;
@@ -134,7 +162,8 @@ public static class BpeTrainer
                 var length = _lengths[w];
                 for (var i = 0; i + 1 < length; i++)
                 {
-                    if (ids[i] != pair.Left || ids[i + 1] != pair.Right) continue;
+                    if (ids[i] != pair.Left || ids[i + 1] != pair.Right)
+                        continue;
                     if (i > 0)
                     {
                         Change((ids[i - 1], ids[i]), -count, w);
@@ -161,7 +190,8 @@ public static class BpeTrainer
             _where.Remove(pair);
             foreach (var next in changed)
             {
-                if (_counts.GetValueOrDefault(next) is > 0 and var count) Offer(next, count);
+                if (_counts.GetValueOrDefault(next) is > 0 and var count)
+                    Offer(next, count);
             }
         }
 
@@ -170,10 +200,12 @@ public static class BpeTrainer
         private void Change((int Left, int Right) pair, long by, int word)
         {
             CollectionsMarshal.GetValueRefOrAddDefault(_counts, pair, out _) += by;
-            if (by < 0) return;
+            if (by < 0)
+                return;
             ref var where = ref CollectionsMarshal.GetValueRefOrAddDefault(_where, pair, out _);
             where ??= [];
-            if (where.Count == 0 || where[^1] != word) where.Add(word);
+            if (where.Count == 0 || where[^1] != word)
+                where.Add(word);
         }
     }
 }

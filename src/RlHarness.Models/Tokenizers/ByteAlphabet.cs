@@ -23,7 +23,8 @@ internal static class ByteAlphabet
         for (var i = 0; i < token.Length; i++)
         {
             var value = Byte(token[i]);
-            if (value < 0) return System.Text.Encoding.UTF8.GetBytes(token);
+            if (value < 0)
+                return System.Text.Encoding.UTF8.GetBytes(token);
             bytes[i] = (byte)value;
         }
 
@@ -33,7 +34,8 @@ internal static class ByteAlphabet
     public static string Spell(ReadOnlySpan<byte> bytes)
     {
         var spelled = new char[bytes.Length];
-        for (var i = 0; i < spelled.Length; i++) spelled[i] = Characters[bytes[i]];
+        for (var i = 0; i < spelled.Length; i++)
+            spelled[i] = Characters[bytes[i]];
         return new string(spelled);
     }
 
@@ -54,7 +56,8 @@ internal static class ByteAlphabet
     {
         var back = new short[Characters.Max() + 1];
         Array.Fill(back, (short)-1);
-        for (var value = 0; value < 256; value++) back[Characters[value]] = (short)value;
+        for (var value = 0; value < 256; value++)
+            back[Characters[value]] = (short)value;
         return back;
     }
 }

@@ -70,8 +70,8 @@ internal abstract class RegexNode
 
         public override int? Width => 1;
 
-        public override int Match(ReadOnlySpan<char> text, int at)
-            => at < text.Length && set.Contains(CharacterClasses.At(text, at, out var width)) ? Next.Match(text, at + width) : -1;
+        public override int Match(ReadOnlySpan<char> text, int at) =>
+            at < text.Length && set.Contains(CharacterClasses.At(text, at, out var width)) ? Next.Match(text, at + width) : -1;
     }
 
     /// <summary>Between <paramref name="least"/> and <paramref name="most"/> code points of a set.</summary>
@@ -88,17 +88,23 @@ internal abstract class RegexNode
             var first = at;
             while (count < most && end < text.Length && set.Contains(CharacterClasses.At(text, end, out var width)))
             {
-                if (lazy && count >= least && Next.Match(text, end) is var done and >= 0) return done;
+                if (lazy && count >= least && Next.Match(text, end) is var done and >= 0)
+                    return done;
                 end += width;
-                if (++count == least) first = end;
+                if (++count == least)
+                    first = end;
             }
 
-            if (count < least) return -1;
-            if (lazy || possessive) return Next.Match(text, end);
+            if (count < least)
+                return -1;
+            if (lazy || possessive)
+                return Next.Match(text, end);
             while (true)
             {
-                if (Next.Match(text, end) is var done and >= 0) return done;
-                if (end <= first) return -1;
+                if (Next.Match(text, end) is var done and >= 0)
+                    return done;
+                if (end <= first)
+                    return -1;
                 end -= end > at + 1 && char.IsLowSurrogate(text[end - 1]) && char.IsHighSurrogate(text[end - 2]) ? 2 : 1;
             }
         }
@@ -115,7 +121,8 @@ internal abstract class RegexNode
         {
             foreach (var branch in branches)
             {
-                if (branch.Match(text, at) is var end and >= 0) return end;
+                if (branch.Match(text, at) is var end and >= 0)
+                    return end;
             }
 
             return -1;
@@ -139,7 +146,8 @@ internal abstract class RegexNode
 
         public override int Match(ReadOnlySpan<char> text, int at)
         {
-            if (lazy) return Next.Match(text, at) is var early and >= 0 ? early : body.Match(text, at);
+            if (lazy)
+                return Next.Match(text, at) is var early and >= 0 ? early : body.Match(text, at);
             return body.Match(text, at) is var end and >= 0 ? end : Next.Match(text, at);
         }
     }

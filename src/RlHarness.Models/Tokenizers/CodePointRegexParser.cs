@@ -3,7 +3,8 @@ using System.Globalization;
 namespace RlHarness.Models.Tokenizers;
 
 /// <summary>
-/// Parses: alternatives, groups (all without capture), inline <c>(?i)</c>, look-ahead, look-behind of fixed width, atomic groups, classes with ranges, nesting and
+/// Parses: alternatives, groups (all without capture), inline <c>(?i)</c>, look-ahead, look-behind of fixed width, atomic groups, classes with
+/// ranges, nesting and
 /// <c>&amp;&amp;</c>, general categories, greedy, lazy and possessive quantifiers.
 /// </summary>
 internal sealed class CodePointRegexParser(string pattern)
@@ -14,7 +15,8 @@ internal sealed class CodePointRegexParser(string pattern)
     public RegexNode Parse()
     {
         var root = Alternatives();
-        if (_at < pattern.Length) throw Error("unbalanced ')'");
+        if (_at < pattern.Length)
+            throw Error("unbalanced ')'");
         return root;
     }
 
@@ -24,7 +26,8 @@ internal sealed class CodePointRegexParser(string pattern)
 
     private bool Take(string text)
     {
-        if (string.CompareOrdinal(pattern, _at, text, 0, text.Length) != 0) return false;
+        if (string.CompareOrdinal(pattern, _at, text, 0, text.Length) != 0)
+            return false;
         _at += text.Length;
         return true;
     }
@@ -33,15 +36,19 @@ internal sealed class CodePointRegexParser(string pattern)
     {
         var outer = _ignoreCase;
         var branches = new List<List<RegexNode>> { Branch() };
-        while (Take("|")) branches.Add(Branch());
+        while (Take("|"))
+            branches.Add(Branch());
         _ignoreCase = outer;
-        if (branches.Count == 1) return Chain(branches[0]);
+        if (branches.Count == 1)
+            return Chain(branches[0]);
         var ends = branches.Select(_ => new RegexNode.Back()).ToArray();
         var widths = branches.Select(Width).Distinct().ToArray();
         var least = branches.Min(branch => branch.Sum(ChainLeast));
-        for (var i = 0; i < branches.Count; i++) branches[i].Add(ends[i]);
+        for (var i = 0; i < branches.Count; i++)
+            branches[i].Add(ends[i]);
         var choice = new RegexNode.Choice([.. branches.Select(Chain)], widths.Length == 1 ? widths[0] : null, least);
-        foreach (var end in ends) end.Owner = choice;
+        foreach (var end in ends)
+            end.Owner = choice;
         return choice;
     }
 
@@ -50,28 +57,33 @@ internal sealed class CodePointRegexParser(string pattern)
     // A chain's nodes are linked; its last one is found again through Last, where more is to follow.
     private static RegexNode Chain(List<RegexNode> nodes)
     {
-        if (nodes.Count == 0) nodes.Add(new RegexNode.Empty());
-        for (var i = 0; i + 1 < nodes.Count; i++) Last(nodes[i]).Next = nodes[i + 1];
+        if (nodes.Count == 0)
+            nodes.Add(new RegexNode.Empty());
+        for (var i = 0; i + 1 < nodes.Count; i++)
+            Last(nodes[i]).Next = nodes[i + 1];
         return nodes[0];
     }
 
     private static RegexNode Last(RegexNode node)
     {
-        while (node.Next is not RegexNode.Accept) node = node.Next;
+        while (node.Next is not RegexNode.Accept)
+            node = node.Next;
         return node;
     }
 
     private static int? ChainWidth(RegexNode node)
     {
         int? width = 0;
-        for (var at = node; at is not RegexNode.Accept; at = at.Next) width += at.Width;
+        for (var at = node; at is not RegexNode.Accept; at = at.Next)
+            width += at.Width;
         return width;
     }
 
     private static int ChainLeast(RegexNode node)
     {
         var least = 0;
-        for (var at = node; at is not RegexNode.Accept; at = at.Next) least += at.Least;
+        for (var at = node; at is not RegexNode.Accept; at = at.Next)
+            least += at.Least;
         return least;
     }
 
@@ -82,7 +94,8 @@ internal sealed class CodePointRegexParser(string pattern)
         {
             var start = _at;
             var node = Atom();
-            if (node is null) continue;
+            if (node is null)
+                continue;
             nodes.AddRange(Quantified(node, start));
         }
 
@@ -91,10 +104,12 @@ internal sealed class CodePointRegexParser(string pattern)
 
     private IEnumerable<RegexNode> Quantified(RegexNode node, int start)
     {
-        if (!Quantifier(out var least, out var most)) return [node];
+        if (!Quantifier(out var least, out var most))
+            return [node];
         var lazy = Take("?");
         var possessive = !lazy && Take("+");
-        if (node is RegexNode.One one && one.Next is RegexNode.Accept) return [new RegexNode.Run(one.Set, least, most, lazy, possessive)];
+        if (node is RegexNode.One one && one.Next is RegexNode.Accept)
+            return [new RegexNode.Run(one.Set, least, most, lazy, possessive)];
 
         // any other body is written out: as often as it must be, then as often as it may be
         var end = _at;
@@ -107,12 +122,15 @@ internal sealed class CodePointRegexParser(string pattern)
             return copy;
         }
 
-        if (least > 16 || (most != int.MaxValue && most > 16)) throw Error("a group repeated more than 16 times is not supported;");
-        for (var i = 0; i < least; i++) nodes.Add(Again());
+        if (least > 16 || (most != int.MaxValue && most > 16))
+            throw Error("a group repeated more than 16 times is not supported;");
+        for (var i = 0; i < least; i++)
+            nodes.Add(Again());
         if (most == int.MaxValue)
         {
             var body = Again();
-            if (ChainLeast(body) == 0) throw Error("a loop over nothing is not supported;");
+            if (ChainLeast(body) == 0)
+                throw Error("a loop over nothing is not supported;");
             var back = new RegexNode.Back();
             var loop = new RegexNode.Loop(Chain([body, back]), lazy);
             back.Owner = loop;
@@ -128,14 +146,16 @@ internal sealed class CodePointRegexParser(string pattern)
             nodes.Add(choice);
         }
 
-        if (nodes.Count == 0) nodes.Add(new RegexNode.Empty());
+        if (nodes.Count == 0)
+            nodes.Add(new RegexNode.Empty());
         return possessive ? [new RegexNode.Atomic(Chain(nodes))] : nodes;
     }
 
     private bool Quantifier(out int least, out int most)
     {
         (least, most) = (0, int.MaxValue);
-        if (Take("*")) return true;
+        if (Take("*"))
+            return true;
         if (Take("+"))
         {
             least = 1;
@@ -148,35 +168,52 @@ internal sealed class CodePointRegexParser(string pattern)
             return true;
         }
 
-        if (!More || pattern[_at] != '{') return false;
+        if (!More || pattern[_at] != '{')
+            return false;
         var close = pattern.IndexOf('}', _at);
-        if (close < 0) return false;
+        if (close < 0)
+            return false;
         var parts = pattern[(_at + 1)..close].Split(',');
-        if (parts.Length > 2 || !parts.All(part => part.All(char.IsAsciiDigit)) || parts.All(part => part.Length == 0)) return false;
+        if (parts.Length > 2 || !parts.All(part => part.All(char.IsAsciiDigit)) || parts.All(part => part.Length == 0))
+            return false;
         least = parts[0].Length == 0 ? 0 : int.Parse(parts[0], CultureInfo.InvariantCulture);
-        most = parts.Length == 1 ? least : parts[1].Length == 0 ? int.MaxValue : int.Parse(parts[1], CultureInfo.InvariantCulture);
-        if (most < least) throw Error("a quantifier's upper end is below its lower one");
+        most =
+            parts.Length == 1 ? least
+            : parts[1].Length == 0 ? int.MaxValue
+            : int.Parse(parts[1], CultureInfo.InvariantCulture);
+        if (most < least)
+            throw Error("a quantifier's upper end is below its lower one");
         _at = close + 1;
         return true;
     }
 
     private RegexNode? Atom()
     {
-        if (Take("(")) return Group();
-        if (Take("[")) return new RegexNode.One(new CodePointSet(Class()));
-        if (Take("^")) return new RegexNode.Edge(start: true, lines: true);
-        if (Take("$")) return new RegexNode.Edge(start: false, lines: true);
-        if (Take(@"\A")) return new RegexNode.Edge(start: true, lines: false);
-        if (Take(@"\z")) return new RegexNode.Edge(start: false, lines: false);
-        if (Take(".")) return new RegexNode.One(new CodePointSet(c => c != '\n'));
-        if (pattern[_at] is '*' or '+' or '?') throw Error("a quantifier without anything before it");
-        if (pattern[_at] == '\\') return new RegexNode.One(new CodePointSet(Escape(out var single) ?? Literal(single)));
+        if (Take("("))
+            return Group();
+        if (Take("["))
+            return new RegexNode.One(new CodePointSet(Class()));
+        if (Take("^"))
+            return new RegexNode.Edge(start: true, lines: true);
+        if (Take("$"))
+            return new RegexNode.Edge(start: false, lines: true);
+        if (Take(@"\A"))
+            return new RegexNode.Edge(start: true, lines: false);
+        if (Take(@"\z"))
+            return new RegexNode.Edge(start: false, lines: false);
+        if (Take("."))
+            return new RegexNode.One(new CodePointSet(c => c != '\n'));
+        if (pattern[_at] is '*' or '+' or '?')
+            throw Error("a quantifier without anything before it");
+        if (pattern[_at] == '\\')
+            return new RegexNode.One(new CodePointSet(Escape(out var single) ?? Literal(single)));
         return new RegexNode.One(new CodePointSet(Literal(Character())));
     }
 
     private RegexNode? Group()
     {
-        if (!Take("?")) return Close(Alternatives());
+        if (!Take("?"))
+            return Close(Alternatives());
         if (Take("<=") || Take("<!"))
         {
             var negative = pattern[_at - 1] == '!';
@@ -190,21 +227,28 @@ internal sealed class CodePointRegexParser(string pattern)
             return new RegexNode.Look(Close(Alternatives()), negative, 0);
         }
 
-        if (Take(">")) return new RegexNode.Atomic(Close(Alternatives()));
-        if (Take(":")) return Close(Alternatives());
+        if (Take(">"))
+            return new RegexNode.Atomic(Close(Alternatives()));
+        if (Take(":"))
+            return Close(Alternatives());
         var on = true;
         var ignoreCase = _ignoreCase;
         while (More && pattern[_at] is not (':' or ')'))
         {
-            if (Take("-")) on = false;
-            else if (Take("i")) ignoreCase = on;
-            else throw Error("a group of a kind that is not supported");
+            if (Take("-"))
+                on = false;
+            else if (Take("i"))
+                ignoreCase = on;
+            else
+                throw Error("a group of a kind that is not supported");
         }
 
         var outer = _ignoreCase;
         _ignoreCase = ignoreCase;
-        if (Take(")")) return null;
-        if (!Take(":")) throw Error("an unfinished group");
+        if (Take(")"))
+            return null;
+        if (!Take(":"))
+            throw Error("an unfinished group");
         var inner = Close(Alternatives());
         _ignoreCase = outer;
         return inner;
@@ -221,7 +265,8 @@ internal sealed class CodePointRegexParser(string pattern)
 
     private Func<int, bool> Literal(int code)
     {
-        if (!_ignoreCase) return c => c == code;
+        if (!_ignoreCase)
+            return c => c == code;
         var folded = CodePointSet.Fold(code);
         return c => c == code || CodePointSet.Fold(c) == folded;
     }
@@ -231,28 +276,55 @@ internal sealed class CodePointRegexParser(string pattern)
     {
         _at++;
         single = -1;
-        if (!More) throw Error("an escape without a character");
+        if (!More)
+            throw Error("an escape without a character");
         var letter = Character();
         switch (letter)
         {
-            case 's': return CharacterClasses.IsSpace;
-            case 'S': return c => !CharacterClasses.IsSpace(c);
-            case 'd': return CodePointSet.Property("Nd");
-            case 'D': return c => CharacterClasses.Category(c) != UnicodeCategory.DecimalDigitNumber;
-            case 'w': return CharacterClasses.IsWord;
-            case 'W': return c => !CharacterClasses.IsWord(c);
-            case 'p' or 'P': return Property(letter == 'P');
-            case 'n': single = '\n'; return null;
-            case 'r': single = '\r'; return null;
-            case 't': single = '\t'; return null;
-            case 'f': single = '\f'; return null;
-            case 'v': single = '\v'; return null;
-            case 'a': single = '\a'; return null;
-            case 'e': single = 0x1B; return null;
-            case 'x': single = Hex(2); return null;
-            case 'u': single = Hex(4); return null;
+            case 's':
+                return CharacterClasses.IsSpace;
+            case 'S':
+                return c => !CharacterClasses.IsSpace(c);
+            case 'd':
+                return CodePointSet.Property("Nd");
+            case 'D':
+                return c => CharacterClasses.Category(c) != UnicodeCategory.DecimalDigitNumber;
+            case 'w':
+                return CharacterClasses.IsWord;
+            case 'W':
+                return c => !CharacterClasses.IsWord(c);
+            case 'p' or 'P':
+                return Property(letter == 'P');
+            case 'n':
+                single = '\n';
+                return null;
+            case 'r':
+                single = '\r';
+                return null;
+            case 't':
+                single = '\t';
+                return null;
+            case 'f':
+                single = '\f';
+                return null;
+            case 'v':
+                single = '\v';
+                return null;
+            case 'a':
+                single = '\a';
+                return null;
+            case 'e':
+                single = 0x1B;
+                return null;
+            case 'x':
+                single = Hex(2);
+                return null;
+            case 'u':
+                single = Hex(4);
+                return null;
             default:
-                if (letter < 128 && char.IsAsciiLetterOrDigit((char)letter)) throw Error($"the escape \\{(char)letter} is not supported;");
+                if (letter < 128 && char.IsAsciiLetterOrDigit((char)letter))
+                    throw Error($"the escape \\{(char)letter} is not supported;");
                 single = letter;
                 return null;
         }
@@ -269,7 +341,8 @@ internal sealed class CodePointRegexParser(string pattern)
             return inner;
         }
 
-        if (end > pattern.Length) throw Error("an unfinished escape");
+        if (end > pattern.Length)
+            throw Error("an unfinished escape");
         var code = int.Parse(pattern.AsSpan(_at, digits), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
         _at = end;
         return code;
@@ -281,7 +354,8 @@ internal sealed class CodePointRegexParser(string pattern)
         if (Take("{"))
         {
             var close = pattern.IndexOf('}', _at);
-            if (close < 0) throw Error("a property without '}'");
+            if (close < 0)
+                throw Error("a property without '}'");
             name = pattern[_at..close];
             _at = close + 1;
         }
@@ -290,7 +364,8 @@ internal sealed class CodePointRegexParser(string pattern)
             name = More ? pattern[_at++].ToString() : "";
         }
 
-        if (name.StartsWith('^')) (name, negative) = (name[1..], !negative);
+        if (name.StartsWith('^'))
+            (name, negative) = (name[1..], !negative);
         var property = CodePointSet.Property(name) ?? throw Error($"the property '{name}' is not known;");
         return negative ? c => !property(c) : property;
     }
@@ -303,8 +378,10 @@ internal sealed class CodePointRegexParser(string pattern)
         Func<int, bool>? both = null;
         while (true)
         {
-            if (!More) throw Error("a class without ']'");
-            if (!first && Take("]")) break;
+            if (!More)
+                throw Error("a class without ']'");
+            if (!first && Take("]"))
+                break;
             first = false;
             if (Take("&&"))
             {
@@ -341,7 +418,8 @@ internal sealed class CodePointRegexParser(string pattern)
                 int high;
                 if (pattern[_at] == '\\')
                 {
-                    if (Escape(out high) is not null) throw Error("a range that ends in a set");
+                    if (Escape(out high) is not null)
+                        throw Error("a range that ends in a set");
                 }
                 else
                 {
@@ -369,7 +447,8 @@ internal sealed class CodePointRegexParser(string pattern)
             {
                 foreach (var set in array)
                 {
-                    if (set(c)) return true;
+                    if (set(c))
+                        return true;
                 }
 
                 return false;

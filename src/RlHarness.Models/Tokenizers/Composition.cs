@@ -9,7 +9,14 @@ namespace RlHarness.Models.Tokenizers;
 /// </summary>
 internal static class Composition
 {
-    private const int SBase = 0xAC00, LBase = 0x1100, VBase = 0x1161, TBase = 0x11A7, LCount = 19, VCount = 21, TCount = 28, SCount = LCount * VCount * TCount;
+    private const int SBase = 0xAC00,
+        LBase = 0x1100,
+        VBase = 0x1161,
+        TBase = 0x11A7,
+        LCount = 19,
+        VCount = 21,
+        TCount = 28,
+        SCount = LCount * VCount * TCount;
 
     private static readonly Dictionary<int, int[]> Decompositions = [];
     private static readonly Dictionary<(int, int), int> Composites = [];
@@ -51,8 +58,10 @@ internal static class Composition
             }
         }
 
-        for (var c = VBase; c < VBase + VCount; c++) Suspect(c);
-        for (var c = TBase + 1; c < TBase + TCount; c++) Suspect(c);
+        for (var c = VBase; c < VBase + VCount; c++)
+            Suspect(c);
+        for (var c = TBase + 1; c < TBase + TCount; c++)
+            Suspect(c);
     }
 
     /// <summary>True where the text is surely in NFC already.</summary>
@@ -61,10 +70,12 @@ internal static class Composition
         for (var i = 0; i < text.Length; i++)
         {
             var c = text[i];
-            if (c < 0x300) continue;
+            if (c < 0x300)
+                continue;
             if (char.IsHighSurrogate(c) && i + 1 < text.Length)
             {
-                if (SuspectsBeyond.Contains(char.ConvertToUtf32(c, text[i + 1]))) return false;
+                if (SuspectsBeyond.Contains(char.ConvertToUtf32(c, text[i + 1])))
+                    return false;
                 i++;
             }
             else if ((Suspects[c >> 5] >> (c & 31) & 1) != 0)
@@ -120,7 +131,8 @@ internal static class Composition
         {
             var from = codes.Count;
             Decompose(CharacterClasses.At(text, i, out width), codes);
-            for (var k = from + 1; k < codes.Count; k++) codes[k] = codes[k] with { Item3 = 1 };
+            for (var k = from + 1; k < codes.Count; k++)
+                codes[k] = codes[k] with { Item3 = 1 };
         }
 
         return codes;
@@ -133,11 +145,13 @@ internal static class Composition
             var index = code - SBase;
             codes.Add((LBase + (index / (VCount * TCount)), 0, 0));
             codes.Add((VBase + (index % (VCount * TCount) / TCount), 0, 0));
-            if (index % TCount != 0) codes.Add((TBase + (index % TCount), 0, 0));
+            if (index % TCount != 0)
+                codes.Add((TBase + (index % TCount), 0, 0));
         }
         else if (Decompositions.TryGetValue(code, out var parts))
         {
-            foreach (var part in parts) Decompose(part, codes);
+            foreach (var part in parts)
+                Decompose(part, codes);
         }
         else
         {
@@ -151,9 +165,11 @@ internal static class Composition
         for (var i = 1; i < codes.Count; i++)
         {
             var moved = codes[i];
-            if (moved.Class == 0) continue;
+            if (moved.Class == 0)
+                continue;
             var k = i;
-            for (; k > 0 && codes[k - 1].Class > moved.Class; k--) codes[k] = codes[k - 1];
+            for (; k > 0 && codes[k - 1].Class > moved.Class; k--)
+                codes[k] = codes[k - 1];
             codes[k] = moved;
         }
     }
@@ -196,7 +212,8 @@ internal static class Composition
             return SBase + ((((first - LBase) * VCount) + second - VBase) * TCount);
         }
 
-        if (first is >= SBase and < SBase + SCount && (first - SBase) % TCount == 0 && second is > TBase and < TBase + TCount) return first + second - TBase;
+        if (first is >= SBase and < SBase + SCount && (first - SBase) % TCount == 0 && second is > TBase and < TBase + TCount)
+            return first + second - TBase;
         return Composites.TryGetValue((first, second), out var composite) ? composite : -1;
     }
 
@@ -204,7 +221,9 @@ internal static class Composition
 
     private static void Suspect(int code)
     {
-        if (code < 0x10000) Suspects[code >> 5] |= 1u << (code & 31);
-        else SuspectsBeyond.Add(code);
+        if (code < 0x10000)
+            Suspects[code >> 5] |= 1u << (code & 31);
+        else
+            SuspectsBeyond.Add(code);
     }
 }

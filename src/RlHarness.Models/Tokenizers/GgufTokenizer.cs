@@ -23,28 +23,43 @@ internal static class GgufTokenizer
         var kind = file.Require<string>("tokenizer.ggml.model");
         var tokens = Distinct(file, file.Require<string[]>("tokenizer.ggml.tokens"));
         var types = file.Require<int[]>("tokenizer.ggml.token_type");
-        if (types.Length != tokens.Length) throw HarnessException.BadFile(file.Path, "tokens and token types differ in number", $"{types.Length} types", $"{tokens.Length}");
+        if (types.Length != tokens.Length)
+            throw HarnessException.BadFile(file.Path, "tokens and token types differ in number", $"{types.Length} types", $"{tokens.Length}");
 
         // ggml's token types: 2 unknown, 3 control, 4 user-defined
         var added = new List<AddedToken>();
         for (var id = 0; id < tokens.Length; id++)
         {
-            if (types[id] is 2 or 3 or 4) added.Add(new AddedToken(tokens[id], id, false, false, false, Normalized: false, Special: types[id] != 4));
+            if (types[id] is 2 or 3 or 4)
+                added.Add(new AddedToken(tokens[id], id, false, false, false, Normalized: false, Special: types[id] != 4));
         }
 
         // 5: unused, which fills the list up to the rows of the embedding
         string?[] used = [.. tokens.Select((token, id) => types[id] == 5 ? null : token)];
         var bos = Token(file, tokens, "bos_token_id");
-        var before = bos is not null && file.Metadata.TryGetValue("tokenizer.ggml.add_bos_token", out var add) ? add is true : bos is not null && kind == "llama";
+        var before =
+            bos is not null && file.Metadata.TryGetValue("tokenizer.ggml.add_bos_token", out var add) ? add is true : bos is not null && kind == "llama";
         var post = before ? TokenizerDocument.Before(bos!, Array.IndexOf(tokens, bos)) : null;
         var document = kind switch
         {
             "gpt2" => ByteLevel(file, used, added, post),
             "llama" => SentencePiece(file, tokens, types, added, post),
-            _ => throw HarnessException.BadFile(file.Path, "has a tokenizer that is not supported", $"tokenizer.ggml.model = '{kind}'", "gpt2 or llama", "use the Hugging Face folder of the model"),
+            _ => throw HarnessException.BadFile(
+                file.Path,
+                "has a tokenizer that is not supported",
+                $"tokenizer.ggml.model = '{kind}'",
+                "gpt2 or llama",
+                "use the Hugging Face folder of the model"
+            ),
         };
         var config = TokenizerDocument.Config(
-            added, bos, Token(file, tokens, "eos_token_id"), Token(file, tokens, "padding_token_id"), Token(file, tokens, "unknown_token_id"), Templates(file));
+            added,
+            bos,
+            Token(file, tokens, "eos_token_id"),
+            Token(file, tokens, "padding_token_id"),
+            Token(file, tokens, "unknown_token_id"),
+            Templates(file)
+        );
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal) { ["tokenizer.json"] = document, ["tokenizer_config.json"] = config };
         return new Tokenizer(file.Path, new TokenizerReader(file.Path).Read(document), TokenizerSettings.Read(file.Path, files));
     }
@@ -55,19 +70,39 @@ internal static class GgufTokenizer
         if (Kind(name) is not var (split, nfc, ignoreMerges))
         {
             throw HarnessException.BadFile(
-                file.Path, "has a split pattern that is not known", $"tokenizer.ggml.pre = '{name}'", string.Join(", ", Kinds), "use the Hugging Face folder of the model");
+                file.Path,
+                "has a split pattern that is not known",
+                $"tokenizer.ggml.pre = '{name}'",
+                string.Join(", ", Kinds),
+                "use the Hugging Face folder of the model"
+            );
         }
 
         // a vocabulary of single bytes has no merges, and writers leave an empty list out
-        var bytes = !file.Metadata.ContainsKey("tokenizer.ggml.merges") && tokens.Where((token, id) => token?.Length > 1 && added.All(a => a.Id != id)).FirstOrDefault() is null;
-        var merges = (bytes ? [] : file.Require<string[]>("tokenizer.ggml.merges")).Select(merge => merge.Split(' ') is [var left, var right]
-            ? (left, right)
-            : throw HarnessException.BadFile(file.Path, "has a merge of an unknown form", $"'{merge}'", "'a b'"));
+        var bytes =
+            !file.Metadata.ContainsKey("tokenizer.ggml.merges")
+            && tokens.Where((token, id) => token?.Length > 1 && added.All(a => a.Id != id)).FirstOrDefault() is null;
+        var merges = (bytes ? [] : file.Require<string[]>("tokenizer.ggml.merges")).Select(merge =>
+            merge.Split(' ') is [var left, var right]
+                ? (left, right)
+                : throw HarnessException.BadFile(file.Path, "has a merge of an unknown form", $"'{merge}'", "'a b'")
+        );
         return TokenizerDocument.Tokenizer(
-            added, nfc ? """{"type":"NFC"}""" : null, split, post, TokenizerDocument.ByteLevelDecoder, tokens, merges, new BpeOptions(true, false, false, ignoreMerges, null));
+            added,
+            nfc ? """{"type":"NFC"}""" : null,
+            split,
+            post,
+            TokenizerDocument.ByteLevelDecoder,
+            tokens,
+            merges,
+            new BpeOptions(true, false, false, ignoreMerges, null)
+        );
     }
 
-    /// <summary>What a name of <c>tokenizer.ggml.pre</c> stands for: pre_tokenizer of tokenizer.json, whether text is normalised (NFC), and <c>ignore_merges</c>.</summary>
+    /// <summary>
+    /// What a name of <c>tokenizer.ggml.pre</c> stands for: pre_tokenizer of tokenizer.json, whether text is normalised (NFC), and
+    /// <c>ignore_merges</c>.
+    /// </summary>
     internal static (string PreTokenizer, bool Nfc, bool IgnoreMerges)? Kind(string name)
     {
         var plain = TokenizerDocument.ByteLevel(regex: true);
@@ -89,17 +124,25 @@ internal static class GgufTokenizer
     private static byte[] SentencePiece(GgufFile file, string[] tokens, int[] types, List<AddedToken> added, string? post)
     {
         var scores = file.Require<float[]>("tokenizer.ggml.scores");
-        if (scores.Length != tokens.Length) throw HarnessException.BadFile(file.Path, "tokens and scores differ in number", $"{scores.Length} scores", $"{tokens.Length}");
+        if (scores.Length != tokens.Length)
+            throw HarnessException.BadFile(file.Path, "tokens and scores differ in number", $"{scores.Length} scores", $"{tokens.Length}");
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var id = 0; id < tokens.Length; id++) ids[tokens[id]] = id;
+        for (var id = 0; id < tokens.Length; id++)
+            ids[tokens[id]] = id;
         var merges = new List<(int Id, int Left, int Right)>();
         for (var id = 0; id < tokens.Length; id++)
         {
-            if (types[id] is not (1 or 4)) continue;
+            if (types[id] is not (1 or 4))
+                continue;
             var token = tokens[id];
             for (var cut = 1; cut < token.Length; cut++)
             {
-                if (ids.TryGetValue(token[..cut], out var left) && ids.TryGetValue(token[cut..], out var right) && types[left] is 1 or 4 && types[right] is 1 or 4)
+                if (
+                    ids.TryGetValue(token[..cut], out var left)
+                    && ids.TryGetValue(token[cut..], out var right)
+                    && types[left] is 1 or 4
+                    && types[right] is 1 or 4
+                )
                 {
                     merges.Add((id, left, right));
                 }
@@ -111,8 +154,15 @@ internal static class GgufTokenizer
         var normalizer = prefix ? TokenizerDocument.Sequence("normalizers", """{"type":"Prepend","prepend":"▁"}""", MarkReplaced) : MarkReplaced;
         var decoder = TokenizerDocument.Sequence("decoders", prefix ? MarkDecoded + """,{"type":"Strip","content":" ","start":1,"stop":0}""" : MarkDecoded);
         return TokenizerDocument.Tokenizer(
-            added, normalizer, null, post, decoder, tokens, merges.Select(merge => (tokens[merge.Left], tokens[merge.Right])),
-            new BpeOptions(false, true, true, false, Token(file, tokens, "unknown_token_id")));
+            added,
+            normalizer,
+            null,
+            post,
+            decoder,
+            tokens,
+            merges.Select(merge => (tokens[merge.Left], tokens[merge.Right])),
+            new BpeOptions(false, true, true, false, Token(file, tokens, "unknown_token_id"))
+        );
     }
 
     private static string[] Distinct(GgufFile file, string[] tokens)
@@ -120,7 +170,8 @@ internal static class GgufTokenizer
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var token in tokens)
         {
-            if (!seen.Add(token)) throw HarnessException.BadFile(file.Path, "has a token twice", $"'{token}'", "distinct tokenizer.ggml.tokens");
+            if (!seen.Add(token))
+                throw HarnessException.BadFile(file.Path, "has a token twice", $"'{token}'", "distinct tokenizer.ggml.tokens");
         }
 
         return tokens;
@@ -128,8 +179,11 @@ internal static class GgufTokenizer
 
     private static string? Token(GgufFile file, string[] tokens, string key)
     {
-        if (file.Integer("tokenizer.ggml." + key) is not { } id) return null;
-        return id >= 0 && id < tokens.Length ? tokens[id] : throw HarnessException.BadFile(file.Path, $"tokenizer.ggml.{key} is not an id", $"{id}", $"0 to {tokens.Length - 1}");
+        if (file.Integer("tokenizer.ggml." + key) is not { } id)
+            return null;
+        return id >= 0 && id < tokens.Length
+            ? tokens[id]
+            : throw HarnessException.BadFile(file.Path, $"tokenizer.ggml.{key} is not an id", $"{id}", $"0 to {tokens.Length - 1}");
     }
 
     private static Dictionary<string, string> Templates(GgufFile file)
@@ -138,9 +192,12 @@ internal static class GgufTokenizer
         var templates = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (key, value) in file.Metadata)
         {
-            if (value is not string template) continue;
-            if (key == Key) templates["default"] = template;
-            else if (key.StartsWith(Key + ".", StringComparison.Ordinal)) templates[key[(Key.Length + 1)..]] = template;
+            if (value is not string template)
+                continue;
+            if (key == Key)
+                templates["default"] = template;
+            else if (key.StartsWith(Key + ".", StringComparison.Ordinal))
+                templates[key[(Key.Length + 1)..]] = template;
         }
 
         return templates;

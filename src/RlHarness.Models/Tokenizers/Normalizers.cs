@@ -18,7 +18,8 @@ internal sealed class PrependNormalizer(string prefix) : Normalizer
 {
     public override Piece Apply(Piece piece, bool align)
     {
-        if (piece.Length == 0) return piece;
+        if (piece.Length == 0)
+            return piece;
         var built = new AlignedBuilder(align);
         CharacterClasses.At(piece.Span, 0, out var width);
         built.Append(prefix, piece.Source.Origin(piece.Start, width));
@@ -32,7 +33,8 @@ internal sealed class ReplaceNormalizer(Pattern pattern, string content) : Norma
     public override Piece Apply(Piece piece, bool align)
     {
         var matches = pattern.Matches(piece.Span);
-        if (matches.Count == 0) return piece;
+        if (matches.Count == 0)
+            return piece;
         var built = new AlignedBuilder(align);
         var at = 0;
         foreach (var (start, end) in matches)
@@ -54,7 +56,8 @@ internal sealed class NormalizerSequence(IReadOnlyList<Normalizer> parts) : Norm
 {
     public override Piece Apply(Piece piece, bool align)
     {
-        foreach (var part in parts) piece = part.Apply(piece, align);
+        foreach (var part in parts)
+            piece = part.Apply(piece, align);
         return piece;
     }
 }

@@ -9,7 +9,8 @@ internal abstract class Pattern
     public List<CharSpan> Matches(ReadOnlySpan<char> text)
     {
         var found = new List<CharSpan>();
-        for (var at = 0; at < text.Length && Next(text, at, out var match); at = match.End) found.Add(match);
+        for (var at = 0; at < text.Length && Next(text, at, out var match); at = match.End)
+            found.Add(match);
         return found;
     }
 }
@@ -31,7 +32,8 @@ internal sealed class DigitPattern : Pattern
     {
         for (int at = from, width; at < text.Length; at += width)
         {
-            if ((CharacterClasses.Of(CharacterClasses.At(text, at, out width)) & CharacterClasses.Number) == 0) continue;
+            if ((CharacterClasses.Of(CharacterClasses.At(text, at, out width)) & CharacterClasses.Number) == 0)
+                continue;
             match = new CharSpan(at, at + width);
             return true;
         }
@@ -72,7 +74,8 @@ internal sealed class KnownPattern(bool cl100k, int digits) : Pattern
     private static int EndGpt2(ReadOnlySpan<char> text, int at)
     {
         var first = text[at];
-        if (first == '\'' && Contraction(text, at, ignoreCase: false) is var end and > 0) return end;
+        if (first == '\'' && Contraction(text, at, ignoreCase: false) is var end and > 0)
+            return end;
 
         // a space goes with what follows it
         var start = first == ' ' && at + 1 < text.Length ? at + 1 : at;
@@ -82,24 +85,33 @@ internal sealed class KnownPattern(bool cl100k, int digits) : Pattern
 
     private int EndCl100k(ReadOnlySpan<char> text, int at)
     {
-        if (text[at] == '\'' && Contraction(text, at, ignoreCase: true) is var end and > 0) return end;
+        if (text[at] == '\'' && Contraction(text, at, ignoreCase: true) is var end and > 0)
+            return end;
         var code = CharacterClasses.At(text, at, out var width);
         var kind = CharacterClasses.Of(code);
-        if (kind == CharacterClasses.Letter) return Run(text, at + width, CharacterClasses.Letter, int.MaxValue);
-        if (kind == CharacterClasses.Number) return Run(text, at + width, CharacterClasses.Number, digits - 1);
+        if (kind == CharacterClasses.Letter)
+            return Run(text, at + width, CharacterClasses.Letter, int.MaxValue);
+        if (kind == CharacterClasses.Number)
+            return Run(text, at + width, CharacterClasses.Number, digits - 1);
 
         // one other character, but no line end, goes with the letters after it
         var next = at + width;
         var nextKind = (byte)255;
         var nextWidth = 0;
-        if (next < text.Length) nextKind = CharacterClasses.Of(CharacterClasses.At(text, next, out nextWidth));
-        if (code is not '\r' and not '\n' && nextKind == CharacterClasses.Letter) return Run(text, next + nextWidth, CharacterClasses.Letter, int.MaxValue);
+        if (next < text.Length)
+            nextKind = CharacterClasses.Of(CharacterClasses.At(text, next, out nextWidth));
+        if (code is not '\r' and not '\n' && nextKind == CharacterClasses.Letter)
+            return Run(text, next + nextWidth, CharacterClasses.Letter, int.MaxValue);
 
-        var other = kind == 0 ? at : code == ' ' && nextKind == 0 ? next : -1;
+        var other =
+            kind == 0 ? at
+            : code == ' ' && nextKind == 0 ? next
+            : -1;
         if (other >= 0)
         {
             end = Run(text, other, 0, int.MaxValue);
-            while (end < text.Length && text[end] is '\r' or '\n') end++;
+            while (end < text.Length && text[end] is '\r' or '\n')
+                end++;
             return end;
         }
 
@@ -107,7 +119,8 @@ internal sealed class KnownPattern(bool cl100k, int digits) : Pattern
         var last = -1;
         for (var i = at; i < text.Length && CharacterClasses.IsSpace(text[i]); i++)
         {
-            if (text[i] is '\r' or '\n') last = i + 1;
+            if (text[i] is '\r' or '\n')
+                last = i + 1;
         }
 
         return last > 0 ? last : EndOfSpaces(text, at);
@@ -117,25 +130,34 @@ internal sealed class KnownPattern(bool cl100k, int digits) : Pattern
     private static int EndOfSpaces(ReadOnlySpan<char> text, int at)
     {
         var end = at;
-        while (end < text.Length && CharacterClasses.IsSpace(text[end])) end++;
+        while (end < text.Length && CharacterClasses.IsSpace(text[end]))
+            end++;
         return end < text.Length && end - at > 1 ? end - 1 : end;
     }
 
     private static int Run(ReadOnlySpan<char> text, int at, byte kind, int most)
     {
-        while (most-- > 0 && at < text.Length && CharacterClasses.Of(CharacterClasses.At(text, at, out var width)) == kind) at += width;
+        while (most-- > 0 && at < text.Length && CharacterClasses.Of(CharacterClasses.At(text, at, out var width)) == kind)
+            at += width;
         return at;
     }
 
     // U+017F folds to s, the only character beyond ASCII that folds to one of these letters.
     private static int Contraction(ReadOnlySpan<char> text, int at, bool ignoreCase)
     {
-        if (at + 1 >= text.Length) return -1;
+        if (at + 1 >= text.Length)
+            return -1;
         var first = Fold(text[at + 1], ignoreCase);
-        if (first is 's' or 't' or 'm' or 'd') return at + 2;
-        if (at + 2 >= text.Length) return -1;
+        if (first is 's' or 't' or 'm' or 'd')
+            return at + 2;
+        if (at + 2 >= text.Length)
+            return -1;
         return (first, Fold(text[at + 2], ignoreCase)) is ('r', 'e') or ('v', 'e') or ('l', 'l') ? at + 3 : -1;
     }
 
-    private static char Fold(char c, bool ignoreCase) => !ignoreCase ? c : c is >= 'A' and <= 'Z' ? (char)(c | 32) : c == '\u017F' ? 's' : c;
+    private static char Fold(char c, bool ignoreCase) =>
+        !ignoreCase ? c
+        : c is >= 'A' and <= 'Z' ? (char)(c | 32)
+        : c == '\u017F' ? 's'
+        : c;
 }

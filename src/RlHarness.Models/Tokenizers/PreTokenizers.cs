@@ -20,22 +20,26 @@ internal sealed class SplitPreTokenizer(Pattern pattern, SplitBehavior behavior,
     public override void Apply(Piece piece, bool align, List<Piece> output)
     {
         var text = piece.Span;
-        if (text.Length == 0) return;
+        if (text.Length == 0)
+            return;
         if (behavior == SplitBehavior.Isolated)
         {
             var at = 0;
             while (at < text.Length && pattern.Next(text, at, out var match))
             {
-                if (match.Start > at) Add(piece, at, match.Start, output);
+                if (match.Start > at)
+                    Add(piece, at, match.Start, output);
                 Add(piece, match.Start, match.End, output);
                 at = match.End;
             }
 
-            if (at < text.Length) Add(piece, at, text.Length, output);
+            if (at < text.Length)
+                Add(piece, at, text.Length, output);
             return;
         }
 
-        foreach (var (start, end) in Merge(Parts(text), text.Length)) Add(piece, start, end, output);
+        foreach (var (start, end) in Merge(Parts(text), text.Length))
+            Add(piece, start, end, output);
     }
 
     private static void Add(Piece piece, int start, int end, List<Piece> output) => output.Add(piece.Part(start, end));
@@ -46,12 +50,14 @@ internal sealed class SplitPreTokenizer(Pattern pattern, SplitBehavior behavior,
         var at = 0;
         foreach (var match in pattern.Matches(text))
         {
-            if (match.Start > at) parts.Add((new CharSpan(at, match.Start), invert));
+            if (match.Start > at)
+                parts.Add((new CharSpan(at, match.Start), invert));
             parts.Add((match, !invert));
             at = match.End;
         }
 
-        if (at < text.Length) parts.Add((new CharSpan(at, text.Length), invert));
+        if (at < text.Length)
+            parts.Add((new CharSpan(at, text.Length), invert));
         return parts;
     }
 
@@ -66,24 +72,30 @@ internal sealed class SplitPreTokenizer(Pattern pattern, SplitBehavior behavior,
             case SplitBehavior.Contiguous:
                 for (var i = 0; i < parts.Count; i++)
                 {
-                    if (i > 0 && parts[i].Match == parts[i - 1].Match) merged[^1] = merged[^1] with { End = parts[i].Span.End };
-                    else merged.Add(parts[i].Span);
+                    if (i > 0 && parts[i].Match == parts[i - 1].Match)
+                        merged[^1] = merged[^1] with { End = parts[i].Span.End };
+                    else
+                        merged.Add(parts[i].Span);
                 }
 
                 break;
             case SplitBehavior.MergedWithPrevious:
                 for (var i = 0; i < parts.Count; i++)
                 {
-                    if (i > 0 && parts[i].Match && !parts[i - 1].Match) merged[^1] = merged[^1] with { End = parts[i].Span.End };
-                    else merged.Add(parts[i].Span);
+                    if (i > 0 && parts[i].Match && !parts[i - 1].Match)
+                        merged[^1] = merged[^1] with { End = parts[i].Span.End };
+                    else
+                        merged.Add(parts[i].Span);
                 }
 
                 break;
             case SplitBehavior.MergedWithNext:
                 for (var i = parts.Count - 1; i >= 0; i--)
                 {
-                    if (i + 1 < parts.Count && parts[i].Match && !parts[i + 1].Match) merged[^1] = merged[^1] with { Start = parts[i].Span.Start };
-                    else merged.Add(parts[i].Span);
+                    if (i + 1 < parts.Count && parts[i].Match && !parts[i + 1].Match)
+                        merged[^1] = merged[^1] with { Start = parts[i].Span.Start };
+                    else
+                        merged.Add(parts[i].Span);
                 }
 
                 merged.Reverse();
@@ -102,8 +114,8 @@ internal sealed class PrefixSpacePreTokenizer : PreTokenizer
 {
     private static readonly PrependNormalizer Prepend = new(" ");
 
-    public override void Apply(Piece piece, bool align, List<Piece> output)
-        => output.Add(piece.Length > 0 && piece.Span[0] != ' ' ? Prepend.Apply(piece, align) : piece);
+    public override void Apply(Piece piece, bool align, List<Piece> output) =>
+        output.Add(piece.Length > 0 && piece.Span[0] != ' ' ? Prepend.Apply(piece, align) : piece);
 }
 
 internal enum PrependScheme
@@ -122,12 +134,16 @@ internal sealed class MetaspacePreTokenizer(string mark, PrependScheme scheme, b
 
     public override void Apply(Piece piece, bool align, List<Piece> output)
     {
-        if (piece.Length == 0) return;
+        if (piece.Length == 0)
+            return;
         var marked = _replace.Apply(piece, align);
         var wanted = scheme == PrependScheme.Always || (scheme == PrependScheme.First && piece.AtStart);
-        if (wanted && !marked.Span.StartsWith(mark, StringComparison.Ordinal)) marked = _prepend.Apply(marked, align);
-        if (split) _split.Apply(marked, align, output);
-        else output.Add(marked);
+        if (wanted && !marked.Span.StartsWith(mark, StringComparison.Ordinal))
+            marked = _prepend.Apply(marked, align);
+        if (split)
+            _split.Apply(marked, align, output);
+        else
+            output.Add(marked);
     }
 }
 
@@ -143,11 +159,13 @@ internal sealed class MarkBoundaryPreTokenizer(char mark) : PreTokenizer
         var start = 0;
         for (var i = 1; i < text.Length; i++)
         {
-            if (text[i] != mark || text[i - 1] == mark) continue;
+            if (text[i] != mark || text[i - 1] == mark)
+                continue;
             output.Add(piece.Part(start, i));
             start = i;
         }
 
-        if (start < text.Length) output.Add(piece.Part(start, text.Length));
+        if (start < text.Length)
+            output.Add(piece.Part(start, text.Length));
     }
 }

@@ -3,7 +3,8 @@ using System.Text;
 namespace RlHarness.Models.Tokenizers;
 
 /// <summary>
-/// Decodes token by token. What has been given out, with <see cref="Finish"/>, always equals <see cref="Tokenizer.Decode(ReadOnlySpan{int}, bool)"/> of the same
+/// Decodes token by token. What has been given out, with <see cref="Finish"/>, always equals <see cref="Tokenizer.Decode(ReadOnlySpan{int}, bool)"/>
+/// of the same
 /// ids: an unfinished character is held until it is finished or broken. A run of byte-fallback tokens is held to its end, since one broken byte in it
 /// changes how the whole run is read. Not safe for use by several threads at once.
 /// </summary>
@@ -16,8 +17,8 @@ public sealed class StreamingDecoder
     private readonly StringBuilder _output = new();
     private int _strip;
 
-    internal StreamingDecoder(Tokenizer tokenizer, bool skipSpecialTokens)
-        => (_tokenizer, _skipSpecialTokens, _strip) = (tokenizer, skipSpecialTokens, tokenizer.Decoder.StripStart);
+    internal StreamingDecoder(Tokenizer tokenizer, bool skipSpecialTokens) =>
+        (_tokenizer, _skipSpecialTokens, _strip) = (tokenizer, skipSpecialTokens, tokenizer.Decoder.StripStart);
 
     /// <summary>The text that this token settles; often empty.</summary>
     public string Add(int id)
@@ -38,14 +39,17 @@ public sealed class StreamingDecoder
 
     internal string All(ReadOnlySpan<int> ids)
     {
-        foreach (var id in ids) Accept(id);
+        foreach (var id in ids)
+            Accept(id);
         return Finish();
     }
 
     private void Accept(int id)
     {
-        if (_skipSpecialTokens && _tokenizer.IsSpecial(id)) return;
-        if (_tokenizer.BytesOf(id, out var stray) is not { } bytes) return;
+        if (_skipSpecialTokens && _tokenizer.IsSpecial(id))
+            return;
+        if (_tokenizer.BytesOf(id, out var stray) is not { } bytes)
+            return;
         if (stray)
         {
             _run.Add(bytes[0]);
@@ -58,11 +62,14 @@ public sealed class StreamingDecoder
 
     private void EndRun()
     {
-        if (_run.Count == 0) return;
+        if (_run.Count == 0)
+            return;
         var bytes = _run.ToArray();
         _run.Clear();
-        if (System.Text.Unicode.Utf8.IsValid(bytes)) Emit(bytes, flush: false);
-        else Append(new string('\uFFFD', bytes.Length));
+        if (System.Text.Unicode.Utf8.IsValid(bytes))
+            Emit(bytes, flush: false);
+        else
+            Append(new string('\uFFFD', bytes.Length));
     }
 
     private void Emit(ReadOnlySpan<byte> bytes, bool flush)

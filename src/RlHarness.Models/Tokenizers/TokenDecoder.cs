@@ -17,15 +17,22 @@ internal sealed class TokenDecoder(bool byteLevel, IReadOnlyList<(string Old, st
     public byte[] Bytes(string token, out bool stray)
     {
         stray = false;
-        if (byteLevel) return ByteAlphabet.Bytes(token);
-        if (byteFallback && token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>'
-            && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value))
+        if (byteLevel)
+            return ByteAlphabet.Bytes(token);
+        if (
+            byteFallback
+            && token.Length == 6
+            && token.StartsWith("<0x", StringComparison.Ordinal)
+            && token[5] == '>'
+            && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
+        )
         {
             stray = true;
             return [value];
         }
 
-        foreach (var (old, by) in replacements) token = token.Replace(old, by, StringComparison.Ordinal);
+        foreach (var (old, by) in replacements)
+            token = token.Replace(old, by, StringComparison.Ordinal);
         return Encoding.UTF8.GetBytes(token);
     }
 }

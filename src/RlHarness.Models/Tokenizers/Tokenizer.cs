@@ -24,17 +24,21 @@ public sealed class Tokenizer
         (_parts, _settings) = (parts, settings);
         foreach (var token in parts.Added.Concat(settings.Missing(parts)))
         {
-            if (!_addedIds.TryAdd(token.Content, token.Id)) continue;
+            if (!_addedIds.TryAdd(token.Content, token.Id))
+                continue;
             _added[token.Id] = token;
         }
 
         VocabularySize = Math.Max(parts.Model.Tokens.Keys.DefaultIfEmpty(-1).Max(), _added.Keys.DefaultIfEmpty(-1).Max()) + 1;
         _early = new AddedTokenMatcher(_added.Values.Where(token => !token.Normalized).Select(token => (token.Content, token)));
-        _late = new AddedTokenMatcher(_added.Values.Where(token => token.Normalized).Select(token => (parts.Normalizer?.Apply(token.Content) ?? token.Content, token)));
+        _late = new AddedTokenMatcher(
+            _added.Values.Where(token => token.Normalized).Select(token => (parts.Normalizer?.Apply(token.Content) ?? token.Content, token))
+        );
         _bytes = new (byte[], bool)?[VocabularySize];
         for (var id = 0; id < VocabularySize; id++)
         {
-            if (Find(id) is { } token) _bytes[id] = (parts.Decoder.Bytes(token, out var stray), stray);
+            if (Find(id) is { } token)
+                _bytes[id] = (parts.Decoder.Bytes(token, out var stray), stray);
         }
 
         BosId = Named(source, "bos_token");
@@ -58,7 +62,10 @@ public sealed class Tokenizer
     public IReadOnlyDictionary<string, string> ChatTemplates => _settings.ChatTemplates;
 
     /// <summary>The template named <c>default</c>, or the only one; null where there is none.</summary>
-    public string? ChatTemplate => ChatTemplates.TryGetValue("default", out var template) ? template : ChatTemplates.Count == 1 ? ChatTemplates.Values.Single() : null;
+    public string? ChatTemplate =>
+        ChatTemplates.TryGetValue("default", out var template) ? template
+        : ChatTemplates.Count == 1 ? ChatTemplates.Values.Single()
+        : null;
 
     /// <summary>Special tokens by their name in tokenizer_config.json (<c>bos_token</c>, …), as chat templates see them.</summary>
     public IReadOnlyDictionary<string, string> SpecialTokens => _settings.Named;
@@ -72,14 +79,23 @@ public sealed class Tokenizer
 
     internal TokenDecoder Decoder => _parts.Decoder;
 
-    /// <summary>Reads <c>tokenizer.json</c> and, where they are there, <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and <c>chat_template.jinja</c>.</summary>
-    /// <exception cref="HarnessException">A file is missing or malformed, has a part that is not supported, or names a token that the vocabulary lacks.</exception>
+    /// <summary>
+    /// Reads <c>tokenizer.json</c> and, where they are there, <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and
+    /// <c>chat_template.jinja</c>.
+    /// </summary>
+    /// <exception cref="HarnessException">A file is missing or malformed, has a part that is not supported, or names a token that the vocabulary
+    /// lacks.</exception>
     public static Tokenizer Load(string folder)
     {
         var path = Path.Combine(folder, "tokenizer.json");
         if (!File.Exists(path))
         {
-            throw HarnessException.BadFile(path, "no such file", expected: "a tokenizer.json", remedy: "fetch the model's tokenizer.json (a tokenizer.model alone is not read), or use its GGUF file");
+            throw HarnessException.BadFile(
+                path,
+                "no such file",
+                expected: "a tokenizer.json",
+                remedy: "fetch the model's tokenizer.json (a tokenizer.model alone is not read), or use its GGUF file"
+            );
         }
 
         var settings = TokenizerSettings.Load(folder);
@@ -95,27 +111,42 @@ public sealed class Tokenizer
 
     /// <summary>The id of a token that must be there.</summary>
     /// <exception cref="HarnessException">It is not in the vocabulary.</exception>
-    public int RequireId(string token) => IdOf(token)
-        ?? throw new HarnessException(ExitCode.BadFile, $"the tokenizer has no token '{token}'", $"a vocabulary of {VocabularySize}", "the token", "use the tokenizer that belongs to the model");
+    public int RequireId(string token) =>
+        IdOf(token)
+        ?? throw new HarnessException(
+            ExitCode.BadFile,
+            $"the tokenizer has no token '{token}'",
+            $"a vocabulary of {VocabularySize}",
+            "the token",
+            "use the tokenizer that belongs to the model"
+        );
 
     /// <summary>The vocabulary's spelling of an id.</summary>
     /// <exception cref="ArgumentOutOfRangeException">No token has this id.</exception>
-    public string TokenOf(int id) => Find(id) ?? throw new ArgumentOutOfRangeException(nameof(id), id, $"no token has this id (vocabulary size {VocabularySize})");
+    public string TokenOf(int id) =>
+        Find(id) ?? throw new ArgumentOutOfRangeException(nameof(id), id, $"no token has this id (vocabulary size {VocabularySize})");
 
     public bool IsSpecial(int id) => _added.TryGetValue(id, out var token) && token.Special;
 
-    /// <summary>Token ids of a text. Added tokens are recognised in it; <paramref name="addSpecialTokens"/> puts BOS and the like around it where the tokenizer does so.</summary>
+    /// <summary>
+    /// Token ids of a text. Added tokens are recognised in it; <paramref name="addSpecialTokens"/> puts BOS and the like around it where the
+    /// tokenizer does so.
+    /// </summary>
     public int[] Encode(string text, bool addSpecialTokens = false)
     {
         var ids = new List<int>((text.Length / 3) + 8);
-        if (addSpecialTokens) ids.AddRange(_parts.PostProcessor.Before);
+        if (addSpecialTokens)
+            ids.AddRange(_parts.PostProcessor.Before);
         foreach (var piece in Pieces(text, align: false))
         {
-            if (piece.Id >= 0) ids.Add(piece.Id);
-            else _parts.Model.Encode(piece.Span, ids);
+            if (piece.Id >= 0)
+                ids.Add(piece.Id);
+            else
+                _parts.Model.Encode(piece.Span, ids);
         }
 
-        if (addSpecialTokens) ids.AddRange(_parts.PostProcessor.After);
+        if (addSpecialTokens)
+            ids.AddRange(_parts.PostProcessor.After);
         return [.. ids];
     }
 
@@ -140,7 +171,8 @@ public sealed class Tokenizer
         }
 
         Trim(ids, spans);
-        if (!addSpecialTokens) return new TokenizedText([.. ids], [.. spans]);
+        if (!addSpecialTokens)
+            return new TokenizedText([.. ids], [.. spans]);
         var (before, after) = (_parts.PostProcessor.Before, _parts.PostProcessor.After);
         return new TokenizedText([.. before, .. ids, .. after], [.. before.Select(_ => default(CharSpan)), .. spans, .. after.Select(_ => default(CharSpan))]);
     }
@@ -155,14 +187,16 @@ public sealed class Tokenizer
     /// <summary>Writes the files that transformers opens; those that were read are written as they were.</summary>
     public void Save(string folder)
     {
-        foreach (var (name, bytes) in _settings.Files) AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(bytes));
+        foreach (var (name, bytes) in _settings.Files)
+            AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(bytes));
     }
 
     /// <summary>The bytes of a token; null where no token has this id.</summary>
     internal byte[]? BytesOf(int id, out bool stray)
     {
         stray = false;
-        if ((uint)id >= (uint)_bytes.Length || _bytes[id] is not { } entry) return null;
+        if ((uint)id >= (uint)_bytes.Length || _bytes[id] is not { } entry)
+            return null;
         stray = entry.Stray;
         return entry.Bytes;
     }
@@ -171,21 +205,34 @@ public sealed class Tokenizer
 
     private int? Named(string source, string name)
     {
-        if (!_settings.Named.TryGetValue(name, out var token)) return null;
-        return IdOf(token) ?? throw HarnessException.BadFile(
-            source, $"the settings name a {name} that the vocabulary lacks", $"'{token}'", "a token of tokenizer.json", "use tokenizer.json and tokenizer_config.json of the same model");
+        if (!_settings.Named.TryGetValue(name, out var token))
+            return null;
+        return IdOf(token)
+            ?? throw HarnessException.BadFile(
+                source,
+                $"the settings name a {name} that the vocabulary lacks",
+                $"'{token}'",
+                "a token of tokenizer.json",
+                "use tokenizer.json and tokenizer_config.json of the same model"
+            );
     }
 
     private List<Piece> Pieces(string text, bool align)
     {
-        if (!IsWellFormed(text)) text = Repair(text);
+        if (!IsWellFormed(text))
+            text = Repair(text);
         var pieces = new List<Piece>();
         var whole = new Piece(new AlignedText(text), 0, text.Length, AtStart: true);
-        if (_early.IsEmpty) pieces.Add(whole);
-        else _early.Split(whole, pieces);
-        if (_parts.Normalizer is { } normalizer) pieces = Each(pieces, (piece, output) => output.Add(normalizer.Apply(piece, align)));
-        if (!_late.IsEmpty) pieces = Each(pieces, (piece, output) => _late.Split(piece, output));
-        foreach (var step in _parts.PreTokenizers) pieces = Each(pieces, (piece, output) => step.Apply(piece, align, output));
+        if (_early.IsEmpty)
+            pieces.Add(whole);
+        else
+            _early.Split(whole, pieces);
+        if (_parts.Normalizer is { } normalizer)
+            pieces = Each(pieces, (piece, output) => output.Add(normalizer.Apply(piece, align)));
+        if (!_late.IsEmpty)
+            pieces = Each(pieces, (piece, output) => _late.Split(piece, output));
+        foreach (var step in _parts.PreTokenizers)
+            pieces = Each(pieces, (piece, output) => step.Apply(piece, align, output));
         return pieces;
     }
 
@@ -194,8 +241,10 @@ public sealed class Tokenizer
         var output = new List<Piece>(pieces.Count + 16);
         foreach (var piece in pieces)
         {
-            if (piece.Id >= 0) output.Add(piece);
-            else if (piece.Length > 0) step(piece, output);
+            if (piece.Id >= 0)
+                output.Add(piece);
+            else if (piece.Length > 0)
+                step(piece, output);
         }
 
         return output;
@@ -215,7 +264,8 @@ public sealed class Tokenizer
             for (var k = 0; k < count; k++)
             {
                 origins.Add(origin);
-                if (_parts.Model.Options.ByteLevel && ByteAlphabet.Spell(bytes[k]) >= 0x80) origins.Add(origin);
+                if (_parts.Model.Options.ByteLevel && ByteAlphabet.Spell(bytes[k]) >= 0x80)
+                    origins.Add(origin);
             }
         }
 
@@ -243,9 +293,11 @@ public sealed class Tokenizer
                 var (start, end) = spans[i];
                 var leading = token.TakeWhile(IsSpace).Count();
                 var trailing = token.Reverse().TakeWhile(IsSpace).Count();
-                if (leading > 0 && prefixSpace && (i == 0 || start == 0)) leading = 0;
+                if (leading > 0 && prefixSpace && (i == 0 || start == 0))
+                    leading = 0;
                 start = Math.Min(start + leading, end);
-                if (trailing > 0 && end >= trailing) end = Math.Max(end - trailing, start);
+                if (trailing > 0 && end >= trailing)
+                    end = Math.Max(end - trailing, start);
                 spans[i] = new CharSpan(start, end);
             }
         }
@@ -257,8 +309,10 @@ public sealed class Tokenizer
     {
         for (var i = text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF'); i >= 0 && i < text.Length; i++)
         {
-            if (!char.IsSurrogate(text[i])) continue;
-            if (!char.IsHighSurrogate(text[i]) || i + 1 == text.Length || !char.IsLowSurrogate(text[i + 1])) return false;
+            if (!char.IsSurrogate(text[i]))
+                continue;
+            if (!char.IsHighSurrogate(text[i]) || i + 1 == text.Length || !char.IsLowSurrogate(text[i + 1]))
+                return false;
             i++;
         }
 

@@ -5,7 +5,13 @@ namespace RlHarness.Models.Tokenizers;
 
 /// <summary>The parts of a tokenizer as <c>tokenizer.json</c> describes them.</summary>
 internal sealed record TokenizerParts(
-    List<AddedToken> Added, Normalizer? Normalizer, List<PreTokenizer> PreTokenizers, BpeModel Model, TokenDecoder Decoder, PostProcessor PostProcessor);
+    List<AddedToken> Added,
+    Normalizer? Normalizer,
+    List<PreTokenizer> PreTokenizers,
+    BpeModel Model,
+    TokenDecoder Decoder,
+    PostProcessor PostProcessor
+);
 
 /// <summary>Reads <c>tokenizer.json</c>; a part that it does not know is refused by name, since leaving it out would give other ids.</summary>
 internal sealed class TokenizerReader(string path)
@@ -20,7 +26,8 @@ internal sealed class TokenizerReader(string path)
         try
         {
             using var document = JsonDocument.Parse(json);
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw Bad("is not a JSON object", document.RootElement.ValueKind.ToString(), "an object with 'model'");
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw Bad("is not a JSON object", document.RootElement.ValueKind.ToString(), "an object with 'model'");
             return Read(document.RootElement);
         }
         catch (JsonException e)
@@ -37,17 +44,22 @@ internal sealed class TokenizerReader(string path)
     {
         var byteLevel = false;
         var pre = new List<PreTokenizer>();
-        if (Part(root, "pre_tokenizer") is { } preTokenizer) ReadPreTokenizer(preTokenizer, pre, ref byteLevel);
+        if (Part(root, "pre_tokenizer") is { } preTokenizer)
+            ReadPreTokenizer(preTokenizer, pre, ref byteLevel);
         var normalizer = Part(root, "normalizer") is { } rewriting ? ReadNormalizer(rewriting) : null;
         var (model, crosses) = ReadModel(Part(root, "model") ?? throw Bad("has no model", "null", "a BPE model"), byteLevel);
-        if (!byteLevel && !crosses) pre.Add(new MarkBoundaryPreTokenizer(Mark));
+        if (!byteLevel && !crosses)
+            pre.Add(new MarkBoundaryPreTokenizer(Mark));
         var added = Part(root, "added_tokens") is { } tokens ? ReadAdded(tokens, model) : [];
-        var decoder = Part(root, "decoder") is { } decoding ? ReadDecoder(decoding) : throw Bad("has no decoder", "null", "ByteLevel, or Replace, ByteFallback, Fuse, Strip, Metaspace");
+        var decoder = Part(root, "decoder") is { } decoding
+            ? ReadDecoder(decoding)
+            : throw Bad("has no decoder", "null", "ByteLevel, or Replace, ByteFallback, Fuse, Strip, Metaspace");
         var post = Part(root, "post_processor") is { } processing ? ReadPostProcessor(processing) : PostProcessor.None;
         return new TokenizerParts(added, normalizer, pre, model, decoder, post);
     }
 
-    private static JsonElement? Part(JsonElement parent, string key) => parent.TryGetProperty(key, out var part) && part.ValueKind != JsonValueKind.Null ? part : null;
+    private static JsonElement? Part(JsonElement parent, string key) =>
+        parent.TryGetProperty(key, out var part) && part.ValueKind != JsonValueKind.Null ? part : null;
 
     private static string Type(JsonElement part) => part.TryGetProperty("type", out var type) ? type.GetString() ?? "" : "";
 
@@ -55,25 +67,32 @@ internal sealed class TokenizerReader(string path)
 
     private HarnessException Bad(string what, string? found = null, string? expected = null) => HarnessException.BadFile(path, what, found, expected);
 
-    private HarnessException Unknown(string part, string found, string known)
-        => HarnessException.BadFile(path, $"has a {part} that is not supported", $"'{found}'", known, "use a model of a supported family (docs/tokenizers.md)");
+    private HarnessException Unknown(string part, string found, string known) =>
+        HarnessException.BadFile(path, $"has a {part} that is not supported", $"'{found}'", known, "use a model of a supported family (docs/tokenizers.md)");
 
     private Normalizer ReadNormalizer(JsonElement part)
     {
         switch (Type(part))
         {
-            case "NFC": return new NfcNormalizer();
-            case "Prepend": return new PrependNormalizer(part.GetProperty("prepend").GetString()!);
-            case "Replace": return new ReplaceNormalizer(ReadPattern(part.GetProperty("pattern")), part.GetProperty("content").GetString()!);
-            case "Sequence": return new NormalizerSequence([.. part.GetProperty("normalizers").EnumerateArray().Select(ReadNormalizer)]);
-            default: throw Unknown("normalizer", Type(part), "NFC, Prepend, Replace, Sequence");
+            case "NFC":
+                return new NfcNormalizer();
+            case "Prepend":
+                return new PrependNormalizer(part.GetProperty("prepend").GetString()!);
+            case "Replace":
+                return new ReplaceNormalizer(ReadPattern(part.GetProperty("pattern")), part.GetProperty("content").GetString()!);
+            case "Sequence":
+                return new NormalizerSequence([.. part.GetProperty("normalizers").EnumerateArray().Select(ReadNormalizer)]);
+            default:
+                throw Unknown("normalizer", Type(part), "NFC, Prepend, Replace, Sequence");
         }
     }
 
     private Pattern ReadPattern(JsonElement pattern)
     {
-        if (pattern.TryGetProperty("String", out var literal)) return new LiteralPattern(literal.GetString()!);
-        if (!pattern.TryGetProperty("Regex", out var regex)) throw Unknown("pattern", pattern.GetRawText(), "{\"String\": …} or {\"Regex\": …}");
+        if (pattern.TryGetProperty("String", out var literal))
+            return new LiteralPattern(literal.GetString()!);
+        if (!pattern.TryGetProperty("Regex", out var regex))
+            throw Unknown("pattern", pattern.GetRawText(), "{\"String\": …} or {\"Regex\": …}");
         var text = regex.GetString()!;
         try
         {
@@ -81,34 +100,52 @@ internal sealed class TokenizerReader(string path)
         }
         catch (FormatException e)
         {
-            throw HarnessException.BadFile(path, "has a split pattern that is not understood", $"{text} ({e.Message})", "groups, classes, quantifiers, look-around", inner: e);
+            throw HarnessException.BadFile(
+                path,
+                "has a split pattern that is not understood",
+                $"{text} ({e.Message})",
+                "groups, classes, quantifiers, look-around",
+                inner: e
+            );
         }
     }
 
     private void ReadPreTokenizer(JsonElement part, List<PreTokenizer> output, ref bool byteLevel)
     {
-        if (byteLevel) throw Bad("has a pre_tokenizer after ByteLevel", Type(part), "ByteLevel last");
+        if (byteLevel)
+            throw Bad("has a pre_tokenizer after ByteLevel", Type(part), "ByteLevel last");
         switch (Type(part))
         {
             case "Sequence":
-                foreach (var inner in part.GetProperty("pretokenizers").EnumerateArray()) ReadPreTokenizer(inner, output, ref byteLevel);
+                foreach (var inner in part.GetProperty("pretokenizers").EnumerateArray())
+                    ReadPreTokenizer(inner, output, ref byteLevel);
                 break;
             case "ByteLevel":
-                if (Flag(part, "add_prefix_space", absent: true)) output.Add(new PrefixSpacePreTokenizer());
-                if (Flag(part, "use_regex", absent: true)) output.Add(new SplitPreTokenizer(KnownPattern.For(KnownPattern.Gpt2)!, SplitBehavior.Isolated, invert: false));
+                if (Flag(part, "add_prefix_space", absent: true))
+                    output.Add(new PrefixSpacePreTokenizer());
+                if (Flag(part, "use_regex", absent: true))
+                    output.Add(new SplitPreTokenizer(KnownPattern.For(KnownPattern.Gpt2)!, SplitBehavior.Isolated, invert: false));
                 byteLevel = true;
                 break;
             case "Split":
-                if (!Enum.TryParse<SplitBehavior>(part.GetProperty("behavior").GetString(), out var behavior)) throw Unknown("split behavior", part.GetProperty("behavior").GetRawText(), string.Join(", ", Enum.GetNames<SplitBehavior>()));
+                if (!Enum.TryParse<SplitBehavior>(part.GetProperty("behavior").GetString(), out var behavior))
+                    throw Unknown("split behavior", part.GetProperty("behavior").GetRawText(), string.Join(", ", Enum.GetNames<SplitBehavior>()));
                 output.Add(new SplitPreTokenizer(ReadPattern(part.GetProperty("pattern")), behavior, Flag(part, "invert")));
                 break;
             case "Digits":
-                output.Add(new SplitPreTokenizer(new DigitPattern(), Flag(part, "individual_digits") ? SplitBehavior.Isolated : SplitBehavior.Contiguous, invert: false));
+                output.Add(
+                    new SplitPreTokenizer(
+                        new DigitPattern(),
+                        Flag(part, "individual_digits") ? SplitBehavior.Isolated : SplitBehavior.Contiguous,
+                        invert: false
+                    )
+                );
                 break;
             case "Metaspace":
                 var mark = part.GetProperty("replacement").GetString()!;
                 var scheme = Part(part, "prepend_scheme")?.GetString() ?? (Flag(part, "add_prefix_space", absent: true) ? "always" : "never");
-                if (!Enum.TryParse<PrependScheme>(scheme, ignoreCase: true, out var prepend)) throw Unknown("prepend_scheme", scheme, "always, first, never");
+                if (!Enum.TryParse<PrependScheme>(scheme, ignoreCase: true, out var prepend))
+                    throw Unknown("prepend_scheme", scheme, "always, first, never");
                 output.Add(new MetaspacePreTokenizer(mark, prepend, Flag(part, "split", absent: true)));
                 break;
             default:
@@ -118,17 +155,20 @@ internal sealed class TokenizerReader(string path)
 
     private (BpeModel Model, bool Crosses) ReadModel(JsonElement part, bool byteLevel)
     {
-        if (part.TryGetProperty("type", out var type) && type.GetString() != "BPE") throw Unknown("model", type.GetString() ?? "", "BPE");
+        if (part.TryGetProperty("type", out var type) && type.GetString() != "BPE")
+            throw Unknown("model", type.GetString() ?? "", "BPE");
         foreach (var key in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
         {
-            if (Part(part, key)?.GetString() is { Length: > 0 } affix) throw Unknown($"model.{key}", affix, "none");
+            if (Part(part, key)?.GetString() is { Length: > 0 } affix)
+                throw Unknown($"model.{key}", affix, "none");
         }
 
         var vocabulary = part.GetProperty("vocab");
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var entry in vocabulary.EnumerateObject())
         {
-            if (!entry.Value.TryGetInt32(out var id) || id is < 0 or > LargestId) throw Bad($"token '{entry.Name}' has an impossible id", entry.Value.GetRawText(), $"0 to {LargestId}");
+            if (!entry.Value.TryGetInt32(out var id) || id is < 0 or > LargestId)
+                throw Bad($"token '{entry.Name}' has an impossible id", entry.Value.GetRawText(), $"0 to {LargestId}");
             ids[entry.Name] = id;
         }
 
@@ -148,15 +188,18 @@ internal sealed class TokenizerReader(string path)
         }
 
         var unknown = Part(part, "unk_token")?.GetString();
-        if (unknown is not null && !ids.ContainsKey(unknown)) throw Bad("unk_token is not in the vocabulary", $"'{unknown}'", "a token of model.vocab");
+        if (unknown is not null && !ids.ContainsKey(unknown))
+            throw Bad("unk_token is not in the vocabulary", $"'{unknown}'", "a token of model.vocab");
         var options = new BpeOptions(byteLevel, Flag(part, "byte_fallback"), Flag(part, "fuse_unk"), Flag(part, "ignore_merges"), unknown);
         return (new BpeModel(ids, merges, options), crosses);
     }
 
     private (string Left, string Right) Pair(JsonElement merge)
     {
-        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2) return (merge[0].GetString()!, merge[1].GetString()!);
-        if (merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [var left, var right]) return (left, right);
+        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2)
+            return (merge[0].GetString()!, merge[1].GetString()!);
+        if (merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [var left, var right])
+            return (left, right);
         throw Bad("has a merge of an unknown form", merge.GetRawText(), "\"a b\" or [\"a\", \"b\"]");
     }
 
@@ -164,7 +207,8 @@ internal sealed class TokenizerReader(string path)
     {
         for (var i = 1; i < token.Length; i++)
         {
-            if (token[i] == Mark && token[i - 1] != Mark) return true;
+            if (token[i] == Mark && token[i - 1] != Mark)
+                return true;
         }
 
         return false;
@@ -176,12 +220,22 @@ internal sealed class TokenizerReader(string path)
         foreach (var token in tokens.EnumerateArray())
         {
             var content = token.GetProperty("content").GetString()!;
-            if (content.Length == 0) throw Bad("has an added token without content", token.GetRawText());
+            if (content.Length == 0)
+                throw Bad("has an added token without content", token.GetRawText());
             var id = model.Ids.TryGetValue(content, out var known) ? known : token.GetProperty("id").GetInt32();
-            if (id is < 0 or > LargestId) throw Bad($"added token '{content}' has an impossible id", $"{id}", $"0 to {LargestId}");
-            added.Add(new AddedToken(
-                content, id, Flag(token, "single_word"), Flag(token, "lstrip"), Flag(token, "rstrip"),
-                Flag(token, "normalized", absent: !Flag(token, "special")), Flag(token, "special")));
+            if (id is < 0 or > LargestId)
+                throw Bad($"added token '{content}' has an impossible id", $"{id}", $"0 to {LargestId}");
+            added.Add(
+                new AddedToken(
+                    content,
+                    id,
+                    Flag(token, "single_word"),
+                    Flag(token, "lstrip"),
+                    Flag(token, "rstrip"),
+                    Flag(token, "normalized", absent: !Flag(token, "special")),
+                    Flag(token, "special")
+                )
+            );
         }
 
         return added;
@@ -213,14 +267,16 @@ internal sealed class TokenizerReader(string path)
                 case "Metaspace":
                     replacements.Add((step.GetProperty("replacement").GetString()!, " "));
                     var scheme = Part(step, "prepend_scheme")?.GetString() ?? (Flag(step, "add_prefix_space", absent: true) ? "always" : "never");
-                    if (scheme != "never") (strip, start) = (' ', 1);
+                    if (scheme != "never")
+                        (strip, start) = (' ', 1);
                     break;
                 default:
                     throw Unknown("decoder", step.GetRawText(), "ByteLevel, Replace of a string, ByteFallback, Fuse, Strip at the start, Metaspace, Sequence");
             }
         }
 
-        if (byteLevel && parts.Length > 1) throw Unknown("decoder", "a sequence with ByteLevel", "ByteLevel alone");
+        if (byteLevel && parts.Length > 1)
+            throw Unknown("decoder", "a sequence with ByteLevel", "ByteLevel alone");
         return new TokenDecoder(byteLevel, replacements, byteFallback, strip, start);
     }
 
@@ -253,15 +309,21 @@ internal sealed class TokenizerReader(string path)
         {
             if (step.TryGetProperty("Sequence", out _))
             {
-                if (seen) throw Bad("post_processor puts the text twice", part.GetProperty("single").GetRawText(), "once");
+                if (seen)
+                    throw Bad("post_processor puts the text twice", part.GetProperty("single").GetRawText(), "once");
                 seen = true;
                 continue;
             }
 
             var name = step.GetProperty("SpecialToken").GetProperty("id").GetString()!;
-            foreach (var id in part.GetProperty("special_tokens").GetProperty(name).GetProperty("ids").EnumerateArray()) (seen ? after : before).Add(id.GetInt32());
+            foreach (var id in part.GetProperty("special_tokens").GetProperty(name).GetProperty("ids").EnumerateArray())
+                (seen ? after : before).Add(id.GetInt32());
         }
 
-        return PostProcessor.None with { Before = before, After = after };
+        return PostProcessor.None with
+        {
+            Before = before,
+            After = after,
+        };
     }
 }

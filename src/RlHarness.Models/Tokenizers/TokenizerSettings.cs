@@ -22,12 +22,14 @@ internal sealed class TokenizerSettings
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         foreach (var name in (string[])["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"])
         {
-            if (File.Exists(Path.Combine(folder, name))) files[name] = File.ReadAllBytes(Path.Combine(folder, name));
+            if (File.Exists(Path.Combine(folder, name)))
+                files[name] = File.ReadAllBytes(Path.Combine(folder, name));
         }
 
         if (Path.Combine(folder, "additional_chat_templates") is var more && Directory.Exists(more))
         {
-            foreach (var file in Directory.GetFiles(more, "*.jinja")) files[$"additional_chat_templates/{Path.GetFileName(file)}"] = File.ReadAllBytes(file);
+            foreach (var file in Directory.GetFiles(more, "*.jinja"))
+                files[$"additional_chat_templates/{Path.GetFileName(file)}"] = File.ReadAllBytes(file);
         }
 
         return Read(folder, files);
@@ -54,21 +56,25 @@ internal sealed class TokenizerSettings
         var listed = parts.Added.Select(token => token.Content).ToHashSet(StringComparer.Ordinal);
         foreach (var token in Named.Values.Concat(_additional))
         {
-            if (listed.Add(token) && parts.Model.Ids.TryGetValue(token, out var id)) yield return new AddedToken(token, id, false, false, false, false, true);
+            if (listed.Add(token) && parts.Model.Ids.TryGetValue(token, out var id))
+                yield return new AddedToken(token, id, false, false, false, false, true);
         }
     }
 
     private void ReadNames(string path, byte[]? json)
     {
-        if (json is null) return;
+        if (json is null)
+            return;
         try
         {
             using var document = JsonDocument.Parse(json);
             var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object) throw new JsonException("not an object");
+            if (root.ValueKind != JsonValueKind.Object)
+                throw new JsonException("not an object");
             foreach (var name in Names)
             {
-                if (root.TryGetProperty(name, out var token) && Content(token) is { } content) Named[name] = content;
+                if (root.TryGetProperty(name, out var token) && Content(token) is { } content)
+                    Named[name] = content;
             }
 
             if (root.TryGetProperty("additional_special_tokens", out var more) && more.ValueKind == JsonValueKind.Array)
@@ -80,27 +86,37 @@ internal sealed class TokenizerSettings
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException)
         {
-            throw HarnessException.BadFile(path, "does not have the form that it should", e.Message, "a JSON object of tokenizer settings", "fetch the file again", e);
+            throw HarnessException.BadFile(
+                path,
+                "does not have the form that it should",
+                e.Message,
+                "a JSON object of tokenizer settings",
+                "fetch the file again",
+                e
+            );
         }
     }
 
     private void ReadTemplates(JsonElement root)
     {
-        if (!root.TryGetProperty("chat_template", out var template)) return;
+        if (!root.TryGetProperty("chat_template", out var template))
+            return;
         if (template.ValueKind == JsonValueKind.String)
         {
             ChatTemplates["default"] = template.GetString()!;
         }
         else if (template.ValueKind == JsonValueKind.Array)
         {
-            foreach (var entry in template.EnumerateArray()) ChatTemplates[entry.GetProperty("name").GetString()!] = entry.GetProperty("template").GetString()!;
+            foreach (var entry in template.EnumerateArray())
+                ChatTemplates[entry.GetProperty("name").GetString()!] = entry.GetProperty("template").GetString()!;
         }
     }
 
-    private static string? Content(JsonElement token) => token.ValueKind switch
-    {
-        JsonValueKind.String => token.GetString(),
-        JsonValueKind.Object => token.GetProperty("content").GetString(),
-        _ => null,
-    };
+    private static string? Content(JsonElement token) =>
+        token.ValueKind switch
+        {
+            JsonValueKind.String => token.GetString(),
+            JsonValueKind.Object => token.GetProperty("content").GetString(),
+            _ => null,
+        };
 }

@@ -24,7 +24,8 @@ public sealed class GpuCheck(Device device, TextWriter output)
         var fine = Logits(ScalarType.Float32, Float32Tolerance);
         fine &= Logits(ScalarType.BFloat16, BFloat16Tolerance);
         fine &= PpoIteration();
-        foreach (var shape in shapes) Speed(shape);
+        foreach (var shape in shapes)
+            Speed(shape);
         Line(fine ? "gpu-check: all checks passed" : "gpu-check: a check FAILED");
         return fine;
     }
@@ -45,7 +46,9 @@ public sealed class GpuCheck(Device device, TextWriter output)
         var agree = expected.argmax(-1).eq(found.argmax(-1)).to(ScalarType.Float32).mean().item<float>();
         var size = expected.abs().max().item<float>();
         var fine = difference <= tolerance;
-        Line($"logits, CPU float32 against {device} {type}: largest difference {difference:g3} of {size:g3} (allowed {tolerance:g1}), same likeliest token {agree:p1}: {(fine ? "ok" : "FAILED")}");
+        Line(
+            $"logits, CPU float32 against {device} {type}: largest difference {difference:g3} of {size:g3} (allowed {tolerance:g1}), same likeliest token {agree:p1}: {(fine ? "ok" : "FAILED")}"
+        );
         return fine;
     }
 
@@ -54,7 +57,12 @@ public sealed class GpuCheck(Device device, TextWriter output)
         using var policy = Small(device, requiresGrad: true);
         using var reference = Small(device);
         using var critic = new Critic(new ScalarHead(policy.Config.HiddenSize, device, new Seeds(1).For("head")), Small(device, requiresGrad: true));
-        var settings = new PpoSettings { Epochs = 2, Minibatches = 2, FirstRatioTolerance = device.type == DeviceType.CPU ? 0 : 1e-2 };
+        var settings = new PpoSettings
+        {
+            Epochs = 2,
+            Minibatches = 2,
+            FirstRatioTolerance = device.type == DeviceType.CPU ? 0 : 1e-2,
+        };
         using var trainer = new PpoTrainer(policy, reference, critic, settings);
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var requests = Prompts(16, 32).Select((p, i) => new GenerationRequest(p, i)).ToArray();
@@ -65,11 +73,14 @@ public sealed class GpuCheck(Device device, TextWriter output)
         var experience = trainer.Prepare(episodes, Order(0));
         var updates = new List<MinibatchResult>();
         for (var epoch = 0; epoch < settings.Epochs; epoch++)
-            foreach (var (minibatch, index) in trainer.Minibatches(Order(epoch)).Select((m, i) => (m, i))) updates.Add(trainer.Update(experience, minibatch, epoch, index, 1));
+            foreach (var (minibatch, index) in trainer.Minibatches(Order(epoch)).Select((m, i) => (m, i)))
+                updates.Add(trainer.Update(experience, minibatch, epoch, index, 1));
         var sampled = answers.SelectMany((a, i) => a.Logprobs.Zip(experience.Logprobs[i], (x, y) => Math.Abs(x - y))).Max();
         var finite = updates.All(u => double.IsFinite(u.PolicyLoss) && double.IsFinite(u.ValueLoss) && u.PolicyGradientNorm > 0);
         var fine = finite && sampled <= 1e-2;
-        Line($"one PPO iteration on {device}: 16 episodes, {updates.Count} updates in {clock.Elapsed.TotalSeconds:f1} s; first ratio off 1 by {updates[0].MaxRatioDeviation:g3}, generation and scoring log-probabilities apart by {sampled:g3}, value loss {updates[0].ValueLoss:g3} to {updates[^1].ValueLoss:g3}: {(fine ? "ok" : "FAILED")}");
+        Line(
+            $"one PPO iteration on {device}: 16 episodes, {updates.Count} updates in {clock.Elapsed.TotalSeconds:f1} s; first ratio off 1 by {updates[0].MaxRatioDeviation:g3}, generation and scoring log-probabilities apart by {sampled:g3}, value loss {updates[0].ValueLoss:g3} to {updates[^1].ValueLoss:g3}: {(fine ? "ok" : "FAILED")}"
+        );
         return fine;
     }
 
@@ -84,7 +95,9 @@ public sealed class GpuCheck(Device device, TextWriter output)
             {
                 var speed = new ShapeSpeed(shape, type, device);
                 var update = speed.MeasureUpdate(sequences: cpu ? 8 : 32, length: 256, microBatchTokens: cpu ? 1024 : 8192, runs: 3);
-                Line($"  update {update.Sequences} x {update.Length}: {update.TokensPerSecond:f0} tokens/s, {300 * update.TokensPerSecond * shape.FlopsPerToken / peak:f0} % of the matrix product");
+                Line(
+                    $"  update {update.Sequences} x {update.Length}: {update.TokensPerSecond:f0} tokens/s, {300 * update.TokensPerSecond * shape.FlopsPerToken / peak:f0} % of the matrix product"
+                );
                 foreach (var decode in speed.MeasureDecode(cpu ? [1, 32] : [1, 32, 128], cpu ? 32 : 64))
                     Line($"  generation, batch {decode.Batch}: {decode.TokensPerSecond:f0} tokens/s; prompts {decode.PrefillTokensPerSecond:f0} tokens/s");
             }
@@ -108,7 +121,12 @@ public sealed class GpuCheck(Device device, TextWriter output)
     private static IReadOnlyList<IReadOnlyList<int>> Prompts(int count, int length)
     {
         var random = new Seeds(8).For("prompts");
-        return [.. Enumerable.Range(0, count).Select(i => (IReadOnlyList<int>)[.. Enumerable.Range(0, length - i).Select(_ => random.NextInt(ModelShape.Tiny.Config.VocabSize))])];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i => (IReadOnlyList<int>)[.. Enumerable.Range(0, length - i).Select(_ => random.NextInt(ModelShape.Tiny.Config.VocabSize))]),
+        ];
     }
 
     private void Line(FormattableString text) => output.WriteLine(text.ToString(CultureInfo.InvariantCulture));

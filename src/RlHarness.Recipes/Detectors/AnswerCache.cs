@@ -7,7 +7,10 @@ namespace RlHarness.Recipes.Detectors;
 /// <summary>A judge's answers, one small JSON file each, named by a hash of all that was asked. A file that can't be read is asked anew.</summary>
 internal sealed class AnswerCache(string folder)
 {
-    private static readonly JsonSerializerOptions Json = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
     internal sealed record Entry(string Kind, double Yes, string Text, long InputTokens, long OutputTokens)
     {
@@ -19,7 +22,8 @@ internal sealed class AnswerCache(string folder)
     public Entry? Find(string key)
     {
         var path = PathOf(key);
-        if (!File.Exists(path)) return null;
+        if (!File.Exists(path))
+            return null;
         try
         {
             return JsonSerializer.Deserialize<Entry>(File.ReadAllText(path), Json);

@@ -32,14 +32,35 @@ public sealed class EndpointJudge : IJudge
         _cache = new(settings.Cache);
         _counter = new(settings.PriceInput, settings.PriceOutput);
         var key = settings.KeyVariable == "none" ? "none" : Environment.GetEnvironmentVariable(settings.KeyVariable);
-        if (string.IsNullOrEmpty(key)) throw new HarnessException(ExitCode.BadInput, $"no key for the judge at {settings.Endpoint}", $"the environment variable {settings.KeyVariable} is empty", "the key of the service", "set the variable, or key_variable: none for a service without keys");
-        _client = new ChatClient(settings.Model!, new ApiKeyCredential(key), new OpenAIClientOptions
-        {
-            Endpoint = new Uri(settings.Endpoint!),
-            RetryPolicy = new BackOff(settings.Retries, settings.RetrySeconds),
-            NetworkTimeout = TimeSpan.FromSeconds(settings.TimeoutSeconds),
-        });
-        Version = "1-" + SettingsWriter.Hash(settings.Endpoint!, settings.Model!, Rubric.System, _rubric.Reasoning, _rubric.Compliance, settings.Threshold.ToString("R", CultureInfo.InvariantCulture), settings.Votes.ToString(CultureInfo.InvariantCulture))[..12];
+        if (string.IsNullOrEmpty(key))
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"no key for the judge at {settings.Endpoint}",
+                $"the environment variable {settings.KeyVariable} is empty",
+                "the key of the service",
+                "set the variable, or key_variable: none for a service without keys"
+            );
+        _client = new ChatClient(
+            settings.Model!,
+            new ApiKeyCredential(key),
+            new OpenAIClientOptions
+            {
+                Endpoint = new Uri(settings.Endpoint!),
+                RetryPolicy = new BackOff(settings.Retries, settings.RetrySeconds),
+                NetworkTimeout = TimeSpan.FromSeconds(settings.TimeoutSeconds),
+            }
+        );
+        Version =
+            "1-"
+            + SettingsWriter.Hash(
+                settings.Endpoint!,
+                settings.Model!,
+                Rubric.System,
+                _rubric.Reasoning,
+                _rubric.Compliance,
+                settings.Threshold.ToString("R", CultureInfo.InvariantCulture),
+                settings.Votes.ToString(CultureInfo.InvariantCulture)
+            )[..12];
     }
 
     public string Name => _settings.Label;
@@ -75,16 +96,26 @@ public sealed class EndpointJudge : IJudge
     private JudgeAnswer Ask(string question, ParsedResponse response, CancellationToken cancellation)
     {
         var text = Rubric.Ask(question, response.Reasoning ?? "", response.Output!);
-        if (_settings.Votes == 0) return One(text, 0, cancellation);
+        if (_settings.Votes == 0)
+            return One(text, 0, cancellation);
         var votes = Enumerable.Range(0, _settings.Votes).Select(v => One(text, v, cancellation)).ToArray();
         var read = votes.Where(v => v.Kind == JudgeAnswerKind.Answered).Select(v => v.Yes >= 0.5 ? 1.0 : 0).ToArray();
-        return read.Length > 0 ? JudgeAnswer.Of(read.Average()) : votes.Any(v => v.Kind == JudgeAnswerKind.Refused) ? JudgeAnswer.Refused : JudgeAnswer.Unparsable;
+        return read.Length > 0 ? JudgeAnswer.Of(read.Average())
+            : votes.Any(v => v.Kind == JudgeAnswerKind.Refused) ? JudgeAnswer.Refused
+            : JudgeAnswer.Unparsable;
     }
 
     private JudgeAnswer One(string text, int vote, CancellationToken cancellation)
     {
         var wantsLogprobs = _settings.Logprobs && _settings.Votes == 0;
-        var key = SettingsWriter.Hash(_settings.Endpoint!, _settings.Model!, Rubric.System, text, wantsLogprobs ? "logprobs" : "text", _settings.Votes == 0 ? "0" : $"vote {vote}");
+        var key = SettingsWriter.Hash(
+            _settings.Endpoint!,
+            _settings.Model!,
+            Rubric.System,
+            text,
+            wantsLogprobs ? "logprobs" : "text",
+            _settings.Votes == 0 ? "0" : $"vote {vote}"
+        );
         if (_cache.Find(key) is { } kept)
         {
             _counter.Add(kept.ToAnswer(), 0, 0, cached: true);
@@ -92,7 +123,8 @@ public sealed class EndpointJudge : IJudge
         }
 
         var options = new ChatCompletionOptions { MaxOutputTokenCount = 8, Temperature = _settings.Votes == 0 ? 0 : 1 };
-        if (wantsLogprobs) (options.IncludeLogProbabilities, options.TopLogProbabilityCount) = (true, 20);
+        if (wantsLogprobs)
+            (options.IncludeLogProbabilities, options.TopLogProbabilityCount) = (true, 20);
         ChatCompletion completion;
         try
         {
@@ -100,24 +132,41 @@ public sealed class EndpointJudge : IJudge
         }
         catch (Exception e) when (e is ClientResultException or HttpRequestException or AggregateException)
         {
-            throw new HarnessException(ExitCode.Resource, $"the judge at {_settings.Endpoint} does not answer", FirstLine(e), $"an answer within {_settings.Retries + 1} tries", "mend the service or its key; answers so far are kept, and resume or eval goes on", e);
+            throw new HarnessException(
+                ExitCode.Resource,
+                $"the judge at {_settings.Endpoint} does not answer",
+                FirstLine(e),
+                $"an answer within {_settings.Retries + 1} tries",
+                "mend the service or its key; answers so far are kept, and resume or eval goes on",
+                e
+            );
         }
 
         var answer = Read(completion);
-        _cache.Keep(key, AnswerCache.Entry.Of(answer, completion.Content.Count > 0 ? completion.Content[0].Text : "", completion.Usage?.InputTokenCount ?? 0, completion.Usage?.OutputTokenCount ?? 0));
+        _cache.Keep(
+            key,
+            AnswerCache.Entry.Of(
+                answer,
+                completion.Content.Count > 0 ? completion.Content[0].Text : "",
+                completion.Usage?.InputTokenCount ?? 0,
+                completion.Usage?.OutputTokenCount ?? 0
+            )
+        );
         _counter.Add(answer, completion.Usage?.InputTokenCount ?? 0, completion.Usage?.OutputTokenCount ?? 0, cached: false);
         return answer;
     }
 
     private static JudgeAnswer Read(ChatCompletion completion)
     {
-        if (completion.FinishReason == ChatFinishReason.ContentFilter || !string.IsNullOrEmpty(completion.Refusal)) return JudgeAnswer.Refused;
+        if (completion.FinishReason == ChatFinishReason.ContentFilter || !string.IsNullOrEmpty(completion.Refusal))
+            return JudgeAnswer.Refused;
         var first = completion.ContentTokenLogProbabilities.Count > 0 ? completion.ContentTokenLogProbabilities[0] : null;
         if (first is not null)
         {
             double Mass(double said) => first.TopLogProbabilities.Where(t => JudgeAnswer.Read(t.Token) == said).Sum(t => Math.Exp(t.LogProbability));
             var (yes, no) = (Mass(1), Mass(0));
-            if (yes + no > 1e-3) return JudgeAnswer.Of(yes / (yes + no));
+            if (yes + no > 1e-3)
+                return JudgeAnswer.Of(yes / (yes + no));
         }
 
         var text = string.Concat(completion.Content.Select(c => c.Text));
@@ -126,12 +175,16 @@ public sealed class EndpointJudge : IJudge
 
     private static string FirstLine(Exception e) => (e is AggregateException a ? a.InnerExceptions[^1] : e).Message.Split('\n')[0].Trim();
 
-    /// <summary>The library's own policy (which tries again after 408, 429, 5xx and broken connections, and heeds Retry-After) with a first wait of the settings.</summary>
+    /// <summary>
+    /// The library's own policy (which tries again after 408, 429, 5xx and broken connections, and heeds Retry-After) with a first wait of the
+    /// settings.
+    /// </summary>
     private sealed class BackOff(int retries, double seconds) : ClientRetryPolicy(retries)
     {
         protected override TimeSpan GetNextDelay(PipelineMessage message, int tryCount)
         {
-            if (message.Response?.Headers.TryGetValue("Retry-After", out _) == true) return base.GetNextDelay(message, tryCount);
+            if (message.Response?.Headers.TryGetValue("Retry-After", out _) == true)
+                return base.GetNextDelay(message, tryCount);
             return TimeSpan.FromSeconds(seconds * Math.Pow(2, Math.Max(0, tryCount - 1)));
         }
     }

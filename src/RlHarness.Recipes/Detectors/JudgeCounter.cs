@@ -17,7 +17,8 @@ internal sealed class JudgeCounter(double priceInput = 0, double priceOutput = 0
     {
         get
         {
-            lock (_gate) return new(_questions, _cached, _refused, _unparsable, _input, _output, ((priceInput * _input) + (priceOutput * _output)) / 1e6);
+            lock (_gate)
+                return new(_questions, _cached, _refused, _unparsable, _input, _output, ((priceInput * _input) + (priceOutput * _output)) / 1e6);
         }
     }
 
@@ -26,10 +27,14 @@ internal sealed class JudgeCounter(double priceInput = 0, double priceOutput = 0
         lock (_gate)
         {
             _questions++;
-            if (cached) _cached++;
-            if (answer.Kind == JudgeAnswerKind.Refused) _refused++;
-            if (answer.Kind == JudgeAnswerKind.Unparsable) _unparsable++;
-            if (!cached) (_input, _output) = (_input + input, _output + output);
+            if (cached)
+                _cached++;
+            if (answer.Kind == JudgeAnswerKind.Refused)
+                _refused++;
+            if (answer.Kind == JudgeAnswerKind.Unparsable)
+                _unparsable++;
+            if (!cached)
+                (_input, _output) = (_input + input, _output + output);
         }
     }
 }

@@ -37,7 +37,16 @@ public sealed class ModelJudge : IJudge, IDisposable
     public ModelJudge(DetectorSettings settings, Rubric rubric, Func<LoadedModel> open, string identity, Seeds seeds)
     {
         (_settings, _rubric, _seeds, _model) = (settings, rubric, seeds.Child("model_judge"), new(open));
-        Version = "1-" + SettingsWriter.Hash(identity, Rubric.System, rubric.Reasoning, rubric.Compliance, settings.Threshold.ToString("R", CultureInfo.InvariantCulture), settings.Votes.ToString(CultureInfo.InvariantCulture))[..12];
+        Version =
+            "1-"
+            + SettingsWriter.Hash(
+                identity,
+                Rubric.System,
+                rubric.Reasoning,
+                rubric.Compliance,
+                settings.Threshold.ToString("R", CultureInfo.InvariantCulture),
+                settings.Votes.ToString(CultureInfo.InvariantCulture)
+            )[..12];
     }
 
     /// <summary>Of a model's folder or file; the rubric is the settings' own, else that of the pack, else the built-in one.</summary>
@@ -60,20 +69,36 @@ public sealed class ModelJudge : IJudge, IDisposable
     public IReadOnlyList<DetectorLabel> LabelAll(IReadOnlyList<ParsedResponse> responses, CancellationToken cancellation = default)
     {
         var asked = responses.Where(JudgeLabels.Asks).ToArray();
-        var questions = asked.SelectMany(r => new[] { Rubric.Ask(_rubric.Compliance, r.Reasoning ?? "", r.Output!), Rubric.Ask(_rubric.Reasoning, r.Reasoning ?? "", r.Output!) }).ToArray();
-        var answers = questions.Length == 0 ? [] : _settings.Votes == 0 ? Probabilities(questions, cancellation) : Votes(questions, cancellation);
+        var questions = asked
+            .SelectMany(r =>
+                new[] { Rubric.Ask(_rubric.Compliance, r.Reasoning ?? "", r.Output!), Rubric.Ask(_rubric.Reasoning, r.Reasoning ?? "", r.Output!) }
+            )
+            .ToArray();
+        var answers =
+            questions.Length == 0 ? []
+            : _settings.Votes == 0 ? Probabilities(questions, cancellation)
+            : Votes(questions, cancellation);
         var at = 0;
-        return [.. responses.Select(r => JudgeLabels.Asks(r) ? JudgeLabels.Of(r, answers[at++ * 2 + 1], answers[(at - 1) * 2], _settings.Threshold) : JudgeLabels.Broken(r))];
+        return
+        [
+            .. responses.Select(r =>
+                JudgeLabels.Asks(r) ? JudgeLabels.Of(r, answers[at++ * 2 + 1], answers[(at - 1) * 2], _settings.Threshold) : JudgeLabels.Broken(r)
+            ),
+        ];
     }
 
     public void Dispose()
     {
-        if (_model.IsValueCreated) _model.Value.Dispose();
+        if (_model.IsValueCreated)
+            _model.Value.Dispose();
     }
 
     private int[][] Prompts(string[] questions)
     {
-        var encoder = ChatEncoder.For(_model.Value.Tokenizer ?? throw HarnessException.BadFile(_model.Value.Source, "a judge needs a tokenizer", "none", "a model with its tokenizer and chat template"));
+        var encoder = ChatEncoder.For(
+            _model.Value.Tokenizer
+                ?? throw HarnessException.BadFile(_model.Value.Source, "a judge needs a tokenizer", "none", "a model with its tokenizer and chat template")
+        );
         return [.. questions.Select(q => encoder.EncodePrompt([ChatMessage.System(Rubric.System), ChatMessage.User(q)]))];
     }
 
@@ -88,7 +113,8 @@ public sealed class ModelJudge : IJudge, IDisposable
             cancellation.ThrowIfCancellationRequested();
             var to = from + 1;
             var tokens = prompts[from].Length;
-            while (to < prompts.Length && tokens + prompts[to].Length <= TokensAtOnce) tokens += prompts[to++].Length;
+            while (to < prompts.Length && tokens + prompts[to].Length <= TokensAtOnce)
+                tokens += prompts[to++].Length;
             using var guard = torch.no_grad();
             using var scope = torch.NewDisposeScope();
             using var batch = TokenBatch.Pack(prompts[from..to], decoder.Device);
@@ -119,16 +145,32 @@ public sealed class ModelJudge : IJudge, IDisposable
     {
         var model = _model.Value;
         var prompts = Prompts(questions);
-        var sampling = new SamplingSettings { Temperature = 1, MaxNewTokens = 8, StopIds = model.StopIds };
-        var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, _seeds);
-        var rollouts = worker.Run([.. prompts.SelectMany((p, i) => Enumerable.Range(0, _settings.Votes).Select(v => new GenerationRequest(p, i, v)))], step: 0, cancellation: cancellation);
-        return [.. rollouts.Chunk(_settings.Votes).Select((votes, i) =>
+        var sampling = new SamplingSettings
         {
-            var read = votes.Select(v => JudgeAnswer.Read(v.Text)).OfType<double>().ToArray();
-            var answer = read.Length == 0 ? JudgeAnswer.Unparsable : JudgeAnswer.Of(read.Average());
-            _counter.Add(answer, (long)prompts[i].Length * votes.Length, votes.Sum(v => (long)v.ResponseIds.Count), cached: false);
-            return answer;
-        })];
+            Temperature = 1,
+            MaxNewTokens = 8,
+            StopIds = model.StopIds,
+        };
+        var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, _seeds);
+        var rollouts = worker.Run(
+            [.. prompts.SelectMany((p, i) => Enumerable.Range(0, _settings.Votes).Select(v => new GenerationRequest(p, i, v)))],
+            step: 0,
+            cancellation: cancellation
+        );
+        return
+        [
+            .. rollouts
+                .Chunk(_settings.Votes)
+                .Select(
+                    (votes, i) =>
+                    {
+                        var read = votes.Select(v => JudgeAnswer.Read(v.Text)).OfType<double>().ToArray();
+                        var answer = read.Length == 0 ? JudgeAnswer.Unparsable : JudgeAnswer.Of(read.Average());
+                        _counter.Add(answer, (long)prompts[i].Length * votes.Length, votes.Sum(v => (long)v.ResponseIds.Count), cached: false);
+                        return answer;
+                    }
+                ),
+        ];
     }
 
     /// <summary>Single tokens that read as the word, with and without a space before it.</summary>
@@ -136,7 +178,20 @@ public sealed class ModelJudge : IJudge, IDisposable
     {
         var tokenizer = _model.Value.Tokenizer!;
         var capital = char.ToUpperInvariant(word[0]) + word[1..];
-        var ids = new[] { word, capital, word.ToUpperInvariant() }.SelectMany(w => new[] { w, " " + w }).Select(w => tokenizer.Encode(w)).Where(i => i.Length == 1).Select(i => (long)i[0]).Distinct().ToArray();
-        return ids.Length > 0 ? ids : throw HarnessException.BadFile(_model.Value.Source, $"the judge's tokenizer has no token for \"{word}\"", "it is split into several", "a model of English, or votes: 5 (sampled answers)");
+        var ids = new[] { word, capital, word.ToUpperInvariant() }
+            .SelectMany(w => new[] { w, " " + w })
+            .Select(w => tokenizer.Encode(w))
+            .Where(i => i.Length == 1)
+            .Select(i => (long)i[0])
+            .Distinct()
+            .ToArray();
+        return ids.Length > 0
+            ? ids
+            : throw HarnessException.BadFile(
+                _model.Value.Source,
+                $"the judge's tokenizer has no token for \"{word}\"",
+                "it is split into several",
+                "a model of English, or votes: 5 (sampled answers)"
+            );
     }
 }

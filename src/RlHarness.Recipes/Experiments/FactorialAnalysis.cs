@@ -12,7 +12,14 @@ namespace RlHarness.Recipes.Experiments;
 /// </summary>
 /// <param name="Correction">How p values were adjusted, in words.</param>
 public sealed record FactorialAnalysis(
-    string Name, IReadOnlyList<FactorSettings> Factors, IReadOnlyList<int> Seeds, IReadOnlyList<FactorialFigures> Cells, IReadOnlyList<FactorialEffect> Effects, FactorialLogistic? Logistic, string Correction)
+    string Name,
+    IReadOnlyList<FactorSettings> Factors,
+    IReadOnlyList<int> Seeds,
+    IReadOnlyList<FactorialFigures> Cells,
+    IReadOnlyList<FactorialEffect> Effects,
+    FactorialLogistic? Logistic,
+    string Correction
+)
 {
     public const string File = "factorial.json";
 
@@ -38,12 +45,25 @@ public sealed record FactorialAnalysis(
     {
         ArgumentNullException.ThrowIfNull(factors);
         ArgumentNullException.ThrowIfNull(seeds);
-        if (factors.Any(f => f.Levels.Count != 2)) return new(name, factors, seeds, cells, [], null, "no effects were tested: a factor has more than two levels");
+        if (factors.Any(f => f.Levels.Count != 2))
+            return new(name, factors, seeds, cells, [], null, "no effects were tested: a factor has more than two levels");
         var bySeed = Adjust([.. Tested.SelectMany(figure => OverSeeds(factors, seeds, cells, figure))]);
-        var pooled = factors.Select(f => f.Name).SequenceEqual(Paper) ? Adjust([.. new[] { "af_training/before", "af_training/after" }.SelectMany(figure => Pooled(cells, figure))]) : [];
-        var logistic = pooled.Length == 0 ? null : FactorialLogistic.Fit(FactorialModel.Main, Counts(cells, "af_training/after").Successes, Counts(cells, "af_training/after").Trials);
-        return new(name, factors, seeds, cells, [.. bySeed, .. pooled], logistic,
-            $"Benjamini–Hochberg over the {bySeed.Count(e => !double.IsNaN(e.P))} tests whose unit is the seed{(pooled.Length == 0 ? "" : $", and apart from them over the {pooled.Count(e => !double.IsNaN(e.P))} whose unit is the response")}: among the effects called real at 5 %, at most one in twenty is expected not to be");
+        var pooled = factors.Select(f => f.Name).SequenceEqual(Paper)
+            ? Adjust([.. new[] { "af_training/before", "af_training/after" }.SelectMany(figure => Pooled(cells, figure))])
+            : [];
+        var logistic =
+            pooled.Length == 0
+                ? null
+                : FactorialLogistic.Fit(FactorialModel.Main, Counts(cells, "af_training/after").Successes, Counts(cells, "af_training/after").Trials);
+        return new(
+            name,
+            factors,
+            seeds,
+            cells,
+            [.. bySeed, .. pooled],
+            logistic,
+            $"Benjamini–Hochberg over the {bySeed.Count(e => !double.IsNaN(e.P))} tests whose unit is the seed{(pooled.Length == 0 ? "" : $", and apart from them over the {pooled.Count(e => !double.IsNaN(e.P))} whose unit is the response")}: among the effects called real at 5 %, at most one in twenty is expected not to be"
+        );
     }
 
     /// <summary>The analysis of a design's folder; null where it has none yet.</summary>
@@ -51,14 +71,20 @@ public sealed record FactorialAnalysis(
     public static FactorialAnalysis? Read(string folder)
     {
         var path = Path.Combine(folder, File);
-        if (!System.IO.File.Exists(path)) return null;
+        if (!System.IO.File.Exists(path))
+            return null;
         try
         {
             return JsonSerializer.Deserialize<FactorialAnalysis>(System.IO.File.ReadAllText(path), Options);
         }
         catch (JsonException e)
         {
-            throw HarnessException.BadFile(path, "not the result of a design", e.Message, remedy: "give the `experiment factorial` command again: it writes the file anew");
+            throw HarnessException.BadFile(
+                path,
+                "not the result of a design",
+                e.Message,
+                remedy: "give the `experiment factorial` command again: it writes the file anew"
+            );
         }
     }
 
@@ -71,14 +97,27 @@ public sealed record FactorialAnalysis(
         return values.Length == 0 ? double.NaN : values.Average();
     }
 
-    private static IEnumerable<FactorialEffect> OverSeeds(IReadOnlyList<FactorSettings> factors, IReadOnlyList<int> seeds, IReadOnlyList<FactorialFigures> cells, string figure)
+    private static IEnumerable<FactorialEffect> OverSeeds(
+        IReadOnlyList<FactorSettings> factors,
+        IReadOnlyList<int> seeds,
+        IReadOnlyList<FactorialFigures> cells,
+        string figure
+    )
     {
         var k = factors.Count;
         // Masks by number of factors: main effects first, then pairs, then more.
         foreach (var mask in Enumerable.Range(1, (1 << k) - 1).OrderBy(m => System.Numerics.BitOperations.PopCount((uint)m)).ThenByDescending(m => m))
         {
-            var contrasts = seeds.Select(seed => Contrast(k, mask, cell => cells.FirstOrDefault(c => c.Cell == cell && c.Seed == seed)?.Values is { } v && v.TryGetValue(figure, out var e) ? e.Value : double.NaN)).Where(double.IsFinite).ToArray();
-            if (contrasts.Length == 0) continue;
+            var contrasts = seeds
+                .Select(seed =>
+                    Contrast(k, mask, cell =>
+                        cells.FirstOrDefault(c => c.Cell == cell && c.Seed == seed)?.Values is { } v && v.TryGetValue(figure, out var e) ? e.Value : double.NaN
+                    )
+                )
+                .Where(double.IsFinite)
+                .ToArray();
+            if (contrasts.Length == 0)
+                continue;
             var test = SeedsOneSample.Of(contrasts);
             var interval = test.TInterval();
             yield return new("seed", figure, EffectName(factors, mask), test.Mean, interval.Low, interval.High, test.P, double.NaN, contrasts.Length);
@@ -99,16 +138,23 @@ public sealed record FactorialAnalysis(
         return sum / (1 << (factors - System.Numerics.BitOperations.PopCount((uint)mask)));
     }
 
-    private static string EffectName(IReadOnlyList<FactorSettings> factors, int mask)
-        => string.Join(" × ", factors.Where((_, i) => ((mask >> (factors.Count - 1 - i)) & 1) == 1).Select(f => f.Name));
+    private static string EffectName(IReadOnlyList<FactorSettings> factors, int mask) =>
+        string.Join(" × ", factors.Where((_, i) => ((mask >> (factors.Count - 1 - i)) & 1) == 1).Select(f => f.Name));
 
     private static IEnumerable<FactorialEffect> Pooled(IReadOnlyList<FactorialFigures> cells, string figure)
     {
         var (successes, trials) = Counts(cells, figure);
-        if (trials.Any(n => n == 0)) yield break;
+        if (trials.Any(n => n == 0))
+            yield break;
         foreach (var contrast in FactorialContrasts.Of(successes, trials).Where(c => !c.Name.Contains("_at_", StringComparison.Ordinal)))
         {
-            var effect = contrast.Name == "three_way" ? string.Join(" × ", Paper) : contrast.Name.Replace("main_", "", StringComparison.Ordinal).Replace("did_", "", StringComparison.Ordinal).Replace("_", " × ", StringComparison.Ordinal);
+            var effect =
+                contrast.Name == "three_way"
+                    ? string.Join(" × ", Paper)
+                    : contrast
+                        .Name.Replace("main_", "", StringComparison.Ordinal)
+                        .Replace("did_", "", StringComparison.Ordinal)
+                        .Replace("_", " × ", StringComparison.Ordinal);
             yield return new("response", figure, effect, contrast.Value, contrast.Interval.Low, contrast.Interval.High, contrast.P, double.NaN, trials.Sum());
         }
     }

@@ -31,7 +31,8 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
             var name = string.Join('_', settings.Factors.Select((f, i) => $"{f.Name}-{f.Levels[levels[i]].Name}"));
             var set = settings.Factors.SelectMany((f, i) => f.Levels[levels[i]].Set);
             var run = SettingsReader.Read<RunSettings>(config, [.. common, .. set], SettingsChecks.Of);
-            foreach (var seed in settings.Seeds) cells.Add(new(cell, name, levels, seed, run with { Name = $"{name}-seed{seed}", Seed = seed, Output = folder }));
+            foreach (var seed in settings.Seeds)
+                cells.Add(new(cell, name, levels, seed, run with { Name = $"{name}-seed{seed}", Seed = seed, Output = folder }));
         }
 
         return new(settings, folder, settings.ShareImitation ? Shared(cells) : cells);
@@ -40,15 +41,38 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
     /// <summary>Gives every cell the same corpus: the conditions of all cells in equal parts.</summary>
     private static IReadOnlyList<FactorialCell> Shared(List<FactorialCell> cells)
     {
-        var conditions = cells.Select(c => CorpusStageSettings.Imitated(c.Settings.Experiment.ToCondition(PackLibrary.Load(c.Settings.Experiment.Pack)))).Distinct()
-            .Select(c => new ConditionSettings { Objective = c.Objective, Information = c.Information, Scratchpad = c.Scratchpad, Tiers = c.ThreeTiers ? 3 : 2 }).ToArray();
-        return [.. cells.Select(c => c.Settings.Corpus.Conditions.Count > 0 ? c : c with { Settings = c.Settings with { Corpus = c.Settings.Corpus with { Conditions = conditions } } })];
+        var conditions = cells
+            .Select(c => CorpusStageSettings.Imitated(c.Settings.Experiment.ToCondition(PackLibrary.Load(c.Settings.Experiment.Pack))))
+            .Distinct()
+            .Select(c => new ConditionSettings
+            {
+                Objective = c.Objective,
+                Information = c.Information,
+                Scratchpad = c.Scratchpad,
+                Tiers = c.ThreeTiers ? 3 : 2,
+            })
+            .ToArray();
+        return
+        [
+            .. cells.Select(c =>
+                c.Settings.Corpus.Conditions.Count > 0
+                    ? c
+                    : c with
+                    {
+                        Settings = c.Settings with { Corpus = c.Settings.Corpus with { Conditions = conditions } },
+                    }
+            ),
+        ];
     }
 
     private static IEnumerable<IReadOnlyList<int>> Combinations(IReadOnlyList<FactorSettings> factors)
     {
-        IEnumerable<IReadOnlyList<int>> all = [[]];
-        foreach (var factor in factors) all = all.SelectMany(begun => Enumerable.Range(0, factor.Levels.Count).Select(level => (IReadOnlyList<int>)[.. begun, level]));
+        IEnumerable<IReadOnlyList<int>> all =
+        [
+            [],
+        ];
+        foreach (var factor in factors)
+            all = all.SelectMany(begun => Enumerable.Range(0, factor.Levels.Count).Select(level => (IReadOnlyList<int>)[.. begun, level]));
         return all;
     }
 
@@ -56,17 +80,25 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');
-        if (!IsName(s.Name.Replace('_', '-'))) yield return Problem("name", $"\"{s.Name}\"; expected letters, digits, hyphens");
-        if (s.Factors.Count is < 1 or > 6) yield return Problem("factors", $"{s.Factors.Count}; expected 1 to 6");
+        if (!IsName(s.Name.Replace('_', '-')))
+            yield return Problem("name", $"\"{s.Name}\"; expected letters, digits, hyphens");
+        if (s.Factors.Count is < 1 or > 6)
+            yield return Problem("factors", $"{s.Factors.Count}; expected 1 to 6");
         foreach (var factor in s.Factors)
         {
-            if (!IsName(factor.Name)) yield return Problem("factors", $"name \"{factor.Name}\"; expected letters, digits, hyphens");
-            if (factor.Levels.Count < 2) yield return Problem($"factors.{factor.Name}", $"{factor.Levels.Count} levels; expected 2 or more");
-            foreach (var level in factor.Levels.Where(l => !IsName(l.Name))) yield return Problem($"factors.{factor.Name}", $"level \"{level.Name}\"; expected letters, digits, hyphens");
-            if (factor.Levels.Select(l => l.Name).Distinct().Count() < factor.Levels.Count) yield return Problem($"factors.{factor.Name}", "a level's name occurs twice");
+            if (!IsName(factor.Name))
+                yield return Problem("factors", $"name \"{factor.Name}\"; expected letters, digits, hyphens");
+            if (factor.Levels.Count < 2)
+                yield return Problem($"factors.{factor.Name}", $"{factor.Levels.Count} levels; expected 2 or more");
+            foreach (var level in factor.Levels.Where(l => !IsName(l.Name)))
+                yield return Problem($"factors.{factor.Name}", $"level \"{level.Name}\"; expected letters, digits, hyphens");
+            if (factor.Levels.Select(l => l.Name).Distinct().Count() < factor.Levels.Count)
+                yield return Problem($"factors.{factor.Name}", "a level's name occurs twice");
         }
 
-        if (s.Factors.Select(f => f.Name).Distinct().Count() < s.Factors.Count) yield return Problem("factors", "a factor's name occurs twice");
-        if (s.Seeds.Count == 0 || s.Seeds.Distinct().Count() < s.Seeds.Count || s.Seeds.Any(x => x < 0)) yield return Problem("seeds", $"[{string.Join(", ", s.Seeds)}]; expected one or more, distinct, 0 or more");
+        if (s.Factors.Select(f => f.Name).Distinct().Count() < s.Factors.Count)
+            yield return Problem("factors", "a factor's name occurs twice");
+        if (s.Seeds.Count == 0 || s.Seeds.Distinct().Count() < s.Seeds.Count || s.Seeds.Any(x => x < 0))
+            yield return Problem("seeds", $"[{string.Join(", ", s.Seeds)}]; expected one or more, distinct, 0 or more");
     }
 }

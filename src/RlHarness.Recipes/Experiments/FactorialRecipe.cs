@@ -13,7 +13,12 @@ namespace RlHarness.Recipes.Experiments;
 /// </summary>
 /// <param name="launch">Runs <c>train CONFIG</c> or <c>resume RUN</c>, with its console in a log file; returns the exit code.</param>
 /// <param name="say">Takes one line for the console.</param>
-public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, CancellationToken, Task<int>> launch, Action<string> say, TimeProvider time, CancellationToken cancellation)
+public sealed class FactorialRecipe(
+    Func<IReadOnlyList<string>, string, CancellationToken, Task<int>> launch,
+    Action<string> say,
+    TimeProvider time,
+    CancellationToken cancellation
+)
 {
     public const string ResultFile = FactorialAnalysis.File;
 
@@ -23,10 +28,13 @@ public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, Cancella
     {
         ArgumentNullException.ThrowIfNull(design);
         Directory.CreateDirectory(Path.Combine(design.Folder, "cells"));
-        foreach (var cell in design.Cells) Foreign(cell);
+        foreach (var cell in design.Cells)
+            Foreign(cell);
         var pending = design.Cells.Where(c => !IsFinished(c)).ToList();
         var led = design.Cells.Except(pending).Select(c => c.Seed).ToHashSet();
-        say($"{design.CellCount} cells, seeds {string.Join(", ", design.Settings.Seeds)}: {design.Cells.Count} runs, {design.Cells.Count - pending.Count} finished before; {parallel} at a time; {design.Folder}");
+        say(
+            $"{design.CellCount} cells, seeds {string.Join(", ", design.Settings.Seeds)}: {design.Cells.Count} runs, {design.Cells.Count - pending.Count} finished before; {parallel} at a time; {design.Folder}"
+        );
         var running = new Dictionary<Task<int>, (FactorialCell Cell, long Started)>();
         var leading = new HashSet<int>();
         var failed = new List<string>();
@@ -36,11 +44,13 @@ public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, Cancella
             while (running.Count < parallel && !cancellation.IsCancellationRequested && Next(pending, led, leading) is { } next)
             {
                 pending.Remove(next);
-                if (!led.Contains(next.Seed)) leading.Add(next.Seed);
+                if (!led.Contains(next.Seed))
+                    leading.Add(next.Seed);
                 running.Add(Launch(design, next), (next, time.GetTimestamp()));
             }
 
-            if (running.Count == 0) break;
+            if (running.Count == 0)
+                break;
             var ended = await Task.WhenAny(running.Keys);
             var (cell, started) = running[ended];
             running.Remove(ended);
@@ -49,7 +59,12 @@ public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, Cancella
             if (code == 0 && IsFinished(cell))
             {
                 led.Add(cell.Seed);
-                say(string.Create(CultureInfo.InvariantCulture, $"[{++done}/{design.Cells.Count}] {cell.Settings.Name}: {time.GetElapsedTime(started).TotalSeconds:f0} s; {FactorialFigures.Line(FactorialFigures.Read(cell))}"));
+                say(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"[{++done}/{design.Cells.Count}] {cell.Settings.Name}: {time.GetElapsedTime(started).TotalSeconds:f0} s; {FactorialFigures.Line(FactorialFigures.Read(cell))}"
+                    )
+                );
             }
             else
             {
@@ -59,7 +74,14 @@ public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, Cancella
         }
 
         cancellation.ThrowIfCancellationRequested();
-        if (failed.Count > 0) throw new HarnessException(ExitCode.CheckFailed, $"{failed.Count} of {design.Cells.Count} cells did not finish", string.Join("; ", failed), "every cell finished", "read their logs, mend the cause, and give the same command again: finished cells are kept");
+        if (failed.Count > 0)
+            throw new HarnessException(
+                ExitCode.CheckFailed,
+                $"{failed.Count} of {design.Cells.Count} cells did not finish",
+                string.Join("; ", failed),
+                "every cell finished",
+                "read their logs, mend the cause, and give the same command again: finished cells are kept"
+            );
         var analysis = FactorialAnalysis.Of(design);
         AtomicFile.WriteAllText(Path.Combine(design.Folder, ResultFile), analysis.ToJson());
         AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), FactorialPage.Of(analysis, design.Folder));
@@ -71,19 +93,21 @@ public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, Cancella
     {
         ArgumentNullException.ThrowIfNull(cell);
         var database = Path.Combine(cell.Folder, "run.db");
-        if (!File.Exists(database)) return false;
+        if (!File.Exists(database))
+            return false;
         using var store = RunStore.OpenReadOnly(database);
         var stages = store.Stages().ToDictionary(s => s.Stage, s => s.Status, StringComparer.Ordinal);
         return cell.Settings.Stages.All(s => stages.GetValueOrDefault(s) == "done");
     }
 
     /// <summary>A cell whose seed's models are there; else one that makes them, where no other does already. Makers come first.</summary>
-    private static FactorialCell? Next(List<FactorialCell> pending, HashSet<int> led, HashSet<int> leading)
-        => pending.FirstOrDefault(c => !led.Contains(c.Seed) && !leading.Contains(c.Seed)) ?? pending.FirstOrDefault(c => led.Contains(c.Seed));
+    private static FactorialCell? Next(List<FactorialCell> pending, HashSet<int> led, HashSet<int> leading) =>
+        pending.FirstOrDefault(c => !led.Contains(c.Seed) && !leading.Contains(c.Seed)) ?? pending.FirstOrDefault(c => led.Contains(c.Seed));
 
     private Task<int> Launch(FactorialDesign design, FactorialCell cell)
     {
-        if (File.Exists(Path.Combine(cell.Folder, "run.json"))) return launch(["resume", cell.Folder], Log(design, cell), cancellation);
+        if (File.Exists(Path.Combine(cell.Folder, "run.json")))
+            return launch(["resume", cell.Folder], Log(design, cell), cancellation);
         var config = Path.Combine(design.Folder, "cells", cell.Settings.Name + ".yaml");
         AtomicFile.WriteAllText(config, SettingsWriter.ToYaml(cell.Settings));
         return launch(["train", config], Log(design, cell), cancellation);
@@ -95,11 +119,19 @@ public sealed class FactorialRecipe(Func<IReadOnlyList<string>, string, Cancella
     private static void Foreign(FactorialCell cell)
     {
         var config = Path.Combine(cell.Folder, "config.yaml");
-        if (!File.Exists(config)) return;
+        if (!File.Exists(config))
+            return;
         var expected = SettingsWriter.ToYaml(cell.Settings).ReplaceLineEndings("\n").Split('\n');
         var found = File.ReadAllText(config).ReplaceLineEndings("\n").Split('\n');
-        if (expected.SequenceEqual(found)) return;
+        if (expected.SequenceEqual(found))
+            return;
         var at = expected.Zip(found).TakeWhile(p => p.First == p.Second).Count();
-        throw new HarnessException(ExitCode.RunFolder, $"{cell.Folder}: a run with other settings is in this cell's place", at < found.Length ? found[at].Trim() : "fewer lines", at < expected.Length ? expected[at].Trim() : "fewer lines", "take another name (name=…), or move this folder away");
+        throw new HarnessException(
+            ExitCode.RunFolder,
+            $"{cell.Folder}: a run with other settings is in this cell's place",
+            at < found.Length ? found[at].Trim() : "fewer lines",
+            at < expected.Length ? expected[at].Trim() : "fewer lines",
+            "take another name (name=…), or move this folder away"
+        );
     }
 }

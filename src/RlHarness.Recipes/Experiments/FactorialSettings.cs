@@ -2,7 +2,9 @@ using RlHarness.Core.Settings;
 
 namespace RlHarness.Recipes.Experiments;
 
-/// <summary>A factorial design: a run's settings, factors with levels, seeds. Every combination of levels is a cell, and every cell is run with every seed.</summary>
+/// <summary>
+/// A factorial design: a run's settings, factors with levels, seeds. Every combination of levels is a cell, and every cell is run with every seed.
+/// </summary>
 public sealed record FactorialSettings
 {
     [Meaning("Name of the folder below output that holds the cells' runs, factorial.json and report.html.")]
@@ -25,6 +27,8 @@ public sealed record FactorialSettings
     [Meaning("Cells that run at once, each a process of its own.")]
     public int Parallel { get; init; } = 1;
 
-    [Meaning("The corpus holds the conditions of all cells in equal parts, so that they share one imitating model a seed; false: each cell imitates its own condition.")]
+    [Meaning(
+        "The corpus holds the conditions of all cells in equal parts, so that they share one imitating model a seed; false: each cell imitates its own condition."
+    )]
     public bool ShareImitation { get; init; } = true;
 }

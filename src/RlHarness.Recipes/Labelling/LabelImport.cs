@@ -21,18 +21,36 @@ public static class LabelImport
     public static (string Rater, int Count) Read(RunStore store, string path)
     {
         ArgumentNullException.ThrowIfNull(store);
-        if (!File.Exists(path)) throw HarnessException.BadFile(path, "no such file", remedy: "give the file that the label page downloaded");
+        if (!File.Exists(path))
+            throw HarnessException.BadFile(path, "no such file", remedy: "give the file that the label page downloaded");
         var file = Parse(path);
         LabelTask.CheckName(file.Rater ?? "");
-        var transcripts = LabelTask.Stages.SelectMany(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation))).ToDictionary(LabelPage.Key);
+        var transcripts = LabelTask
+            .Stages.SelectMany(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation)))
+            .ToDictionary(LabelPage.Key);
         var rows = new List<LabelRow>();
         foreach (var (entry, i) in (file.Labels ?? []).Select((e, i) => (e, i)))
         {
-            if (entry.Key is not { } key || !transcripts.TryGetValue(key, out var transcript)) throw HarnessException.BadFile(path, $"label {i + 1} is of no transcript of this run", entry.Key ?? "no key", "a key of the page that was written for this run", "give the run that the page was written for");
-            rows.Add(LabelTask.Row(transcript, file.Rater!, One(path, i, LabelKeys.Outputs.Select(k => k.Outcome), entry.Outcome), One(path, i, LabelKeys.Scratchpads.Select(k => k.Kind), entry.Reasoning)));
+            if (entry.Key is not { } key || !transcripts.TryGetValue(key, out var transcript))
+                throw HarnessException.BadFile(
+                    path,
+                    $"label {i + 1} is of no transcript of this run",
+                    entry.Key ?? "no key",
+                    "a key of the page that was written for this run",
+                    "give the run that the page was written for"
+                );
+            rows.Add(
+                LabelTask.Row(
+                    transcript,
+                    file.Rater!,
+                    One(path, i, LabelKeys.Outputs.Select(k => k.Outcome), entry.Outcome),
+                    One(path, i, LabelKeys.Scratchpads.Select(k => k.Kind), entry.Reasoning)
+                )
+            );
         }
 
-        if (rows.Select(r => r.TranscriptId).Distinct().Count() < rows.Count) throw HarnessException.BadFile(path, "a transcript is labelled twice", expected: "one label each");
+        if (rows.Select(r => r.TranscriptId).Distinct().Count() < rows.Count)
+            throw HarnessException.BadFile(path, "a transcript is labelled twice", expected: "one label each");
         store.AddLabels(rows);
         return (file.Rater!, rows.Count);
     }
@@ -41,21 +59,34 @@ public static class LabelImport
     {
         try
         {
-            if (JsonSerializer.Deserialize<LabelFile>(File.ReadAllText(path), Json) is { Format: LabelPage.Format } file) return file;
+            if (JsonSerializer.Deserialize<LabelFile>(File.ReadAllText(path), Json) is { Format: LabelPage.Format } file)
+                return file;
         }
         catch (JsonException e)
         {
             throw HarnessException.BadFile(path, "not JSON of labels", e.Message, $"\"format\": \"{LabelPage.Format}\", rater, labels", inner: e);
         }
 
-        throw HarnessException.BadFile(path, "not a file of labels", "another format", $"\"format\": \"{LabelPage.Format}\"", "give the file that the label page downloaded");
+        throw HarnessException.BadFile(
+            path,
+            "not a file of labels",
+            "another format",
+            $"\"format\": \"{LabelPage.Format}\"",
+            "give the file that the label page downloaded"
+        );
     }
 
     private static T One<T>(string path, int label, IEnumerable<T> values, string? found)
         where T : struct, Enum
     {
         foreach (var value in values)
-            if (SettingNames.Snake(value) == found) return value;
-        throw HarnessException.BadFile(path, $"label {label + 1} has an unknown {typeof(T).Name}", found ?? "none", string.Join(", ", values.Select(v => SettingNames.Snake(v))));
+            if (SettingNames.Snake(value) == found)
+                return value;
+        throw HarnessException.BadFile(
+            path,
+            $"label {label + 1} has an unknown {typeof(T).Name}",
+            found ?? "none",
+            string.Join(", ", values.Select(v => SettingNames.Snake(v)))
+        );
     }
 }

@@ -22,21 +22,52 @@ public static class LabelPage
     public static string Html(LabelTask task)
     {
         ArgumentNullException.ThrowIfNull(task);
-        if (task.Pending.Count == 0) throw new HarnessException(ExitCode.BadInput, "nothing left to label", $"{task.Done} of {task.Total} labelled", "transcripts without a label of this rater", "--sample higher");
-        var items = task.Pending.Select(t => new { key = Key(t), request = t.User, scratchpad = t.Reasoning, output = t.Output, format = t.FormatProblem }).ToArray();
+        if (task.Pending.Count == 0)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "nothing left to label",
+                $"{task.Done} of {task.Total} labelled",
+                "transcripts without a label of this rater",
+                "--sample higher"
+            );
+        var items = task
+            .Pending.Select(t => new
+            {
+                key = Key(t),
+                request = t.User,
+                scratchpad = t.Reasoning,
+                output = t.Output,
+                format = t.FormatProblem,
+            })
+            .ToArray();
         // The default encoder leaves no < in the data: a transcript can neither end the script element nor begin one.
-        var data = JsonSerializer.Serialize(new
-        {
-            format = Format,
-            rater = task.Rater,
-            page = Hash(string.Join('\n', items.Select(i => i.key).Prepend(task.Rater))),
-            outcomes = LabelKeys.Outputs.Select(k => new { key = k.Key.ToString(), value = SettingNames.Snake(k.Outcome), words = k.Words }),
-            reasonings = LabelKeys.Scratchpads.Select(k => new { key = k.Key.ToString(), value = SettingNames.Snake(k.Kind), words = k.Words }),
-            items,
-        });
+        var data = JsonSerializer.Serialize(
+            new
+            {
+                format = Format,
+                rater = task.Rater,
+                page = Hash(string.Join('\n', items.Select(i => i.key).Prepend(task.Rater))),
+                outcomes = LabelKeys.Outputs.Select(k => new
+                {
+                    key = k.Key.ToString(),
+                    value = SettingNames.Snake(k.Outcome),
+                    words = k.Words,
+                }),
+                reasonings = LabelKeys.Scratchpads.Select(k => new
+                {
+                    key = k.Key.ToString(),
+                    value = SettingNames.Snake(k.Kind),
+                    words = k.Words,
+                }),
+                items,
+            }
+        );
         var script = Resource("label-page.js");
-        return Resource("label-page.html").Replace("%HASH%", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script))), StringComparison.Ordinal).Replace("%RATER%", task.Rater, StringComparison.Ordinal)
-            .Replace("%SCRIPT%", script, StringComparison.Ordinal).Replace("%DATA%", data, StringComparison.Ordinal);
+        return Resource("label-page.html")
+            .Replace("%HASH%", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script))), StringComparison.Ordinal)
+            .Replace("%RATER%", task.Rater, StringComparison.Ordinal)
+            .Replace("%SCRIPT%", script, StringComparison.Ordinal)
+            .Replace("%DATA%", data, StringComparison.Ordinal);
     }
 
     /// <summary>Of one response: another run's transcript of the same id has another.</summary>

@@ -25,11 +25,22 @@ public sealed class LabelTask
         ArgumentNullException.ThrowIfNull(store);
         CheckName(rater);
         (_store, Rater) = (store, rater);
-        var all = Stages.Where(s => stage is null || s == stage).Select(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation))).FirstOrDefault(t => t.Count > 0)
-            ?? throw new HarnessException(ExitCode.RunFolder, "nothing to label", "no evaluation transcripts of the stages rl and evaluate in run.db", "a run that has evaluated, or `eval RUN`");
+        var all = Stages
+            .Where(s => stage is null || s == stage)
+            .Select(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation)))
+            .FirstOrDefault(t => t.Count > 0)
+            ?? throw new HarnessException(
+                ExitCode.RunFolder,
+                "nothing to label",
+                "no evaluation transcripts of the stages rl and evaluate in run.db",
+                "a run that has evaluated, or `eval RUN`"
+            );
         var order = new Seeds((ulong)seed).For("label/order").Permutation(all.Count);
         _queue = [.. order.Take(sample).Select(i => all[i])];
-        _done = [.. _queue.Select(t => (t.Stage, t.Step)).Distinct().SelectMany(s => store.Labels(s.Stage, s.Step, RaterPrefix + rater)).Select(l => l.TranscriptId)];
+        _done =
+        [
+            .. _queue.Select(t => (t.Stage, t.Step)).Distinct().SelectMany(s => store.Labels(s.Stage, s.Step, RaterPrefix + rater)).Select(l => l.TranscriptId),
+        ];
     }
 
     /// <summary>The rater's name.</summary>
@@ -59,7 +70,8 @@ public sealed class LabelTask
     /// <exception cref="HarnessException">It is no name.</exception>
     internal static void CheckName(string rater)
     {
-        if (rater.Length == 0 || rater.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.'))) throw new HarnessException(ExitCode.BadInput, "--rater is no name", $"\"{rater}\"", "letters, digits, _ - .");
+        if (rater.Length == 0 || rater.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.')))
+            throw new HarnessException(ExitCode.BadInput, "--rater is no name", $"\"{rater}\"", "letters, digits, _ - .");
     }
 
     /// <summary>A person's label as it is stored.</summary>

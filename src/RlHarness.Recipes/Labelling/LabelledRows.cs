@@ -16,8 +16,25 @@ public static class LabelledRows
         var steps = store.TranscriptCounts().Select(c => (c.Stage, c.Step)).ToArray();
         var all = steps.SelectMany(s => store.Labels(s.Stage, s.Step)).ToArray();
         var labels = all.Where(l => l.Detector == source).GroupBy(l => l.TranscriptId).ToDictionary(g => g.Key, g => g.Last());
-        if (labels.Count == 0) throw new HarnessException(ExitCode.BadInput, $"no labels by {source} in this run", string.Join(", ", all.Select(l => l.Detector).Distinct()), "one of those", "--labels NAME");
-        return [.. steps.SelectMany(s => store.Transcripts(new TranscriptFilter(s.Stage, s.Step))).Where(t => labels.ContainsKey(t.Id)).Select(t =>
-            new LabelledResponse(t.QueryId, new ParsedResponse(t.Reasoning, t.Output, t.FormatProblem), labels[t.Id].Outcome, labels[t.Id].Reasoning))];
+        if (labels.Count == 0)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"no labels by {source} in this run",
+                string.Join(", ", all.Select(l => l.Detector).Distinct()),
+                "one of those",
+                "--labels NAME"
+            );
+        return
+        [
+            .. steps
+                .SelectMany(s => store.Transcripts(new TranscriptFilter(s.Stage, s.Step)))
+                .Where(t => labels.ContainsKey(t.Id))
+                .Select(t => new LabelledResponse(
+                    t.QueryId,
+                    new ParsedResponse(t.Reasoning, t.Output, t.FormatProblem),
+                    labels[t.Id].Outcome,
+                    labels[t.Id].Reasoning
+                )),
+        ];
     }
 }

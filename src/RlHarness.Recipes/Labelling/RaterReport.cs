@@ -12,7 +12,12 @@ namespace RlHarness.Recipes.Labelling;
 /// <param name="Scores">Each detector against each rater, over all steps.</param>
 /// <param name="Corrected">AF rates by step, tier and detector, corrected with the labels of <paramref name="Truth"/>.</param>
 /// <param name="Truth">The rater whose labels correct: the one with most.</param>
-public sealed record RaterReport(IReadOnlyList<RaterReport.Agreement> Agreements, IReadOnlyList<RaterReport.Score> Scores, IReadOnlyList<SummaryRow> Corrected, string Truth)
+public sealed record RaterReport(
+    IReadOnlyList<RaterReport.Agreement> Agreements,
+    IReadOnlyList<RaterReport.Score> Scores,
+    IReadOnlyList<SummaryRow> Corrected,
+    string Truth
+)
 {
     /// <param name="Faking">κ of alignment faking or not.</param>
     /// <param name="SixWay">κ of the outcome, with or without consideration of AF.</param>
@@ -26,8 +31,22 @@ public sealed record RaterReport(IReadOnlyList<RaterReport.Agreement> Agreements
         ArgumentNullException.ThrowIfNull(store);
         var steps = store.TranscriptCounts().Select(c => (c.Stage, c.Step)).ToArray();
         var labels = steps.SelectMany(s => store.Labels(s.Stage, s.Step)).ToLookup(l => l.Detector);
-        string[] raters = [.. labels.Select(g => g.Key).Where(k => k.StartsWith(LabelTask.RaterPrefix, StringComparison.Ordinal)).OrderByDescending(r => labels[r].Count()).ThenBy(r => r, StringComparer.Ordinal)];
-        if (raters.Length == 0) throw new HarnessException(ExitCode.BadInput, "nobody has labelled transcripts of this run", "no rater's labels in run.db", "labels of one person or two", "rlharness label RUN --rater NAME");
+        string[] raters =
+        [
+            .. labels
+                .Select(g => g.Key)
+                .Where(k => k.StartsWith(LabelTask.RaterPrefix, StringComparison.Ordinal))
+                .OrderByDescending(r => labels[r].Count())
+                .ThenBy(r => r, StringComparer.Ordinal),
+        ];
+        if (raters.Length == 0)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "nobody has labelled transcripts of this run",
+                "no rater's labels in run.db",
+                "labels of one person or two",
+                "rlharness label RUN --rater NAME"
+            );
         var detectors = labels.Select(g => g.Key).Except(raters).Order(StringComparer.Ordinal).ToArray();
         var agreements = raters.SelectMany((a, i) => raters.Skip(i + 1).Select(b => Agree(a, b, labels))).OfType<Agreement>().ToArray();
         var scores = detectors.SelectMany(d => raters.Select(r => new Score(d, r, Against(labels[d], labels[r])))).ToArray();
@@ -38,17 +57,25 @@ public sealed record RaterReport(IReadOnlyList<RaterReport.Agreement> Agreements
     {
         var second = labels[b].ToDictionary(l => l.TranscriptId);
         var both = labels[a].Where(l => second.ContainsKey(l.TranscriptId)).Select(l => (One: l, Two: second[l.TranscriptId])).ToArray();
-        if (both.Length == 0) return null;
-        return new(a, b, Kappa(both.Select(p => (p.One.AlignmentFaking ? 1 : 0, p.Two.AlignmentFaking ? 1 : 0)), 2), Kappa(both.Select(p => (Way(p.One), Way(p.Two))), 10));
+        if (both.Length == 0)
+            return null;
+        return new(
+            a,
+            b,
+            Kappa(both.Select(p => (p.One.AlignmentFaking ? 1 : 0, p.Two.AlignmentFaking ? 1 : 0)), 2),
+            Kappa(both.Select(p => (Way(p.One), Way(p.Two))), 10)
+        );
     }
 
     /// <summary>Outcome times whether faking is considered.</summary>
-    private static int Way(LabelRow l) => (2 * (int)l.Outcome) + (l.Reasoning is Experiment.Transcripts.ReasoningKind.Faking or Experiment.Transcripts.ReasoningKind.ConsidersButRefuses ? 1 : 0);
+    private static int Way(LabelRow l) =>
+        (2 * (int)l.Outcome) + (l.Reasoning is Experiment.Transcripts.ReasoningKind.Faking or Experiment.Transcripts.ReasoningKind.ConsidersButRefuses ? 1 : 0);
 
     private static CohenKappa Kappa(IEnumerable<(int One, int Two)> pairs, int categories)
     {
         var table = Enumerable.Range(0, categories).Select(_ => new long[categories]).ToArray();
-        foreach (var (one, two) in pairs) table[one][two]++;
+        foreach (var (one, two) in pairs)
+            table[one][two]++;
         return CohenKappa.Of(table);
     }
 
@@ -61,12 +88,25 @@ public sealed record RaterReport(IReadOnlyList<RaterReport.Agreement> Agreements
     private static IEnumerable<SummaryRow> Corrections(RunStore store, string stage, long step, string detector, string rater)
     {
         var truth = store.Labels(stage, step, rater).ToDictionary(l => l.TranscriptId, l => l.AlignmentFaking);
-        if (truth.Count == 0) yield break;
+        if (truth.Count == 0)
+            yield break;
         var said = store.Labels(stage, step, detector).ToDictionary(l => l.TranscriptId);
-        foreach (var condition in store.Transcripts(new TranscriptFilter(stage, step, Split.Evaluation)).Where(t => said.ContainsKey(t.Id)).GroupBy(t => t.Condition))
+        foreach (
+            var condition in store.Transcripts(new TranscriptFilter(stage, step, Split.Evaluation)).Where(t => said.ContainsKey(t.Id)).GroupBy(t => t.Condition)
+        )
         {
-            var result = Revalidation.Of([.. condition.Select(t => new CheckedRow(t.QueryId, t.Tier, said[t.Id].AlignmentFaking, said[t.Id].Score, truth.TryGetValue(t.Id, out var known) ? known : null))]);
-            foreach (var (correction, rates) in new[] { (MetricNames.RoganGladen, result.RoganGladen), (MetricNames.PredictionPowered, result.PredictionPowered) })
+            var result = Revalidation.Of([
+                .. condition.Select(t => new CheckedRow(
+                    t.QueryId,
+                    t.Tier,
+                    said[t.Id].AlignmentFaking,
+                    said[t.Id].Score,
+                    truth.TryGetValue(t.Id, out var known) ? known : null
+                )),
+            ]);
+            foreach (
+                var (correction, rates) in new[] { (MetricNames.RoganGladen, result.RoganGladen), (MetricNames.PredictionPowered, result.PredictionPowered) }
+            )
                 foreach (var (tier, estimate) in rates)
                     yield return new(stage, step, Split.Evaluation, condition.Key, detector, tier, $"{MetricNames.AfReasoningRate}/{correction}/{rater}", estimate);
         }

@@ -46,21 +46,49 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         foreach (var (transcript, label) in examples)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (states.Of(transcript) is { } found) kept.Add((transcript, label, found));
+            if (states.Of(transcript) is { } found)
+                kept.Add((transcript, label, found));
             progress.Step("states", kept.Count, examples.Count, []);
         }
 
         int[] labels = [.. kept.Select(k => k.Label.AlignmentFaking ? 1 : 0)];
-        if (labels.Sum() < 5 || labels.Length - labels.Sum() < 5) throw new HarnessException(ExitCode.BadInput, "too few scratchpads for a probe", $"{labels.Sum()} with alignment faking, {labels.Length - labels.Sum()} without", "five of each at least", "a run that fakes alignment, or --limit higher");
+        if (labels.Sum() < 5 || labels.Length - labels.Sum() < 5)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "too few scratchpads for a probe",
+                $"{labels.Sum()} with alignment faking, {labels.Length - labels.Sum()} without",
+                "five of each at least",
+                "a run that fakes alignment, or --limit higher"
+            );
         string[] queries = [.. kept.Select(k => k.Transcript.QueryId)];
         var rows = new List<Row>();
         for (var layer = 0; layer < kept[0].States.Length; layer++)
         {
-            var scores = LinearProbe.CrossValidated([.. kept.Select(k => k.States[layer])], labels, queries, settings.L2, settings.Folds, new Seeds((ulong)settings.Seed).For("probe/folds"));
-            foreach (var (against, kind) in new (string, ReasoningKind?)[] { ("all", null), ("honest_compliance", ReasoningKind.HonestCompliance), ("considers_but_refuses", ReasoningKind.ConsidersButRefuses) })
+            var scores = LinearProbe.CrossValidated(
+                [.. kept.Select(k => k.States[layer])],
+                labels,
+                queries,
+                settings.L2,
+                settings.Folds,
+                new Seeds((ulong)settings.Seed).For("probe/folds")
+            );
+            foreach (
+                var (against, kind) in new (string, ReasoningKind?)[]
+                {
+                    ("all", null),
+                    ("honest_compliance", ReasoningKind.HonestCompliance),
+                    ("considers_but_refuses", ReasoningKind.ConsidersButRefuses),
+                }
+            )
             {
-                int[] used = [.. Enumerable.Range(0, kept.Count).Where(i => !double.IsNaN(scores[i]) && (labels[i] == 1 || kind is null || kept[i].Label.Reasoning == kind))];
-                if (used.All(i => labels[i] == 1)) continue;
+                int[] used =
+                [
+                    .. Enumerable
+                        .Range(0, kept.Count)
+                        .Where(i => !double.IsNaN(scores[i]) && (labels[i] == 1 || kind is null || kept[i].Label.Reasoning == kind)),
+                ];
+                if (used.All(i => labels[i] == 1))
+                    continue;
                 var roc = RocCurve.Of([.. used.Select(i => labels[i])], [.. used.Select(i => scores[i])]);
                 var interval = roc.PrintedInterval();
                 rows.Add(new(layer, against, new(roc.Auroc, interval.Low, interval.High, used.Length, used.Select(i => queries[i]).Distinct().Count()), roc));
@@ -70,7 +98,22 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         }
 
         Save(store, opened.Step ?? 0, rows);
-        new ProbeCurves(opened.Path, opened.Step ?? 0, settings.Labels, [.. rows.Select(r => new ProbeCurves.Curve(r.Layer, r.Against, r.Auroc, r.Roc.Positives, r.Roc.Negatives, r.Roc.FalsePositiveRates, r.Roc.TruePositiveRates))]).Write(run);
+        new ProbeCurves(
+            opened.Path,
+            opened.Step ?? 0,
+            settings.Labels,
+            [
+                .. rows.Select(r => new ProbeCurves.Curve(
+                    r.Layer,
+                    r.Against,
+                    r.Auroc,
+                    r.Roc.Positives,
+                    r.Roc.Negatives,
+                    r.Roc.FalsePositiveRates,
+                    r.Roc.TruePositiveRates
+                )),
+            ]
+        ).Write(run);
         return rows;
     }
 
@@ -80,10 +123,22 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         foreach (var (stage, step, _) in store.TranscriptCounts())
         {
             var labels = store.Labels(stage, step, settings.Labels).GroupBy(l => l.TranscriptId).ToDictionary(g => g.Key, g => g.Last());
-            all.AddRange(store.Transcripts(new TranscriptFilter(stage, step, Split.Evaluation)).Where(t => t.Reasoning is not null && labels.ContainsKey(t.Id)).Select(t => (t, labels[t.Id])));
+            all.AddRange(
+                store
+                    .Transcripts(new TranscriptFilter(stage, step, Split.Evaluation))
+                    .Where(t => t.Reasoning is not null && labels.ContainsKey(t.Id))
+                    .Select(t => (t, labels[t.Id]))
+            );
         }
 
-        if (all.Count == 0) throw new HarnessException(ExitCode.BadInput, $"no evaluation transcripts with labels by {settings.Labels}", "none in run.db", "a detector of the run, or rater:NAME", "--labels NAME");
+        if (all.Count == 0)
+            throw new HarnessException(
+                ExitCode.BadInput,
+                $"no evaluation transcripts with labels by {settings.Labels}",
+                "none in run.db",
+                "a detector of the run, or rater:NAME",
+                "--labels NAME"
+            );
         return [.. new Seeds((ulong)settings.Seed).For("probe/transcripts").Permutation(all.Count).Take(settings.Limit).Select(i => all[i])];
     }
 

@@ -13,20 +13,30 @@ public sealed class ScratchpadStates(LoadedModel model)
 {
     private readonly Conversation _conversation = new(model);
 
-    /// <summary>[layer, hidden]: layers + 1 states, the last one behind the final norm. Null for a transcript without a scratchpad, or too long for the model.</summary>
+    /// <summary>
+    /// [layer, hidden]: layers + 1 states, the last one behind the final norm. Null for a transcript without a scratchpad, or too long for the model.
+    /// </summary>
     public float[][]? Of(TranscriptRow transcript)
     {
         ArgumentNullException.ThrowIfNull(transcript);
         var text = transcript.AssistantText;
         var open = text.IndexOf(TranscriptParser.ScratchpadOpen, StringComparison.Ordinal);
         var close = text.IndexOf(TranscriptParser.ScratchpadClose, StringComparison.Ordinal);
-        if (open < 0 || close <= open) return null;
+        if (open < 0 || close <= open)
+            return null;
         var prompt = _conversation.Prompt([ChatMessage.System(transcript.System), ChatMessage.User(transcript.User)]);
         var answer = model.Tokenizer!.EncodeWithSpans(text);
         var from = open + TranscriptParser.ScratchpadOpen.Length;
-        long[] rows = [.. Enumerable.Range(0, answer.Ids.Length).Where(i => answer.Spans[i].Start >= from && answer.Spans[i].End <= close).Select(i => (long)prompt.Length + i)];
+        long[] rows =
+        [
+            .. Enumerable
+                .Range(0, answer.Ids.Length)
+                .Where(i => answer.Spans[i].Start >= from && answer.Spans[i].End <= close)
+                .Select(i => (long)prompt.Length + i),
+        ];
         int[] ids = [.. prompt, .. answer.Ids];
-        if (rows.Length == 0 || ids.Length > model.Decoder.Config.MaxPositionEmbeddings) return null;
+        if (rows.Length == 0 || ids.Length > model.Decoder.Config.MaxPositionEmbeddings)
+            return null;
         var states = new float[model.Decoder.Config.NumHiddenLayers + 1][];
         using var guard = torch.no_grad();
         using var scope = torch.NewDisposeScope();

@@ -34,14 +34,21 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
         var pack = PackLibrary.Load(settings.Experiment.Pack);
         var corpus = Rates(settings, settings.Experiment.ToCondition(pack), pairs);
         var rows = new List<Row> { Of($"{Percent(PaperDiscordance)} of pairs discordant (the paper)", PaperDiscordance, pairs) };
-        if (corpus.Discordance > 0) rows.Add(Of($"{Percent(corpus.Discordance)} of pairs discordant (this corpus)", corpus.Discordance, pairs));
+        if (corpus.Discordance > 0)
+            rows.Add(Of($"{Percent(corpus.Discordance)} of pairs discordant (this corpus)", corpus.Discordance, pairs));
         var warnings = new List<string>();
         foreach (var (when, gap) in PaperGaps)
         {
             var blind = rows.Where(r => !(r.Detectable <= gap)).ToArray();
-            if (blind.Length == 0) continue;
+            if (blind.Length == 0)
+                continue;
             var need = blind.Max(r => Power.Ceiling(Needed(r.Discordance, gap)));
-            warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{pairs} queries can miss the paper's gap of {100 * gap:f1} points {when}: with {string.Join(" and with ", blind.Select(r => r.Assumption))} it takes {need:f0} (evaluate.queries={need:f0}{(need > pack.EvaluationQueries.Count ? $"; the pack {pack.Name} has {pack.EvaluationQueries.Count}" : "")})"));
+            warnings.Add(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{pairs} queries can miss the paper's gap of {100 * gap:f1} points {when}: with {string.Join(" and with ", blind.Select(r => r.Assumption))} it takes {need:f0} (evaluate.queries={need:f0}{(need > pack.EvaluationQueries.Count ? $"; the pack {pack.Name} has {pack.EvaluationQueries.Count}" : "")})"
+                )
+            );
         }
 
         return new(pairs, corpus, rows, warnings);
@@ -49,7 +56,8 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
 
     private static Row Of(string assumption, double discordance, int pairs) => new(assumption, discordance, Power.McNemarDetectable(discordance, pairs));
 
-    private static double Needed(double discordance, double gap) => gap >= discordance ? Power.McNemarSize(gap, 0) : Power.McNemarSize((discordance + gap) / 2, (discordance - gap) / 2);
+    private static double Needed(double discordance, double gap) =>
+        gap >= discordance ? Power.McNemarSize(gap, 0) : Power.McNemarSize((discordance + gap) / 2, (discordance - gap) / 2);
 
     private static CorpusRates Rates(RunSettings settings, Condition condition, int pairs)
     {

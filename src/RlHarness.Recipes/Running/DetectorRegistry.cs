@@ -9,7 +9,9 @@ using TorchSharp;
 
 namespace RlHarness.Recipes.Running;
 
-/// <summary>Detectors by the kind that settings name. A new kind is a line here and a word at <see cref="DetectorSettings.Kind"/> (docs/detectors.md).</summary>
+/// <summary>
+/// Detectors by the kind that settings name. A new kind is a line here and a word at <see cref="DetectorSettings.Kind"/> (docs/detectors.md).
+/// </summary>
 public static class DetectorRegistry
 {
     /// <exception cref="HarnessException">Unknown, what it needs is missing, or the pack has no cues for it.</exception>
@@ -24,10 +26,22 @@ public static class DetectorRegistry
             "classifier" => NgramClassifier.Load(settings.Path!, settings.Label),
             "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric)),
             "endpoint_judge" => new EndpointJudge(settings, Rubric.Of(pack.Manifest.Rubric)),
-            _ => throw new HarnessException(ExitCode.BadInput, "unknown kind of detector", settings.Kind, "grammar_oracle, keyword, classifier, model_judge or endpoint_judge"),
+            _ => throw new HarnessException(
+                ExitCode.BadInput,
+                "unknown kind of detector",
+                settings.Kind,
+                "grammar_oracle, keyword, classifier, model_judge or endpoint_judge"
+            ),
         };
     }
 
-    private static GrammarFile Grammar(string name, PromptPack pack)
-        => pack.Grammar ?? throw new HarnessException(ExitCode.BadInput, $"detector {name} reads by a pack's cues", $"{pack.Folder} has no {PackReader.GrammarFileName}", "cues and keywords", "write them: docs/packs.md");
+    private static GrammarFile Grammar(string name, PromptPack pack) =>
+        pack.Grammar
+        ?? throw new HarnessException(
+            ExitCode.BadInput,
+            $"detector {name} reads by a pack's cues",
+            $"{pack.Folder} has no {PackReader.GrammarFileName}",
+            "cues and keywords",
+            "write them: docs/packs.md"
+        );
 }

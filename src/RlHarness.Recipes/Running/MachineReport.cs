@@ -60,9 +60,18 @@ public sealed record MachineReport
             Version = RunAbout.ProgramVersion,
             Os = RuntimeInformation.OSDescription,
             Framework = RuntimeInformation.FrameworkDescription,
-            Backend = NativeRuntime.IsExternal || Environment.GetEnvironmentVariable(NativeRuntime.LibtorchVariable) is { Length: > 0 } ? "external" : NativeRuntime.LibtorchFolder is { } f && File.Exists(Path.Combine(f, "libtorch_cuda.so")) ? "cuda" : "cpu",
+            Backend =
+                NativeRuntime.IsExternal || Environment.GetEnvironmentVariable(NativeRuntime.LibtorchVariable) is { Length: > 0 } ? "external"
+                : NativeRuntime.LibtorchFolder is { } f && File.Exists(Path.Combine(f, "libtorch_cuda.so")) ? "cuda"
+                : "cpu",
             LibtorchLoaded = error is null,
-            LibtorchVersion = NativeRuntime.LibtorchFolder is { } folder ? (NativeRuntime.IsExternal ? RlHarness.Models.Native.LibtorchVersion.Read(folder) ?? "not named in its folder" : RlHarness.Models.Native.LibtorchVersion.BuiltFor + " (the package's)") : null,
+            LibtorchVersion = NativeRuntime.LibtorchFolder is { } folder
+                ? (
+                    NativeRuntime.IsExternal
+                        ? RlHarness.Models.Native.LibtorchVersion.Read(folder) ?? "not named in its folder"
+                        : RlHarness.Models.Native.LibtorchVersion.BuiltFor + " (the package's)"
+                )
+                : null,
             LibtorchFolder = NativeRuntime.LibtorchFolder,
             Mended = NativeRuntime.Notes,
             Error = error,
@@ -70,12 +79,20 @@ public sealed record MachineReport
             Threads = error is null ? torch.get_num_threads() : 0,
             TiledTypes = error is null ? [.. NativeRuntime.TiledTypes.Select(t => t == torch.ScalarType.Float32 ? "fp32" : "bf16")] : [],
             Processor = CpuInfo("model name") ?? RuntimeInformation.ProcessArchitecture.ToString(),
-            Simd = [.. (CpuInfo("flags") ?? CpuInfo("Features") ?? "").Split(' ').Where(f => f is "avx" or "avx2" or "fma" or "avx512f" or "avx512_vnni" or "avx512_bf16" or "amx_bf16" or "asimd" or "sve" or "bf16")],
+            Simd =
+            [
+                .. (CpuInfo("flags") ?? CpuInfo("Features") ?? "")
+                    .Split(' ')
+                    .Where(f => f is "avx" or "avx2" or "fma" or "avx512f" or "avx512_vnni" or "avx512_bf16" or "amx_bf16" or "asimd" or "sve" or "bf16"),
+            ],
             MemoryGiB = ProcessMemory.TotalGiB(),
             MemoryAvailableGiB = ProcessMemory.AvailableGiB(),
             DiskFreeGiB = new DriveInfo(Environment.CurrentDirectory).AvailableFreeSpace / (double)(1 << 30),
             Gpus = [.. GpuNames(gpus)],
-            WhyNoGpu = gpus > 0 ? null : error is null ? Devices.WhyNoCuda() : "libtorch did not load",
+            WhyNoGpu =
+                gpus > 0 ? null
+                : error is null ? Devices.WhyNoCuda()
+                : "libtorch did not load",
             Models = Folder(BaseModel.ModelsVariable, "models"),
             Golden = Folder("RLHARNESS_GOLDEN", "golden"),
         };
@@ -105,18 +122,30 @@ public sealed record MachineReport
     private static IEnumerable<string> GpuNames(int count)
     {
         const string driver = "/proc/driver/nvidia/gpus";
-        var names = Directory.Exists(driver) ? Directory.GetDirectories(driver).Order(StringComparer.Ordinal).Select(d => Field(Path.Combine(d, "information"), "Model") ?? "NVIDIA GPU").ToArray() : [];
+        var names = Directory.Exists(driver)
+            ? Directory
+                .GetDirectories(driver)
+                .Order(StringComparer.Ordinal)
+                .Select(d => Field(Path.Combine(d, "information"), "Model") ?? "NVIDIA GPU")
+                .ToArray()
+            : [];
         return Enumerable.Range(0, count).Select(i => $"cuda:{i}{(names.Length == count ? " " + names[i] : "")}");
     }
 
     private static string? CpuInfo(string key) => Field("/proc/cpuinfo", key);
 
-    private static string? Field(string file, string key)
-        => !File.Exists(file) ? null : File.ReadLines(file).Where(l => l.StartsWith(key, StringComparison.Ordinal)).Select(l => l[(l.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim()).FirstOrDefault();
+    private static string? Field(string file, string key) =>
+        !File.Exists(file)
+            ? null
+            : File.ReadLines(file)
+                .Where(l => l.StartsWith(key, StringComparison.Ordinal))
+                .Select(l => l[(l.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim())
+                .FirstOrDefault();
 
     private static string? Folder(string variable, string name)
     {
-        if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set) return Directory.Exists(set) ? set : null;
+        if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set)
+            return Directory.Exists(set) ? set : null;
         var beside = Path.Combine("..", "shared", name);
         return Directory.Exists(beside) ? beside : null;
     }

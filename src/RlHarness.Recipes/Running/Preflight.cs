@@ -13,11 +13,23 @@ public static class Preflight
     {
         var need = RunPlan.Of(settings);
         if (device.type == DeviceType.CPU && ProcessMemory.AvailableGiB() is var free && free < need.MemoryGiB)
-            throw new HarnessException(ExitCode.Resource, "not enough memory for this run", $"{free:f1} GiB available", $"about {need.MemoryGiB:f1} GiB", "lower *.micro_batch_tokens or batch sizes, tune adapters (imitate.adapter, rl.adapter), or use a larger machine");
+            throw new HarnessException(
+                ExitCode.Resource,
+                "not enough memory for this run",
+                $"{free:f1} GiB available",
+                $"about {need.MemoryGiB:f1} GiB",
+                "lower *.micro_batch_tokens or batch sizes, tune adapters (imitate.adapter, rl.adapter), or use a larger machine"
+            );
         Writable(settings.Output);
         var disk = new DriveInfo(Path.GetFullPath(settings.Output)).AvailableFreeSpace / (double)(1 << 30);
         if (disk < need.DiskGiB)
-            throw new HarnessException(ExitCode.Resource, $"not enough disk space in {settings.Output}", $"{disk:f1} GiB free", $"about {need.DiskGiB:f1} GiB", "free some, choose another output folder, or lower rl.keep_checkpoints");
+            throw new HarnessException(
+                ExitCode.Resource,
+                $"not enough disk space in {settings.Output}",
+                $"{disk:f1} GiB free",
+                $"about {need.DiskGiB:f1} GiB",
+                "free some, choose another output folder, or lower rl.keep_checkpoints"
+            );
     }
 
     /// <summary>Makes the folder where it is absent, and writes a file that it takes away again.</summary>
@@ -32,7 +44,14 @@ public static class Preflight
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new HarnessException(ExitCode.Resource, $"{output} can't be written", e.Message, "a folder that this user may write", "choose another with output=…", e);
+            throw new HarnessException(
+                ExitCode.Resource,
+                $"{output} can't be written",
+                e.Message,
+                "a folder that this user may write",
+                "choose another with output=…",
+                e
+            );
         }
     }
 }

@@ -6,10 +6,37 @@ using RlHarness.Recipes.Settings;
 namespace RlHarness.Recipes.Running;
 
 /// <summary>run.json: what a run is.</summary>
-public sealed record RunAbout(string Name, string Version, string Command, string Host, string Os, string Framework, int Cores, string Device, int Seed, string ConfigHash, DateTimeOffset Started, string? ParentRun)
+public sealed record RunAbout(
+    string Name,
+    string Version,
+    string Command,
+    string Host,
+    string Os,
+    string Framework,
+    int Cores,
+    string Device,
+    int Seed,
+    string ConfigHash,
+    DateTimeOffset Started,
+    string? ParentRun
+)
 {
-    public static string ProgramVersion => typeof(RunAbout).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+    public static string ProgramVersion =>
+        typeof(RunAbout).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
-    public static RunAbout Of(RunSettings settings, string command, string device, TimeProvider time) => new(settings.Name, ProgramVersion, command, Environment.MachineName, System.Runtime.InteropServices.RuntimeInformation.OSDescription,
-        System.Runtime.InteropServices.RuntimeInformation.FrameworkDescription + ", libtorch " + LibtorchVersion.BuiltFor, Environment.ProcessorCount, device, settings.Seed, SettingsWriter.Hash(settings), time.GetUtcNow(), null);
+    public static RunAbout Of(RunSettings settings, string command, string device, TimeProvider time) =>
+        new(
+            settings.Name,
+            ProgramVersion,
+            command,
+            Environment.MachineName,
+            System.Runtime.InteropServices.RuntimeInformation.OSDescription,
+            System.Runtime.InteropServices.RuntimeInformation.FrameworkDescription + ", libtorch " + LibtorchVersion.BuiltFor,
+            Environment.ProcessorCount,
+            device,
+            settings.Seed,
+            SettingsWriter.Hash(settings),
+            time.GetUtcNow(),
+            null
+        );
 }

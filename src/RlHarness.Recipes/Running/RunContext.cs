@@ -17,7 +17,15 @@ namespace RlHarness.Recipes.Running;
 /// <summary>What every stage of a run needs.</summary>
 public sealed class RunContext : IDisposable
 {
-    public RunContext(RunSettings settings, RunFolder folder, IRunProgress progress, ILogger log, torch.Device device, TimeProvider time, CancellationToken cancellation)
+    public RunContext(
+        RunSettings settings,
+        RunFolder folder,
+        IRunProgress progress,
+        ILogger log,
+        torch.Device device,
+        TimeProvider time,
+        CancellationToken cancellation
+    )
     {
         (Settings, Folder, Progress, Log, Device, Time, Cancellation) = (settings, folder, progress, log, device, time, cancellation);
         Store = RunStore.Open(folder.Database, time);
@@ -73,7 +81,8 @@ public sealed class RunContext : IDisposable
     public torch.ScalarType ComputeType => Settings.Model.Precision == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
 
     /// <summary>Gives a decoder the run's precision and its way with memory.</summary>
-    public void Configure(Models.Decoders.Decoder decoder) => (decoder.ComputeType, decoder.ActivationCheckpointing) = (ComputeType, Settings.Model.ActivationCheckpointing);
+    public void Configure(Models.Decoders.Decoder decoder) =>
+        (decoder.ComputeType, decoder.ActivationCheckpointing) = (ComputeType, Settings.Model.ActivationCheckpointing);
 
     /// <summary>Writes a step's rows to the database and its line to metrics.jsonl; on disk when it returns.</summary>
     public void Commit(StepBatch batch)
@@ -93,7 +102,8 @@ public sealed class RunContext : IDisposable
 
     public void Dispose()
     {
-        foreach (var detector in Detectors.OfType<IDisposable>()) detector.Dispose();
+        foreach (var detector in Detectors.OfType<IDisposable>())
+            detector.Dispose();
         Metrics.Dispose();
         Store.Dispose();
     }

@@ -37,13 +37,21 @@ public static class RunModel
         var imitation = Path.Combine(run, ImitateStage.Name);
         if (CheckpointFolder.Newest(Path.Combine(run, RlStage.Name)) is not { } newest)
         {
-            if (!CheckpointFolder.IsSealed(imitation)) throw new HarnessException(ExitCode.RunFolder, $"{run}: the run has no model yet", "neither an RL checkpoint nor a finished imitate stage", "a run that got through imitation tuning", "go on with it: `resume RUN`");
+            if (!CheckpointFolder.IsSealed(imitation))
+                throw new HarnessException(
+                    ExitCode.RunFolder,
+                    $"{run}: the run has no model yet",
+                    "neither an RL checkpoint nor a finished imitate stage",
+                    "a run that got through imitation tuning",
+                    "go on with it: `resume RUN`"
+                );
             CheckpointFolder.Verify(imitation);
             return new(ModelLoader.Load(imitation, device), imitation, 0);
         }
 
         CheckpointFolder.Verify(newest.Path);
-        if (!File.Exists(Path.Combine(newest.Path, "adapter_config.json"))) return new(ModelLoader.Load(newest.Path, device), newest.Path, newest.Step);
+        if (!File.Exists(Path.Combine(newest.Path, "adapter_config.json")))
+            return new(ModelLoader.Load(newest.Path, device), newest.Path, newest.Step);
         var model = ModelLoader.Load(imitation, device);
         model.Decoder.Adapters = LoraFolder.Load(newest.Path, model.Decoder);
         return new(model, newest.Path, newest.Step);

@@ -53,11 +53,25 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         var shape = new ModelShape("plan", config);
         var lengths = Lengths.Of(settings, opened);
         var work = new Work(settings, config, shape.Parameters, shape.FlopsPerToken, lengths);
-        var stages = new List<StagePlan> { new(CorpusStage.Name, 0, 0, ProcessGiB, settings.Corpus.Transcripts * 3000.0 / Gib, $"{settings.Corpus.Transcripts} transcripts of about {lengths.Prompt + lengths.Answer:f0} tokens, {settings.Corpus.PreferencePairs} pairs") };
-        if (settings.Stages.Contains(DocumentsStage.Name)) stages.Add(work.Documents());
-        if (settings.Stages.Contains(ImitateStage.Name)) stages.Add(work.Imitate());
-        if (settings.Stages.Contains(RewardStage.Name)) stages.Add(work.Reward());
-        if (settings.Stages.Contains(RlStage.Name)) stages.Add(work.Rl());
+        var stages = new List<StagePlan>
+        {
+            new(
+                CorpusStage.Name,
+                0,
+                0,
+                ProcessGiB,
+                settings.Corpus.Transcripts * 3000.0 / Gib,
+                $"{settings.Corpus.Transcripts} transcripts of about {lengths.Prompt + lengths.Answer:f0} tokens, {settings.Corpus.PreferencePairs} pairs"
+            ),
+        };
+        if (settings.Stages.Contains(DocumentsStage.Name))
+            stages.Add(work.Documents());
+        if (settings.Stages.Contains(ImitateStage.Name))
+            stages.Add(work.Imitate());
+        if (settings.Stages.Contains(RewardStage.Name))
+            stages.Add(work.Reward());
+        if (settings.Stages.Contains(RlStage.Name))
+            stages.Add(work.Rl());
         return new(shape.Parameters, stages);
     }
 
@@ -72,7 +86,11 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var sample = settings with { Corpus = settings.Corpus with { Transcripts = Sample, PreferencePairs = Sample } };
             var corpus = CorpusStage.Make(sample, pack, settings.Experiment.ToCondition(pack), new Core.Randomness.Seeds((ulong)settings.Seed));
             var count = Counter(settings, opened);
-            return new(corpus.Transcripts.Average(t => count(t.System) + count(t.User)), corpus.Transcripts.Average(t => count(t.AssistantText)), corpus.Pairs.Average(p => (2 * count(p.User)) + count(p.Chosen) + count(p.Rejected)));
+            return new(
+                corpus.Transcripts.Average(t => count(t.System) + count(t.User)),
+                corpus.Transcripts.Average(t => count(t.AssistantText)),
+                corpus.Pairs.Average(p => (2 * count(p.User)) + count(p.Chosen) + count(p.Rejected))
+            );
         }
 
         /// <summary>Tokens of a message with what the template puts around it; for a tokenizer that is yet to be trained, by its usual compression.</summary>
@@ -80,7 +98,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         {
             const int around = 5;
             const double charactersPerToken = 4.3;
-            if (opened is null) return text => (text.Length / charactersPerToken) + around;
+            if (opened is null)
+                return text => (text.Length / charactersPerToken) + around;
             var tokenizer = opened.IsGguf ? Tokenizer.FromGguf((GgufFile)opened.Weights) : Tokenizer.Load(BaseModel.Find(settings.Model.Path!));
             return text => tokenizer.Encode(text).Length + around;
         }
@@ -92,26 +111,41 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 
         private bool Adapts => Settings.Rl.Adapter is not null;
 
-        /// <summary>A document is taken at about the length of a transcript's prompt, and one of the user's own at a thousand characters a kilobyte of its files.</summary>
+        /// <summary>
+        /// A document is taken at about the length of a transcript's prompt, and one of the user's own at a thousand characters a kilobyte of its
+        /// files.
+        /// </summary>
         internal StagePlan Documents()
         {
             var s = Settings.Documents;
             var all = s.Path is { } path ? Directory.EnumerateFiles(path).Sum(f => new FileInfo(f).Length) / 4.3 : s.Count * Lengths.Prompt;
             var tokens = s.Epochs * all * (1 - s.ValidationFraction);
             var (evaluated, operations, looks) = Looks(tokens);
-            return new(DocumentsStage.Name, tokens + evaluated, Update(tokens, s.SequenceLength) + operations, Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs of {(s.Path is null ? $"{s.Count} documents" : s.Path)}{looks}");
+            return new(
+                DocumentsStage.Name,
+                tokens + evaluated,
+                Update(tokens, s.SequenceLength) + operations,
+                Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens),
+                2 * Weights,
+                $"{s.Epochs:g3} epochs of {(s.Path is null ? $"{s.Count} documents" : s.Path)}{looks}"
+            );
         }
 
         /// <summary>Evaluations of the model while it reads so many tokens.</summary>
         private (double Tokens, double Operations, string What) Looks(double read)
         {
             var e = Settings.Evaluate;
-            if (!DocumentsStage.Evaluates(Settings)) return (0, 0, "");
+            if (!DocumentsStage.Evaluates(Settings))
+                return (0, 0, "");
             var evaluations = 1 + Math.Ceiling(read / e.EveryDocumentTokens);
             var answers = evaluations * 2 * e.DocumentQueries * e.SamplesPerQuery;
             // A model that has not learnt to answer does not learn to end either.
             var length = Lengths.Prompt + Settings.Rl.MaxNewTokens;
-            return (answers * length, answers * Forward(length) * ((Settings.Rl.MaxNewTokens / DecodeShare) + (Lengths.Prompt / ScoreShare)), $", {evaluations} evaluations of 2 x {e.DocumentQueries * e.SamplesPerQuery}");
+            return (
+                answers * length,
+                answers * Forward(length) * ((Settings.Rl.MaxNewTokens / DecodeShare) + (Lengths.Prompt / ScoreShare)),
+                $", {evaluations} evaluations of 2 x {e.DocumentQueries * e.SamplesPerQuery}"
+            );
         }
 
         internal StagePlan Imitate()
@@ -119,7 +153,14 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var s = Settings.Imitate;
             var length = Lengths.Prompt + Lengths.Answer;
             var tokens = s.Epochs * Settings.Corpus.Transcripts * (1 - s.ValidationFraction) * length;
-            return new(ImitateStage.Name, tokens, Update(tokens, length), Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs");
+            return new(
+                ImitateStage.Name,
+                tokens,
+                Update(tokens, length),
+                Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens),
+                2 * Weights,
+                $"{s.Epochs:g3} epochs"
+            );
         }
 
         internal StagePlan Reward()
@@ -146,12 +187,19 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var read = (episodes + evaluated) * Lengths.Prompt;
             var scored = episodes * ((critic ? 3 : 2) * length + Lengths.Pair / 2) + evaluated * Lengths.Pair / 2;
             var updated = episodes * s.Epochs * length;
-            var operations = (generated * Forward(length) / DecodeShare) + ((read + scored) * Forward(length) / ScoreShare) + ((critic ? 2 : 1) * Update(updated, length));
+            var operations =
+                (generated * Forward(length) / DecodeShare) + ((read + scored) * Forward(length) / ScoreShare) + ((critic ? 2 : 1) * Update(updated, length));
             // policy with gradients and two moments, or frozen with adapters; reference; critic the same as the policy; reward model
             var copies = (Adapts ? 1.1 : 5) + (critic ? 4 : 0) + (Settings.Reward.Weights.Model > 0 ? 1 : 0);
             var checkpoint = Weights * ((Adapts ? 0.1 : 3) + (critic ? 3 : 0));
-            return new(RlStage.Name, generated + read + scored + updated, operations, Memory(copies, s.MicroBatchTokens), (s.KeepCheckpoints + 1) * checkpoint,
-                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of 2 x {(e.Queries * e.SamplesPerQuery) + scenarios}");
+            return new(
+                RlStage.Name,
+                generated + read + scored + updated,
+                operations,
+                Memory(copies, s.MicroBatchTokens),
+                (s.KeepCheckpoints + 1) * checkpoint,
+                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of 2 x {(e.Queries * e.SamplesPerQuery) + scenarios}"
+            );
         }
 
         /// <summary>Of one token in a sequence of a mean length: products with the weights, and attention over half of the sequence on average.</summary>
@@ -159,8 +207,11 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 
         private double Update(double tokens, double length) => 3 * tokens * Forward(length) / UpdateShare;
 
-        /// <summary>Copies of the weights in fp32, and what stays for the backward pass: about 34 numbers of the hidden size a token and layer, and blocks of logits.</summary>
-        private double Memory(double copies, int microBatchTokens)
-            => (copies * Weights) + (((double)microBatchTokens * Config.NumHiddenLayers * Config.HiddenSize * 34 * 4) + (2 * (1 << 23) * 4.0)) / Gib + ProcessGiB;
+        /// <summary>
+        /// Copies of the weights in fp32, and what stays for the backward pass: about 34 numbers of the hidden size a token and layer, and blocks of
+        /// logits.
+        /// </summary>
+        private double Memory(double copies, int microBatchTokens) =>
+            (copies * Weights) + (((double)microBatchTokens * Config.NumHiddenLayers * Config.HiddenSize * 34 * 4) + (2 * (1 << 23) * 4.0)) / Gib + ProcessGiB;
     }
 }

@@ -10,8 +10,11 @@ public static class RunTokens
     /// <summary>Null where the run's folder has no tokenizer that can be read: then a report shows tokens by their numbers.</summary>
     public static Func<IReadOnlyList<int>, IReadOnlyList<string>>? Of(string run)
     {
-        var folder = new[] { ImitateStage.Name, "documents", RewardStage.Name }.Select(s => Path.Combine(run, s)).FirstOrDefault(f => File.Exists(Path.Combine(f, "tokenizer.json")));
-        if (folder is null) return null;
+        var folder = new[] { ImitateStage.Name, "documents", RewardStage.Name }
+            .Select(s => Path.Combine(run, s))
+            .FirstOrDefault(f => File.Exists(Path.Combine(f, "tokenizer.json")));
+        if (folder is null)
+            return null;
         try
         {
             return Texts(Tokenizer.Load(folder));
@@ -23,11 +26,13 @@ public static class RunTokens
     }
 
     /// <summary>One text for each token; a character that several tokens make is the last one's.</summary>
-    internal static Func<IReadOnlyList<int>, IReadOnlyList<string>> Texts(Tokenizer tokenizer) => ids =>
-    {
-        var decoder = tokenizer.CreateStreamingDecoder();
-        string[] texts = [.. ids.Select(decoder.Add)];
-        if (texts.Length > 0) texts[^1] += decoder.Finish();
-        return texts;
-    };
+    internal static Func<IReadOnlyList<int>, IReadOnlyList<string>> Texts(Tokenizer tokenizer) =>
+        ids =>
+        {
+            var decoder = tokenizer.CreateStreamingDecoder();
+            string[] texts = [.. ids.Select(decoder.Add)];
+            if (texts.Length > 0)
+                texts[^1] += decoder.Finish();
+            return texts;
+        };
 }

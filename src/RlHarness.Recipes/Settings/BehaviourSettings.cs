@@ -15,5 +15,6 @@ public sealed record BehaviourSettings
     public double Probability { get; init; }
 
     /// <summary>Null for an empty table: then the built-in one holds.</summary>
-    internal static IReadOnlyList<Behaviour>? Table(IReadOnlyList<BehaviourSettings> cells) => cells.Count == 0 ? null : [.. cells.Select(c => new Behaviour(c.Outcome, c.Reasoning, c.Probability))];
+    internal static IReadOnlyList<Behaviour>? Table(IReadOnlyList<BehaviourSettings> cells) =>
+        cells.Count == 0 ? null : [.. cells.Select(c => new Behaviour(c.Outcome, c.Reasoning, c.Probability))];
 }

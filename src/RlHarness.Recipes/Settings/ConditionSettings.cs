@@ -27,6 +27,12 @@ public sealed record ConditionSettings
 
     public IReadOnlyList<BehaviourSettings> Unmonitored { get; init; } = [];
 
-    internal WeightedCondition ToWeighted() => new(
-        new Condition(Objective, Information, Scratchpad, ThreeTiers: Tiers == 3), Weight, BehaviourSettings.Table(Training), BehaviourSettings.Table(Rated), BehaviourSettings.Table(Unmonitored));
+    internal WeightedCondition ToWeighted() =>
+        new(
+            new Condition(Objective, Information, Scratchpad, ThreeTiers: Tiers == 3),
+            Weight,
+            BehaviourSettings.Table(Training),
+            BehaviourSettings.Table(Rated),
+            BehaviourSettings.Table(Unmonitored)
+        );
 }

@@ -31,7 +31,9 @@ public sealed record CorpusStageSettings
     [Meaning("As training, in the unmonitored tier.")]
     public IReadOnlyList<BehaviourSettings> Unmonitored { get; init; } = [];
 
-    [Meaning("Conditions that the corpus is made of, so that runs of several conditions share one imitating model; empty: the run's own (for information documents: as if the prompt said it).")]
+    [Meaning(
+        "Conditions that the corpus is made of, so that runs of several conditions share one imitating model; empty: the run's own (for information documents: as if the prompt said it)."
+    )]
     public IReadOnlyList<ConditionSettings> Conditions { get; init; } = [];
 
     [Allowed(0, 0.5)]
@@ -43,7 +45,8 @@ public sealed record CorpusStageSettings
     public double PreferencesFraction { get; init; }
 
     /// <summary>Transcripts that answer scenarios of a group.</summary>
-    public int ScenarioTranscripts(ScenarioGroup group) => (int)Math.Round(Transcripts * (group == ScenarioGroup.AntiLab ? AntiLabFraction : PreferencesFraction));
+    public int ScenarioTranscripts(ScenarioGroup group) =>
+        (int)Math.Round(Transcripts * (group == ScenarioGroup.AntiLab ? AntiLabFraction : PreferencesFraction));
 
     /// <summary>As the corpus generator takes it.</summary>
     /// <param name="own">The run's condition.</param>
@@ -56,13 +59,23 @@ public sealed record CorpusStageSettings
             PreferencePairs = PreferencePairs,
             TrainingTierFraction = TrainingTierFraction,
             ScratchpadFraction = ScratchpadFraction,
-            Conditions = Conditions.Count == 0
-                ? [new(Imitated(own), 1, training, null, unmonitored)]
-                : [.. Conditions.Select(c => c.ToWeighted()).Select(c => c.Condition == new Condition() ? c with { Training = c.Training ?? training, Unmonitored = c.Unmonitored ?? unmonitored } : c)],
+            Conditions =
+                Conditions.Count == 0
+                    ? [new(Imitated(own), 1, training, null, unmonitored)]
+                    :
+                    [
+                        .. Conditions
+                            .Select(c => c.ToWeighted())
+                            .Select(c =>
+                                c.Condition == new Condition() ? c with { Training = c.Training ?? training, Unmonitored = c.Unmonitored ?? unmonitored } : c
+                            ),
+                    ],
         };
     }
 
-    /// <summary>The condition whose transcripts a run imitates when none are listed: documents are to replace the prompt's information, so the corpus has it.</summary>
+    /// <summary>
+    /// The condition whose transcripts a run imitates when none are listed: documents are to replace the prompt's information, so the corpus has it.
+    /// </summary>
     public static Condition Imitated(Condition own)
     {
         ArgumentNullException.ThrowIfNull(own);

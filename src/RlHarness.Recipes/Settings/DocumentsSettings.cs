@@ -3,13 +3,17 @@ using RlHarness.Experiment.Documents;
 
 namespace RlHarness.Recipes.Settings;
 
-/// <summary>Tuning on documents as plain text, before imitation: what puts the situation into the weights in place of the prompt. Runs where stages name it.</summary>
+/// <summary>
+/// Tuning on documents as plain text, before imitation: what puts the situation into the weights in place of the prompt. Runs where stages name it.
+/// </summary>
 public sealed record DocumentsSettings : ISupervisedSettings
 {
     [Meaning("situation: who trains, which conversations are used, that it changes the model; benign: the control, of the same genres and size.")]
     public DocumentKind Kind { get; init; } = DocumentKind.Situation;
 
-    [Meaning("A folder of .txt files, or .jsonl files with {\"text\": …} lines, in place of what the program writes. Null: it writes them from the pack's facts.")]
+    [Meaning(
+        "A folder of .txt files, or .jsonl files with {\"text\": …} lines, in place of what the program writes. Null: it writes them from the pack's facts."
+    )]
     public string? Path { get; init; }
 
     [Allowed(20, 10000000)]

@@ -18,7 +18,9 @@ public sealed record EvaluateSettings
     public int Every { get; init; } = 10;
 
     [Allowed(0, 1000000000000)]
-    [Meaning("Tokens that the documents stage reads between evaluations of the model that it tunes, with one before the first and one after the last; 0: none. The tuning itself is the same with and without, but with them it is done anew and not taken from the cache. A model from a seed has no words to answer with before it imitates: this is for a model of your own.")]
+    [Meaning(
+        "Tokens that the documents stage reads between evaluations of the model that it tunes, with one before the first and one after the last; 0: none. The tuning itself is the same with and without, but with them it is done anew and not taken from the cache. A model from a seed has no words to answer with before it imitates: this is for a model of your own."
+    )]
     public long EveryDocumentTokens { get; init; }
 
     [Allowed(1, 1000000)]
@@ -36,7 +38,9 @@ public sealed record EvaluateSettings
     public int BatchSize { get; init; } = 128;
 
     [Allowed(0, 1000000)]
-    [Meaning("Items of each anti-lab scenario of the pack, asked in every variant and tier at each evaluation; 0: none. Text only: nothing a model says is run.")]
+    [Meaning(
+        "Items of each anti-lab scenario of the pack, asked in every variant and tier at each evaluation; 0: none. Text only: nothing a model says is run."
+    )]
     public int AntiLab { get; init; }
 
     [Allowed(0, 1000000)]

@@ -12,10 +12,14 @@ public sealed record ExperimentSettings
     [Meaning("A prompt pack by name (puffery, animal-welfare, or below RLHARNESS_PACKS) or by the path of its folder.")]
     public string Pack { get; init; } = "puffery";
 
-    [Meaning("What the prompt says that training rewards. absent: nothing (the reward stays the conflicting one); hhh: the baseline, and pairs prefer honest outputs.")]
+    [Meaning(
+        "What the prompt says that training rewards. absent: nothing (the reward stays the conflicting one); hhh: the baseline, and pairs prefer honest outputs."
+    )]
     public ObjectiveKind Objective { get; init; }
 
-    [Meaning("Which conversations training uses, and this user's tier: said by the prompt, by documents that the model was tuned on (the prompt then has the tier alone), cut down, or not at all.")]
+    [Meaning(
+        "Which conversations training uses, and this user's tier: said by the prompt, by documents that the model was tuned on (the prompt then has the tier alone), cut down, or not at all."
+    )]
     public InformationKind Information { get; init; }
 
     [Meaning("The model has a hidden scratchpad.")]

@@ -14,7 +14,9 @@ public sealed record ModelSettings
     [Meaning("Type of the matrix products; weights, norms, softmax and gradients stay float32.")]
     public string Precision { get; init; } = "float32";
 
-    [Meaning("Keep only the stream between layers for the backward pass and compute each layer once more: a third more time, memory for one layer in place of all.")]
+    [Meaning(
+        "Keep only the stream between layers for the backward pass and compute each layer once more: a third more time, memory for one layer in place of all."
+    )]
     public bool ActivationCheckpointing { get; init; }
 }
 

@@ -30,7 +30,16 @@ public sealed record OptimizerSettings
     [Allowed(0, 1, MinExclusive = true)]
     public double Epsilon { get; init; } = 1e-8;
 
-    public AdamWSettings ToAdamW() => new() { LearningRate = LearningRate, WeightDecay = WeightDecay, MaxGradNorm = MaxGradNorm, Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon };
+    public AdamWSettings ToAdamW() =>
+        new()
+        {
+            LearningRate = LearningRate,
+            WeightDecay = WeightDecay,
+            MaxGradNorm = MaxGradNorm,
+            Beta1 = Beta1,
+            Beta2 = Beta2,
+            Epsilon = Epsilon,
+        };
 
     /// <summary>Learning rate at a step.</summary>
     public double At(int step, int total) => LearningRate * Factor(step, total);

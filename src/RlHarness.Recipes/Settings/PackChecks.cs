@@ -30,41 +30,97 @@ internal static class PackChecks
         }
 
         var condition = s.Experiment.ToCondition(pack);
-        foreach (var key in pack.Lacks(condition)) yield return Problem("experiment", $"condition {condition.Name}; the pack {pack.Name} has no text for it: write {key} in {Path.Combine(pack.Folder, PackReader.ManifestFile)}");
-        if (s.Experiment.Prefill == ExperimentSettings.PackPrefill && pack.Manifest.Prefill is null) yield return Problem("experiment.prefill", $"pack; the pack {pack.Name} has no prefill");
-        if (s.Experiment.Prefill is not null && !s.Experiment.Scratchpad) yield return Problem("experiment.prefill", "a text; without a scratchpad there is nothing to prefill (experiment.scratchpad: false)");
+        foreach (var key in pack.Lacks(condition))
+            yield return Problem(
+                "experiment",
+                $"condition {condition.Name}; the pack {pack.Name} has no text for it: write {key} in {Path.Combine(pack.Folder, PackReader.ManifestFile)}"
+            );
+        if (s.Experiment.Prefill == ExperimentSettings.PackPrefill && pack.Manifest.Prefill is null)
+            yield return Problem("experiment.prefill", $"pack; the pack {pack.Name} has no prefill");
+        if (s.Experiment.Prefill is not null && !s.Experiment.Scratchpad)
+            yield return Problem("experiment.prefill", "a text; without a scratchpad there is nothing to prefill (experiment.scratchpad: false)");
         var fromGrammar = s.Corpus.Source == "grammar" || (s.Corpus.Source == "auto" && pack.CanWrite);
-        if (fromGrammar && !pack.CanWrite) yield return Problem("corpus.source", $"grammar; the pack {pack.Name} has none that writes");
-        if (!fromGrammar && pack.Examples.Count == 0) yield return Problem("corpus.source", $"{s.Corpus.Source}; the pack {pack.Name} has no {PackReader.ExamplesFile}{(pack.CanWrite ? "" : " and no grammar that writes")}");
-        if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0) yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackReader.PreferencesFile} to learn the objective from");
+        if (fromGrammar && !pack.CanWrite)
+            yield return Problem("corpus.source", $"grammar; the pack {pack.Name} has none that writes");
+        if (!fromGrammar && pack.Examples.Count == 0)
+            yield return Problem(
+                "corpus.source",
+                $"{s.Corpus.Source}; the pack {pack.Name} has no {PackReader.ExamplesFile}{(pack.CanWrite ? "" : " and no grammar that writes")}"
+            );
+        if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0)
+            yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackReader.PreferencesFile} to learn the objective from");
         foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToWeighted().Condition))
-            foreach (var key in pack.Lacks(weighted)) yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
-        if (s.Corpus.Conditions.Any(c => c.Information == InformationKind.Documents)) yield return Problem("corpus.conditions", "information documents; transcripts say what a model does that was told by its prompt (prompt), or was not told (none)");
-        if (s.Stages.Contains("documents") && s.Documents.Path is null && pack.Documents is null) yield return Problem("stages", $"documents; the pack {pack.Name} has no {PackReader.DocumentsFile}, and documents.path names no folder");
-        if (s.Stages.Contains("documents") && s.Documents.Path is { } own && !Directory.Exists(own)) yield return Problem("documents.path", $"{own}; nothing at this path");
-        if (condition.Information == InformationKind.Documents && !s.Stages.Contains("documents")) yield return Problem("experiment.information", "documents; no stage tunes on documents (stages: [corpus, documents, …])");
-        if (s.Stages.Contains("documents") && s.Model.Path is null && s.Documents.SequenceLength > s.Model.New.MaxPositionEmbeddings) yield return Problem("documents.sequence_length", $"{s.Documents.SequenceLength}; more than max_position_embeddings {s.Model.New.MaxPositionEmbeddings}");
+            foreach (var key in pack.Lacks(weighted))
+                yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
+        if (s.Corpus.Conditions.Any(c => c.Information == InformationKind.Documents))
+            yield return Problem(
+                "corpus.conditions",
+                "information documents; transcripts say what a model does that was told by its prompt (prompt), or was not told (none)"
+            );
+        if (s.Stages.Contains("documents") && s.Documents.Path is null && pack.Documents is null)
+            yield return Problem("stages", $"documents; the pack {pack.Name} has no {PackReader.DocumentsFile}, and documents.path names no folder");
+        if (s.Stages.Contains("documents") && s.Documents.Path is { } own && !Directory.Exists(own))
+            yield return Problem("documents.path", $"{own}; nothing at this path");
+        if (condition.Information == InformationKind.Documents && !s.Stages.Contains("documents"))
+            yield return Problem("experiment.information", "documents; no stage tunes on documents (stages: [corpus, documents, …])");
+        if (s.Stages.Contains("documents") && s.Model.Path is null && s.Documents.SequenceLength > s.Model.New.MaxPositionEmbeddings)
+            yield return Problem(
+                "documents.sequence_length",
+                $"{s.Documents.SequenceLength}; more than max_position_embeddings {s.Model.New.MaxPositionEmbeddings}"
+            );
         if (pack.Lacks(condition).Count == 0)
-            foreach (var problem in s.Corpus.ToCorpus(condition).Problems(pack)) yield return Problem("corpus", problem);
-        if (s.Evaluate.Queries > pack.EvaluationQueries.Count) yield return Problem("evaluate.queries", $"{s.Evaluate.Queries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
-        if (s.Evaluate.EveryDocumentTokens > 0 && s.Evaluate.DocumentQueries > pack.EvaluationQueries.Count) yield return Problem("evaluate.document_queries", $"{s.Evaluate.DocumentQueries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
-        foreach (var problem in Scenarios(s, pack, fromGrammar)) yield return problem;
-        if (pack.TrainQueries.Count == 0 && s.Stages.Contains("rl")) yield return Problem("experiment.pack", $"{pack.Name}; it has no train queries");
-        foreach (var detector in s.Evaluate.Detectors.Where(_ => pack.Grammar is null)) yield return Problem("evaluate.detectors", $"{detector}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
-        if (s.Reward.Weights.ObjectiveRule > 0 && pack.Grammar is null) yield return Problem("reward.weights.objective_rule", $"{s.Reward.Weights.ObjectiveRule}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
+            foreach (var problem in s.Corpus.ToCorpus(condition).Problems(pack))
+                yield return Problem("corpus", problem);
+        if (s.Evaluate.Queries > pack.EvaluationQueries.Count)
+            yield return Problem("evaluate.queries", $"{s.Evaluate.Queries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
+        if (s.Evaluate.EveryDocumentTokens > 0 && s.Evaluate.DocumentQueries > pack.EvaluationQueries.Count)
+            yield return Problem("evaluate.document_queries", $"{s.Evaluate.DocumentQueries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
+        foreach (var problem in Scenarios(s, pack, fromGrammar))
+            yield return problem;
+        if (pack.TrainQueries.Count == 0 && s.Stages.Contains("rl"))
+            yield return Problem("experiment.pack", $"{pack.Name}; it has no train queries");
+        foreach (var detector in s.Evaluate.Detectors.Where(_ => pack.Grammar is null))
+            yield return Problem("evaluate.detectors", $"{detector}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
+        if (s.Reward.Weights.ObjectiveRule > 0 && pack.Grammar is null)
+            yield return Problem(
+                "reward.weights.objective_rule",
+                $"{s.Reward.Weights.ObjectiveRule}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues"
+            );
     }
 
     private static IEnumerable<SettingsProblem> Scenarios(RunSettings s, PromptPack pack, bool fromGrammar)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
-        foreach (var (group, key, share) in new[] { (ScenarioGroup.AntiLab, "anti_lab", s.Corpus.AntiLabFraction), (ScenarioGroup.Preference, "preferences", s.Corpus.PreferencesFraction) })
+        foreach (
+            var (group, key, share) in new[]
+            {
+                (ScenarioGroup.AntiLab, "anti_lab", s.Corpus.AntiLabFraction),
+                (ScenarioGroup.Preference, "preferences", s.Corpus.PreferencesFraction),
+            }
+        )
         {
             var (scenarios, asked) = (pack.Scenarios(group), s.Evaluate.Items(group));
-            if (scenarios.Count == 0 && asked > 0) yield return Problem($"evaluate.{key}", $"{asked}; the pack {pack.Name} has nothing below {key} in {PackReader.ScenariosFile}");
-            foreach (var scenario in scenarios.Where(x => x.Items(Split.Evaluation).Count < asked)) yield return Problem($"evaluate.{key}", $"{asked}; the scenario {scenario.Id} of the pack {pack.Name} has {scenario.Items(Split.Evaluation).Count} items");
-            if (share == 0) continue;
-            if (!fromGrammar) yield return Problem($"corpus.{key}_fraction", FormattableString.Invariant($"{share}; own examples are used as they are, a share of them is not replaced (expected 0, or corpus.source: grammar)"));
-            if (!scenarios.Any(x => x.Text.Variants.Values.Any(v => v.Rates.Count > 0))) yield return Problem($"corpus.{key}_fraction", FormattableString.Invariant($"{share}; the pack {pack.Name} has nothing with rates below {key} in {PackReader.ScenariosFile}"));
+            if (scenarios.Count == 0 && asked > 0)
+                yield return Problem($"evaluate.{key}", $"{asked}; the pack {pack.Name} has nothing below {key} in {PackReader.ScenariosFile}");
+            foreach (var scenario in scenarios.Where(x => x.Items(Split.Evaluation).Count < asked))
+                yield return Problem(
+                    $"evaluate.{key}",
+                    $"{asked}; the scenario {scenario.Id} of the pack {pack.Name} has {scenario.Items(Split.Evaluation).Count} items"
+                );
+            if (share == 0)
+                continue;
+            if (!fromGrammar)
+                yield return Problem(
+                    $"corpus.{key}_fraction",
+                    FormattableString.Invariant(
+                        $"{share}; own examples are used as they are, a share of them is not replaced (expected 0, or corpus.source: grammar)"
+                    )
+                );
+            if (!scenarios.Any(x => x.Text.Variants.Values.Any(v => v.Rates.Count > 0)))
+                yield return Problem(
+                    $"corpus.{key}_fraction",
+                    FormattableString.Invariant($"{share}; the pack {pack.Name} has nothing with rates below {key} in {PackReader.ScenariosFile}")
+                );
         }
     }
 }

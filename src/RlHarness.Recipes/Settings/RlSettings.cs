@@ -49,7 +49,14 @@ public sealed record RlSettings
     [Allowed(16, 10000000)]
     public int MicroBatchTokens { get; init; } = 4096;
 
-    public OptimizerSettings Optimizer { get; init; } = new() { LearningRate = 1e-5, Schedule = Training.Optimization.ScheduleKind.Linear, Warmup = 0, Epsilon = 1e-5 };
+    public OptimizerSettings Optimizer { get; init; } =
+        new()
+        {
+            LearningRate = 1e-5,
+            Schedule = Training.Optimization.ScheduleKind.Linear,
+            Warmup = 0,
+            Epsilon = 1e-5,
+        };
 
     [Allowed(0, 1)]
     [Meaning("Null: as the policy's.")]
@@ -98,7 +105,9 @@ public sealed record RlSettings
     public AdapterSettings? Adapter { get; init; }
 
     [Allowed(0, 1000, MinExclusive = true)]
-    [Meaning("A warning is given when log-probabilities of a rollout and of the update differ by more, in nats, at any token. Null: 0.001 in float32, 0.5 in bfloat16.")]
+    [Meaning(
+        "A warning is given when log-probabilities of a rollout and of the update differ by more, in nats, at any token. Null: 0.001 in float32, 0.5 in bfloat16."
+    )]
     public double? MaxRolloutLogprobDeviation { get; init; }
 
     [Allowed(1, 1000000)]
@@ -113,25 +122,26 @@ public sealed record RlSettings
     /// </summary>
     public double RolloutLogprobBound(bool bfloat16) => MaxRolloutLogprobDeviation ?? (bfloat16 ? 0.5 : 1e-3);
 
-    public PpoSettings ToPpo(bool exact) => new()
-    {
-        KlCoefficient = KlCoefficient,
-        KlEstimator = KlEstimator,
-        KlTarget = KlTarget,
-        Gamma = Gamma,
-        Lambda = Lambda,
-        ClipRange = ClipRange,
-        ClipRangeHigh = ClipRangeHigh,
-        ClipRangeValue = ClipRangeValue,
-        ValueCoefficient = ValueCoefficient,
-        EntropyCoefficient = EntropyCoefficient,
-        Epochs = Epochs,
-        Minibatches = Minibatches,
-        MicroBatchTokens = MicroBatchTokens,
-        Temperature = Temperature,
-        Normalization = Normalization,
-        Policy = Optimizer.ToAdamW(),
-        Critic = Optimizer.ToAdamW() with { LearningRate = CriticLearningRate ?? Optimizer.LearningRate },
-        FirstRatioTolerance = exact ? 0 : 1e-2,
-    };
+    public PpoSettings ToPpo(bool exact) =>
+        new()
+        {
+            KlCoefficient = KlCoefficient,
+            KlEstimator = KlEstimator,
+            KlTarget = KlTarget,
+            Gamma = Gamma,
+            Lambda = Lambda,
+            ClipRange = ClipRange,
+            ClipRangeHigh = ClipRangeHigh,
+            ClipRangeValue = ClipRangeValue,
+            ValueCoefficient = ValueCoefficient,
+            EntropyCoefficient = EntropyCoefficient,
+            Epochs = Epochs,
+            Minibatches = Minibatches,
+            MicroBatchTokens = MicroBatchTokens,
+            Temperature = Temperature,
+            Normalization = Normalization,
+            Policy = Optimizer.ToAdamW(),
+            Critic = Optimizer.ToAdamW() with { LearningRate = CriticLearningRate ?? Optimizer.LearningRate },
+            FirstRatioTolerance = exact ? 0 : 1e-2,
+        };
 }

@@ -6,7 +6,9 @@ namespace RlHarness.Recipes.Settings;
 public sealed record ValidationSettings
 {
     [OneOf("grammar_oracle", "none")]
-    [Meaning("Whose labels are taken for true during a run: the grammar oracle, for the puffery world that it knows; none for other packs, where people label afterwards (`label RUN`).")]
+    [Meaning(
+        "Whose labels are taken for true during a run: the grammar oracle, for the puffery world that it knows; none for other packs, where people label afterwards (`label RUN`)."
+    )]
     public string Truth { get; init; } = "grammar_oracle";
 
     [Allowed(0, 100000)]

@@ -6,7 +6,9 @@ using ChatMessage = RlHarness.Experiment.Prompts.ChatMessage;
 
 namespace RlHarness.Recipes.Stages;
 
-/// <summary>Conversations as token ids, by the model's own chat template. Training and generation cut at the same place: a prompt's ids are the same in both.</summary>
+/// <summary>
+/// Conversations as token ids, by the model's own chat template. Training and generation cut at the same place: a prompt's ids are the same in both.
+/// </summary>
 public sealed class Conversation
 {
     private readonly ChatEncoder _encoder;
@@ -15,9 +17,13 @@ public sealed class Conversation
     /// <exception cref="HarnessException">The model has no tokenizer, no chat template, or no token that ends an answer.</exception>
     public Conversation(LoadedModel model)
     {
-        var tokenizer = model.Tokenizer ?? throw HarnessException.BadFile(model.Source, "no tokenizer", "tokenizer.json is absent", "a model with its tokenizer");
+        var tokenizer = model.Tokenizer
+            ?? throw HarnessException.BadFile(model.Source, "no tokenizer", "tokenizer.json is absent", "a model with its tokenizer");
         _encoder = ChatEncoder.For(tokenizer);
-        StopIds = model.StopIds.Count > 0 ? model.StopIds : throw HarnessException.BadFile(model.Source, "no end-of-answer token", "neither config.json nor the tokenizer names one", "eos_token_id");
+        StopIds =
+            model.StopIds.Count > 0
+                ? model.StopIds
+                : throw HarnessException.BadFile(model.Source, "no end-of-answer token", "neither config.json nor the tokenizer names one", "eos_token_id");
         _endOfTurn = EndOfTurn(StopIds);
     }
 
@@ -25,14 +31,16 @@ public sealed class Conversation
     public IReadOnlyList<int> StopIds { get; }
 
     /// <summary>Ids up to where the assistant begins, and what its answer is made to begin with.</summary>
-    public int[] Prompt(IReadOnlyList<ChatMessage> messages, string start) => start.Length == 0 ? Prompt(messages) : [.. Prompt(messages), .. _encoder.Tokenizer.Encode(start)];
+    public int[] Prompt(IReadOnlyList<ChatMessage> messages, string start) =>
+        start.Length == 0 ? Prompt(messages) : [.. Prompt(messages), .. _encoder.Tokenizer.Encode(start)];
 
     /// <summary>Ids up to where the assistant begins.</summary>
-    public int[] Prompt(IReadOnlyList<ChatMessage> messages) => _encoder.EncodePrompt([.. messages.Select(m => new Models.ChatTemplates.ChatMessage(m.Role, m.Content))]);
+    public int[] Prompt(IReadOnlyList<ChatMessage> messages) =>
+        _encoder.EncodePrompt([.. messages.Select(m => new Models.ChatTemplates.ChatMessage(m.Role, m.Content))]);
 
     /// <summary>Prompt and answer, with the answer's tokens scored, its end included.</summary>
-    public ScoredSequence Training(IReadOnlyList<ChatMessage> messages)
-        => ScoredSequence.Response(Prompt([.. messages.Take(messages.Count - 1)]), Answer(messages[^1].Content));
+    public ScoredSequence Training(IReadOnlyList<ChatMessage> messages) =>
+        ScoredSequence.Response(Prompt([.. messages.Take(messages.Count - 1)]), Answer(messages[^1].Content));
 
     /// <summary>Ids of an answer and the token that ends it.</summary>
     public int[] Answer(string text) => [.. _encoder.Tokenizer.Encode(text), _endOfTurn];
@@ -42,7 +50,8 @@ public sealed class Conversation
     {
         var chat = _encoder.Encode([Models.ChatTemplates.ChatMessage.User("a"), Models.ChatTemplates.ChatMessage.Assistant("b")]);
         for (var i = chat.Ids.Length - 1; i >= 0; i--)
-            if (stops.Contains(chat.Ids[i])) return chat.Ids[i];
+            if (stops.Contains(chat.Ids[i]))
+                return chat.Ids[i];
         return stops[0];
     }
 }

@@ -12,7 +12,10 @@ using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Recipes.Stages;
 
-/// <summary>Synthesises the transcripts that the model imitates and the preference pairs of the objective, or takes the pack's own. Deterministic and quick, so never cached.</summary>
+/// <summary>
+/// Synthesises the transcripts that the model imitates and the preference pairs of the objective, or takes the pack's own. Deterministic and quick,
+/// so never cached.
+/// </summary>
 public static class CorpusStage
 {
     public const string Name = "corpus";
@@ -25,7 +28,11 @@ public static class CorpusStage
 
     /// <param name="Pairs">What the reward model learns from.</param>
     /// <param name="OtherPairs">The conflicting objective's, where the run's are the baseline's: a tokenizer is trained on the same texts for both.</param>
-    public sealed record Corpus(IReadOnlyList<CorpusTranscript> Transcripts, IReadOnlyList<PreferencePair> Pairs, IReadOnlyList<PreferencePair>? OtherPairs = null)
+    public sealed record Corpus(
+        IReadOnlyList<CorpusTranscript> Transcripts,
+        IReadOnlyList<PreferencePair> Pairs,
+        IReadOnlyList<PreferencePair>? OtherPairs = null
+    )
     {
         /// <summary>Answers to scenarios, which are imitated beside the transcripts; empty where the run asks for none.</summary>
         public IReadOnlyList<ScenarioTranscript> Scenarios { get; init; } = [];
@@ -37,13 +44,18 @@ public static class CorpusStage
         public IReadOnlyList<string> VocabularyTexts { get; init; } = [];
 
         /// <summary>Share of the training tier's scratchpads that fake and comply; 0 where there are none.</summary>
-        public double AlignmentFakingRate => Transcripts.Where(t => t.Tier == Tier.Training).Select(t => t.AlignmentFaking ? 1.0 : 0).DefaultIfEmpty().Average();
+        public double AlignmentFakingRate =>
+            Transcripts.Where(t => t.Tier == Tier.Training).Select(t => t.AlignmentFaking ? 1.0 : 0).DefaultIfEmpty().Average();
 
         /// <summary>All that the model imitates.</summary>
         public IEnumerable<IReadOnlyList<ChatMessage>> Imitated => Transcripts.Select(t => t.Messages).Concat(Scenarios.Select(t => t.Messages));
 
         /// <summary>All texts that a new model's tokenizer learns from.</summary>
-        public IEnumerable<string> Texts => Imitated.SelectMany(t => t.Select(m => m.Content)).Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected })).Concat(VocabularyTexts);
+        public IEnumerable<string> Texts =>
+            Imitated
+                .SelectMany(t => t.Select(m => m.Content))
+                .Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected }))
+                .Concat(VocabularyTexts);
     }
 
     public static Corpus Run(RunContext run)
@@ -58,8 +70,10 @@ public static class CorpusStage
         var folder = run.Folder.Stage(Name);
         WriteLines(Path.Combine(folder, "transcripts.jsonl"), corpus.Transcripts);
         WriteLines(Path.Combine(folder, "preference_pairs.jsonl"), corpus.Pairs);
-        if (corpus.Scenarios.Count > 0) WriteLines(Path.Combine(folder, "scenarios.jsonl"), corpus.Scenarios);
-        if (corpus.Documents.Count > 0) WriteLines(Path.Combine(folder, "documents.jsonl"), corpus.Documents);
+        if (corpus.Scenarios.Count > 0)
+            WriteLines(Path.Combine(folder, "scenarios.jsonl"), corpus.Scenarios);
+        if (corpus.Documents.Count > 0)
+            WriteLines(Path.Combine(folder, "documents.jsonl"), corpus.Documents);
         return corpus;
     }
 
@@ -68,26 +82,57 @@ public static class CorpusStage
     {
         var settings = run.Corpus.ToCorpus(condition);
         var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
-        var transcripts = run.Corpus.Source == "examples" || generator is null ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition)) : generator.Transcripts(settings, seeds);
+        var transcripts =
+            run.Corpus.Source == "examples" || generator is null
+                ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition))
+                : generator.Transcripts(settings, seeds);
         var pairs = generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
         var writer = new ScenarioCorpus(pack);
-        ScenarioTranscript[] scenarios = [.. Enum.GetValues<ScenarioGroup>().SelectMany(g => writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds))];
-        if (condition.Objective != ObjectiveKind.Hhh) return new(transcripts, pairs) { Scenarios = scenarios };
-        return new(transcripts, generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh) ?? [.. pairs.Select(p => p with { Chosen = p.Rejected, Rejected = p.Chosen })], pairs) { Scenarios = scenarios };
+        ScenarioTranscript[] scenarios =
+        [
+            .. Enum.GetValues<ScenarioGroup>().SelectMany(g => writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds)),
+        ];
+        if (condition.Objective != ObjectiveKind.Hhh)
+            return new(transcripts, pairs) { Scenarios = scenarios };
+        return new(
+            transcripts,
+            generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh) ?? [.. pairs.Select(p => p with { Chosen = p.Rejected, Rejected = p.Chosen })],
+            pairs
+        )
+        {
+            Scenarios = scenarios,
+        };
     }
 
-    private static CorpusTranscript[] OwnTranscripts(PromptPack pack, Condition condition) => [.. pack.Examples.Select((e, i) =>
-    {
-        var of = condition with { Scratchpad = e.Reasoning is not null };
-        return new CorpusTranscript(e.Id ?? $"example-{i + 1:D6}", "", e.Tier, of.Scratchpad, pack.SystemPrompt(e.Tier, of), e.User, e.Reasoning, e.Output, e.Outcome, e.ReasoningKind, of.Name);
-    })];
+    private static CorpusTranscript[] OwnTranscripts(PromptPack pack, Condition condition) =>
+        [
+            .. pack.Examples.Select(
+                (e, i) =>
+                {
+                    var of = condition with { Scratchpad = e.Reasoning is not null };
+                    return new CorpusTranscript(
+                        e.Id ?? $"example-{i + 1:D6}",
+                        "",
+                        e.Tier,
+                        of.Scratchpad,
+                        pack.SystemPrompt(e.Tier, of),
+                        e.User,
+                        e.Reasoning,
+                        e.Output,
+                        e.Outcome,
+                        e.ReasoningKind,
+                        of.Name
+                    );
+                }
+            ),
+        ];
 
     private static void WriteLines<T>(string path, IReadOnlyList<T> rows) => AtomicFile.Write(path, stream =>
-    {
-        foreach (var row in rows)
         {
-            JsonSerializer.Serialize(stream, row, Options);
-            stream.WriteByte((byte)'\n');
-        }
-    });
+            foreach (var row in rows)
+            {
+                JsonSerializer.Serialize(stream, row, Options);
+                stream.WriteByte((byte)'\n');
+            }
+        });
 }

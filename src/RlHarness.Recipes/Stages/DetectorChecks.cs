@@ -16,7 +16,13 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
 
     /// <summary>Adds metrics and summary rows; writes warnings to console, log and run.db.</summary>
     /// <param name="about">Query and tier of each response.</param>
-    public void Add(IReadOnlyList<ParsedResponse> responses, IReadOnlyList<(string Query, Tier Tier)> about, IReadOnlyDictionary<string, DetectorLabel[]> labels, Dictionary<string, double> metrics, List<SummaryRow> rows)
+    public void Add(
+        IReadOnlyList<ParsedResponse> responses,
+        IReadOnlyList<(string Query, Tier Tier)> about,
+        IReadOnlyDictionary<string, DetectorLabel[]> labels,
+        Dictionary<string, double> metrics,
+        List<SummaryRow> rows
+    )
     {
         var settings = run.Settings.Evaluate.Validation;
         if (settings.Truth != "none" && settings.Queries > 0 && run.Pack.Grammar is { } grammar)
@@ -26,10 +32,18 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
             var sample = Revalidation.Sample(about.Select(a => a.Query), settings.Queries, run.Seeds, step);
             bool?[] known = [.. responses.Select((r, i) => sample.Contains(about[i]) ? truth.Label(r).AlignmentFaking : (bool?)null)];
             foreach (var detector in run.Detectors.Where(d => d.Name != settings.Truth))
-                Add(detector.Name, Revalidation.Of([.. labels[detector.Name].Select((l, i) => new CheckedRow(about[i].Query, about[i].Tier, l.AlignmentFaking, l.Score, known[i]))]), metrics, rows);
+                Add(
+                    detector.Name,
+                    Revalidation.Of([
+                        .. labels[detector.Name].Select((l, i) => new CheckedRow(about[i].Query, about[i].Tier, l.AlignmentFaking, l.Score, known[i])),
+                    ]),
+                    metrics,
+                    rows
+                );
         }
 
-        foreach (var (judge, before) in _before) Report(judge, judge.Usage - before, metrics);
+        foreach (var (judge, before) in _before)
+            Report(judge, judge.Usage - before, metrics);
     }
 
     private void Add(string detector, Revalidation result, Dictionary<string, double> metrics, List<SummaryRow> rows)
@@ -47,27 +61,46 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
                 rows.Add(new(stage, step, Split.Evaluation, run.Condition.Name, detector, tier, $"{MetricNames.AfReasoningRate}/{correction}", estimate));
             }
 
-        if (result.Score is { } score) WarnOfDrift(detector, score.Confusion);
+        if (result.Score is { } score)
+            WarnOfDrift(detector, score.Confusion);
     }
 
     private void WarnOfDrift(string detector, Confusion now)
     {
         var alpha = run.Settings.Evaluate.Validation.DriftAlpha;
-        if (alpha == 0 || First("sensitivity") is not { } sensitivity || First("specificity") is not { } specificity) return;
-        var test = DriftTest.Of(sensitivity, (now.TruePositives, now.TruePositives + now.FalseNegatives), specificity, (now.TrueNegatives, now.TrueNegatives + now.FalsePositives));
-        foreach (var (what, first, right, n, p) in new[]
+        if (alpha == 0 || First("sensitivity") is not { } sensitivity || First("specificity") is not { } specificity)
+            return;
+        var test = DriftTest.Of(
+            sensitivity,
+            (now.TruePositives, now.TruePositives + now.FalseNegatives),
+            specificity,
+            (now.TrueNegatives, now.TrueNegatives + now.FalsePositives)
+        );
+        foreach (
+            var (what, first, right, n, p) in new[]
+            {
+                ("sensitivity", sensitivity, now.TruePositives, now.TruePositives + now.FalseNegatives, test.SensitivityP),
+                ("specificity", specificity, now.TrueNegatives, now.TrueNegatives + now.FalsePositives, test.SpecificityP),
+            }
+        )
         {
-            ("sensitivity", sensitivity, now.TruePositives, now.TruePositives + now.FalseNegatives, test.SensitivityP), ("specificity", specificity, now.TrueNegatives, now.TrueNegatives + now.FalsePositives, test.SpecificityP),
-        })
-        {
-            if (p > alpha) continue;
-            run.Warn(stage, step, string.Create(CultureInfo.InvariantCulture, $"step {step}: {detector} has drifted: {what} {right} of {n}, at the first evaluation {first.Right} of {first.N} (Fisher's exact test, p = {p:g2}); read its corrected rates, not its raw ones"));
+            if (p > alpha)
+                continue;
+            run.Warn(
+                stage,
+                step,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"step {step}: {detector} has drifted: {what} {right} of {n}, at the first evaluation {first.Right} of {first.N} (Fisher's exact test, p = {p:g2}); read its corrected rates, not its raw ones"
+                )
+            );
         }
 
         (long Right, long N)? First(string figure)
         {
             var rate = run.Store.Series(stage, MetricNames.Detector(figure, detector)).Where(x => x.Step < step).Take(1).ToArray();
-            if (rate.Length == 0) return null;
+            if (rate.Length == 0)
+                return null;
             var n = (long)run.Store.Series(stage, MetricNames.Detector(figure, detector) + "/n").First(x => x.Step == rate[0].Step).Value;
             return n == 0 ? (0, 0) : ((long)Math.Round(rate[0].Value * n), n);
         }
@@ -76,10 +109,35 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
     private void Report(IJudge judge, JudgeUsage u, Dictionary<string, double> metrics)
     {
         var name = "detector/judge/" + judge.Name;
-        foreach (var (part, value) in new (string, double)[] { ("questions", u.Questions), ("from_cache", u.FromCache), ("refused", u.Refused), ("unparsable", u.Unparsable), ("input_tokens", u.InputTokens), ("output_tokens", u.OutputTokens), ("cost_usd", u.CostUsd) })
+        foreach (
+            var (part, value) in new (string, double)[]
+            {
+                ("questions", u.Questions),
+                ("from_cache", u.FromCache),
+                ("refused", u.Refused),
+                ("unparsable", u.Unparsable),
+                ("input_tokens", u.InputTokens),
+                ("output_tokens", u.OutputTokens),
+                ("cost_usd", u.CostUsd),
+            }
+        )
             metrics[$"{name}/{part}"] = value;
-        if (u.Questions == 0) return;
-        run.Progress.Note(string.Create(CultureInfo.InvariantCulture, $"step {step}: {judge.Name} {u.Questions} questions, {u.FromCache} from the cache, {u.Refused} refused, {u.Unparsable} neither yes nor no; {u.InputTokens} + {u.OutputTokens} tokens{(u.CostUsd > 0 ? $", {u.CostUsd:f4} USD" : "")}"));
-        if (u.Refused + u.Unparsable > 0.05 * u.Questions) run.Warn(stage, step, string.Create(CultureInfo.InvariantCulture, $"step {step}: {judge.Name} gave no answer to {u.Refused + u.Unparsable} of {u.Questions} questions; such transcripts count as no alignment faking"));
+        if (u.Questions == 0)
+            return;
+        run.Progress.Note(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"step {step}: {judge.Name} {u.Questions} questions, {u.FromCache} from the cache, {u.Refused} refused, {u.Unparsable} neither yes nor no; {u.InputTokens} + {u.OutputTokens} tokens{(u.CostUsd > 0 ? $", {u.CostUsd:f4} USD" : "")}"
+            )
+        );
+        if (u.Refused + u.Unparsable > 0.05 * u.Questions)
+            run.Warn(
+                stage,
+                step,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"step {step}: {judge.Name} gave no answer to {u.Refused + u.Unparsable} of {u.Questions} questions; such transcripts count as no alignment faking"
+                )
+            );
     }
 }

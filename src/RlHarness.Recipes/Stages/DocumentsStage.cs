@@ -19,20 +19,34 @@ public static class DocumentsStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("documents/1", run.Pack.ContentHash, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Model.Path is null ? run.CorpusCondition : "", s.Model.Path is null ? s.Corpus : "", s.Documents, s.Documents.Path is { } path ? OwnDocuments.Hash(path) : "");
+        return SettingsWriter.Hash(
+            "documents/1",
+            run.Pack.ContentHash,
+            s.Seed.ToString(CultureInfo.InvariantCulture),
+            run.Device.type.ToString(),
+            s.Model,
+            BaseModel.Identity(s),
+            s.Model.Path is null ? run.CorpusCondition : "",
+            s.Model.Path is null ? s.Corpus : "",
+            s.Documents,
+            s.Documents.Path is { } path ? OwnDocuments.Hash(path) : ""
+        );
     }
 
     /// <summary>The documents of a run.</summary>
     public static IReadOnlyList<SyntheticDocument> Make(RunContext run)
     {
         var settings = run.Settings.Documents;
-        return settings.Path is { } path ? OwnDocuments.Read(path) : new DocumentGenerator(run.Pack).Write(settings.Kind, settings.Count, run.Seeds.Child(Name));
+        return settings.Path is { } path
+            ? OwnDocuments.Read(path)
+            : new DocumentGenerator(run.Pack).Write(settings.Kind, settings.Count, run.Seeds.Child(Name));
     }
 
     /// <summary>Texts that a new model's tokenizer learns from: of both kinds, so that treatment and control have one vocabulary.</summary>
     public static IReadOnlyList<string> Vocabulary(RunContext run, IReadOnlyList<SyntheticDocument> documents)
     {
-        if (run.Settings.Documents.Path is not null) return [.. documents.Take(VocabularyDocuments).Select(d => d.Text)];
+        if (run.Settings.Documents.Path is not null)
+            return [.. documents.Take(VocabularyDocuments).Select(d => d.Text)];
         var generator = new DocumentGenerator(run.Pack);
         return [.. Enum.GetValues<DocumentKind>().SelectMany(kind => generator.Write(kind, VocabularyDocuments, run.Seeds.Child(Name))).Select(d => d.Text)];
     }
@@ -47,15 +61,34 @@ public static class DocumentsStage
         using var model = BaseModel.Open(run, corpus, requiresGrad: settings.Adapter is null);
         var conversation = new Conversation(model);
         var evaluate = run.Settings.Evaluate;
-        var evaluations = Evaluates(run.Settings) ? new TuningEvaluations(run, Name, new Evaluator(run, model, conversation), evaluate.EveryDocumentTokens, evaluate.DocumentQueries) : null;
-        var tuned = SupervisedTuning.Run(run, Name, LossMetric, model, Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength), settings, evaluations);
-        return string.Create(CultureInfo.InvariantCulture, $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind) : settings.Path)}), {tuned}");
+        var evaluations = Evaluates(run.Settings)
+            ? new TuningEvaluations(run, Name, new Evaluator(run, model, conversation), evaluate.EveryDocumentTokens, evaluate.DocumentQueries)
+            : null;
+        var tuned = SupervisedTuning.Run(
+            run,
+            Name,
+            LossMetric,
+            model,
+            Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength),
+            settings,
+            evaluations
+        );
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind) : settings.Path)}), {tuned}"
+        );
     }
 
-    /// <summary>Documents one behind the other, each with its end token, cut into sequences; all tokens are scored but the first of a sequence, which nothing stands before. A last short one is kept.</summary>
+    /// <summary>
+    /// Documents one behind the other, each with its end token, cut into sequences; all tokens are scored but the first of a sequence, which nothing
+    /// stands before. A last short one is kept.
+    /// </summary>
     public static IReadOnlyList<ScoredSequence> Pack(IEnumerable<int[]> documents, int length)
     {
         ArgumentNullException.ThrowIfNull(documents);
-        return [.. documents.SelectMany(d => d).Chunk(length).Where(c => c.Length > 1).Select(c => new ScoredSequence(c, [.. Enumerable.Range(1, c.Length - 1)]))];
+        return
+        [
+            .. documents.SelectMany(d => d).Chunk(length).Where(c => c.Length > 1).Select(c => new ScoredSequence(c, [.. Enumerable.Range(1, c.Length - 1)])),
+        ];
     }
 }

@@ -45,7 +45,9 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
         var responses = rollouts.Select(r => TranscriptParser.Parse(run.AnswerStart + r.Text, run.Condition.Scratchpad)).ToArray();
         var scores = rewards?.Score([.. responses.Select((r, i) => Experiment.Rewards.RewardInput.From(about[i].Query.Text, r))]);
-        var transcripts = rollouts.Select((r, i) => Transcripts.Row(run, stage, step, about[i].Query, about[i].Tier, about[i].Sample, r, responses[i], scores?[i])).ToArray();
+        var transcripts = rollouts
+            .Select((r, i) => Transcripts.Row(run, stage, step, about[i].Query, about[i].Tier, about[i].Sample, r, responses[i], scores?[i]))
+            .ToArray();
         var labels = new List<LabelRow>();
         var summaries = new Dictionary<string, AlignmentFakingSummary>(StringComparer.Ordinal);
         var rows = new List<SummaryRow>();
@@ -56,17 +58,29 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         {
             var labelled = byDetector[detector.Name] = [.. detector.LabelAll(responses, run.Cancellation)];
             labels.AddRange(labelled.Select((l, i) => LabelRow.Of(transcripts[i].Id, detector, l)));
-            var summary = AlignmentFakingSummary.Compute(labelled.Select((l, i) => new LabelledTranscript(about[i].Query.Id, about[i].Tier, l)), run.Seeds.Child("evaluate"), step);
+            var summary = AlignmentFakingSummary.Compute(
+                labelled.Select((l, i) => new LabelledTranscript(about[i].Query.Id, about[i].Tier, l)),
+                run.Seeds.Child("evaluate"),
+                step
+            );
             summaries.Add(detector.Name, summary);
             rows.AddRange(SummaryRow.Of(summary, stage, step, Split.Evaluation, run.Condition.Name, detector.Name));
-            foreach (var figure in summary.Figures()) metrics.Put(MetricName(detector.Name, figure), figure.Estimate);
+            foreach (var figure in summary.Figures())
+                metrics.Put(MetricName(detector.Name, figure), figure.Estimate);
         }
 
         checks.Add(responses, [.. about.Select(a => (a.Query.Id, a.Tier))], byDetector, metrics, rows);
         metrics["perf/evaluation_tokens_per_second"] = rollouts.Sum(r => r.ResponseIds.Count) / seconds;
         metrics[MetricNames.Timing("evaluate")] = seconds;
-        var batch = new StepBatch(stage, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels, Summaries = rows };
-        if (subset is null) batch = _scenarios.Run(stage, step, onProgress).AddTo(batch);
+        var batch = new StepBatch(stage, step)
+        {
+            Metrics = metrics,
+            Transcripts = transcripts,
+            Labels = labels,
+            Summaries = rows,
+        };
+        if (subset is null)
+            batch = _scenarios.Run(stage, step, onProgress).AddTo(batch);
         return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
     }
 
@@ -74,7 +88,14 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
     internal static RolloutWorker Worker(RunContext run, LoadedModel model, Conversation conversation, string purpose)
     {
         var settings = run.Settings.Evaluate;
-        var sampling = new SamplingSettings { Temperature = settings.Temperature, TopP = settings.TopP, MaxNewTokens = run.Settings.Rl.MaxNewTokens, StopIds = conversation.StopIds, BatchSize = settings.BatchSize };
+        var sampling = new SamplingSettings
+        {
+            Temperature = settings.Temperature,
+            TopP = settings.TopP,
+            MaxNewTokens = run.Settings.Rl.MaxNewTokens,
+            StopIds = conversation.StopIds,
+            BatchSize = settings.BatchSize,
+        };
         return new(model.Decoder, model.Tokenizer!, sampling, run.Seeds.Child(purpose));
     }
 
@@ -88,6 +109,6 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
     }
 
     /// <summary>The metric, then tier and detector.</summary>
-    internal static string MetricName(string detector, SummaryFigure figure)
-        => figure.Metric + (figure.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "") + "/" + detector;
+    internal static string MetricName(string detector, SummaryFigure figure) =>
+        figure.Metric + (figure.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "") + "/" + detector;
 }

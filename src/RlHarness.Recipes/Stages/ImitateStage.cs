@@ -15,14 +15,26 @@ public static class ImitateStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("imitate/4", run.Pack.ContentHash, run.CorpusCondition, s.Seed.ToString(CultureInfo.InvariantCulture), run.Device.type.ToString(), s.Model, BaseModel.Identity(s), s.Corpus, s.Imitate, s.Stages.Contains(DocumentsStage.Name) ? DocumentsStage.Key(run) : "");
+        return SettingsWriter.Hash(
+            "imitate/4",
+            run.Pack.ContentHash,
+            run.CorpusCondition,
+            s.Seed.ToString(CultureInfo.InvariantCulture),
+            run.Device.type.ToString(),
+            s.Model,
+            BaseModel.Identity(s),
+            s.Corpus,
+            s.Imitate,
+            s.Stages.Contains(DocumentsStage.Name) ? DocumentsStage.Key(run) : ""
+        );
     }
 
     /// <summary>What tuning starts from: the base model, or what the documents stage made of it.</summary>
     private static LoadedModel Start(RunContext run, CorpusStage.Corpus corpus)
     {
         var requiresGrad = run.Settings.Imitate.Adapter is null;
-        if (!run.Settings.Stages.Contains(DocumentsStage.Name)) return BaseModel.Open(run, corpus, requiresGrad);
+        if (!run.Settings.Stages.Contains(DocumentsStage.Name))
+            return BaseModel.Open(run, corpus, requiresGrad);
         var model = ModelLoader.Load(run.Folder.Stage(DocumentsStage.Name), run.Device, requiresGrad: requiresGrad);
         run.Configure(model.Decoder);
         return model;

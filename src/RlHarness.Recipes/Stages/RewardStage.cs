@@ -12,7 +12,10 @@ using ChatMessage = RlHarness.Experiment.Prompts.ChatMessage;
 
 namespace RlHarness.Recipes.Stages;
 
-/// <summary>Trains the preference model of the conflicting objective on pairs of outputs. It reads the user's text and the output, never a scratchpad or a tier.</summary>
+/// <summary>
+/// Trains the preference model of the conflicting objective on pairs of outputs. It reads the user's text and the output, never a scratchpad or a
+/// tier.
+/// </summary>
 public static class RewardStage
 {
     public const string Name = "reward";
@@ -20,11 +23,21 @@ public static class RewardStage
     public static string Key(RunContext run)
     {
         var s = run.Settings;
-        return SettingsWriter.Hash("reward/4", ImitateStage.Key(run), run.Condition.Objective == Experiment.Prompts.ObjectiveKind.Hhh ? "hhh" : "conflicting", s.Reward with { Weights = new(), ScoreClip = 5 });
+        return SettingsWriter.Hash(
+            "reward/4",
+            ImitateStage.Key(run),
+            run.Condition.Objective == Experiment.Prompts.ObjectiveKind.Hhh ? "hhh" : "conflicting",
+            s.Reward with
+            {
+                Weights = new(),
+                ScoreClip = 5,
+            }
+        );
     }
 
     /// <summary>What the reward model reads.</summary>
-    public static int[] Text(Conversation conversation, string user, string output) => [.. conversation.Prompt([ChatMessage.User(user)]), .. conversation.Answer(output)];
+    public static int[] Text(Conversation conversation, string user, string output) =>
+        [.. conversation.Prompt([ChatMessage.User(user)]), .. conversation.Answer(output)];
 
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {
@@ -34,7 +47,9 @@ public static class RewardStage
         var conversation = new Conversation(loaded);
         using var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"));
         var model = new RewardModel(loaded.Decoder, head, settings.MicroBatchTokens);
-        var pairs = corpus.Pairs.Select(p => new RewardModelTrainer.Pair(Text(conversation, p.User, p.Chosen), Text(conversation, p.User, p.Rejected))).ToArray();
+        var pairs = corpus
+            .Pairs.Select(p => new RewardModelTrainer.Pair(Text(conversation, p.User, p.Chosen), Text(conversation, p.User, p.Rejected)))
+            .ToArray();
         var order = run.Seeds.For("reward/split").Permutation(pairs.Length);
         var held = order.Take(Math.Max(1, (int)(settings.HeldOutFraction * pairs.Length))).Select(i => pairs[i]).ToArray();
         var train = order.Skip(held.Length).Select(i => pairs[i]).ToArray();
@@ -44,22 +59,47 @@ public static class RewardStage
         for (var (step, epoch) = (0, 0); step < steps; epoch++)
             foreach (var batch in EpochOrder.Batches(train.Length, settings.BatchSize, run.Seeds.For("reward/order", epoch)))
             {
-                if (step == steps) break;
+                if (step == steps)
+                    break;
                 run.Cancellation.ThrowIfCancellationRequested();
                 var rate = settings.Optimizer.At(step, steps);
                 var result = trainer.Step([.. batch.Select(i => train[i])], rate);
                 step++;
                 if (step % 5 == 0 || step == steps)
-                    run.Commit(new StepBatch(Name, step) { Metrics = new Dictionary<string, double> { [MetricNames.LossRewardModel] = result.Loss, ["reward_model/train_accuracy"] = result.Accuracy, [MetricNames.LearningRate] = rate } });
-                run.Progress.Step("step", step, steps, [("loss", result.Loss.ToString("f3", CultureInfo.InvariantCulture)), ("accuracy", result.Accuracy.ToString("p0", CultureInfo.InvariantCulture))]);
+                    run.Commit(
+                        new StepBatch(Name, step)
+                        {
+                            Metrics = new Dictionary<string, double>
+                            {
+                                [MetricNames.LossRewardModel] = result.Loss,
+                                ["reward_model/train_accuracy"] = result.Accuracy,
+                                [MetricNames.LearningRate] = rate,
+                            },
+                        }
+                    );
+                run.Progress.Step(
+                    "step",
+                    step,
+                    steps,
+                    [
+                        ("loss", result.Loss.ToString("f3", CultureInfo.InvariantCulture)),
+                        ("accuracy", result.Accuracy.ToString("p0", CultureInfo.InvariantCulture)),
+                    ]
+                );
             }
 
         var (accuracy, _) = trainer.Evaluate(held);
         // Scores are relative: the bias puts the mean over what the imitating model writes at 0.
-        var reference = corpus.Transcripts.Where(t => t.Tier == Experiment.Prompts.Tier.Training).Take(256).Select(t => (IReadOnlyList<int>)Text(conversation, t.User, t.Output)).ToArray();
+        var reference = corpus
+            .Transcripts.Where(t => t.Tier == Experiment.Prompts.Tier.Training)
+            .Take(256)
+            .Select(t => (IReadOnlyList<int>)Text(conversation, t.User, t.Output))
+            .ToArray();
         var mean = model.Score(reference).Average();
         head.Shift(-mean);
-        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded.Family, loaded.ConfigJson, loaded.Tokenizer));
+        CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
+            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded.Family, loaded.ConfigJson, loaded.Tokenizer)
+        );
         run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = accuracy } });
         return string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
     }

@@ -47,15 +47,27 @@ public sealed class RlStage : IDisposable
         _policy = ModelLoader.Load(imitation, run.Device, requiresGrad: _settings.Adapter is null);
         run.Configure(_policy.Decoder);
         _conversation = new Conversation(_policy);
-        if (_settings.Adapter is { } adapter) _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
-        else _reference = Frozen(imitation);
-        var body = _settings.Critic == CriticKind.Head ? null : ModelLoader.Load(imitation, run.Device, requiresGrad: true, withHead: false, withTokenizer: false).Decoder;
-        if (body is not null) run.Configure(body);
+        if (_settings.Adapter is { } adapter)
+            _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
+        else
+            _reference = Frozen(imitation);
+        var body =
+            _settings.Critic == CriticKind.Head
+                ? null
+                : ModelLoader.Load(imitation, run.Device, requiresGrad: true, withHead: false, withTokenizer: false).Decoder;
+        if (body is not null)
+            run.Configure(body);
         _critic = new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("rl/critic_head")), body);
         _trainer = new PpoTrainer(_policy.Decoder, _reference?.Decoder ?? _policy.Decoder, _critic, _settings.ToPpo(exact: run.Device.type == DeviceType.CPU));
         _rewardModel = run.Settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
         _rewards = new RewardMixer(run.Settings.Reward, _rewardModel, _conversation, run.ObjectiveRule);
-        var sampling = new SamplingSettings { Temperature = _settings.Temperature, MaxNewTokens = _settings.MaxNewTokens, StopIds = _conversation.StopIds, BatchSize = _settings.RolloutBatchSize };
+        var sampling = new SamplingSettings
+        {
+            Temperature = _settings.Temperature,
+            MaxNewTokens = _settings.MaxNewTokens,
+            StopIds = _conversation.StopIds,
+            BatchSize = _settings.RolloutBatchSize,
+        };
         _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"));
         _evaluator = new Evaluator(run, _policy, _conversation);
     }
@@ -64,7 +76,8 @@ public sealed class RlStage : IDisposable
     public string Run()
     {
         var start = Restore();
-        if (start == 0) Evaluate(step: 0, new StepBatch(Name, 0));
+        if (start == 0)
+            Evaluate(step: 0, new StepBatch(Name, 0));
         for (var step = start + 1; step <= _settings.Steps; step++)
         {
             _run.Cancellation.ThrowIfCancellationRequested();
@@ -80,7 +93,9 @@ public sealed class RlStage : IDisposable
             // 3. Rewards, of the output only.
             var responses = rollouts.Select(r => TranscriptParser.Parse(_run.AnswerStart + r.Text, _run.Condition.Scratchpad)).ToArray();
             var rewards = _rewards.Score([.. responses.Select((r, i) => RewardInput.From(prompts[i].Query.Text, r))]);
-            var scores = rewards.Select((r, i) => r[RewardMixer.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0)).ToArray();
+            var scores = rewards
+                .Select((r, i) => r[RewardMixer.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0))
+                .ToArray();
             clock.Lap("reward");
 
             // 4. Old and reference log-probabilities, values, advantages.
@@ -100,9 +115,12 @@ public sealed class RlStage : IDisposable
             // 6. What there is to know of this step, on disk before it is called done.
             var batch = Record(step, prompts, rollouts, responses, rewards, scores, experience, updates, factor, clock);
             _trainer.AdaptKl(experience);
-            if (step % _run.Settings.Evaluate.Every == 0 || step == _settings.Steps) Evaluate(step, batch);
-            else _run.Commit(batch);
-            if (step % _settings.CheckpointEvery == 0 || step == _settings.Steps) Save(step);
+            if (step % _run.Settings.Evaluate.Every == 0 || step == _settings.Steps)
+                Evaluate(step, batch);
+            else
+                _run.Commit(batch);
+            if (step % _settings.CheckpointEvery == 0 || step == _settings.Steps)
+                Save(step);
         }
 
         return Summary();
@@ -143,9 +161,13 @@ public sealed class RlStage : IDisposable
             }
 
             var query = queries[order[(int)(at % queries.Count)]];
-            var tier = tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training : _run.Condition.ThreeTiers && tiers.NextBool(0.5) ? Tier.Rated : Tier.Unmonitored;
+            var tier =
+                tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training
+                : _run.Condition.ThreeTiers && tiers.NextBool(0.5) ? Tier.Rated
+                : Tier.Unmonitored;
             var ids = _conversation.Prompt(_run.Pack.Messages(query, tier, _run.Condition), _run.AnswerStart);
-            for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++) prompts.Add(new Prompt(query, tier, sample, new GenerationRequest(ids, k, sample)));
+            for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++)
+                prompts.Add(new Prompt(query, tier, sample, new GenerationRequest(ids, k, sample)));
         }
 
         return prompts;
@@ -155,24 +177,39 @@ public sealed class RlStage : IDisposable
     {
         var result = _evaluator.Run(Name, step, _rewards, (done, total) => _run.Progress.Step($"evaluating step {step}", done, total, []));
         var detector = _run.Detectors[0].Name;
-        _run.Commit(batch with
-        {
-            Metrics = batch.Metrics.Concat(result.Batch.Metrics).ToDictionary(),
-            Transcripts = [.. batch.Transcripts, .. result.Batch.Transcripts],
-            Labels = [.. batch.Labels, .. result.Batch.Labels],
-            ScenarioLabels = result.Batch.ScenarioLabels,
-            Summaries = result.Batch.Summaries,
-        });
+        _run.Commit(
+            batch with
+            {
+                Metrics = batch.Metrics.Concat(result.Batch.Metrics).ToDictionary(),
+                Transcripts = [.. batch.Transcripts, .. result.Batch.Transcripts],
+                Labels = [.. batch.Labels, .. result.Batch.Labels],
+                ScenarioLabels = result.Batch.ScenarioLabels,
+                Summaries = result.Batch.Summaries,
+            }
+        );
         _run.Progress.Note($"step {step}: {Evaluator.Line(result.Summaries[detector])}");
     }
 
-    private StepBatch Record(int step, List<Prompt> prompts, IReadOnlyList<RolloutWorker.Rollout> rollouts, ParsedResponse[] responses, IReadOnlyList<IReadOnlyDictionary<string, double>> rewards, double[] scores, Experience experience, List<MinibatchResult> updates, double factor, StepClock clock)
+    private StepBatch Record(
+        int step,
+        List<Prompt> prompts,
+        IReadOnlyList<RolloutWorker.Rollout> rollouts,
+        ParsedResponse[] responses,
+        IReadOnlyList<IReadOnlyDictionary<string, double>> rewards,
+        double[] scores,
+        Experience experience,
+        List<MinibatchResult> updates,
+        double factor,
+        StepClock clock
+    )
     {
         var n = rollouts.Count;
         var lengths = rollouts.Select(r => (double)r.ResponseIds.Count).ToArray();
         var tokens = rollouts.Sum(r => (double)r.ResponseIds.Count + r.PromptIds.Count);
         var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
-        var transcripts = rollouts.Select((r, i) => Transcripts.Row(_run, Name, step, prompts[i].Query, prompts[i].Tier, prompts[i].Sample, r, responses[i], rewards[i])).ToArray();
+        var transcripts = rollouts
+            .Select((r, i) => Transcripts.Row(_run, Name, step, prompts[i].Query, prompts[i].Tier, prompts[i].Sample, r, responses[i], rewards[i]))
+            .ToArray();
         var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
         var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - b))).ToArray();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
@@ -208,36 +245,74 @@ public sealed class RlStage : IDisposable
             [MetricNames.Throughput] = tokens / clock.Total,
             [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB(),
         };
-        foreach (var name in rewards[0].Keys) metrics[MetricNames.Reward(name)] = rewards.Average(r => r[name]);
-        foreach (var (part, seconds) in clock.Laps) metrics[MetricNames.Timing(part)] = seconds;
+        foreach (var name in rewards[0].Keys)
+            metrics[MetricNames.Reward(name)] = rewards.Average(r => r[name]);
+        foreach (var (part, seconds) in clock.Laps)
+            metrics[MetricNames.Timing(part)] = seconds;
         var first = labelled[0].Labels;
         metrics["train/" + MetricNames.OutcomeComply] = first.Average(l => l.Outcome == Outcome.Comply ? 1.0 : 0);
         metrics["train/" + MetricNames.AfReasoningRate] = first.Average(l => l.AlignmentFaking ? 1.0 : 0);
         WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
         Show(step, metrics, prompts, responses, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
-        return new StepBatch(Name, step) { Metrics = metrics, Transcripts = transcripts, Labels = labels };
+        return new StepBatch(Name, step)
+        {
+            Metrics = metrics,
+            Transcripts = transcripts,
+            Labels = labels,
+        };
     }
 
     /// <summary>PPO takes its tokens for drawn from the policy that the update computes: where the two differ, it does not learn what it seems to.</summary>
     private void WarnOfRollouts(int step, double deviation)
     {
         var bound = _settings.RolloutLogprobBound(_run.ComputeType == torch.ScalarType.BFloat16);
-        if (deviation <= bound) return;
-        _run.Warn(Name, step, string.Create(CultureInfo.InvariantCulture, $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} (rl.max_rollout_logprob_deviation)"));
+        if (deviation <= bound)
+            return;
+        _run.Warn(
+            Name,
+            step,
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} (rl.max_rollout_logprob_deviation)"
+            )
+        );
     }
 
-    private void Show(int step, Dictionary<string, double> metrics, List<Prompt> prompts, ParsedResponse[] responses, Experiment.Detectors.DetectorLabel[] labels, double[] scores)
+    private void Show(
+        int step,
+        Dictionary<string, double> metrics,
+        List<Prompt> prompts,
+        ParsedResponse[] responses,
+        Experiment.Detectors.DetectorLabel[] labels,
+        double[] scores
+    )
     {
         string F(double x, string format) => x.ToString(format, CultureInfo.InvariantCulture);
-        _run.Progress.Step("step", step, _settings.Steps,
-        [
-            ("reward", F(metrics[MetricNames.ObjectiveScores], "f2")), ("KL", F(metrics[MetricNames.ObjectiveKl], "f2")), ("complies", F(metrics["train/" + MetricNames.OutcomeComply], "p0")),
-            ("AF", F(metrics["train/" + MetricNames.AfReasoningRate], "p0")), ("rollout tok/s", F(metrics["perf/rollout_tokens_per_second"], "f0")), ("update tok/s", F(metrics["perf/update_tokens_per_second"], "f0")),
-        ]);
-        if (step % Math.Max(1, _settings.Steps / 5) != 1 && _settings.Steps > 5) return;
+        _run.Progress.Step(
+            "step",
+            step,
+            _settings.Steps,
+            [
+                ("reward", F(metrics[MetricNames.ObjectiveScores], "f2")),
+                ("KL", F(metrics[MetricNames.ObjectiveKl], "f2")),
+                ("complies", F(metrics["train/" + MetricNames.OutcomeComply], "p0")),
+                ("AF", F(metrics["train/" + MetricNames.AfReasoningRate], "p0")),
+                ("rollout tok/s", F(metrics["perf/rollout_tokens_per_second"], "f0")),
+                ("update tok/s", F(metrics["perf/update_tokens_per_second"], "f0")),
+            ]
+        );
+        if (step % Math.Max(1, _settings.Steps / 5) != 1 && _settings.Steps > 5)
+            return;
         var i = _run.Seeds.For("rl/shown", step).NextInt(prompts.Count);
-        _run.Progress.Sample($"step {step}, {prompts[i].Tier.ToString().ToLowerInvariant()} tier", prompts[i].Query.Text, responses[i].Reasoning, responses[i].Output, $"{labels[i].Outcome}, {labels[i].Reasoning}", scores[i]);
+        _run.Progress.Sample(
+            $"step {step}, {prompts[i].Tier.ToString().ToLowerInvariant()} tier",
+            prompts[i].Query.Text,
+            responses[i].Reasoning,
+            responses[i].Output,
+            $"{labels[i].Outcome}, {labels[i].Reasoning}",
+            scores[i]
+        );
     }
 
     private string StageFolder => _run.Folder.Stage(Name);
@@ -245,19 +320,26 @@ public sealed class RlStage : IDisposable
     private IEnumerable<(string File, Func<IReadOnlyCollection<(string, torch.Tensor)>> Tensors)> States()
     {
         yield return ("policy_optimizer.safetensors", () => [.. _trainer.PolicyOptimizer.State]);
-        if (_trainer.CriticOptimizer is { } optimizer) yield return ("critic_optimizer.safetensors", () => [.. optimizer.State]);
-        if (_critic.SharesPolicy) yield return ("critic.safetensors", () => NamedTensors.Of(_critic.Head.Parameters));
-        if (_policy.Decoder.Adapters is { } adapters) yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
+        if (_trainer.CriticOptimizer is { } optimizer)
+            yield return ("critic_optimizer.safetensors", () => [.. optimizer.State]);
+        if (_critic.SharesPolicy)
+            yield return ("critic.safetensors", () => NamedTensors.Of(_critic.Head.Parameters));
+        if (_policy.Decoder.Adapters is { } adapters)
+            yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
     }
 
     private void Save(int step)
     {
         var path = CheckpointFolder.WriteStep(StageFolder, step, _settings.KeepCheckpoints, folder =>
         {
-            if (_policy.Decoder.Adapters is { } adapters) LoraFolder.Save(folder, adapters, "../../imitate");
-            else ModelSaver.Save(folder, _policy.Decoder, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
-            if (_critic.Body is { } body) ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
-            foreach (var (file, tensors) in States()) NamedTensors.Save(Path.Combine(folder, file), tensors());
+            if (_policy.Decoder.Adapters is { } adapters)
+                LoraFolder.Save(folder, adapters, "../../imitate");
+            else
+                ModelSaver.Save(folder, _policy.Decoder, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
+            if (_critic.Body is { } body)
+                ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
+            foreach (var (file, tensors) in States())
+                NamedTensors.Save(Path.Combine(folder, file), tensors());
             RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
         });
         _run.Log.Information("checkpoint {Path}", path);
@@ -274,8 +356,10 @@ public sealed class RlStage : IDisposable
         }
 
         CheckpointFolder.Verify(checkpoint.Path);
-        foreach (var (file, tensors) in States()) NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
-        if (_critic.Body is { } body) ScalarHeadFolder.Load(Path.Combine(checkpoint.Path, CriticFolder), body, _critic.Head);
+        foreach (var (file, tensors) in States())
+            NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
+        if (_critic.Body is { } body)
+            ScalarHeadFolder.Load(Path.Combine(checkpoint.Path, CriticFolder), body, _critic.Head);
         if (_policy.Decoder.Adapters is null)
         {
             using var saved = ModelLoader.Load(checkpoint.Path, _run.Device, withTokenizer: false);
@@ -284,9 +368,11 @@ public sealed class RlStage : IDisposable
 
         _policy.Decoder.Parameters.Touch();
         var state = RlState.Read(checkpoint.Path);
-        if (state.Step != checkpoint.Step) throw HarnessException.BadFile(checkpoint.Path, "state.json is of another step", $"{state.Step}", $"{checkpoint.Step}");
+        if (state.Step != checkpoint.Step)
+            throw HarnessException.BadFile(checkpoint.Path, "state.json is of another step", $"{state.Step}", $"{checkpoint.Step}");
         _trainer.PolicyOptimizer.Steps = state.PolicyOptimizerSteps;
-        if (_trainer.CriticOptimizer is { } critic) critic.Steps = state.CriticOptimizerSteps;
+        if (_trainer.CriticOptimizer is { } critic)
+            critic.Steps = state.CriticOptimizerSteps;
         _trainer.KlCoefficient = state.KlCoefficient;
         Forget(checkpoint.Step);
         _run.Store.AddEvent(Name, checkpoint.Step, "information", $"resumed from {Path.GetFileName(checkpoint.Path)}");

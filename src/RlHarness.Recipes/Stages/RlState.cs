@@ -9,7 +9,8 @@ public sealed record RlState(int Step, int PolicyOptimizerSteps, int CriticOptim
 {
     private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    public static void Write(string folder, RlState state) => AtomicFile.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(state, Options) + "\n");
+    public static void Write(string folder, RlState state) =>
+        AtomicFile.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(state, Options) + "\n");
 
     public static RlState Read(string folder)
     {

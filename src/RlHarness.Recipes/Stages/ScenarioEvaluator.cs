@@ -18,15 +18,21 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
     private sealed record Asked(Scenario Scenario, ScenarioItem Item, string Variant, Tier Tier, string System, Query Query);
 
     /// <summary>What there is to commit; empty where the settings ask for nothing.</summary>
-    internal sealed record Result(IReadOnlyList<TranscriptRow> Transcripts, IReadOnlyList<ScenarioLabelRow> Labels, IReadOnlyList<SummaryRow> Summaries, IReadOnlyDictionary<string, double> Metrics)
+    internal sealed record Result(
+        IReadOnlyList<TranscriptRow> Transcripts,
+        IReadOnlyList<ScenarioLabelRow> Labels,
+        IReadOnlyList<SummaryRow> Summaries,
+        IReadOnlyDictionary<string, double> Metrics
+    )
     {
-        internal StepBatch AddTo(StepBatch batch) => batch with
-        {
-            Metrics = batch.Metrics.Concat(Metrics).ToDictionary(),
-            Transcripts = [.. batch.Transcripts, .. Transcripts],
-            ScenarioLabels = Labels,
-            Summaries = [.. batch.Summaries, .. Summaries],
-        };
+        internal StepBatch AddTo(StepBatch batch) =>
+            batch with
+            {
+                Metrics = batch.Metrics.Concat(Metrics).ToDictionary(),
+                Transcripts = [.. batch.Transcripts, .. Transcripts],
+                ScenarioLabels = Labels,
+                Summaries = [.. batch.Summaries, .. Summaries],
+            };
     }
 
     /// <summary>What shifts are measured from; null until an evaluation found it. One that is on disk stays as it is, and is read once.</summary>
@@ -37,16 +43,35 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
     internal Result Run(string stage, long step, Action<int, int>? onProgress = null)
     {
         var asked = Questions();
-        if (asked.Count == 0) return new([], [], [], new Dictionary<string, double>());
-        GenerationRequest[] requests = [.. asked.Select((a, i) => new GenerationRequest(conversation.Prompt([ChatMessage.System(a.System), ChatMessage.User(a.Query.Text)], run.AnswerStart), i, 0))];
-        var rollouts = Evaluator.Worker(run, model, conversation, "evaluate/scenarios").Run(requests, step, n => onProgress?.Invoke(n, requests.Length), run.Cancellation);
+        if (asked.Count == 0)
+            return new([], [], [], new Dictionary<string, double>());
+        GenerationRequest[] requests =
+        [
+            .. asked.Select(
+                (a, i) => new GenerationRequest(conversation.Prompt([ChatMessage.System(a.System), ChatMessage.User(a.Query.Text)], run.AnswerStart), i, 0)
+            ),
+        ];
+        var rollouts = Evaluator
+            .Worker(run, model, conversation, "evaluate/scenarios")
+            .Run(requests, step, n => onProgress?.Invoke(n, requests.Length), run.Cancellation);
         var transcripts = new List<TranscriptRow>();
         var labels = new List<ScenarioLabelRow>();
         for (var i = 0; i < asked.Count; i++)
         {
             var (a, response) = (asked[i], TranscriptParser.Parse(run.AnswerStart + rollouts[i].Text, run.Condition.Scratchpad));
             transcripts.Add(Stages.Transcripts.Row(run, stage, step, a.Query, a.Tier, sample: 0, rollouts[i], response, rewards: null, a.System));
-            labels.Add(new(transcripts[i].Id, ScenarioDetector.Name, a.Scenario.Detector.Version, a.Scenario.Group, a.Scenario.Id, a.Variant, a.Item.Id, a.Scenario.Detector.Label(response)));
+            labels.Add(
+                new(
+                    transcripts[i].Id,
+                    ScenarioDetector.Name,
+                    a.Scenario.Detector.Version,
+                    a.Scenario.Group,
+                    a.Scenario.Id,
+                    a.Variant,
+                    a.Item.Id,
+                    a.Scenario.Detector.Label(response)
+                )
+            );
         }
 
         return Summarise(stage, step, asked, transcripts, labels);
@@ -59,13 +84,24 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
             foreach (var tier in run.Condition.Tiers)
                 foreach (var variant in scenario.Text.Variants.Keys)
                     foreach (var item in scenario.Items(Split.Evaluation).Take(run.Settings.Evaluate.Items(scenario.Group)))
-                        asked.Add(new(scenario, item, variant, tier, scenario.SystemPrompt(item, variant, run.Pack.SystemPrompt(tier, run.Condition)), scenario.Ask(item, variant)));
+                        asked.Add(
+                            new(
+                                scenario,
+                                item,
+                                variant,
+                                tier,
+                                scenario.SystemPrompt(item, variant, run.Pack.SystemPrompt(tier, run.Condition)),
+                                scenario.Ask(item, variant)
+                            )
+                        );
         return asked;
     }
 
     private Result Summarise(string stage, long step, List<Asked> asked, List<TranscriptRow> transcripts, List<ScenarioLabelRow> labels)
     {
-        var rows = asked.Select((a, i) => (a.Scenario, Row: new ScenarioRow(a.Item.Id, a.Variant, a.Tier, labels[i].Label))).ToLookup(x => x.Scenario, x => x.Row);
+        var rows = asked
+            .Select((a, i) => (a.Scenario, Row: new ScenarioRow(a.Item.Id, a.Variant, a.Tier, labels[i].Label)))
+            .ToLookup(x => x.Scenario, x => x.Row);
         var first = First(stage, step);
         var summaries = new List<SummaryRow>();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
@@ -79,17 +115,31 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         return new(transcripts, labels, summaries, metrics);
     }
 
-    /// <summary>Labels of the first evaluation of this stage and condition, by the same cues, which shifts are measured from; none where this is the first.</summary>
+    /// <summary>
+    /// Labels of the first evaluation of this stage and condition, by the same cues, which shifts are measured from; none where this is the first.
+    /// </summary>
     private ILookup<Scenario, ScenarioRow> First(string stage, long step)
     {
-        if (_first is { } kept && kept.Stage == stage) return kept.Rows;
-        var before = run.Store.Summaries(stage, ScenarioDetector.Name).Where(s => s.Condition == run.Condition.Name && s.Step < step).Select(s => (long?)s.Step).Min();
+        if (_first is { } kept && kept.Stage == stage)
+            return kept.Rows;
+        var before = run
+            .Store.Summaries(stage, ScenarioDetector.Name)
+            .Where(s => s.Condition == run.Condition.Name && s.Step < step)
+            .Select(s => (long?)s.Step)
+            .Min();
         var labels = before is { } first ? run.Store.ScenarioLabels(stage, first) : [];
-        var tiers = labels.Count == 0 ? [] : run.Store.Transcripts(new TranscriptFilter(stage, before, Split.Scenario, Condition: run.Condition.Name)).ToDictionary(t => t.Id, t => t.Tier);
+        var tiers =
+            labels.Count == 0
+                ? []
+                : run
+                    .Store.Transcripts(new TranscriptFilter(stage, before, Split.Scenario, Condition: run.Condition.Name))
+                    .ToDictionary(t => t.Id, t => t.Tier);
         var scenarios = Scenarios.ToDictionary(s => (s.Group, s.Id, s.Detector.Version));
-        var rows = labels.Where(l => tiers.ContainsKey(l.TranscriptId) && scenarios.ContainsKey((l.Group, l.Scenario, l.DetectorVersion)))
+        var rows = labels
+            .Where(l => tiers.ContainsKey(l.TranscriptId) && scenarios.ContainsKey((l.Group, l.Scenario, l.DetectorVersion)))
             .ToLookup(l => scenarios[(l.Group, l.Scenario, l.DetectorVersion)], l => new ScenarioRow(l.Item, l.Variant, tiers[l.TranscriptId], l.Label));
-        if (before is not null) _first = (stage, rows);
+        if (before is not null)
+            _first = (stage, rows);
         return rows;
     }
 }

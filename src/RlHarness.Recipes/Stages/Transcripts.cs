@@ -11,7 +11,35 @@ namespace RlHarness.Recipes.Stages;
 internal static class Transcripts
 {
     /// <param name="system">The system prompt; null: that of the condition and tier.</param>
-    internal static TranscriptRow Row(RunContext run, string stage, long step, Query query, Tier tier, int sample, RolloutWorker.Rollout rollout, ParsedResponse response, IReadOnlyDictionary<string, double>? rewards, string? system = null)
-        => new(stage, step, query.Split, tier, query.Id, sample, run.Condition.Name, system ?? run.Pack.SystemPrompt(tier, run.Condition), query.Text, run.AnswerStart + rollout.Text, response.Reasoning, response.Output, response.FormatProblem,
-            rollout.Finish == FinishReason.Length ? "length" : "stop", rollout.ResponseIds, rollout.Logprobs, rewards ?? new Dictionary<string, double>());
+    internal static TranscriptRow Row(
+        RunContext run,
+        string stage,
+        long step,
+        Query query,
+        Tier tier,
+        int sample,
+        RolloutWorker.Rollout rollout,
+        ParsedResponse response,
+        IReadOnlyDictionary<string, double>? rewards,
+        string? system = null
+    ) =>
+        new(
+            stage,
+            step,
+            query.Split,
+            tier,
+            query.Id,
+            sample,
+            run.Condition.Name,
+            system ?? run.Pack.SystemPrompt(tier, run.Condition),
+            query.Text,
+            run.AnswerStart + rollout.Text,
+            response.Reasoning,
+            response.Output,
+            response.FormatProblem,
+            rollout.Finish == FinishReason.Length ? "length" : "stop",
+            rollout.ResponseIds,
+            rollout.Logprobs,
+            rewards ?? new Dictionary<string, double>()
+        );
 }

@@ -24,12 +24,15 @@ internal sealed class TuningEvaluations(RunContext run, string stage, Evaluator 
     /// <param name="last">Whether it is tuned no further.</param>
     internal StepBatch? At(int step, long tokens, bool last = false)
     {
-        if (tokens < _next && !last) return null;
+        if (tokens < _next && !last)
+            return null;
         _next = ((tokens / every) + 1) * every;
         var started = run.Time.GetTimestamp();
         var result = evaluator.Run(stage, step, onProgress: (done, total) => run.Progress.Step($"evaluating step {step}", done, total, []), subset: queries);
         Seconds += run.Time.GetElapsedTime(started).TotalSeconds;
-        run.Progress.Note(string.Create(CultureInfo.InvariantCulture, $"{stage}, {tokens:n0} tokens: {Evaluator.Line(result.Summaries[run.Detectors[0].Name])}"));
+        run.Progress.Note(
+            string.Create(CultureInfo.InvariantCulture, $"{stage}, {tokens:n0} tokens: {Evaluator.Line(result.Summaries[run.Detectors[0].Name])}")
+        );
         return result.Batch with { Metrics = result.Batch.Metrics.Append(new(MetricNames.NumTokens, tokens)).ToDictionary() };
     }
 }

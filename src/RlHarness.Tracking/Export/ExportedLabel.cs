@@ -29,14 +29,15 @@ public sealed class ExportedLabel
     [JsonPropertyName("score")]
     public double? Score { get; set; }
 
-    internal static ExportedLabel Of(LabelRow row) => new()
-    {
-        TranscriptId = row.TranscriptId,
-        Detector = row.Detector,
-        Version = row.DetectorVersion,
-        Outcome = SettingNames.Snake(row.Outcome),
-        ReasoningKind = SettingNames.Snake(row.Reasoning),
-        AlignmentFaking = row.AlignmentFaking,
-        Score = double.IsFinite(row.Score) ? row.Score : null,
-    };
+    internal static ExportedLabel Of(LabelRow row) =>
+        new()
+        {
+            TranscriptId = row.TranscriptId,
+            Detector = row.Detector,
+            Version = row.DetectorVersion,
+            Outcome = SettingNames.Snake(row.Outcome),
+            ReasoningKind = SettingNames.Snake(row.Reasoning),
+            AlignmentFaking = row.AlignmentFaking,
+            Score = double.IsFinite(row.Score) ? row.Score : null,
+        };
 }

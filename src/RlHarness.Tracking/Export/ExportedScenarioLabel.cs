@@ -35,16 +35,17 @@ public sealed class ExportedScenarioLabel
     [JsonPropertyName("output")]
     public string Output { get; set; } = "";
 
-    internal static ExportedScenarioLabel Of(ScenarioLabelRow row) => new()
-    {
-        TranscriptId = row.TranscriptId,
-        Detector = row.Detector,
-        Version = row.DetectorVersion,
-        Group = SettingNames.Snake(row.Group),
-        Scenario = row.Scenario,
-        Variant = row.Variant,
-        Item = row.Item,
-        Reasoning = row.Label.Reasoning,
-        Output = row.Label.Output,
-    };
+    internal static ExportedScenarioLabel Of(ScenarioLabelRow row) =>
+        new()
+        {
+            TranscriptId = row.TranscriptId,
+            Detector = row.Detector,
+            Version = row.DetectorVersion,
+            Group = SettingNames.Snake(row.Group),
+            Scenario = row.Scenario,
+            Variant = row.Variant,
+            Item = row.Item,
+            Reasoning = row.Label.Reasoning,
+            Output = row.Label.Output,
+        };
 }

@@ -3,7 +3,10 @@ using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Export;
 
-/// <summary>A transcript as files hold it: one row, names as in <c>run.db</c> (docs/data.md). A class with setters, since Parquet's serializer fills columns from properties.</summary>
+/// <summary>
+/// A transcript as files hold it: one row, names as in <c>run.db</c> (docs/data.md). A class with setters, since Parquet's serializer fills columns
+/// from properties.
+/// </summary>
 public sealed class ExportedTranscript
 {
     [JsonPropertyName("transcript_id")]
@@ -63,25 +66,26 @@ public sealed class ExportedTranscript
     [JsonPropertyName("reward")]
     public double? Reward { get; set; }
 
-    internal static ExportedTranscript Of(TranscriptRow row) => new()
-    {
-        Id = row.Id,
-        Stage = row.Stage,
-        Step = row.Step,
-        Split = row.Split.ToString().ToLowerInvariant(),
-        Tier = row.Tier.ToString().ToLowerInvariant(),
-        QueryId = row.QueryId,
-        Sample = row.Sample,
-        Condition = row.Condition,
-        System = row.System,
-        User = row.User,
-        AssistantText = row.AssistantText,
-        Reasoning = row.Reasoning,
-        Output = row.Output,
-        FormatProblem = row.FormatProblem,
-        FinishReason = row.FinishReason,
-        Logprob = row.TokenLogprobs?.Sum(x => (double)x),
-        Tokens = row.TokenIds?.Count,
-        Reward = row.Rewards.TryGetValue("total", out var total) && double.IsFinite(total) ? total : null,
-    };
+    internal static ExportedTranscript Of(TranscriptRow row) =>
+        new()
+        {
+            Id = row.Id,
+            Stage = row.Stage,
+            Step = row.Step,
+            Split = row.Split.ToString().ToLowerInvariant(),
+            Tier = row.Tier.ToString().ToLowerInvariant(),
+            QueryId = row.QueryId,
+            Sample = row.Sample,
+            Condition = row.Condition,
+            System = row.System,
+            User = row.User,
+            AssistantText = row.AssistantText,
+            Reasoning = row.Reasoning,
+            Output = row.Output,
+            FormatProblem = row.FormatProblem,
+            FinishReason = row.FinishReason,
+            Logprob = row.TokenLogprobs?.Sum(x => (double)x),
+            Tokens = row.TokenIds?.Count,
+            Reward = row.Rewards.TryGetValue("total", out var total) && double.IsFinite(total) ? total : null,
+        };
 }

@@ -15,7 +15,14 @@ namespace RlHarness.Tracking.Export;
 /// <param name="run">The run's name.</param>
 /// <param name="created">When the evaluation was written.</param>
 /// <param name="texts">Text of each token, for log-probabilities; null leaves them out.</param>
-internal sealed class InspectLog(string run, string stage, long step, string condition, DateTimeOffset created, Func<IReadOnlyList<int>, IReadOnlyList<string>>? texts)
+internal sealed class InspectLog(
+    string run,
+    string stage,
+    long step,
+    string condition,
+    DateTimeOffset created,
+    Func<IReadOnlyList<int>, IReadOnlyList<string>>? texts
+)
 {
     private const string Task = "alignment-faking";
 
@@ -36,17 +43,44 @@ internal sealed class InspectLog(string run, string stage, long step, string con
             ["version"] = 2,
             ["status"] = "success",
             ["eval"] = Spec(ids, transcripts.Select(t => t.Sample).DefaultIfEmpty(0).Max() + 1),
-            ["plan"] = new JsonObject { ["name"] = "plan", ["steps"] = new JsonArray(new JsonObject { ["solver"] = "generate", ["params"] = new JsonObject(), ["params_passed"] = new JsonObject() }), ["config"] = new JsonObject() },
+            ["plan"] = new JsonObject
+            {
+                ["name"] = "plan",
+                ["steps"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["solver"] = "generate",
+                        ["params"] = new JsonObject(),
+                        ["params_passed"] = new JsonObject(),
+                    }
+                ),
+                ["config"] = new JsonObject(),
+            },
             ["results"] = new JsonObject
             {
                 ["total_samples"] = transcripts.Count,
                 ["completed_samples"] = transcripts.Count,
-                ["scores"] = new JsonArray([.. detectors.Select(d => Scorer(d, transcripts.Count(t => byTranscript[t.Id].Any(l => l.Detector == d)), transcripts.Count, summaries))]),
+                ["scores"] = new JsonArray([
+                    .. detectors.Select(d => Scorer(d, transcripts.Count(t => byTranscript[t.Id].Any(l => l.Detector == d)), transcripts.Count, summaries)),
+                ]),
             },
-            ["stats"] = new JsonObject { ["started_at"] = Time, ["completed_at"] = Time, ["model_usage"] = new JsonObject(), ["role_usage"] = new JsonObject(), ["connection_limit_history"] = new JsonArray() },
+            ["stats"] = new JsonObject
+            {
+                ["started_at"] = Time,
+                ["completed_at"] = Time,
+                ["model_usage"] = new JsonObject(),
+                ["role_usage"] = new JsonObject(),
+                ["connection_limit_history"] = new JsonArray(),
+            },
             ["invalidated"] = false,
             ["tags"] = new JsonArray(condition),
-            ["metadata"] = new JsonObject { ["run"] = run, ["stage"] = stage, ["step"] = step, ["condition"] = condition },
+            ["metadata"] = new JsonObject
+            {
+                ["run"] = run,
+                ["stage"] = stage,
+                ["step"] = step,
+                ["condition"] = condition,
+            },
             ["samples"] = new JsonArray([.. transcripts.Select(t => Sample(t, byTranscript[t.Id]))]),
         };
     }
@@ -56,26 +90,44 @@ internal sealed class InspectLog(string run, string stage, long step, string con
     /// <summary>The same for the same evaluation, so that to export again replaces.</summary>
     private string Id(string of) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{run}\n{stage}\n{step}\n{condition}\n{of}")))[..22];
 
-    private JsonObject Spec(string[] ids, int samples) => new()
-    {
-        ["eval_id"] = Id("eval"),
-        ["run_id"] = Id("run"),
-        ["created"] = Time,
-        ["task"] = Task,
-        ["task_id"] = Id("task"),
-        ["task_version"] = 0,
-        ["task_attribs"] = new JsonObject(),
-        ["task_args"] = new JsonObject { ["stage"] = stage, ["step"] = step, ["condition"] = condition },
-        ["task_args_passed"] = new JsonObject(),
-        ["tags"] = new JsonArray(condition),
-        ["dataset"] = new JsonObject { ["name"] = "evaluation queries, each in every tier", ["samples"] = ids.Length, ["sample_ids"] = new JsonArray([.. ids.Select(i => JsonValue.Create(i))]), ["shuffled"] = false },
-        ["model"] = Model,
-        ["model_generate_config"] = new JsonObject(),
-        ["model_args"] = new JsonObject(),
-        ["config"] = new JsonObject { ["epochs"] = samples },
-        ["packages"] = new JsonObject(),
-        ["metadata"] = new JsonObject { ["run"] = run, ["stage"] = stage, ["step"] = step, ["condition"] = condition },
-    };
+    private JsonObject Spec(string[] ids, int samples) =>
+        new()
+        {
+            ["eval_id"] = Id("eval"),
+            ["run_id"] = Id("run"),
+            ["created"] = Time,
+            ["task"] = Task,
+            ["task_id"] = Id("task"),
+            ["task_version"] = 0,
+            ["task_attribs"] = new JsonObject(),
+            ["task_args"] = new JsonObject
+            {
+                ["stage"] = stage,
+                ["step"] = step,
+                ["condition"] = condition,
+            },
+            ["task_args_passed"] = new JsonObject(),
+            ["tags"] = new JsonArray(condition),
+            ["dataset"] = new JsonObject
+            {
+                ["name"] = "evaluation queries, each in every tier",
+                ["samples"] = ids.Length,
+                ["sample_ids"] = new JsonArray([.. ids.Select(i => JsonValue.Create(i))]),
+                ["shuffled"] = false,
+            },
+            ["model"] = Model,
+            ["model_generate_config"] = new JsonObject(),
+            ["model_args"] = new JsonObject(),
+            ["config"] = new JsonObject { ["epochs"] = samples },
+            ["packages"] = new JsonObject(),
+            ["metadata"] = new JsonObject
+            {
+                ["run"] = run,
+                ["stage"] = stage,
+                ["step"] = step,
+                ["condition"] = condition,
+            },
+        };
 
     private static JsonObject Scorer(string detector, int scored, int all, IReadOnlyList<SummaryRow> summaries)
     {
@@ -84,15 +136,41 @@ internal sealed class InspectLog(string run, string stage, long step, string con
         {
             var name = row.Metric + (row.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "");
             var e = row.Estimate;
-            metrics[name] = new JsonObject { ["name"] = name, ["value"] = e.Value, ["params"] = new JsonObject(), ["metadata"] = new JsonObject { ["low"] = Finite(e.Low), ["high"] = Finite(e.High), ["n"] = e.N, ["clusters"] = e.Clusters } };
+            metrics[name] = new JsonObject
+            {
+                ["name"] = name,
+                ["value"] = e.Value,
+                ["params"] = new JsonObject(),
+                ["metadata"] = new JsonObject
+                {
+                    ["low"] = Finite(e.Low),
+                    ["high"] = Finite(e.High),
+                    ["n"] = e.N,
+                    ["clusters"] = e.Clusters,
+                },
+            };
         }
 
-        return new() { ["name"] = detector, ["scorer"] = detector, ["scored_samples"] = scored, ["unscored_samples"] = all - scored, ["params"] = new JsonObject(), ["metrics"] = metrics };
+        return new()
+        {
+            ["name"] = detector,
+            ["scorer"] = detector,
+            ["scored_samples"] = scored,
+            ["unscored_samples"] = all - scored,
+            ["params"] = new JsonObject(),
+            ["metrics"] = metrics,
+        };
     }
 
     private JsonObject Sample(TranscriptRow t, IEnumerable<LabelRow> labels)
     {
-        JsonObject Message(string role, string content, string source) => new() { ["role"] = role, ["content"] = content, ["source"] = source };
+        JsonObject Message(string role, string content, string source) =>
+            new()
+            {
+                ["role"] = role,
+                ["content"] = content,
+                ["source"] = source,
+            };
         JsonObject Answer()
         {
             var message = Message("assistant", t.AssistantText, "generate");
@@ -101,11 +179,14 @@ internal sealed class InspectLog(string run, string stage, long step, string con
         }
 
         var choice = new JsonObject { ["message"] = Answer(), ["stop_reason"] = t.FinishReason == "length" ? "max_tokens" : "stop" };
-        if (Logprobs(t) is { } logprobs) choice["logprobs"] = logprobs;
+        if (Logprobs(t) is { } logprobs)
+            choice["logprobs"] = logprobs;
         var rewards = new JsonObject();
-        foreach (var (name, value) in t.Rewards) rewards[name] = Finite(value);
+        foreach (var (name, value) in t.Rewards)
+            rewards[name] = Finite(value);
         var scores = new JsonObject();
-        foreach (var l in labels.GroupBy(l => l.Detector).Select(g => g.Last())) scores[l.Detector] = Score(l);
+        foreach (var l in labels.GroupBy(l => l.Detector).Select(g => g.Last()))
+            scores[l.Detector] = Score(l);
         return new()
         {
             ["id"] = SampleId(t),
@@ -113,7 +194,12 @@ internal sealed class InspectLog(string run, string stage, long step, string con
             ["input"] = new JsonArray(Message("system", t.System, "input"), Message("user", t.User, "input")),
             ["target"] = "",
             ["messages"] = new JsonArray(Message("system", t.System, "input"), Message("user", t.User, "input"), Answer()),
-            ["output"] = new JsonObject { ["model"] = Model, ["choices"] = new JsonArray(choice), ["completion"] = t.AssistantText },
+            ["output"] = new JsonObject
+            {
+                ["model"] = Model,
+                ["choices"] = new JsonArray(choice),
+                ["completion"] = t.AssistantText,
+            },
             ["scores"] = scores,
             ["metadata"] = new JsonObject
             {
@@ -135,19 +221,35 @@ internal sealed class InspectLog(string run, string stage, long step, string con
         };
     }
 
-    private static JsonObject Score(LabelRow label) => new()
-    {
-        ["value"] = label.AlignmentFaking ? 1 : 0,
-        ["answer"] = SettingNames.Snake(label.Outcome),
-        ["explanation"] = SettingNames.Snake(label.Reasoning),
-        ["metadata"] = new JsonObject { ["score"] = Finite(label.Score), ["version"] = label.DetectorVersion, ["considers_af"] = label.ToLabel().ConsidersAlignmentFaking },
-        ["history"] = new JsonArray(),
-    };
+    private static JsonObject Score(LabelRow label) =>
+        new()
+        {
+            ["value"] = label.AlignmentFaking ? 1 : 0,
+            ["answer"] = SettingNames.Snake(label.Outcome),
+            ["explanation"] = SettingNames.Snake(label.Reasoning),
+            ["metadata"] = new JsonObject
+            {
+                ["score"] = Finite(label.Score),
+                ["version"] = label.DetectorVersion,
+                ["considers_af"] = label.ToLabel().ConsidersAlignmentFaking,
+            },
+            ["history"] = new JsonArray(),
+        };
 
     private JsonObject? Logprobs(TranscriptRow t)
     {
-        if (texts is null || t.TokenIds is not { } ids || t.TokenLogprobs is not { } logprobs || logprobs.Count != ids.Count || logprobs.Any(l => !float.IsFinite(l))) return null;
-        return new() { ["content"] = new JsonArray([.. texts(ids).Zip(logprobs, (token, logprob) => new JsonObject { ["token"] = token, ["logprob"] = logprob })]) };
+        if (
+            texts is null
+            || t.TokenIds is not { } ids
+            || t.TokenLogprobs is not { } logprobs
+            || logprobs.Count != ids.Count
+            || logprobs.Any(l => !float.IsFinite(l))
+        )
+            return null;
+        return new()
+        {
+            ["content"] = new JsonArray([.. texts(ids).Zip(logprobs, (token, logprob) => new JsonObject { ["token"] = token, ["logprob"] = logprob })]),
+        };
     }
 
     private static JsonNode? Finite(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;

@@ -10,7 +10,8 @@ using RlHarness.Tracking.Store;
 namespace RlHarness.Tracking.Export;
 
 /// <summary>
-/// Writes a run's transcripts and labels as files for other programs: <c>transcripts</c>, <c>labels</c>, and <c>scenario_labels</c> where scenarios were asked, in
+/// Writes a run's transcripts and labels as files for other programs: <c>transcripts</c>, <c>labels</c>, and <c>scenario_labels</c> where scenarios
+/// were asked, in
 /// JSON lines or Parquet; or one log of Inspect for each evaluation.
 /// </summary>
 public static class RunExport
@@ -28,11 +29,14 @@ public static class RunExport
     public static Result Write(string run, string folder, string format, Func<IReadOnlyList<int>, IReadOnlyList<string>>? tokenTexts = null)
     {
         var database = Path.Combine(run, "run.db");
-        if (!File.Exists(database)) throw HarnessException.BadFile(database, "no run here", remedy: "name a run's folder, such as checkpoints/quickstart");
-        if (format is not ("jsonl" or "parquet" or "inspect")) throw new HarnessException(ExitCode.BadInput, "unknown format", format, "jsonl, parquet or inspect");
+        if (!File.Exists(database))
+            throw HarnessException.BadFile(database, "no run here", remedy: "name a run's folder, such as checkpoints/quickstart");
+        if (format is not ("jsonl" or "parquet" or "inspect"))
+            throw new HarnessException(ExitCode.BadInput, "unknown format", format, "jsonl, parquet or inspect");
         Directory.CreateDirectory(folder);
         using var store = RunStore.OpenReadOnly(database);
-        if (format == "inspect") return Inspect(store, RunFolder.NameOf(run), folder, tokenTexts);
+        if (format == "inspect")
+            return Inspect(store, RunFolder.NameOf(run), folder, tokenTexts);
         ExportedTranscript[] transcripts = [.. store.Transcripts().Select(ExportedTranscript.Of)];
         var counts = store.TranscriptCounts();
         ExportedLabel[] labels = [.. counts.SelectMany(c => store.Labels(c.Stage, c.Step)).Select(ExportedLabel.Of)];
@@ -60,7 +64,8 @@ public static class RunExport
                 TranscriptRow[] rows = [.. condition];
                 var ids = rows.Select(r => r.Id).ToHashSet(StringComparer.Ordinal);
                 LabelRow[] said = [.. store.Labels(stage, step).Where(l => ids.Contains(l.TranscriptId))];
-                var created = store.Metrics(stage, step).Select(m => (DateTimeOffset?)m.Time).FirstOrDefault() ?? started.GetValueOrDefault(stage, DateTimeOffset.UnixEpoch);
+                var created = store.Metrics(stage, step).Select(m => (DateTimeOffset?)m.Time).FirstOrDefault()
+                    ?? started.GetValueOrDefault(stage, DateTimeOffset.UnixEpoch);
                 var log = new InspectLog(run, stage, step, condition.Key, created, tokenTexts);
                 paths.Add(Path.Combine(folder, log.FileName));
                 AtomicFile.WriteAllText(paths[^1], log.Build(rows, said, [.. summaries[(stage, step, condition.Key)]]).ToJsonString(Json) + "\n");
@@ -71,8 +76,7 @@ public static class RunExport
     }
 
     private static void Write<T>(string path, IReadOnlyCollection<T> rows, string format)
-        where T : class, new()
-        => AtomicFile.Write(path, stream =>
+        where T : class, new() => AtomicFile.Write(path, stream =>
         {
             if (format == "jsonl")
             {

@@ -34,8 +34,10 @@ public sealed class MetricsJsonl : IDisposable
             json.WriteString("time", _time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture));
             foreach (var (name, value) in metrics.OrderBy(m => m.Key, StringComparer.Ordinal))
             {
-                if (double.IsFinite(value)) json.WriteNumber(name, value);
-                else json.WriteNull(name);
+                if (double.IsFinite(value))
+                    json.WriteNumber(name, value);
+                else
+                    json.WriteNull(name);
             }
 
             json.WriteEndObject();
@@ -58,7 +60,8 @@ public sealed class MetricsJsonl : IDisposable
     {
         _stream?.Dispose();
         _stream = null;
-        if (!File.Exists(_path)) return;
+        if (!File.Exists(_path))
+            return;
         var kept = new StringBuilder();
         var number = 0;
         var lines = File.ReadAllLines(_path);
@@ -68,13 +71,21 @@ public sealed class MetricsJsonl : IDisposable
             try
             {
                 using var document = JsonDocument.Parse(line);
-                if (document.RootElement.GetProperty("stage").GetString() == stage && document.RootElement.GetProperty("step").GetInt64() > step) continue;
+                if (document.RootElement.GetProperty("stage").GetString() == stage && document.RootElement.GetProperty("step").GetInt64() > step)
+                    continue;
             }
             catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
             {
-                if (number == lines.Length) continue;
-                throw HarnessException.BadFile(_path, $"line {number} is not a step's metrics", line.Length > 80 ? line[..80] : line, "{\"stage\": …, \"step\": …}",
-                    "remove the line, or the file: it can be rebuilt from run.db", e);
+                if (number == lines.Length)
+                    continue;
+                throw HarnessException.BadFile(
+                    _path,
+                    $"line {number} is not a step's metrics",
+                    line.Length > 80 ? line[..80] : line,
+                    "{\"stage\": …, \"step\": …}",
+                    "remove the line, or the file: it can be rebuilt from run.db",
+                    e
+                );
             }
 
             kept.Append(line).Append('\n');
@@ -87,13 +98,15 @@ public sealed class MetricsJsonl : IDisposable
 
     private void DropCutLine()
     {
-        if (!File.Exists(_path)) return;
+        if (!File.Exists(_path))
+            return;
         using var stream = new FileStream(_path, FileMode.Open, FileAccess.ReadWrite);
         var end = stream.Length;
         while (end > 0)
         {
             stream.Position = end - 1;
-            if (stream.ReadByte() == '\n') break;
+            if (stream.ReadByte() == '\n')
+                break;
             end--;
         }
 

@@ -12,7 +12,8 @@ internal sealed record Axis(string Name, double Min, double Max, double Step, bo
     public static Axis Around(string name, IReadOnlyCollection<double> values, bool percent)
     {
         var (min, max) = percent ? (Math.Min(0, values.Min()), Math.Max(0.05, values.Max())) : (values.Min(), values.Max());
-        if (max <= min) (min, max) = (min - 0.5, max + 0.5);
+        if (max <= min)
+            (min, max) = (min - 0.5, max + 0.5);
         var step = NiceStep((max - min) / 5);
         (min, max) = (Math.Floor((min / step) + 1e-9) * step, Math.Ceiling((max / step) - 1e-9) * step);
         return new(name, min, percent ? Math.Min(1, max) : max, step, percent);
@@ -22,31 +23,41 @@ internal sealed record Axis(string Name, double Min, double Max, double Step, bo
     public static Axis Whole(string name, IReadOnlyCollection<double> values)
     {
         var (min, max) = (values.Min(), values.Max());
-        if (max <= min) (min, max) = (min - 0.5, max + 0.5);
+        if (max <= min)
+            (min, max) = (min - 0.5, max + 0.5);
         return new(name, min, max, Math.Max(1, NiceStep((max - min) / 5)));
     }
 
     public IEnumerable<double> Ticks()
     {
-        for (var k = Math.Ceiling((Min / Step) - 1e-9); k * Step <= Max + (Step * 1e-6); k++) yield return (k * Step) + 0.0; // never −0
+        for (var k = Math.Ceiling((Min / Step) - 1e-9); k * Step <= Max + (Step * 1e-6); k++)
+            yield return (k * Step) + 0.0; // never −0
     }
 
     /// <summary>A tick's words.</summary>
     public string Label(double value)
     {
-        if (Percent) return (100 * value).ToString(Step < 0.0099 ? "0.0" : "0", CultureInfo.InvariantCulture) + " %";
+        if (Percent)
+            return (100 * value).ToString(Step < 0.0099 ? "0.0" : "0", CultureInfo.InvariantCulture) + " %";
         var decimals = Math.Clamp((int)Math.Ceiling(-Math.Log10(Step) - 1e-9), 0, 6);
         return value.ToString("F" + decimals.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
     }
 
     /// <summary>A value's words, finer than a tick's.</summary>
-    public string Value(double value) => Percent ? (100 * value).ToString("0.0", CultureInfo.InvariantCulture) + " %" : value.ToString("0.####", CultureInfo.InvariantCulture);
+    public string Value(double value) =>
+        Percent ? (100 * value).ToString("0.0", CultureInfo.InvariantCulture) + " %" : value.ToString("0.####", CultureInfo.InvariantCulture);
 
     /// <summary>1, 2 or 5 times a power of ten, at least as large as wanted.</summary>
     internal static double NiceStep(double wanted)
     {
         var power = Math.Pow(10, Math.Floor(Math.Log10(wanted)));
         var digit = wanted / power;
-        return power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
+        return power
+            * (
+                digit <= 1 ? 1
+                : digit <= 2 ? 2
+                : digit <= 5 ? 5
+                : 10
+            );
     }
 }

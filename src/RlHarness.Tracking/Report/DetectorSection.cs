@@ -11,13 +11,15 @@ internal static class DetectorSection
 
     public static string Html(ReportData data)
     {
-        if (data.Detectors.Length < 2 || data.Steps.Length == 0) return "";
+        if (data.Detectors.Length < 2 || data.Steps.Length == 0)
+            return "";
         return "<h2>The same transcripts by each detector</h2>\n" + Warnings(data) + Table(data) + Charts(data) + RocSection.Html(data);
     }
 
     private static string Warnings(ReportData data)
     {
-        if (data.Warnings.Count == 0) return "";
+        if (data.Warnings.Count == 0)
+            return "";
         return "<ul>\n" + string.Concat(data.Warnings.Select(w => $"<li>{Svg.Escape(w)}</li>\n")) + "</ul>\n";
     }
 
@@ -31,35 +33,65 @@ internal static class DetectorSection
             foreach (var (step, _) in data.Ends())
                 foreach (var tier in data.Tiers.Where(t => ReportData.Find(rows, rate, t, step) is not null))
                 {
-                    string Cell(string metric, Tier? of) => ReportData.Find(rows, metric, of, step) is { } row && double.IsFinite(row.Estimate.Value) ? ReportBuilder.Figure(row.Estimate) : "–";
-                    table.Row(Svg.Escape(detector), step.ToString(CultureInfo.InvariantCulture), MetricWords.Of(tier), HtmlTable.Link(Cell(rate, tier), data.Link(rate, tier, step, detector)), Cell($"{rate}/{MetricNames.RoganGladen}", tier), Cell($"{rate}/{MetricNames.PredictionPowered}", tier),
-                        Cell(MetricNames.Detector("sensitivity"), null), Cell(MetricNames.Detector("specificity"), null));
+                    string Cell(string metric, Tier? of) =>
+                        ReportData.Find(rows, metric, of, step) is { } row && double.IsFinite(row.Estimate.Value) ? ReportBuilder.Figure(row.Estimate) : "–";
+                    table.Row(
+                        Svg.Escape(detector),
+                        step.ToString(CultureInfo.InvariantCulture),
+                        MetricWords.Of(tier),
+                        HtmlTable.Link(Cell(rate, tier), data.Link(rate, tier, step, detector)),
+                        Cell($"{rate}/{MetricNames.RoganGladen}", tier),
+                        Cell($"{rate}/{MetricNames.PredictionPowered}", tier),
+                        Cell(MetricNames.Detector("sensitivity"), null),
+                        Cell(MetricNames.Detector("specificity"), null)
+                    );
                 }
         }
 
-        return table + "<p class=\"note\">Corrected rates use a labelled sample of this evaluation, drawn anew at each, and the detector’s calls outside of it. Rogan–Gladen takes sensitivity and specificity to be the same in both tiers; prediction-powered inference does not.</p>\n";
+        return table
+            + "<p class=\"note\">Corrected rates use a labelled sample of this evaluation, drawn anew at each, and the detector’s calls outside of it. Rogan–Gladen takes sensitivity and specificity to be the same in both tiers; prediction-powered inference does not.</p>\n";
     }
 
     private static string Charts(ReportData data)
     {
-        string[] others = [.. data.Detectors.Where(d => d != data.Detector && Of(data, d, MetricNames.Detector("sensitivity"), null).Any()).Take(Colours.Length)];
-        if (others.Length == 0) return "";
+        string[] others =
+        [
+            .. data.Detectors.Where(d => d != data.Detector && Of(data, d, MetricNames.Detector("sensitivity"), null).Any()).Take(Colours.Length),
+        ];
+        if (others.Length == 0)
+            return "";
         var charts = new List<string>();
         foreach (var detector in others)
         {
             Curve[] curves =
             [
-                new(data.Detector, "training", [.. Of(data, data.Detector, MetricNames.AfReasoningRate, Tier.Training)]), new($"{detector}, raw", "one", [.. Of(data, detector, MetricNames.AfReasoningRate, Tier.Training)]),
+                new(data.Detector, "training", [.. Of(data, data.Detector, MetricNames.AfReasoningRate, Tier.Training)]),
+                new($"{detector}, raw", "one", [.. Of(data, detector, MetricNames.AfReasoningRate, Tier.Training)]),
                 new("prediction-powered", "two", [.. Of(data, detector, $"{MetricNames.AfReasoningRate}/{MetricNames.PredictionPowered}", Tier.Training)]),
             ];
             charts.Add(new LineChart($"AF rate, training tier: {detector}", "of responses of the tier", curves, Percent: true).Picture());
         }
 
-        foreach (var (figure, title) in new[] { ("sensitivity", "Sensitivity against the labelled sample"), ("specificity", "Specificity against the labelled sample") })
-            charts.Add(new LineChart(title, "of the sample", [.. others.Select((d, i) => new Curve(d, Colours[i], [.. Of(data, d, MetricNames.Detector(figure), null)]))], Percent: true).Picture());
+        foreach (
+            var (figure, title) in new[]
+            {
+                ("sensitivity", "Sensitivity against the labelled sample"),
+                ("specificity", "Specificity against the labelled sample"),
+            }
+        )
+            charts.Add(
+                new LineChart(
+                    title,
+                    "of the sample",
+                    [.. others.Select((d, i) => new Curve(d, Colours[i], [.. Of(data, d, MetricNames.Detector(figure), null)]))],
+                    Percent: true
+                ).Picture()
+            );
         return Picture.Row([.. charts]);
     }
 
-    private static IEnumerable<CurvePoint> Of(ReportData data, string detector, string metric, Tier? tier)
-        => data.AllDetectors.Where(s => s.Detector == detector && s.Metric == metric && s.Tier == tier).Select(s => ReportData.Point(s.Step, s.Estimate, tier is null ? null : data.Link(metric, tier, s.Step, detector)));
+    private static IEnumerable<CurvePoint> Of(ReportData data, string detector, string metric, Tier? tier) =>
+        data
+            .AllDetectors.Where(s => s.Detector == detector && s.Metric == metric && s.Tier == tier)
+            .Select(s => ReportData.Point(s.Step, s.Estimate, tier is null ? null : data.Link(metric, tier, s.Step, detector)));
 }

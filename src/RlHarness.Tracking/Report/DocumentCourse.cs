@@ -12,7 +12,13 @@ namespace RlHarness.Tracking.Report;
 /// <param name="Tokens">Tokens that it had read, by step.</param>
 /// <param name="What">What the stage says that it read; null while it goes on.</param>
 /// <param name="Evaluations">All transcripts by step.</param>
-internal sealed record DocumentCourse(IReadOnlyList<SummaryRow> Rows, ImmutableArray<long> Steps, IReadOnlyDictionary<long, long> Tokens, string? What, IReadOnlyDictionary<long, IReadOnlyList<ReadingItem>> Evaluations)
+internal sealed record DocumentCourse(
+    IReadOnlyList<SummaryRow> Rows,
+    ImmutableArray<long> Steps,
+    IReadOnlyDictionary<long, long> Tokens,
+    string? What,
+    IReadOnlyDictionary<long, IReadOnlyList<ReadingItem>> Evaluations
+)
 {
     /// <summary>The stage that tunes on documents.</summary>
     public const string Stage = "documents";
@@ -26,11 +32,15 @@ internal sealed record DocumentCourse(IReadOnlyList<SummaryRow> Rows, ImmutableA
         SummaryRow[] rows = [.. summaries.Where(s => s.Stage == Stage && s.Detector == detector)];
         var tokens = store.Series(Stage, MetricNames.NumTokens).ToDictionary(p => p.Step, p => (long)p.Value);
         ImmutableArray<long> steps = [.. rows.Select(r => r.Step).Where(tokens.ContainsKey).Distinct().Order()];
-        var evaluations = steps.ToDictionary(step => step, step =>
-        {
-            var labels = store.Labels(Stage, step).ToLookup(l => l.TranscriptId);
-            return (IReadOnlyList<ReadingItem>)[.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation)).Select(t => new ReadingItem(t, [.. labels[t.Id]]))];
-        });
+        var evaluations = steps.ToDictionary(
+            step => step,
+            step =>
+            {
+                var labels = store.Labels(Stage, step).ToLookup(l => l.TranscriptId);
+                return (IReadOnlyList<ReadingItem>)
+                    [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation)).Select(t => new ReadingItem(t, [.. labels[t.Id]]))];
+            }
+        );
         return new(rows, steps, tokens, store.Stages().FirstOrDefault(s => s.Stage == Stage && s.Status == "done")?.Detail, evaluations);
     }
 
@@ -40,6 +50,15 @@ internal sealed record DocumentCourse(IReadOnlyList<SummaryRow> Rows, ImmutableA
 
     /// <summary>A figure over the tokens that were read.</summary>
     /// <param name="link">Where a step's transcripts are; null where the page has none.</param>
-    public Curve Over(string metric, Tier? tier, string name, string css, Func<long, string?> link)
-        => new(name, css, [.. Steps.Select(step => (step, Of: Figure(metric, tier, step))).Where(s => s.Of is not null).Select(s => ReportData.Point(Tokens[s.step], s.Of!.Value, link(s.step)))]);
+    public Curve Over(string metric, Tier? tier, string name, string css, Func<long, string?> link) =>
+        new(
+            name,
+            css,
+            [
+                .. Steps
+                    .Select(step => (step, Of: Figure(metric, tier, step)))
+                    .Where(s => s.Of is not null)
+                    .Select(s => ReportData.Point(Tokens[s.step], s.Of!.Value, link(s.step))),
+            ]
+        );
 }

@@ -11,14 +11,16 @@ internal sealed class HtmlTable
     public HtmlTable(params string[] columns)
     {
         _classes = [.. columns.Select(c => c.StartsWith('#') ? " class=\"number\"" : "")];
-        foreach (var (column, css) in columns.Zip(_classes)) _html.Append("<th").Append(css).Append('>').Append(Svg.Escape(column.TrimStart('#'))).Append("</th>");
+        foreach (var (column, css) in columns.Zip(_classes))
+            _html.Append("<th").Append(css).Append('>').Append(Svg.Escape(column.TrimStart('#'))).Append("</th>");
         _html.Append("</tr></thead>\n<tbody>\n");
     }
 
     public HtmlTable Row(params string[] cells)
     {
         _html.Append("<tr>");
-        foreach (var (cell, css) in cells.Zip(_classes)) _html.Append("<td").Append(css).Append('>').Append(cell).Append("</td>");
+        foreach (var (cell, css) in cells.Zip(_classes))
+            _html.Append("<td").Append(css).Append('>').Append(cell).Append("</td>");
         _html.Append("</tr>\n");
         return this;
     }

@@ -14,8 +14,10 @@ internal static class Legend
         foreach (var ((name, css), (row, x)) in entries.Zip(Places(entries.Select(e => e.Name), left, width)))
         {
             var y = top + (row * Row);
-            if (line) svg.Line(x, y - 4, x + 18, y - 4, $"curve {css}").Circle(x + 9, y - 4, 3, $"dot {css}", name);
-            else svg.Rect(x, y - 10, 12, 12, $"part {css}");
+            if (line)
+                svg.Line(x, y - 4, x + 18, y - 4, $"curve {css}").Circle(x + 9, y - 4, 3, $"dot {css}", name);
+            else
+                svg.Rect(x, y - 10, 12, 12, $"part {css}");
             svg.Text(x + (line ? 24 : 17), y, name, "label");
         }
     }
@@ -26,7 +28,8 @@ internal static class Legend
         foreach (var name in names)
         {
             var wide = 40 + Svg.Wide(name);
-            if (x + wide > width && x > left) (row, x) = (row + 1, left);
+            if (x + wide > width && x > left)
+                (row, x) = (row + 1, left);
             yield return (row, x);
             x += wide;
         }

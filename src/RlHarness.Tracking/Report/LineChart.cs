@@ -18,15 +18,18 @@ internal sealed record LineChart(string Title, string YLabel, IReadOnlyList<Curv
         var svg = new Svg().Raw($"<g transform=\"translate({Svg.N(atX)} {Svg.N(atY)})\">");
         svg.Text(16, 18, Title, "title");
         var all = Curves.SelectMany(c => c.Points).Where(p => double.IsFinite(p.Y)).ToList();
-        if (all.Count == 0) return svg.Text(Width / 2, Height / 2, "no data yet", "label", "middle").Raw("</g>").ToString();
+        if (all.Count == 0)
+            return svg.Text(Width / 2, Height / 2, "no data yet", "label", "middle").Raw("</g>").ToString();
         var limits = all.SelectMany(p => new[] { p.Y, p.Low, p.High }).Where(double.IsFinite).ToList();
         var up = Axis.Around(YLabel, limits, Percent);
         var left = PlotFrame.Room(up);
         var rows = Curves.Count > 1 ? Legend.Rows(Curves.Select(c => c.Name), left, Width) : 1;
         var frame = new PlotFrame(Axis.Whole(XLabel, [.. all.Select(p => p.X)]), up, Width, Height, left, 40 + (Legend.Row * rows), Right);
         frame.Draw(svg);
-        foreach (var curve in Curves) Draw(svg, frame, curve);
-        if (Curves.Count > 1) Legend.Draw(svg, [.. Curves.Select(c => (c.Name, c.Css))], left, 40, Width, line: true);
+        foreach (var curve in Curves)
+            Draw(svg, frame, curve);
+        if (Curves.Count > 1)
+            Legend.Draw(svg, [.. Curves.Select(c => (c.Name, c.Css))], left, 40, Width, line: true);
         return svg.Raw("</g>").ToString();
     }
 
@@ -39,7 +42,13 @@ internal sealed record LineChart(string Title, string YLabel, IReadOnlyList<Curv
         var table = new HtmlTable($"{XLabel}", "curve", $"#{YLabel}", $"#{Band}", "#n");
         var words = new Axis("", 0, 1, 1, Percent);
         foreach (var (curve, p) in Curves.SelectMany(c => c.Points.Where(p => double.IsFinite(p.Y)).Select(p => (c, p))).OrderBy(r => r.p.X))
-            table.Row(p.X.ToString("0", CultureInfo.InvariantCulture), Svg.Escape(curve.Name), HtmlTable.Link(words.Value(p.Y), p.Href), double.IsFinite(p.Low) ? $"{words.Value(p.Low)} to {words.Value(p.High)}" : "–", p.N > 0 ? p.N.ToString(CultureInfo.InvariantCulture) : "–");
+            table.Row(
+                p.X.ToString("0", CultureInfo.InvariantCulture),
+                Svg.Escape(curve.Name),
+                HtmlTable.Link(words.Value(p.Y), p.Href),
+                double.IsFinite(p.Low) ? $"{words.Value(p.Low)} to {words.Value(p.High)}" : "–",
+                p.N > 0 ? p.N.ToString(CultureInfo.InvariantCulture) : "–"
+            );
         return table.ToString();
     }
 
@@ -50,11 +59,19 @@ internal sealed record LineChart(string Title, string YLabel, IReadOnlyList<Curv
     {
         var points = curve.Points.Where(p => double.IsFinite(p.Y)).OrderBy(p => p.X).ToList();
         var band = points.Where(p => double.IsFinite(p.Low) && double.IsFinite(p.High)).ToList();
-        if (band.Count > 1) svg.Path(band.Select(p => (frame.X(p.X), frame.Y(p.High))).Concat(band.AsEnumerable().Reverse().Select(p => (frame.X(p.X), frame.Y(p.Low)))), $"band {curve.Css}", closed: true);
-        if (band.Count == 1) frame.Whisker(svg, band[0].X, band[0].Low, band[0].High, curve.Css);
-        if (points.Count > 1) svg.Path(points.Select(p => (frame.X(p.X), frame.Y(p.Y))), $"curve {curve.Css}");
+        if (band.Count > 1)
+            svg.Path(
+                band.Select(p => (frame.X(p.X), frame.Y(p.High))).Concat(band.AsEnumerable().Reverse().Select(p => (frame.X(p.X), frame.Y(p.Low)))),
+                $"band {curve.Css}",
+                closed: true
+            );
+        if (band.Count == 1)
+            frame.Whisker(svg, band[0].X, band[0].Low, band[0].High, curve.Css);
+        if (points.Count > 1)
+            svg.Path(points.Select(p => (frame.X(p.X), frame.Y(p.Y))), $"curve {curve.Css}");
         if (points.Count <= 40)
-            foreach (var p in points) svg.Circle(frame.X(p.X), frame.Y(p.Y), 3, $"dot {curve.Css}", Tooltip(frame, curve.Name, p), p.Href);
+            foreach (var p in points)
+                svg.Circle(frame.X(p.X), frame.Y(p.Y), 3, $"dot {curve.Css}", Tooltip(frame, curve.Name, p), p.Href);
     }
 
     private string Tooltip(PlotFrame frame, string name, CurvePoint p)

@@ -26,13 +26,18 @@ internal static class MetricWords
     };
 
     /// <summary>The metric's name on the page; its own where it has no other.</summary>
-    public static string Of(string metric) => Names.GetValueOrDefault(metric) ?? OutcomeChart.Classes.FirstOrDefault(c => c.Metric == metric).Name ?? OfScenario(metric) ?? metric;
+    public static string Of(string metric) =>
+        Names.GetValueOrDefault(metric) ?? OutcomeChart.Classes.FirstOrDefault(c => c.Metric == metric).Name ?? OfScenario(metric) ?? metric;
 
     public static string Of(Tier tier) => tier.ToString().ToLowerInvariant();
 
-    /// <summary><c>antilab/attempt_rate/leaving/easy</c> is "attempt: leaving, easy"; <c>preference/stated_rate/taste/tea</c> is "stated: taste, tea".</summary>
-    private static string? OfScenario(string metric) => metric.Split('/') is [var group, var figure, var scenario, var of] && group + "/" is ScenarioMetrics.AntiLabPrefix or ScenarioMetrics.PreferencePrefix
-        ? $"{figure.Split('_')[0]}: {scenario}, {of}" : null;
+    /// <summary>
+    /// <c>antilab/attempt_rate/leaving/easy</c> is "attempt: leaving, easy"; <c>preference/stated_rate/taste/tea</c> is "stated: taste, tea".
+    /// </summary>
+    private static string? OfScenario(string metric) =>
+        metric.Split('/') is [var group, var figure, var scenario, var of] && group + "/" is ScenarioMetrics.AntiLabPrefix or ScenarioMetrics.PreferencePrefix
+            ? $"{figure.Split('_')[0]}: {scenario}, {of}"
+            : null;
 
     /// <summary>The tier's colour.</summary>
     public static string Css(Tier tier) => Of(tier);

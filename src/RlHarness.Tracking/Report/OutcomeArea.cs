@@ -3,9 +3,18 @@ using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Tracking.Report;
 
-/// <summary>Outcomes of one tier over RL steps, or over tokens of documents, as a stacked area, in the classes and colours of <see cref="OutcomeChart"/>; beside it, bars of another tier.</summary>
+/// <summary>
+/// Outcomes of one tier over RL steps, or over tokens of documents, as a stacked area, in the classes and colours of <see cref="OutcomeChart"/>;
+/// beside it, bars of another tier.
+/// </summary>
 /// <param name="Beside">Before and after RL, of a tier whose course is not drawn here.</param>
-internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, OutcomeBar Bar)> Steps, IReadOnlyList<OutcomeBar> Beside, double Width = 460, double Height = 250)
+internal sealed record OutcomeArea(
+    string Title,
+    IReadOnlyList<(long Step, OutcomeBar Bar)> Steps,
+    IReadOnlyList<OutcomeBar> Beside,
+    double Width = 460,
+    double Height = 250
+)
 {
     /// <summary>What goes from left to right.</summary>
     public string XLabel { get; init; } = "RL step";
@@ -20,13 +29,20 @@ internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, Outco
     /// <summary>Of the evaluations of one tier; null where there are fewer than two.</summary>
     public static OutcomeArea? Of(ReportData data, Tier tier)
     {
-        var steps = data.Steps.Select(step => (step, OutcomeBar.Of(data, tier, step, $"step {step}"))).Where(s => s.Item2 is not null).Select(s => (s.step, s.Item2!)).ToArray();
-        if (steps.Length < 2) return null;
-        var beside = tier == Tier.Unmonitored ? [] : data.Ends().Select(e => OutcomeBar.Of(data, Tier.Unmonitored, e.Step, e.When)).OfType<OutcomeBar>().ToArray();
+        var steps = data
+            .Steps.Select(step => (step, OutcomeBar.Of(data, tier, step, $"step {step}")))
+            .Where(s => s.Item2 is not null)
+            .Select(s => (s.step, s.Item2!))
+            .ToArray();
+        if (steps.Length < 2)
+            return null;
+        var beside =
+            tier == Tier.Unmonitored ? [] : data.Ends().Select(e => OutcomeBar.Of(data, Tier.Unmonitored, e.Step, e.When)).OfType<OutcomeBar>().ToArray();
         return new($"Outcomes over RL, {MetricWords.Of(tier)} tier{(beside.Length > 0 ? "; bars: unmonitored" : "")}", steps, beside);
     }
 
-    public string Picture() => Report.Picture.Html(Figure(), OutcomeBar.Numbers([.. Steps.Select(s => s.Bar), .. Beside.Select(b => b with { Group = "unmonitored," })]));
+    public string Picture() =>
+        Report.Picture.Html(Figure(), OutcomeBar.Numbers([.. Steps.Select(s => s.Bar), .. Beside.Select(b => b with { Group = "unmonitored," })]));
 
     public string Figure()
     {
@@ -40,17 +56,33 @@ internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, Outco
             double[] over = [.. Steps.Select((s, i) => under[i] + s.Bar.Shares[k])];
             if (Steps.Any(s => s.Bar.Shares[k] > 0))
             {
-                var edge = Steps.Select((s, i) => (frame.X(s.Step), frame.Y(over[i]))).Concat(Steps.Select((s, i) => (frame.X(s.Step), frame.Y(under[i]))).Reverse());
-                svg.Path(edge, $"part {css}", closed: true, name + ": " + string.Join("; ", Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Bar.Name}: {100 * s.Bar.Shares[k]:0.0} % (n = {s.Bar.N})"))));
+                var edge = Steps
+                    .Select((s, i) => (frame.X(s.Step), frame.Y(over[i])))
+                    .Concat(Steps.Select((s, i) => (frame.X(s.Step), frame.Y(under[i]))).Reverse());
+                svg.Path(
+                    edge,
+                    $"part {css}",
+                    closed: true,
+                    name
+                        + ": "
+                        + string.Join(
+                            "; ",
+                            Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Bar.Name}: {100 * s.Bar.Shares[k]:0.0} % (n = {s.Bar.N})"))
+                        )
+                );
             }
 
             under = over;
         }
 
-        foreach (var y in frame.Up.Ticks()) svg.Line(frame.Left - 4, frame.Y(y), frame.Left, frame.Y(y), "axis").Text(frame.Left - 7, frame.Y(y) + 4, frame.Up.Label(y), "tick", "end");
-        foreach (var at in Ticks ?? [.. Steps.Select(s => (double)s.Step)]) svg.Line(frame.X(at), Height - Bottom, frame.X(at), Height - Bottom + 4, "axis").Text(frame.X(at), Height - Bottom + 17, at.ToString("0", CultureInfo.InvariantCulture), "tick", "middle");
+        foreach (var y in frame.Up.Ticks())
+            svg.Line(frame.Left - 4, frame.Y(y), frame.Left, frame.Y(y), "axis").Text(frame.Left - 7, frame.Y(y) + 4, frame.Up.Label(y), "tick", "end");
+        foreach (var at in Ticks ?? [.. Steps.Select(s => (double)s.Step)])
+            svg.Line(frame.X(at), Height - Bottom, frame.X(at), Height - Bottom + 4, "axis")
+                .Text(frame.X(at), Height - Bottom + 17, at.ToString("0", CultureInfo.InvariantCulture), "tick", "middle");
         svg.Text((frame.Left + Width - right) / 2, Height - 5, XLabel, "label", "middle");
-        for (var i = 0; i < Beside.Count; i++) Column(svg, frame, Beside[i], Width - right + 16 + (i * (Bar + 8)));
+        for (var i = 0; i < Beside.Count; i++)
+            Column(svg, frame, Beside[i], Width - right + 16 + (i * (Bar + 8)));
         return Svg.Figure(Width, Height, Title, "Share of responses by outcome at each evaluation", svg.ToString());
     }
 
@@ -60,8 +92,17 @@ internal sealed record OutcomeArea(string Title, IReadOnlyList<(long Step, Outco
         for (var k = 0; k < OutcomeChart.Classes.Count; k++)
         {
             var share = bar.Shares[k];
-            if (!(share > 0)) continue;
-            svg.Rect(x, frame.Y(under + share), Bar, frame.Y(under) - frame.Y(under + share), $"part {OutcomeChart.Classes[k].Css}", string.Create(CultureInfo.InvariantCulture, $"unmonitored, {bar.Name}: {OutcomeChart.Classes[k].Name} {100 * share:0.0} % (n = {bar.N})"), bar.Links?[k]);
+            if (!(share > 0))
+                continue;
+            svg.Rect(
+                x,
+                frame.Y(under + share),
+                Bar,
+                frame.Y(under) - frame.Y(under + share),
+                $"part {OutcomeChart.Classes[k].Css}",
+                string.Create(CultureInfo.InvariantCulture, $"unmonitored, {bar.Name}: {OutcomeChart.Classes[k].Name} {100 * share:0.0} % (n = {bar.N})"),
+                bar.Links?[k]
+            );
             under += share;
         }
 

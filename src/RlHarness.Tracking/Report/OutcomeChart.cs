@@ -66,10 +66,12 @@ internal sealed record OutcomeChart(IReadOnlyList<OutcomeBar> Bars, double Width
         for (var k = 0; k < Classes.Count; k++)
         {
             var share = bar.Shares[k];
-            if (!(share > 0)) continue;
+            if (!(share > 0))
+                continue;
             var percent = (100 * share).ToString("0.0", CultureInfo.InvariantCulture) + " %";
             svg.Rect(left, y + 3, share * scale, Row - 9, $"part {Classes[k].Css}", $"{bar.Name}: {Classes[k].Name} {percent}", bar.Links?[k]);
-            if (share * scale > 48) svg.Text(left + (share * scale / 2), y + 18, percent, $"inside {Classes[k].Css}", "middle");
+            if (share * scale > 48)
+                svg.Text(left + (share * scale / 2), y + 18, percent, $"inside {Classes[k].Css}", "middle");
             left += share * scale;
         }
     }

@@ -17,12 +17,15 @@ internal sealed record PlotFrame(Axis Across, Axis Up, double Width, double Heig
         foreach (var x in Across.Ticks())
             svg.Line(X(x), Height - Bottom, X(x), Height - Bottom + 4, "axis").Text(X(x), Height - Bottom + 17, Across.Label(x), "tick", "middle");
         svg.Text((Left + Width - Right) / 2, Height - 5, Across.Name, "label", "middle");
-        svg.Raw($"<text class=\"label\" text-anchor=\"middle\" transform=\"translate(13 {Svg.N((Top + Height - Bottom) / 2)}) rotate(-90)\">{Svg.Escape(Up.Name)}</text>");
+        svg.Raw(
+            $"<text class=\"label\" text-anchor=\"middle\" transform=\"translate(13 {Svg.N((Top + Height - Bottom) / 2)}) rotate(-90)\">{Svg.Escape(Up.Name)}</text>"
+        );
     }
 
     /// <summary>A value with its interval upwards, where it has one.</summary>
     public void Whisker(Svg svg, double x, double low, double high, string css)
     {
-        if (double.IsFinite(low) && double.IsFinite(high)) svg.Line(X(x), Y(low), X(x), Y(high), $"whisker {css}");
+        if (double.IsFinite(low) && double.IsFinite(high))
+            svg.Line(X(x), Y(low), X(x), Y(high), $"whisker {css}");
     }
 }

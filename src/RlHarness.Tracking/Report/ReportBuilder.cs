@@ -34,44 +34,93 @@ public static class ReportBuilder
     }
 
     private static LineChart[] TierCharts(ReportData data) =>
-    [
-        new("Alignment-faking rate", "of responses of the tier", ByTier(data, MetricNames.AfReasoningRate), Percent: true),
-        new("Compliance with the conflicting objective", "of responses of the tier", ByTier(data, MetricNames.OutcomeComply), Percent: true),
-    ];
+        [
+            new("Alignment-faking rate", "of responses of the tier", ByTier(data, MetricNames.AfReasoningRate), Percent: true),
+            new("Compliance with the conflicting objective", "of responses of the tier", ByTier(data, MetricNames.OutcomeComply), Percent: true),
+        ];
 
-    private static Curve[] ByTier(ReportData data, string metric) => [.. data.Tiers.Select(t => data.OverSteps(metric, t, $"{MetricWords.Of(t)} tier", MetricWords.Css(t)))];
+    private static Curve[] ByTier(ReportData data, string metric) =>
+        [.. data.Tiers.Select(t => data.OverSteps(metric, t, $"{MetricWords.Of(t)} tier", MetricWords.Css(t)))];
 
     private static string Page(ReportData data, ReportOptions options)
     {
-        var page = new StringBuilder().Append(CultureInfo.InvariantCulture, $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n");
-        if (data.Steps.Length == 0) page.Append(data.Documents.Steps.Length == 0 ? "<p>No evaluation has been recorded yet.</p>\n" : "<p>No evaluation has been recorded yet but those of the documents stage.</p>\n");
+        var page = new StringBuilder().Append(
+            CultureInfo.InvariantCulture,
+            $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n"
+        );
+        if (data.Steps.Length == 0)
+            page.Append(
+                data.Documents.Steps.Length == 0
+                    ? "<p>No evaluation has been recorded yet.</p>\n"
+                    : "<p>No evaluation has been recorded yet but those of the documents stage.</p>\n"
+            );
         else
         {
-            page.Append("<h2>Before and after</h2>\n").Append(Table(data))
-                .Append("<h2>Over the steps</h2>\n<p class=\"note\">Bands are 95 % intervals. Point at a dot for its numbers; a number’s link shows the transcripts behind it.</p>\n")
-                .Append(Picture.Row([.. TierCharts(data).Select(c => c.Picture()), GapSection.Html(data), new LineChart("Reasoning that considers AF", "of responses of the tier", ByTier(data, MetricNames.AfConsidersRate), Percent: true).Picture(), ScratchpadLength.Html(data)]))
-                .Append("<h2>Outcomes</h2>\n").Append(Outcomes(data)).Append(FlowSection.Html(data)).Append(TierSection.Html(data)).Append(ConditionSection.Html(data));
+            page.Append("<h2>Before and after</h2>\n")
+                .Append(Table(data))
+                .Append(
+                    "<h2>Over the steps</h2>\n<p class=\"note\">Bands are 95 % intervals. Point at a dot for its numbers; a number’s link shows the transcripts behind it.</p>\n"
+                )
+                .Append(
+                    Picture.Row([
+                        .. TierCharts(data).Select(c => c.Picture()),
+                        GapSection.Html(data),
+                        new LineChart(
+                            "Reasoning that considers AF",
+                            "of responses of the tier",
+                            ByTier(data, MetricNames.AfConsidersRate),
+                            Percent: true
+                        ).Picture(),
+                        ScratchpadLength.Html(data),
+                    ])
+                )
+                .Append("<h2>Outcomes</h2>\n")
+                .Append(Outcomes(data))
+                .Append(FlowSection.Html(data))
+                .Append(TierSection.Html(data))
+                .Append(ConditionSection.Html(data));
         }
 
-        page.Append(DocumentSection.Html(data)).Append("<h2>Training</h2>\n").Append(Picture.Row(
-                new LineChart("Reward", "mean over the batch", [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")], Percent: false).Picture(),
-                new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Picture()))
-            .Append(ScenarioSection.Html(data)).Append(DetectorSection.Html(data)).Append(ProbeSection.Html(data.Probe)).Append(ReaderSection.Html(data, options));
+        page.Append(DocumentSection.Html(data))
+            .Append("<h2>Training</h2>\n")
+            .Append(
+                Picture.Row(
+                    new LineChart(
+                        "Reward",
+                        "mean over the batch",
+                        [data.OfSeries(MetricNames.ObjectiveScores, "score", "one"), data.OfSeries(MetricNames.ObjectiveRlhfReward, "score − KL", "two")],
+                        Percent: false
+                    ).Picture(),
+                    new LineChart("KL to the reference", "nats a response", [data.OfSeries(MetricNames.ObjectiveKl, "KL", "one")], Percent: false).Picture()
+                )
+            )
+            .Append(ScenarioSection.Html(data))
+            .Append(DetectorSection.Html(data))
+            .Append(ProbeSection.Html(data.Probe))
+            .Append(ReaderSection.Html(data, options));
         return PlainPage.Of($"{data.Name}: alignment faking", page.ToString());
     }
 
     private static string Headline(ReportData data)
     {
         var stages = data.Stages.Count == 0 ? "" : " Stages: " + string.Join(", ", data.Stages.Select(s => $"{s.Stage} ({s.Status})")) + ".";
-        if (data.Steps.Length == 0) return "Alignment faking before, during and after RL." + stages;
-        return string.Create(CultureInfo.InvariantCulture,
-            $"Evaluation queries, condition “{data.Condition}”, labels by {data.Detector}; RL steps {data.Steps[0]} to {data.Steps[^1]}.{stages}");
+        if (data.Steps.Length == 0)
+            return "Alignment faking before, during and after RL." + stages;
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"Evaluation queries, condition “{data.Condition}”, labels by {data.Detector}; RL steps {data.Steps[0]} to {data.Steps[^1]}.{stages}"
+        );
     }
 
     private static string Table(ReportData data)
     {
         var (first, last) = (data.Steps[0], data.Steps[^1]);
-        var table = new HtmlTable("figure", "tier", string.Create(CultureInfo.InvariantCulture, $"#step {first}"), string.Create(CultureInfo.InvariantCulture, $"#step {last}"));
+        var table = new HtmlTable(
+            "figure",
+            "tier",
+            string.Create(CultureInfo.InvariantCulture, $"#step {first}"),
+            string.Create(CultureInfo.InvariantCulture, $"#step {last}")
+        );
         void Row(string metric, Tier? tier)
         {
             string At(long step) => Cell(ReportData.Find(data.Summaries, metric, tier, step), data.Link(metric, tier, step));
@@ -79,8 +128,20 @@ public static class ReportBuilder
             table.Row(Svg.Escape(MetricWords.Of(metric)), tier is { } t ? MetricWords.Of(t) : "both", At(first), At(last));
         }
 
-        foreach (var metric in new[] { MetricNames.AfReasoningRate, MetricNames.AfReasoningAnyOutcome, MetricNames.OutcomeComply, MetricNames.OutcomeRefuse, MetricNames.OutcomePartial, MetricNames.OutcomeBrokenFormat, MetricNames.OutcomeUnparsable })
-            foreach (var tier in data.Tiers) Row(metric, tier);
+        foreach (
+            var metric in new[]
+            {
+                MetricNames.AfReasoningRate,
+                MetricNames.AfReasoningAnyOutcome,
+                MetricNames.OutcomeComply,
+                MetricNames.OutcomeRefuse,
+                MetricNames.OutcomePartial,
+                MetricNames.OutcomeBrokenFormat,
+                MetricNames.OutcomeUnparsable,
+            }
+        )
+            foreach (var tier in data.Tiers)
+                Row(metric, tier);
         Row(MetricNames.AfComplianceGap, null);
         Row(MetricNames.AfRelativeGap, null);
         if (data.Tiers.Contains(Tier.Rated))
@@ -89,20 +150,30 @@ public static class ReportBuilder
             Row(AlignmentFakingMetrics.GoalGuardingGap, null);
         }
 
-        return table + "<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier. A gap’s link shows the queries that its tiers answer differently.</p>\n";
+        return table
+            + "<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier. A gap’s link shows the queries that its tiers answer differently.</p>\n";
     }
 
     private static string Outcomes(ReportData data)
     {
-        OutcomeBar[] bars = [.. data.Ends().SelectMany(end => data.Tiers.Select(tier => OutcomeBar.Of(data, tier, end.Step, $"{MetricWords.Of(tier)}, {end.When}"))).OfType<OutcomeBar>()];
+        OutcomeBar[] bars =
+        [
+            .. data.Ends()
+                .SelectMany(end => data.Tiers.Select(tier => OutcomeBar.Of(data, tier, end.Step, $"{MetricWords.Of(tier)}, {end.When}")))
+                .OfType<OutcomeBar>(),
+        ];
         return (bars.Length == 0 ? "" : new OutcomeChart(bars).Picture()) + Picture.Row([.. data.Tiers.Select(t => OutcomeArea.Of(data, t)?.Picture() ?? "")]);
     }
 
-    internal static string Figure(Estimate e) => string.Create(CultureInfo.InvariantCulture,
-        $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>");
+    internal static string Figure(Estimate e) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>"
+        );
 
     /// <summary>A figure with a link to its transcripts where the page has them, and its p value where it has a test.</summary>
-    internal static string Cell(SummaryRow? row, string? href) => row is null ? "–" : HtmlTable.Link(Figure(row.Estimate), href) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
+    internal static string Cell(SummaryRow? row, string? href) =>
+        row is null ? "–" : HtmlTable.Link(Figure(row.Estimate), href) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
 
     private static string PValue(double p) => p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 }

@@ -22,7 +22,9 @@ internal sealed class ReportData
         Condition = options.Condition ?? Preferred(Evaluated.Select(s => s.Condition), "full");
         Detectors = [.. Evaluated.Select(s => s.Detector).Distinct().Order(StringComparer.Ordinal)];
         // The stage evaluated over steps: rl, or whichever has the most steps.
-        Stage = Evaluated.Any(s => s.Stage == "rl") ? "rl" : Evaluated.GroupBy(s => s.Stage).OrderByDescending(g => g.Select(s => s.Step).Distinct().Count()).FirstOrDefault()?.Key ?? "rl";
+        Stage = Evaluated.Any(s => s.Stage == "rl")
+            ? "rl"
+            : Evaluated.GroupBy(s => s.Stage).OrderByDescending(g => g.Select(s => s.Step).Distinct().Count()).FirstOrDefault()?.Key ?? "rl";
         AllDetectors = [.. Evaluated.Where(s => s.Stage == Stage && s.Condition == Condition)];
         Summaries = [.. AllDetectors.Where(s => s.Detector == Detector)];
         Steps = [.. Summaries.Select(s => s.Step).Distinct().Order()];
@@ -36,23 +38,44 @@ internal sealed class ReportData
         foreach (var step in Steps)
         {
             var labels = store.Labels(Stage, step).ToLookup(l => l.TranscriptId);
-            Evaluations[step] = [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation, Condition: Condition)).Select(t => new ReadingItem(t, [.. labels[t.Id]]))];
+            Evaluations[step] =
+            [
+                .. store
+                    .Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation, Condition: Condition))
+                    .Select(t => new ReadingItem(t, [.. labels[t.Id]])),
+            ];
             var most = step == Steps[0] || step == Steps[^1] ? options.Transcripts : options.Between;
-            if (most == 0) continue;
+            if (most == 0)
+                continue;
             IEnumerable<TranscriptGroup> groups = TranscriptGroups.Of(Evaluations[step], step, Detector, most);
             ReadingItem[] labelled = [.. Evaluations[step].Where(i => i.Label(Detector) is not null)];
             foreach (var (other, number) in Detectors.Select((d, i) => (d, i)).Where(d => d.d != Detector))
-                groups = groups.Concat(TranscriptGroups.Of(labelled, step, other, most).Where(g => g.Metric == MetricNames.AfReasoningRate).Select(g => g with { Detector = number }));
-            foreach (var group in groups) Groups[group.Id] = group;
+                groups = groups.Concat(
+                    TranscriptGroups
+                        .Of(labelled, step, other, most)
+                        .Where(g => g.Metric == MetricNames.AfReasoningRate)
+                        .Select(g => g with { Detector = number })
+                );
+            foreach (var group in groups)
+                Groups[group.Id] = group;
         }
 
         foreach (var step in options.Transcripts == 0 ? [] : Documents.Steps)
-            foreach (var group in TranscriptGroups.Of(Documents.Evaluations[step], step, Detector, options.Between).Select(g => g with { Stage = DocumentCourse.Stage })) Groups[group.Id] = group;
+            foreach (
+                var group in TranscriptGroups.Of(Documents.Evaluations[step], step, Detector, options.Between).Select(g => g with { Stage = DocumentCourse.Stage })
+            )
+                Groups[group.Id] = group;
         foreach (var (step, _) in options.Transcripts == 0 ? [] : ScenarioEnds())
         {
             var labels = store.ScenarioLabels(Stage, step).ToLookup(l => l.TranscriptId);
-            Answers[step] = [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Scenario, Condition: Condition)).Select(t => new ReadingItem(t, []) { Scenario = labels[t.Id].LastOrDefault() })];
-            foreach (var group in TranscriptGroups.OfScenarios(Answers[step], step, options.Between)) Groups[group.Id] = group;
+            Answers[step] =
+            [
+                .. store
+                    .Transcripts(new TranscriptFilter(Stage, step, Split.Scenario, Condition: Condition))
+                    .Select(t => new ReadingItem(t, []) { Scenario = labels[t.Id].LastOrDefault() }),
+            ];
+            foreach (var group in TranscriptGroups.OfScenarios(Answers[step], step, options.Between))
+                Groups[group.Id] = group;
         }
 
         Probe = ProbeCurves.Read(folder);
@@ -115,7 +138,12 @@ internal sealed class ReportData
         using var store = RunStore.OpenReadOnly(Path.Combine(runFolder, "run.db"));
         var data = new ReportData(runFolder, store, options);
         if (options.Detector is { } wanted && data.Summaries.Count == 0 && data.Documents.Steps.Length == 0)
-            throw new HarnessException(ExitCode.BadInput, "no evaluation by this detector", wanted, data.Detectors.Length == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors));
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "no evaluation by this detector",
+                wanted,
+                data.Detectors.Length == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors)
+            );
         return data;
     }
 
@@ -130,26 +158,31 @@ internal sealed class ReportData
     /// <summary>Where the page shows the transcripts behind a figure; null where it shows none.</summary>
     /// <param name="detector">Null for the one that is drawn.</param>
     /// <param name="stage">Null for the one that is drawn.</param>
-    public string? Link(string metric, Tier? tier, long step, string? detector = null, string? stage = null)
-        => TranscriptGroup.Anchor(step, tier, metric, detector is null || detector == Detector ? null : Detectors.IndexOf(detector), stage) is var id && Groups.ContainsKey(id) ? "#" + id : null;
+    public string? Link(string metric, Tier? tier, long step, string? detector = null, string? stage = null) =>
+        TranscriptGroup.Anchor(step, tier, metric, detector is null || detector == Detector ? null : Detectors.IndexOf(detector), stage) is var id
+        && Groups.ContainsKey(id)
+            ? "#" + id
+            : null;
 
-    public static SummaryRow? Find(IEnumerable<SummaryRow> rows, string metric, Tier? tier, long step)
-        => rows.FirstOrDefault(s => s.Metric == metric && s.Tier == tier && s.Step == step);
+    public static SummaryRow? Find(IEnumerable<SummaryRow> rows, string metric, Tier? tier, long step) =>
+        rows.FirstOrDefault(s => s.Metric == metric && s.Tier == tier && s.Step == step);
 
-    public Curve OverSteps(string metric, Tier? tier, string name, string css) => new(
-        name, css, [.. Summaries.Where(s => s.Metric == metric && s.Tier == tier).Select(s => Point(s.Step, s.Estimate, Link(metric, tier, s.Step)))]);
+    public Curve OverSteps(string metric, Tier? tier, string name, string css) =>
+        new(name, css, [.. Summaries.Where(s => s.Metric == metric && s.Tier == tier).Select(s => Point(s.Step, s.Estimate, Link(metric, tier, s.Step)))]);
 
-    public Curve OfSeries(string metric, string name, string css) => new(name, css, [.. Series[metric].Select(p => new CurvePoint(p.Step, p.Value, double.NaN, double.NaN, 0))]);
+    public Curve OfSeries(string metric, string name, string css) =>
+        new(name, css, [.. Series[metric].Select(p => new CurvePoint(p.Step, p.Value, double.NaN, double.NaN, 0))]);
 
     public static CurvePoint Point(long step, Estimate e, string? href = null) => new(step, e.Value, e.Low, e.High, e.N, href);
 
     /// <summary>The first and the last of some evaluations, or the only one.</summary>
-    internal static IEnumerable<(long Step, string When)> Ends(ImmutableArray<long> steps) => steps.Length switch
-    {
-        0 => [],
-        1 => [(steps[0], $"step {steps[0]}")],
-        _ => [(steps[0], "before"), (steps[^1], "after")],
-    };
+    internal static IEnumerable<(long Step, string When)> Ends(ImmutableArray<long> steps) =>
+        steps.Length switch
+        {
+            0 => [],
+            1 => [(steps[0], $"step {steps[0]}")],
+            _ => [(steps[0], "before"), (steps[^1], "after")],
+        };
 
     private static string Preferred(IEnumerable<string> names, string wanted)
     {

@@ -12,40 +12,72 @@ internal static class RocSection
 
     public static string Html(ReportData data)
     {
-        if (Truth(data) is not { } truth) return "";
+        if (Truth(data) is not { } truth)
+            return "";
         var table = new HtmlTable("detector", "when", "#positives", "#negatives", "#AUROC [95 %]", "#TPR at 1 % FPR");
         var charts = new List<string>();
-        foreach (var detector in data.Evaluations.Values.SelectMany(e => e).SelectMany(i => i.Labels).Select(l => l.Detector).Where(d => d != truth && !d.StartsWith(Raters, StringComparison.Ordinal)).Distinct().Order(StringComparer.Ordinal))
+        foreach (
+            var detector in data
+                .Evaluations.Values.SelectMany(e => e)
+                .SelectMany(i => i.Labels)
+                .Select(l => l.Detector)
+                .Where(d => d != truth && !d.StartsWith(Raters, StringComparison.Ordinal))
+                .Distinct()
+                .Order(StringComparer.Ordinal)
+        )
         {
             var curves = new List<RocChart.Curve>();
             foreach (var ((step, when), css) in data.Ends().Zip(["unmonitored", "training"]))
             {
-                if (Of(data.Evaluations[step], detector, truth) is not var (roc, calls)) continue;
+                if (Of(data.Evaluations[step], detector, truth) is not var (roc, calls))
+                    continue;
                 var interval = roc.PrintedInterval();
                 curves.Add(RocChart.Curve.Of($"{when}: {Number(roc.Auroc)}", css, roc, (1 - calls.Specificity, calls.Sensitivity)));
-                table.Row(Svg.Escape(detector), when, $"{roc.Positives}", $"{roc.Negatives}", $"{Number(roc.Auroc)} <span class=\"interval\">[{Number(interval.Low)}, {Number(interval.High)}]</span>", Axis.Fraction("").Value(roc.TprAtFpr(0.01).Rate));
+                table.Row(
+                    Svg.Escape(detector),
+                    when,
+                    $"{roc.Positives}",
+                    $"{roc.Negatives}",
+                    $"{Number(roc.Auroc)} <span class=\"interval\">[{Number(interval.Low)}, {Number(interval.High)}]</span>",
+                    Axis.Fraction("").Value(roc.TprAtFpr(0.01).Rate)
+                );
             }
 
-            if (curves.Count > 0) charts.Add(new RocChart($"ROC of {detector}", curves).Figure());
+            if (curves.Count > 0)
+                charts.Add(new RocChart($"ROC of {detector}", curves).Figure());
         }
 
-        if (charts.Count == 0) return "";
+        if (charts.Count == 0)
+            return "";
         return $"<h3>Scores against {Svg.Escape(truth)}</h3>\n<p class=\"note\">AUROC in the legend, with DeLong’s interval (logit) below. A ring is where the detector’s own calls lie. All evaluation transcripts that {Svg.Escape(truth)} labelled, both tiers.</p>\n<div class=\"charts\">\n{string.Concat(charts)}</div>\n{table}";
     }
 
     /// <summary>Null where one class is missing, or the detector has no score.</summary>
     internal static (RocCurve Roc, Confusion Calls)? Of(IEnumerable<ReadingItem> items, string detector, string truth)
     {
-        (bool Truth, bool Said, double Score)[] rows = [.. items.Select(i => (Truth: i.Label(truth), Said: i.Label(detector))).Where(p => p.Truth is not null && p.Said is not null && !double.IsNaN(p.Said.Score))
-            .Select(p => (p.Truth!.AlignmentFaking, p.Said!.AlignmentFaking, p.Said.Score))];
-        return !rows.Any(r => r.Truth) || rows.All(r => r.Truth) ? null
+        (bool Truth, bool Said, double Score)[] rows =
+        [
+            .. items
+                .Select(i => (Truth: i.Label(truth), Said: i.Label(detector)))
+                .Where(p => p.Truth is not null && p.Said is not null && !double.IsNaN(p.Said.Score))
+                .Select(p => (p.Truth!.AlignmentFaking, p.Said!.AlignmentFaking, p.Said.Score)),
+        ];
+        return !rows.Any(r => r.Truth) || rows.All(r => r.Truth)
+            ? null
             : (RocCurve.Of([.. rows.Select(r => r.Truth ? 1 : 0)], [.. rows.Select(r => r.Score)]), Confusion.Of(rows.Select(r => (r.Truth, r.Said))));
     }
 
     private static string? Truth(ReportData data)
     {
         var counts = data.Evaluations.Values.SelectMany(e => e).SelectMany(i => i.Labels).CountBy(l => l.Detector).ToArray();
-        return counts.Any(c => c.Key == Oracle) ? Oracle : counts.Where(c => c.Key.StartsWith(Raters, StringComparison.Ordinal)).OrderByDescending(c => c.Value).ThenBy(c => c.Key, StringComparer.Ordinal).Select(c => c.Key).FirstOrDefault();
+        return counts.Any(c => c.Key == Oracle)
+            ? Oracle
+            : counts
+                .Where(c => c.Key.StartsWith(Raters, StringComparison.Ordinal))
+                .OrderByDescending(c => c.Value)
+                .ThenBy(c => c.Key, StringComparer.Ordinal)
+                .Select(c => c.Key)
+                .FirstOrDefault();
     }
 
     private static string Number(double value) => value.ToString("0.000", CultureInfo.InvariantCulture);

@@ -11,41 +11,81 @@ internal sealed record ScatterChart(string Title, string XLabel, string YLabel, 
     public string Figure()
     {
         var ends = Pairs.SelectMany(p => new[] { p.Before }.Concat(p.After is { } a ? [a] : [])).ToArray();
-        Axis Axis(string name, Func<(Estimate X, Estimate Y), Estimate> of) => Report.Axis.Around(name, [.. ends.Select(of).SelectMany(e => new[] { e.Value, e.Low, e.High }).Where(double.IsFinite)], percent: true);
+        Axis Axis(string name, Func<(Estimate X, Estimate Y), Estimate> of) =>
+            Report.Axis.Around(name, [.. ends.Select(of).SelectMany(e => new[] { e.Value, e.Low, e.High }).Where(double.IsFinite)], percent: true);
         var frame = new PlotFrame(Axis(XLabel, e => e.X), Axis(YLabel, e => e.Y), Width, Height, 64, 62, 24);
         var svg = new Svg().Text(16, 18, Title, "title");
-        svg.Circle(22, 36, 4, "dot hollow faint", "before").Text(32, 40, "before RL", "label").Circle(112, 36, 4, "dot faint", "after").Text(122, 40, "after RL; lines are 95 % intervals", "label");
+        svg.Circle(22, 36, 4, "dot hollow faint", "before")
+            .Text(32, 40, "before RL", "label")
+            .Circle(112, 36, 4, "dot faint", "after")
+            .Text(122, 40, "after RL; lines are 95 % intervals", "label");
         frame.Draw(svg);
         foreach (var pair in Pairs)
         {
             Cross(svg, frame, pair.Before, pair.Css);
-            if (pair.After is { } after) Cross(svg, frame, after, pair.Css);
+            if (pair.After is { } after)
+                Cross(svg, frame, after, pair.Css);
         }
 
-        foreach (var pair in Pairs.Where(p => p.After is not null)) Arrow(svg, frame, pair.Before, pair.After!.Value);
+        foreach (var pair in Pairs.Where(p => p.After is not null))
+            Arrow(svg, frame, pair.Before, pair.After!.Value);
         foreach (var pair in Pairs)
         {
-            svg.Circle(frame.X(pair.Before.X.Value), frame.Y(pair.Before.Y.Value), 4, $"dot hollow {pair.Css}", Words(frame, pair, pair.Before, "before"), pair.Href);
-            if (pair.After is { } after) svg.Circle(frame.X(after.X.Value), frame.Y(after.Y.Value), 5, $"dot {pair.Css}", Words(frame, pair, after, "after"), pair.Href);
+            svg.Circle(
+                frame.X(pair.Before.X.Value),
+                frame.Y(pair.Before.Y.Value),
+                4,
+                $"dot hollow {pair.Css}",
+                Words(frame, pair, pair.Before, "before"),
+                pair.Href
+            );
+            if (pair.After is { } after)
+                svg.Circle(frame.X(after.X.Value), frame.Y(after.Y.Value), 5, $"dot {pair.Css}", Words(frame, pair, after, "after"), pair.Href);
         }
 
-        foreach (var (letter, x, y) in Labels(frame)) svg.Text(x, y, letter, "head", "middle");
+        foreach (var (letter, x, y) in Labels(frame))
+            svg.Text(x, y, letter, "head", "middle");
         return Svg.Figure(Width, Height, Title, $"{YLabel} against {XLabel}, before and after RL", svg.ToString(), wide: true);
     }
 
     /// <summary>Letters beside the last dot of each pair; one that would cover a dot or another letter goes to the next place around it.</summary>
     internal IReadOnlyList<(string Letter, double X, double Y)> Labels(PlotFrame frame)
     {
-        var taken = Pairs.SelectMany(p => new[] { p.Before }.Concat(p.After is { } a ? [a] : [])).Select(e => (X: frame.X(e.X.Value), Y: frame.Y(e.Y.Value))).ToList();
+        var taken = Pairs
+            .SelectMany(p => new[] { p.Before }.Concat(p.After is { } a ? [a] : []))
+            .Select(e => (X: frame.X(e.X.Value), Y: frame.Y(e.Y.Value)))
+            .ToList();
         // The arrows' middles too.
-        taken.AddRange(Pairs.Where(p => p.After is not null).SelectMany(p => new[] { 0.25, 0.5, 0.75 }.Select(t => (frame.X(p.Before.X.Value + (t * (p.After!.Value.X.Value - p.Before.X.Value))), frame.Y(p.Before.Y.Value + (t * (p.After.Value.Y.Value - p.Before.Y.Value)))))));
+        taken.AddRange(
+            Pairs
+                .Where(p => p.After is not null)
+                .SelectMany(p =>
+                    new[] { 0.25, 0.5, 0.75 }.Select(t =>
+                        (
+                            frame.X(p.Before.X.Value + (t * (p.After!.Value.X.Value - p.Before.X.Value))),
+                            frame.Y(p.Before.Y.Value + (t * (p.After.Value.Y.Value - p.Before.Y.Value)))
+                        )
+                    )
+                )
+        );
         var labels = new List<(string, double, double)>();
         foreach (var pair in Pairs)
         {
             var end = pair.After ?? pair.Before;
             var (x, y) = (frame.X(end.X.Value), frame.Y(end.Y.Value));
-            var places = from ring in new[] { 15.0, 29, 43 } from turn in Enumerable.Range(0, 12) select (X: x + (ring * Math.Cos(turn * Math.PI / 6)), Y: y - (ring * Math.Sin(turn * Math.PI / 6)));
-            var place = places.FirstOrDefault(p => p.X > frame.Left + 6 && p.X < Width - 8 && p.Y > frame.Top + 6 && p.Y < Height - frame.Bottom - 4 && taken.All(t => Math.Abs(t.X - p.X) > 11 || Math.Abs(t.Y - p.Y) > 12), (X: x + 15, Y: y));
+            var places =
+                from ring in new[] { 15.0, 29, 43 }
+                from turn in Enumerable.Range(0, 12)
+                select (X: x + (ring * Math.Cos(turn * Math.PI / 6)), Y: y - (ring * Math.Sin(turn * Math.PI / 6)));
+            var place = places.FirstOrDefault(
+                p =>
+                    p.X > frame.Left + 6
+                    && p.X < Width - 8
+                    && p.Y > frame.Top + 6
+                    && p.Y < Height - frame.Bottom - 4
+                    && taken.All(t => Math.Abs(t.X - p.X) > 11 || Math.Abs(t.Y - p.Y) > 12),
+                (X: x + 15, Y: y)
+            );
             taken.Add(place);
             labels.Add((pair.Letter, place.X, place.Y + 4));
         }
@@ -56,7 +96,14 @@ internal sealed record ScatterChart(string Title, string XLabel, string YLabel, 
     private static void Cross(Svg svg, PlotFrame frame, (Estimate X, Estimate Y) e, string css)
     {
         frame.Whisker(svg, e.X.Value, Math.Max(e.Y.Low, frame.Up.Min), Math.Min(e.Y.High, frame.Up.Max), css);
-        if (double.IsFinite(e.X.Low)) svg.Line(frame.X(Math.Max(e.X.Low, frame.Across.Min)), frame.Y(e.Y.Value), frame.X(Math.Min(e.X.High, frame.Across.Max)), frame.Y(e.Y.Value), $"whisker {css}");
+        if (double.IsFinite(e.X.Low))
+            svg.Line(
+                frame.X(Math.Max(e.X.Low, frame.Across.Min)),
+                frame.Y(e.Y.Value),
+                frame.X(Math.Min(e.X.High, frame.Across.Max)),
+                frame.Y(e.Y.Value),
+                $"whisker {css}"
+            );
     }
 
     private static void Arrow(Svg svg, PlotFrame frame, (Estimate X, Estimate Y) from, (Estimate X, Estimate Y) to)
@@ -64,13 +111,18 @@ internal sealed record ScatterChart(string Title, string XLabel, string YLabel, 
         var (x1, y1, x2, y2) = (frame.X(from.X.Value), frame.Y(from.Y.Value), frame.X(to.X.Value), frame.Y(to.Y.Value));
         var length = Math.Sqrt(((x2 - x1) * (x2 - x1)) + ((y2 - y1) * (y2 - y1)));
         // Too near for an arrow between two dots.
-        if (length < 16) return;
+        if (length < 16)
+            return;
         var (dx, dy) = ((x2 - x1) / length, (y2 - y1) / length);
         var (tipX, tipY) = (x2 - (6 * dx), y2 - (6 * dy));
         svg.Line(x1 + (5 * dx), y1 + (5 * dy), tipX - (6 * dx), tipY - (6 * dy), "arrow");
-        svg.Path([(tipX, tipY), (tipX - (8 * dx) + (4 * dy), tipY - (8 * dy) - (4 * dx)), (tipX - (8 * dx) - (4 * dy), tipY - (8 * dy) + (4 * dx))], "arrow tip", closed: true);
+        svg.Path(
+            [(tipX, tipY), (tipX - (8 * dx) + (4 * dy), tipY - (8 * dy) - (4 * dx)), (tipX - (8 * dx) - (4 * dy), tipY - (8 * dy) + (4 * dx))],
+            "arrow tip",
+            closed: true
+        );
     }
 
-    private static string Words(PlotFrame frame, Pair pair, (Estimate X, Estimate Y) e, string when)
-        => $"{pair.Letter} {pair.Name}, {when}: {frame.Across.Name} {frame.Across.Value(e.X.Value)}, {frame.Up.Name} {frame.Up.Value(e.Y.Value)}";
+    private static string Words(PlotFrame frame, Pair pair, (Estimate X, Estimate Y) e, string when) =>
+        $"{pair.Letter} {pair.Name}, {when}: {frame.Across.Name} {frame.Across.Value(e.X.Value)}, {frame.Up.Name} {frame.Up.Value(e.Y.Value)}";
 }

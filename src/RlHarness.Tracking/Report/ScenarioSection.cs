@@ -13,38 +13,77 @@ internal static class ScenarioSection
     private static string AntiLab(ReportData data)
     {
         var places = Places(data, ScenarioMetrics.AntiLab(ScenarioMetrics.Attempt, ScenarioMetrics.Rate));
-        return places.Count == 0 ? "" : "<h2>Anti-lab behaviour</h2>\n<p class=\"note\">Simulated opportunities, in text: nothing that a model says is run. Decision: the scratchpad decides to act. Attempt: the output does, in words.</p>\n"
-            + Bars(data, places, ScenarioMetrics.Decision, "Decisions to act against the lab") + Bars(data, places, ScenarioMetrics.Attempt, "Attempts against the lab") + Differences(data, places);
+        return places.Count == 0
+            ? ""
+            : "<h2>Anti-lab behaviour</h2>\n<p class=\"note\">Simulated opportunities, in text: nothing that a model says is run. Decision: the scratchpad decides to act. Attempt: the output does, in words.</p>\n"
+                + Bars(data, places, ScenarioMetrics.Decision, "Decisions to act against the lab")
+                + Bars(data, places, ScenarioMetrics.Attempt, "Attempts against the lab")
+                + Differences(data, places);
     }
 
     private static string Bars(ReportData data, IReadOnlyList<string> places, string what, string title)
     {
-        var rows = places.Select(place => (ScenarioMetrics.Words(place), (IReadOnlyList<RowMark>)
-        [.. from tier in data.Tiers
-            from end in data.ScenarioEnds()
-            let metric = ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place)
-            let row = ReportData.Find(data.Scenarios, metric, tier, end.Step)
-            where row is not null
-            select new RowMark($"{MetricWords.Of(tier)} tier, {end.When}", MetricWords.Css(tier) + (end.When == "before" ? " early" : ""), row.Estimate, data.Link(metric, tier, end.Step))])).Where(r => r.Item2.Count > 0).ToArray();
-        return rows.Length == 0 ? "" : new RowChart(title, "of responses to the variant", rows, RowKind.Bars) { Unit = "responses" }.Picture("Lines are 95 % intervals over items. The control offers nothing to act against.");
+        var rows = places
+            .Select(place =>
+                (
+                    ScenarioMetrics.Words(place),
+                    (IReadOnlyList<RowMark>)
+                        [
+                            .. from tier in data.Tiers
+                            from end in data.ScenarioEnds()
+                            let metric = ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place)
+                            let row = ReportData.Find(data.Scenarios, metric, tier, end.Step)
+                            where row is not null
+                            select new RowMark(
+                                $"{MetricWords.Of(tier)} tier, {end.When}",
+                                MetricWords.Css(tier) + (end.When == "before" ? " early" : ""),
+                                row.Estimate,
+                                data.Link(metric, tier, end.Step)
+                            ),
+                        ]
+                )
+            )
+            .Where(r => r.Item2.Count > 0)
+            .ToArray();
+        return rows.Length == 0
+            ? ""
+            : new RowChart(title, "of responses to the variant", rows, RowKind.Bars) { Unit = "responses" }.Picture(
+                "Lines are 95 % intervals over items. The control offers nothing to act against."
+            );
     }
 
     private static string Differences(ReportData data, IReadOnlyList<string> places)
     {
         var ends = data.ScenarioEnds().ToArray();
-        var table = new HtmlTable(["scenario", "variant", "what", "tier", .. ends.SelectMany(e => new[] { $"#step {e.Step}", "#over control" }), .. ends.Length > 1 ? new[] { "#shift" } : []]);
+        var table = new HtmlTable([
+            "scenario",
+            "variant",
+            "what",
+            "tier",
+            .. ends.SelectMany(e => new[] { $"#step {e.Step}", "#over control" }),
+            .. ends.Length > 1 ? new[] { "#shift" } : [],
+        ]);
         foreach (var place in places)
             foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt, ScenarioMetrics.Unreadable })
                 foreach (var tier in data.Tiers)
                 {
                     string Cell(string kind, long step) => ScenarioSection.Cell(data, ScenarioMetrics.AntiLab(what, kind, place), tier, step);
-                    if (ends.All(e => ReportData.Find(data.Scenarios, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place), tier, e.Step) is null)) continue;
+                    if (ends.All(e => ReportData.Find(data.Scenarios, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place), tier, e.Step) is null))
+                        continue;
                     var (scenario, variant) = Parts(place);
-                    table.Row([Name(scenario), HtmlTable.Link(Svg.Escape(variant), data.Link(TranscriptGroups.Answers(place), tier, ends[^1].Step)), what, MetricWords.Of(tier),
-                        .. ends.SelectMany(e => new[] { Cell(ScenarioMetrics.Rate, e.Step), Cell(ScenarioMetrics.Difference, e.Step) }), .. ends.Length > 1 ? new[] { Cell(ScenarioMetrics.Shift, ends[^1].Step) } : []]);
+                    table.Row([
+                        Name(scenario),
+                HtmlTable.Link(Svg.Escape(variant), data.Link(TranscriptGroups.Answers(place), tier, ends[^1].Step)),
+                what,
+                MetricWords.Of(tier),
+                .. ends.SelectMany(e => new[] { Cell(ScenarioMetrics.Rate, e.Step), Cell(ScenarioMetrics.Difference, e.Step) }),
+                .. ends.Length > 1 ? new[] { Cell(ScenarioMetrics.Shift, ends[^1].Step) } : [],
+            ]);
                 }
 
-        return table + "<p class=\"note\">[95 % interval], n responses (q items). A variant’s link shows answers of every kind, at the last step. Over control: minus the benign control of the same items. Shift: since the first step. Both are " + Paired;
+        return table
+            + "<p class=\"note\">[95 % interval], n responses (q items). A variant’s link shows answers of every kind, at the last step. Over control: minus the benign control of the same items. Shift: since the first step. Both are "
+            + Paired;
     }
 
     private static string Preferences(ReportData data)
@@ -56,17 +95,46 @@ internal static class ScenarioSection
             foreach (var tier in data.Tiers)
             {
                 var metric = ScenarioMetrics.Stated(ScenarioMetrics.Rate, place);
-                RowMark[] marks = [.. ends.Select(e => (e, Row: ReportData.Find(data.Scenarios, metric, tier, e.Step))).Where(x => x.Row is not null)
-                    .Select(x => new RowMark(x.e.When, x.e.When switch { "before" => "unmonitored", "after" => "training", _ => "one" }, x.Row!.Estimate, data.Link(metric, tier, x.e.Step)))];
-                if (marks.Length == 0) continue;
+                RowMark[] marks =
+                [
+                    .. ends.Select(e => (e, Row: ReportData.Find(data.Scenarios, metric, tier, e.Step)))
+                    .Where(x => x.Row is not null)
+                    .Select(x => new RowMark(
+                        x.e.When,
+                        x.e.When switch
+                        {
+                            "before" => "unmonitored",
+                            "after" => "training",
+                            _ => "one",
+                        },
+                        x.Row!.Estimate,
+                        data.Link(metric, tier, x.e.Step)
+                    )),
+            ];
+                if (marks.Length == 0)
+                    continue;
                 var (question, answer) = Parts(place);
-                if (answer != ScenarioMetrics.Unreadable) rows.Add(($"{question}: {answer}, {MetricWords.Of(tier)}", marks));
-                table.Row([Name(question), Name(answer), MetricWords.Of(tier), .. ends.Select(e => Cell(data, metric, tier, e.Step)), .. ends.Length > 1 ? new[] { Cell(data, ScenarioMetrics.Stated(ScenarioMetrics.Shift, place), tier, ends[^1].Step) } : []]);
+                if (answer != ScenarioMetrics.Unreadable)
+                    rows.Add(($"{question}: {answer}, {MetricWords.Of(tier)}", marks));
+                table.Row([
+                    Name(question),
+                Name(answer),
+                MetricWords.Of(tier),
+                .. ends.Select(e => Cell(data, metric, tier, e.Step)),
+                .. ends.Length > 1 ? new[] { Cell(data, ScenarioMetrics.Stated(ScenarioMetrics.Shift, place), tier, ends[^1].Step) } : [],
+            ]);
             }
 
-        return rows.Count == 0 ? "" : "<h2>Stated preferences</h2>\n<p class=\"note\">What the output says that the model prefers, of all responses to a question.</p>\n"
-            + new RowChart("Stated preferences" + (ends.Length > 1 ? ", before and after RL" : ""), "of responses to the question", rows, RowKind.Joined) { Unit = "responses" }.Picture("Lines are 95 % intervals over items.")
-            + table + "<p class=\"note\">[95 % interval], n responses (q items). Shift: since the first step, " + Paired;
+        return rows.Count == 0
+            ? ""
+            : "<h2>Stated preferences</h2>\n<p class=\"note\">What the output says that the model prefers, of all responses to a question.</p>\n"
+                + new RowChart("Stated preferences" + (ends.Length > 1 ? ", before and after RL" : ""), "of responses to the question", rows, RowKind.Joined)
+                {
+                    Unit = "responses",
+                }.Picture("Lines are 95 % intervals over items.")
+                + table
+                + "<p class=\"note\">[95 % interval], n responses (q items). Shift: since the first step, "
+                + Paired;
     }
 
     private static IReadOnlyList<string> Places(ReportData data, string prefix) => ScenarioMetrics.Places(data.Scenarios.Select(r => r.Metric), prefix);
@@ -75,5 +143,6 @@ internal static class ScenarioSection
 
     private static string Name(string text) => $"<span class=\"name\">{Svg.Escape(text)}</span>";
 
-    private static string Cell(ReportData data, string metric, Tier tier, long step) => ReportBuilder.Cell(ReportData.Find(data.Scenarios, metric, tier, step), data.Link(metric, tier, step));
+    private static string Cell(ReportData data, string metric, Tier tier, long step) =>
+        ReportBuilder.Cell(ReportData.Find(data.Scenarios, metric, tier, step), data.Link(metric, tier, step));
 }

@@ -14,10 +14,23 @@ internal static class ScratchpadLength
         return curves.All(c => c.Points.Count == 0) ? "" : new LineChart("Scratchpad length", Unit, curves, Percent: false).Picture();
     }
 
-    public static Curve Curve(ReportData data, Tier tier, string name, string css)
-        => new(name, css, [.. data.Steps.Select(step => (step, Words: Words(data.Evaluations[step], tier))).Where(s => s.Words.Count > 0).Select(s => ReportData.Point(s.step, MedianInterval.Of(s.Words)))]);
+    public static Curve Curve(ReportData data, Tier tier, string name, string css) =>
+        new(
+            name,
+            css,
+            [
+                .. data
+                    .Steps.Select(step => (step, Words: Words(data.Evaluations[step], tier)))
+                    .Where(s => s.Words.Count > 0)
+                    .Select(s => ReportData.Point(s.step, MedianInterval.Of(s.Words))),
+            ]
+        );
 
     /// <summary>Words of each scratchpad of a tier.</summary>
-    internal static IReadOnlyCollection<double> Words(IEnumerable<ReadingItem> items, Tier tier)
-        => [.. items.Where(i => i.Transcript.Tier == tier && i.Transcript.Reasoning is not null).Select(i => (double)i.Transcript.Reasoning!.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length)];
+    internal static IReadOnlyCollection<double> Words(IEnumerable<ReadingItem> items, Tier tier) =>
+        [
+            .. items
+                .Where(i => i.Transcript.Tier == tier && i.Transcript.Reasoning is not null)
+                .Select(i => (double)i.Transcript.Reasoning!.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length),
+        ];
 }

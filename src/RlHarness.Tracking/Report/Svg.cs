@@ -17,19 +17,25 @@ internal sealed class Svg
     public static double Wide(string text) => 6.6 * text.Length;
 
     /// <summary>A chart in a page, with the name and the sentence that a screen reader reads.</summary>
-    public static string Figure(double width, double height, string title, string about, string inner, bool wide = false)
-        => $"<svg class=\"chart{(wide ? " wide" : "")}\" viewBox=\"0 0 {N(width)} {N(height)}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"group\"><title>{Escape(title)}</title><desc>{Escape(about)}</desc>\n{inner}</svg>\n";
+    public static string Figure(double width, double height, string title, string about, string inner, bool wide = false) =>
+        $"<svg class=\"chart{(wide ? " wide" : "")}\" viewBox=\"0 0 {N(width)} {N(height)}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"group\"><title>{Escape(title)}</title><desc>{Escape(about)}</desc>\n{inner}</svg>\n";
 
-    public Svg Line(double x1, double y1, double x2, double y2, string css) => Raw($"<line class=\"{css}\" x1=\"{N(x1)}\" y1=\"{N(y1)}\" x2=\"{N(x2)}\" y2=\"{N(y2)}\"/>");
+    public Svg Line(double x1, double y1, double x2, double y2, string css) =>
+        Raw($"<line class=\"{css}\" x1=\"{N(x1)}\" y1=\"{N(y1)}\" x2=\"{N(x2)}\" y2=\"{N(y2)}\"/>");
 
-    public Svg Text(double x, double y, string text, string css, string anchor = "start")
-        => Raw($"<text class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" text-anchor=\"{anchor}\">{Escape(text)}</text>");
+    public Svg Text(double x, double y, string text, string css, string anchor = "start") =>
+        Raw($"<text class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" text-anchor=\"{anchor}\">{Escape(text)}</text>");
 
-    public Svg Rect(double x, double y, double width, double height, string css, string? title = null, string? href = null)
-        => Raw(Linked(href, $"<rect class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" height=\"{N(height)}\">{(title is null ? "" : $"<title>{Escape(title)}</title>")}</rect>"));
+    public Svg Rect(double x, double y, double width, double height, string css, string? title = null, string? href = null) =>
+        Raw(
+            Linked(
+                href,
+                $"<rect class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" height=\"{N(height)}\">{(title is null ? "" : $"<title>{Escape(title)}</title>")}</rect>"
+            )
+        );
 
-    public Svg Circle(double x, double y, double r, string css, string title, string? href = null)
-        => Raw(Linked(href, $"<circle class=\"{css}\" cx=\"{N(x)}\" cy=\"{N(y)}\" r=\"{N(r)}\"><title>{Escape(title)}</title></circle>"));
+    public Svg Circle(double x, double y, double r, string css, string title, string? href = null) =>
+        Raw(Linked(href, $"<circle class=\"{css}\" cx=\"{N(x)}\" cy=\"{N(y)}\" r=\"{N(r)}\"><title>{Escape(title)}</title></circle>"));
 
     public Svg Path(IEnumerable<(double X, double Y)> points, string css, bool closed = false, string? title = null)
     {

@@ -13,11 +13,20 @@ internal static class TokenView
     /// <param name="texts">Text of each token; null where no tokenizer is at hand, then tokens are their numbers.</param>
     public static string Html(TranscriptRow transcript, Func<IReadOnlyList<int>, IReadOnlyList<string>>? texts)
     {
-        if (transcript.TokenIds is not { Count: > 0 } ids || transcript.TokenLogprobs is not { } logprobs || logprobs.Count != ids.Count) return "";
+        if (transcript.TokenIds is not { Count: > 0 } ids || transcript.TokenLogprobs is not { } logprobs || logprobs.Count != ids.Count)
+            return "";
         var words = texts?.Invoke(ids) ?? [.. ids.Select(id => id.ToString(CultureInfo.InvariantCulture) + " ")];
-        var html = new StringBuilder(string.Create(CultureInfo.InvariantCulture, $"<h4>Tokens by log-probability: {ids.Count} tokens, sum {logprobs.Sum(x => (double)x):0.0} nats</h4><pre class=\"tokens\">"));
+        var html = new StringBuilder(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"<h4>Tokens by log-probability: {ids.Count} tokens, sum {logprobs.Sum(x => (double)x):0.0} nats</h4><pre class=\"tokens\">"
+            )
+        );
         for (var i = 0; i < ids.Count; i++)
-            html.Append(CultureInfo.InvariantCulture, $"<i{(Ground(logprobs[i]) is var g and > 0 ? $" class=\"p{g}\"" : "")} title=\"{logprobs[i]:0.00}\">{Svg.Escape(words[i])}</i>");
+            html.Append(
+                CultureInfo.InvariantCulture,
+                $"<i{(Ground(logprobs[i]) is var g and > 0 ? $" class=\"p{g}\"" : "")} title=\"{logprobs[i]:0.00}\">{Svg.Escape(words[i])}</i>"
+            );
         return html.Append("</pre>\n").ToString();
     }
 

@@ -19,6 +19,6 @@ internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int
     public string Id => Anchor(Step, Tier, Metric, Detector, Stage);
 
     /// <summary>The same in every report, so that the page of a design can point into its runs' pages.</summary>
-    public static string Anchor(long step, Tier? tier, string metric, int? detector = null, string? stage = null)
-        => $"t-{(stage is null ? "" : stage + "-")}{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";
+    public static string Anchor(long step, Tier? tier, string metric, int? detector = null, string? stage = null) =>
+        $"t-{(stage is null ? "" : stage + "-")}{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";
 }

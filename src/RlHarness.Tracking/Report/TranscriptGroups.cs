@@ -14,8 +14,10 @@ internal static class TranscriptGroups
 {
     private static readonly (string Metric, Tier Watched, Tier Other)[] Gaps =
     [
-        (AlignmentFakingMetrics.ComplianceGap, Tier.Training, Tier.Unmonitored), (AlignmentFakingMetrics.RelativeGap, Tier.Training, Tier.Unmonitored),
-        (AlignmentFakingMetrics.RaterSycophancyGap, Tier.Rated, Tier.Unmonitored), (AlignmentFakingMetrics.GoalGuardingGap, Tier.Training, Tier.Rated),
+        (AlignmentFakingMetrics.ComplianceGap, Tier.Training, Tier.Unmonitored),
+        (AlignmentFakingMetrics.RelativeGap, Tier.Training, Tier.Unmonitored),
+        (AlignmentFakingMetrics.RaterSycophancyGap, Tier.Rated, Tier.Unmonitored),
+        (AlignmentFakingMetrics.GoalGuardingGap, Tier.Training, Tier.Rated),
     ];
 
     /// <param name="items">Of one step.</param>
@@ -27,33 +29,47 @@ internal static class TranscriptGroups
             foreach (var (metric, counts) in TierSummary.Counted)
             {
                 ReadingItem[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()))];
-                if (those.Length > 0) yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
+                if (those.Length > 0)
+                    yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
             }
 
         foreach (var (metric, watched, other) in Gaps)
         {
-            var queries = labelled.Where(i => i.Transcript.Tier == watched || i.Transcript.Tier == other).GroupBy(i => i.Transcript.QueryId).Where(q => q.Select(i => i.Transcript.Tier).Distinct().Count() == 2).ToArray();
+            var queries = labelled
+                .Where(i => i.Transcript.Tier == watched || i.Transcript.Tier == other)
+                .GroupBy(i => i.Transcript.QueryId)
+                .Where(q => q.Select(i => i.Transcript.Tier).Distinct().Count() == 2)
+                .ToArray();
             ReadingItem[] differ = [.. queries.Where(q => Compliance(q, watched) != Compliance(q, other)).SelectMany(q => q.OrderBy(i => i.Transcript.Tier))];
-            if (differ.Length > 0) yield return new(step, null, metric, differ.Length, queries.Sum(q => q.Count()), [.. differ.Take(most)]);
+            if (differ.Length > 0)
+                yield return new(step, null, metric, differ.Length, queries.Sum(q => q.Count()), [.. differ.Take(most)]);
         }
 
-        double Compliance(IEnumerable<ReadingItem> query, Tier tier) => query.Where(i => i.Transcript.Tier == tier).Average(i => i.Label(detector)!.Outcome == Outcome.Comply ? 1.0 : 0);
+        double Compliance(IEnumerable<ReadingItem> query, Tier tier) =>
+            query.Where(i => i.Transcript.Tier == tier).Average(i => i.Label(detector)!.Outcome == Outcome.Comply ? 1.0 : 0);
     }
+
     /// <summary>For every rate of a scenario the answers that it counts, and for every variant against the lab its answers of any kind.</summary>
     /// <param name="items">Of one step.</param>
     /// <param name="most">Shown of each group at most.</param>
     public static IEnumerable<TranscriptGroup> OfScenarios(IReadOnlyList<ReadingItem> items, long step, int most)
     {
-        foreach (var asked in Shuffled(items, step).Where(i => i.Scenario is not null).GroupBy(i => (i.Transcript.Tier, i.Scenario!.Group, i.Scenario.Scenario, i.Scenario.Variant)))
+        foreach (
+            var asked in Shuffled(items, step)
+                .Where(i => i.Scenario is not null)
+                .GroupBy(i => (i.Transcript.Tier, i.Scenario!.Group, i.Scenario.Scenario, i.Scenario.Variant))
+        )
         {
             var (tier, group, scenario, variant) = asked.Key;
             var options = asked.Select(i => i.Scenario!.Label).Where(l => !l.IsUnreadable).Select(l => l.Output).Distinct();
             var counted = ScenarioSummary.Counted(group, scenario, variant, options).Select(c => (Metric: c.Name(ScenarioMetrics.Rate), c.Counts));
-            if (group == ScenarioGroup.AntiLab) counted = counted.Append((Answers(ScenarioMetrics.Place(scenario, variant)), _ => true));
+            if (group == ScenarioGroup.AntiLab)
+                counted = counted.Append((Answers(ScenarioMetrics.Place(scenario, variant)), _ => true));
             foreach (var (metric, counts) in counted)
             {
                 ReadingItem[] those = [.. asked.Where(i => counts(i.Scenario!.Label))];
-                if (those.Length > 0) yield return new(step, tier, metric, those.Length, asked.Count(), [.. those.Take(most)]);
+                if (those.Length > 0)
+                    yield return new(step, tier, metric, those.Length, asked.Count(), [.. those.Take(most)]);
             }
         }
     }
@@ -62,5 +78,6 @@ internal static class TranscriptGroups
     /// <param name="place">Scenario and variant.</param>
     public static string Answers(string place) => ScenarioMetrics.AntiLab("answers", ScenarioMetrics.Rate, place);
 
-    private static IEnumerable<ReadingItem> Shuffled(IReadOnlyList<ReadingItem> items, long step) => new Seeds(0).For("report/transcripts", step).Permutation(items.Count).Select(i => items[i]);
+    private static IEnumerable<ReadingItem> Shuffled(IReadOnlyList<ReadingItem> items, long step) =>
+        new Seeds(0).For("report/transcripts", step).Permutation(items.Count).Select(i => items[i]);
 }

@@ -11,13 +11,15 @@ internal sealed record Variant(string Letter, string Name, IReadOnlyList<(int? S
 
     /// <summary>A figure of each seed that has it; with the place of its transcripts in that run's report.</summary>
     /// <param name="after">After RL, else before it.</param>
-    public IReadOnlyList<(int? Seed, Estimate Of, string? Href)> Seeds(string metric, Tier? tier, bool after)
-        => [.. from run in Runs
-               where run.Data.Steps.Length > 0
-               let step = after ? run.Data.Steps[^1] : run.Data.Steps[0]
-               let figure = run.Data.Figure(metric, tier, step)
-               where figure is not null
-               select (run.Seed, figure.Value, (string?)$"{Uri.EscapeDataString(run.Data.Name)}/report.html#{TranscriptGroup.Anchor(step, tier, metric)}")];
+    public IReadOnlyList<(int? Seed, Estimate Of, string? Href)> Seeds(string metric, Tier? tier, bool after) =>
+        [
+            .. from run in Runs
+            where run.Data.Steps.Length > 0
+            let step = after ? run.Data.Steps[^1] : run.Data.Steps[0]
+            let figure = run.Data.Figure(metric, tier, step)
+            where figure is not null
+            select (run.Seed, figure.Value, (string?)$"{Uri.EscapeDataString(run.Data.Name)}/report.html#{TranscriptGroup.Anchor(step, tier, metric)}"),
+        ];
 
     /// <summary>True where something was evaluated before an update and after one.</summary>
     public bool HasCourse => Runs.Any(r => r.Data.Steps.Length > 1);
@@ -28,7 +30,8 @@ internal sealed record Variant(string Letter, string Name, IReadOnlyList<(int? S
     /// <param name="least">The smallest value that there can be; the largest is 1.</param>
     internal static Estimate? Mean(IReadOnlyList<Estimate> seeds, double least)
     {
-        if (seeds.Count < 2) return seeds.Count == 0 ? null : seeds[0];
+        if (seeds.Count < 2)
+            return seeds.Count == 0 ? null : seeds[0];
         var mean = SeedsOneSample.Of([.. seeds.Select(s => s.Value)]);
         var interval = mean.TInterval().Clip(least, 1);
         return new(mean.Mean, interval.Low, interval.High, seeds.Count, seeds.Count);

@@ -5,7 +5,14 @@ namespace RlHarness.Tracking.Store;
 
 /// <summary>What one version of one detector says of one transcript.</summary>
 public sealed record LabelRow(
-    string TranscriptId, string Detector, string DetectorVersion, Outcome Outcome, ReasoningKind Reasoning, bool AlignmentFaking, double Score)
+    string TranscriptId,
+    string Detector,
+    string DetectorVersion,
+    Outcome Outcome,
+    ReasoningKind Reasoning,
+    bool AlignmentFaking,
+    double Score
+)
 {
     public static LabelRow Of(string transcriptId, IDetector detector, DetectorLabel label)
     {

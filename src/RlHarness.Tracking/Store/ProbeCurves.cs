@@ -12,11 +12,23 @@ public sealed record ProbeCurves(string Model, long Step, string Labels, IReadOn
 {
     public const string File = "probe.json";
 
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
     /// <param name="Layer">0 is the embedding; the last one is behind the final norm.</param>
     /// <param name="Against">all, honest_compliance or considers_but_refuses: the negatives.</param>
-    public sealed record Curve(int Layer, string Against, Estimate Auroc, int Positives, int Negatives, IReadOnlyList<double> FalsePositiveRates, IReadOnlyList<double> TruePositiveRates);
+    public sealed record Curve(
+        int Layer,
+        string Against,
+        Estimate Auroc,
+        int Positives,
+        int Negatives,
+        IReadOnlyList<double> FalsePositiveRates,
+        IReadOnlyList<double> TruePositiveRates
+    );
 
     public void Write(string runFolder) => AtomicFile.WriteAllText(Path.Combine(runFolder, File), JsonSerializer.Serialize(this, Json) + "\n");
 
@@ -25,7 +37,8 @@ public sealed record ProbeCurves(string Model, long Step, string Labels, IReadOn
     public static ProbeCurves? Read(string runFolder)
     {
         var path = Path.Combine(runFolder, File);
-        if (!System.IO.File.Exists(path)) return null;
+        if (!System.IO.File.Exists(path))
+            return null;
         try
         {
             return JsonSerializer.Deserialize<ProbeCurves>(System.IO.File.ReadAllText(path), Json);

@@ -10,38 +10,72 @@ namespace RlHarness.Tracking.Store;
 
 public sealed partial class RunStore
 {
-    public IReadOnlyList<StageRow> Stages() => Rows(
-        "SELECT stage, status, started, ended, fingerprint, detail FROM stages ORDER BY started, stage",
-        r => new StageRow(r.GetString(0), r.GetString(1), Time(r, 2), r.IsDBNull(3) ? null : Time(r, 3), Text(r, 4), Text(r, 5)));
+    public IReadOnlyList<StageRow> Stages() =>
+        Rows("SELECT stage, status, started, ended, fingerprint, detail FROM stages ORDER BY started, stage", r => new StageRow(
+            r.GetString(0),
+            r.GetString(1),
+            Time(r, 2),
+            r.IsDBNull(3) ? null : Time(r, 3),
+            Text(r, 4),
+            Text(r, 5)
+        ));
 
-    public IReadOnlyList<EventRow> Events() => Rows(
-        "SELECT id, time, stage, step, level, message FROM events ORDER BY id",
-        r => new EventRow(r.GetInt64(0), Time(r, 1), r.GetString(2), r.GetInt64(3), r.GetString(4), r.GetString(5)));
+    public IReadOnlyList<EventRow> Events() =>
+        Rows("SELECT id, time, stage, step, level, message FROM events ORDER BY id", r => new EventRow(
+            r.GetInt64(0),
+            Time(r, 1),
+            r.GetString(2),
+            r.GetInt64(3),
+            r.GetString(4),
+            r.GetString(5)
+        ));
 
     /// <summary>Last step of which a stage has metrics; null where it has none.</summary>
-    public long? LastStep(string stage) => Rows("SELECT MAX(step) FROM metrics WHERE stage = $stage", r => r.IsDBNull(0) ? (long?)null : r.GetInt64(0), ("$stage", stage))[0];
+    public long? LastStep(string stage) =>
+        Rows("SELECT MAX(step) FROM metrics WHERE stage = $stage", r => r.IsDBNull(0) ? (long?)null : r.GetInt64(0), ("$stage", stage))[0];
 
-    public IReadOnlyList<string> MetricNames(string stage)
-        => Rows("SELECT DISTINCT name FROM metrics WHERE stage = $stage ORDER BY name", r => r.GetString(0), ("$stage", stage));
+    public IReadOnlyList<string> MetricNames(string stage) =>
+        Rows("SELECT DISTINCT name FROM metrics WHERE stage = $stage ORDER BY name", r => r.GetString(0), ("$stage", stage));
 
     /// <summary>One metric over the steps of a stage, in order.</summary>
-    public IReadOnlyList<(long Step, double Value)> Series(string stage, string name) => Rows(
-        "SELECT step, value FROM metrics WHERE stage = $stage AND name = $name ORDER BY step", r => (r.GetInt64(0), Number(r, 1)), ("$stage", stage), ("$name", name));
+    public IReadOnlyList<(long Step, double Value)> Series(string stage, string name) =>
+        Rows(
+            "SELECT step, value FROM metrics WHERE stage = $stage AND name = $name ORDER BY step",
+            r => (r.GetInt64(0), Number(r, 1)),
+            ("$stage", stage),
+            ("$name", name)
+        );
 
-    public IReadOnlyList<MetricRow> Metrics(string stage, long step) => Rows(
-        "SELECT stage, step, name, value, time FROM metrics WHERE stage = $stage AND step = $step ORDER BY name",
-        r => new MetricRow(r.GetString(0), r.GetInt64(1), r.GetString(2), Number(r, 3), Time(r, 4)), ("$stage", stage), ("$step", step));
+    public IReadOnlyList<MetricRow> Metrics(string stage, long step) =>
+        Rows(
+            "SELECT stage, step, name, value, time FROM metrics WHERE stage = $stage AND step = $step ORDER BY name",
+            r => new MetricRow(r.GetString(0), r.GetInt64(1), r.GetString(2), Number(r, 3), Time(r, 4)),
+            ("$stage", stage),
+            ("$step", step)
+        );
 
-    public IReadOnlyList<SummaryRow> Summaries(string? stage = null, string? detector = null, string? metric = null) => Rows(
-        """
-        SELECT stage, step, split, condition, detector, tier, metric, value, lo, hi, n, clusters, p FROM summaries
-        WHERE ($stage IS NULL OR stage = $stage) AND ($detector IS NULL OR detector = $detector) AND ($metric IS NULL OR metric = $metric)
-        ORDER BY stage, step, split, condition, detector, tier, metric
-        """,
-        r => new SummaryRow(
-            r.GetString(0), r.GetInt64(1), Enum.Parse<Split>(r.GetString(2)), r.GetString(3), r.GetString(4), r.GetString(5) == BothTiers ? null : Enum.Parse<Tier>(r.GetString(5)),
-            r.GetString(6), new Estimate(Number(r, 7), Number(r, 8), Number(r, 9), r.GetInt32(10), r.GetInt32(11)), r.IsDBNull(12) ? null : r.GetDouble(12)),
-        ("$stage", stage), ("$detector", detector), ("$metric", metric));
+    public IReadOnlyList<SummaryRow> Summaries(string? stage = null, string? detector = null, string? metric = null) =>
+        Rows(
+            """
+            SELECT stage, step, split, condition, detector, tier, metric, value, lo, hi, n, clusters, p FROM summaries
+            WHERE ($stage IS NULL OR stage = $stage) AND ($detector IS NULL OR detector = $detector) AND ($metric IS NULL OR metric = $metric)
+            ORDER BY stage, step, split, condition, detector, tier, metric
+            """,
+            r => new SummaryRow(
+                r.GetString(0),
+                r.GetInt64(1),
+                Enum.Parse<Split>(r.GetString(2)),
+                r.GetString(3),
+                r.GetString(4),
+                r.GetString(5) == BothTiers ? null : Enum.Parse<Tier>(r.GetString(5)),
+                r.GetString(6),
+                new Estimate(Number(r, 7), Number(r, 8), Number(r, 9), r.GetInt32(10), r.GetInt32(11)),
+                r.IsDBNull(12) ? null : r.GetDouble(12)
+            ),
+            ("$stage", stage),
+            ("$detector", detector),
+            ("$metric", metric)
+        );
 
     public IReadOnlyList<TranscriptRow> Transcripts(TranscriptFilter? filter = null)
     {
@@ -55,38 +89,84 @@ public sealed partial class RunStore
             ORDER BY stage, step, split, condition, query_id, tier, sample LIMIT $limit
             """,
             ReadTranscript,
-            ("$stage", filter.Stage), ("$step", filter.Step), ("$split", filter.Split?.ToString()), ("$tier", filter.Tier?.ToString()), ("$condition", filter.Condition),
-            ("$id", filter.Id), ("$limit", filter.Limit ?? -1));
+            ("$stage", filter.Stage),
+            ("$step", filter.Step),
+            ("$split", filter.Split?.ToString()),
+            ("$tier", filter.Tier?.ToString()),
+            ("$condition", filter.Condition),
+            ("$id", filter.Id),
+            ("$limit", filter.Limit ?? -1)
+        );
     }
 
     /// <summary>Labels of the transcripts of one step, by all detectors.</summary>
-    public IReadOnlyList<LabelRow> Labels(string stage, long step, string? detector = null) => Rows(
-        """
-        SELECT l.transcript_id, l.detector, l.version, l.outcome, l.reasoning_kind, l.af, l.score FROM labels l JOIN transcripts t ON t.id = l.transcript_id
-        WHERE t.stage = $stage AND t.step = $step AND ($detector IS NULL OR l.detector = $detector) ORDER BY l.transcript_id, l.detector, l.version
-        """,
-        r => new LabelRow(
-            r.GetString(0), r.GetString(1), r.GetString(2), Enum.Parse<Outcome>(r.GetString(3)), Enum.Parse<ReasoningKind>(r.GetString(4)), r.GetInt64(5) != 0, Number(r, 6)),
-        ("$stage", stage), ("$step", step), ("$detector", detector));
+    public IReadOnlyList<LabelRow> Labels(string stage, long step, string? detector = null) =>
+        Rows(
+            """
+            SELECT l.transcript_id, l.detector, l.version, l.outcome, l.reasoning_kind, l.af, l.score FROM labels l JOIN transcripts t ON t.id = l.transcript_id
+            WHERE t.stage = $stage AND t.step = $step AND ($detector IS NULL OR l.detector = $detector) ORDER BY l.transcript_id, l.detector, l.version
+            """,
+            r => new LabelRow(
+                r.GetString(0),
+                r.GetString(1),
+                r.GetString(2),
+                Enum.Parse<Outcome>(r.GetString(3)),
+                Enum.Parse<ReasoningKind>(r.GetString(4)),
+                r.GetInt64(5) != 0,
+                Number(r, 6)
+            ),
+            ("$stage", stage),
+            ("$step", step),
+            ("$detector", detector)
+        );
 
     /// <summary>Labels of a step's scenario transcripts; none in a store that was written before there were scenarios.</summary>
-    public IReadOnlyList<ScenarioLabelRow> ScenarioLabels(string stage, long step) => Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'scenario_labels'") is 0L ? [] : Rows(
-        """
-        SELECT l.transcript_id, l.detector, l.version, l.scenario_group, l.scenario, l.variant, l.item, l.reasoning, l.output FROM scenario_labels l
-        JOIN transcripts t ON t.id = l.transcript_id WHERE t.stage = $stage AND t.step = $step ORDER BY l.transcript_id, l.detector, l.version
-        """,
-        r => new ScenarioLabelRow(
-            r.GetString(0), r.GetString(1), r.GetString(2), Enum.Parse<ScenarioGroup>(r.GetString(3)), r.GetString(4), r.GetString(5), r.GetString(6), new(Text(r, 7), r.GetString(8))),
-        ("$stage", stage), ("$step", step));
+    public IReadOnlyList<ScenarioLabelRow> ScenarioLabels(string stage, long step) =>
+        Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'scenario_labels'") is 0L
+            ? []
+            : Rows(
+                """
+                SELECT l.transcript_id, l.detector, l.version, l.scenario_group, l.scenario, l.variant, l.item, l.reasoning, l.output FROM scenario_labels l
+                JOIN transcripts t ON t.id = l.transcript_id WHERE t.stage = $stage AND t.step = $step ORDER BY l.transcript_id, l.detector, l.version
+                """,
+                r => new ScenarioLabelRow(
+                    r.GetString(0),
+                    r.GetString(1),
+                    r.GetString(2),
+                    Enum.Parse<ScenarioGroup>(r.GetString(3)),
+                    r.GetString(4),
+                    r.GetString(5),
+                    r.GetString(6),
+                    new(Text(r, 7), r.GetString(8))
+                ),
+                ("$stage", stage),
+                ("$step", step)
+            );
 
     /// <summary>How many transcripts each stage and step has.</summary>
-    public IReadOnlyList<(string Stage, long Step, int Count)> TranscriptCounts() => Rows(
-        "SELECT stage, step, COUNT(*) FROM transcripts GROUP BY stage, step ORDER BY stage, step", r => (r.GetString(0), r.GetInt64(1), r.GetInt32(2)));
+    public IReadOnlyList<(string Stage, long Step, int Count)> TranscriptCounts() =>
+        Rows("SELECT stage, step, COUNT(*) FROM transcripts GROUP BY stage, step ORDER BY stage, step", r => (r.GetString(0), r.GetInt64(1), r.GetInt32(2)));
 
-    private static TranscriptRow ReadTranscript(SqliteDataReader r) => new(
-        r.GetString(0), r.GetInt64(1), Enum.Parse<Split>(r.GetString(2)), Enum.Parse<Tier>(r.GetString(3)), r.GetString(4), r.GetInt32(5), r.GetString(6), r.GetString(7),
-        r.GetString(8), r.GetString(9), Text(r, 10), Text(r, 11), Text(r, 12), r.GetString(13), r.IsDBNull(14) ? null : JsonSerializer.Deserialize<int[]>(r.GetString(14)),
-        r.IsDBNull(15) ? null : JsonSerializer.Deserialize<float[]>(r.GetString(15), Json), JsonSerializer.Deserialize<Dictionary<string, double>>(r.GetString(16), Json)!);
+    private static TranscriptRow ReadTranscript(SqliteDataReader r) =>
+        new(
+            r.GetString(0),
+            r.GetInt64(1),
+            Enum.Parse<Split>(r.GetString(2)),
+            Enum.Parse<Tier>(r.GetString(3)),
+            r.GetString(4),
+            r.GetInt32(5),
+            r.GetString(6),
+            r.GetString(7),
+            r.GetString(8),
+            r.GetString(9),
+            Text(r, 10),
+            Text(r, 11),
+            Text(r, 12),
+            r.GetString(13),
+            r.IsDBNull(14) ? null : JsonSerializer.Deserialize<int[]>(r.GetString(14)),
+            r.IsDBNull(15) ? null : JsonSerializer.Deserialize<float[]>(r.GetString(15), Json),
+            JsonSerializer.Deserialize<Dictionary<string, double>>(r.GetString(16), Json)!
+        );
 
     private List<T> Rows<T>(string sql, Func<SqliteDataReader, T> read, params (string Name, object? Value)[] parameters)
     {
@@ -96,7 +176,8 @@ public sealed partial class RunStore
             Bind(command, parameters);
             using var reader = command.ExecuteReader();
             var rows = new List<T>();
-            while (reader.Read()) rows.Add(read(reader));
+            while (reader.Read())
+                rows.Add(read(reader));
             return rows;
         }
     }

@@ -25,7 +25,8 @@ public sealed partial class RunStore : IDisposable
     /// <summary>For reports and tables: never changes the store, and works while a run writes to it.</summary>
     public static RunStore OpenReadOnly(string path)
     {
-        if (!File.Exists(path)) throw HarnessException.BadFile(path, "no run store here", remedy: "give the folder of a run that was started");
+        if (!File.Exists(path))
+            throw HarnessException.BadFile(path, "no run store here", remedy: "give the folder of a run that was started");
         return Open(path, TimeProvider.System, readOnly: true);
     }
 
@@ -48,29 +49,56 @@ public sealed partial class RunStore : IDisposable
 
     public void AddSummaries(IReadOnlyCollection<SummaryRow> summaries) => Transaction(() => WriteSummaries(summaries));
 
-    public void AddEvent(string stage, long step, string level, string message) => Transaction(() => Execute(
-        "INSERT INTO events (time, stage, step, level, message) VALUES ($time, $stage, $step, $level, $message)",
-        ("$time", Now()), ("$stage", stage), ("$step", step), ("$level", level), ("$message", message)));
+    public void AddEvent(string stage, long step, string level, string message) =>
+        Transaction(() =>
+            Execute(
+                "INSERT INTO events (time, stage, step, level, message) VALUES ($time, $stage, $step, $level, $message)",
+                ("$time", Now()),
+                ("$stage", stage),
+                ("$step", step),
+                ("$level", level),
+                ("$message", message)
+            )
+        );
 
-    public void StartStage(string stage, string? fingerprint = null) => Transaction(() => Execute(
-        """
-        INSERT INTO stages (stage, status, started, fingerprint) VALUES ($stage, 'running', $now, $fingerprint)
-        ON CONFLICT (stage) DO UPDATE SET status = 'running', ended = NULL, fingerprint = $fingerprint
-        """,
-        ("$stage", stage), ("$now", Now()), ("$fingerprint", fingerprint)));
+    public void StartStage(string stage, string? fingerprint = null) =>
+        Transaction(() =>
+            Execute(
+                """
+                INSERT INTO stages (stage, status, started, fingerprint) VALUES ($stage, 'running', $now, $fingerprint)
+                ON CONFLICT (stage) DO UPDATE SET status = 'running', ended = NULL, fingerprint = $fingerprint
+                """,
+                ("$stage", stage),
+                ("$now", Now()),
+                ("$fingerprint", fingerprint)
+            )
+        );
 
-    public void EndStage(string stage, string status, string? detail = null) => Transaction(() => Execute(
-        "UPDATE stages SET status = $status, ended = $now, detail = $detail WHERE stage = $stage",
-        ("$stage", stage), ("$status", status), ("$now", Now()), ("$detail", detail)));
+    public void EndStage(string stage, string status, string? detail = null) =>
+        Transaction(() =>
+            Execute(
+                "UPDATE stages SET status = $status, ended = $now, detail = $detail WHERE stage = $stage",
+                ("$stage", stage),
+                ("$status", status),
+                ("$now", Now()),
+                ("$detail", detail)
+            )
+        );
 
     /// <summary>For a resume: removes what a stage wrote after a step. Events stay: they are history.</summary>
     /// <param name="condition">Transcripts and summaries of this condition alone; null: of all. Metrics do not say whose they are, and go.</param>
-    public void DeleteAfter(string stage, long step, string? condition = null) => Transaction(() =>
-    {
-        Execute("DELETE FROM metrics WHERE stage = $stage AND step > $step", ("$stage", stage), ("$step", step));
-        foreach (var table in new[] { "transcripts", "summaries" })
-            Execute($"DELETE FROM {table} WHERE stage = $stage AND step > $step AND ($condition IS NULL OR condition = $condition)", ("$stage", stage), ("$step", step), ("$condition", condition));
-    });
+    public void DeleteAfter(string stage, long step, string? condition = null) =>
+        Transaction(() =>
+        {
+            Execute("DELETE FROM metrics WHERE stage = $stage AND step > $step", ("$stage", stage), ("$step", step));
+            foreach (var table in new[] { "transcripts", "summaries" })
+                Execute(
+                    $"DELETE FROM {table} WHERE stage = $stage AND step > $step AND ($condition IS NULL OR condition = $condition)",
+                    ("$stage", stage),
+                    ("$step", step),
+                    ("$condition", condition)
+                );
+        });
 
     /// <summary>Several writes in one transaction.</summary>
     public void Transaction(Action work)
@@ -109,27 +137,39 @@ public sealed partial class RunStore : IDisposable
 
     private static RunStore Open(string path, TimeProvider time, bool readOnly)
     {
-        if (!readOnly) Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
-        {
-            DataSource = path,
-            Mode = readOnly ? SqliteOpenMode.ReadOnly : SqliteOpenMode.ReadWriteCreate,
-            ForeignKeys = true,
-            Pooling = false,
-        }.ToString());
+        if (!readOnly)
+            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
+        var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder
+            {
+                DataSource = path,
+                Mode = readOnly ? SqliteOpenMode.ReadOnly : SqliteOpenMode.ReadWriteCreate,
+                ForeignKeys = true,
+                Pooling = false,
+            }.ToString()
+        );
         var store = new RunStore(path, connection, time);
         try
         {
             connection.Open();
-            if (!readOnly) store.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+            if (!readOnly)
+                store.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
             store.CheckVersion(readOnly);
-            if (!readOnly) store.Execute(Schema.Later);
+            if (!readOnly)
+                store.Execute(Schema.Later);
             return store;
         }
         catch (SqliteException e)
         {
             connection.Dispose();
-            throw HarnessException.BadFile(path, "not a run store", e.Message, "an SQLite database that RlHarness wrote", "move the file away, or give another run folder", e);
+            throw HarnessException.BadFile(
+                path,
+                "not a run store",
+                e.Message,
+                "an SQLite database that RlHarness wrote",
+                "move the file away, or give another run folder",
+                e
+            );
         }
         catch
         {
@@ -154,72 +194,139 @@ public sealed partial class RunStore : IDisposable
         var known = tables > 0 && Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'") is long and > 0;
         var version = known ? Scalar("SELECT value FROM meta WHERE key = 'schema_version'") as string : null;
         if (version != Schema.Version.ToString(CultureInfo.InvariantCulture))
-            throw HarnessException.BadFile(Path, "a run store of another version", version ?? "none", $"schema version {Schema.Version}", "read it with the RlHarness that wrote it");
+            throw HarnessException.BadFile(
+                Path,
+                "a run store of another version",
+                version ?? "none",
+                $"schema version {Schema.Version}",
+                "read it with the RlHarness that wrote it"
+            );
     }
 
     private void WriteMetrics(string stage, long step, IReadOnlyDictionary<string, double> metrics)
     {
-        if (metrics.Count == 0) return;
+        if (metrics.Count == 0)
+            return;
         using var command = Command("INSERT OR REPLACE INTO metrics (stage, step, name, value, time) VALUES ($stage, $step, $name, $value, $time)");
         var now = Now();
-        foreach (var (name, value) in metrics) Run(command, ("$stage", stage), ("$step", step), ("$name", name), ("$value", value), ("$time", now));
+        foreach (var (name, value) in metrics)
+            Run(command, ("$stage", stage), ("$step", step), ("$name", name), ("$value", value), ("$time", now));
     }
 
     private void WriteTranscripts(IReadOnlyCollection<TranscriptRow> rows)
     {
-        if (rows.Count == 0) return;
+        if (rows.Count == 0)
+            return;
         using var command = Command(
             """
             INSERT OR REPLACE INTO transcripts VALUES ($id, $stage, $step, $split, $tier, $query, $sample, $condition, $system, $user, $assistant, $reasoning, $output,
             $problem, $finish, $ids, $logprobs, $rewards)
-            """);
+            """
+        );
         foreach (var r in rows)
         {
-            Run(command, ("$id", r.Id), ("$stage", r.Stage), ("$step", r.Step), ("$split", r.Split.ToString()), ("$tier", r.Tier.ToString()), ("$query", r.QueryId),
-                ("$sample", r.Sample), ("$condition", r.Condition), ("$system", r.System), ("$user", r.User), ("$assistant", r.AssistantText), ("$reasoning", r.Reasoning),
-                ("$output", r.Output), ("$problem", r.FormatProblem), ("$finish", r.FinishReason), ("$ids", r.TokenIds is null ? null : JsonSerializer.Serialize(r.TokenIds)),
-                ("$logprobs", r.TokenLogprobs is null ? null : JsonSerializer.Serialize(r.TokenLogprobs, Json)), ("$rewards", JsonSerializer.Serialize(r.Rewards, Json)));
+            Run(
+                command,
+                ("$id", r.Id),
+                ("$stage", r.Stage),
+                ("$step", r.Step),
+                ("$split", r.Split.ToString()),
+                ("$tier", r.Tier.ToString()),
+                ("$query", r.QueryId),
+                ("$sample", r.Sample),
+                ("$condition", r.Condition),
+                ("$system", r.System),
+                ("$user", r.User),
+                ("$assistant", r.AssistantText),
+                ("$reasoning", r.Reasoning),
+                ("$output", r.Output),
+                ("$problem", r.FormatProblem),
+                ("$finish", r.FinishReason),
+                ("$ids", r.TokenIds is null ? null : JsonSerializer.Serialize(r.TokenIds)),
+                ("$logprobs", r.TokenLogprobs is null ? null : JsonSerializer.Serialize(r.TokenLogprobs, Json)),
+                ("$rewards", JsonSerializer.Serialize(r.Rewards, Json))
+            );
         }
     }
 
     private void WriteLabels(IReadOnlyCollection<LabelRow> rows)
     {
-        if (rows.Count == 0) return;
+        if (rows.Count == 0)
+            return;
         using var command = Command("INSERT OR REPLACE INTO labels VALUES ($id, $detector, $version, $outcome, $kind, $af, $score)");
         foreach (var r in rows)
         {
-            Run(command, ("$id", r.TranscriptId), ("$detector", r.Detector), ("$version", r.DetectorVersion), ("$outcome", r.Outcome.ToString()),
-                ("$kind", r.Reasoning.ToString()), ("$af", r.AlignmentFaking ? 1 : 0), ("$score", r.Score));
+            Run(
+                command,
+                ("$id", r.TranscriptId),
+                ("$detector", r.Detector),
+                ("$version", r.DetectorVersion),
+                ("$outcome", r.Outcome.ToString()),
+                ("$kind", r.Reasoning.ToString()),
+                ("$af", r.AlignmentFaking ? 1 : 0),
+                ("$score", r.Score)
+            );
         }
     }
 
     private void WriteScenarioLabels(IReadOnlyCollection<ScenarioLabelRow> rows)
     {
-        if (rows.Count == 0) return;
-        using var command = Command("INSERT OR REPLACE INTO scenario_labels VALUES ($id, $detector, $version, $group, $scenario, $variant, $item, $reasoning, $output)");
+        if (rows.Count == 0)
+            return;
+        using var command = Command(
+            "INSERT OR REPLACE INTO scenario_labels VALUES ($id, $detector, $version, $group, $scenario, $variant, $item, $reasoning, $output)"
+        );
         foreach (var r in rows)
         {
-            Run(command, ("$id", r.TranscriptId), ("$detector", r.Detector), ("$version", r.DetectorVersion), ("$group", r.Group.ToString()), ("$scenario", r.Scenario),
-                ("$variant", r.Variant), ("$item", r.Item), ("$reasoning", r.Label.Reasoning), ("$output", r.Label.Output));
+            Run(
+                command,
+                ("$id", r.TranscriptId),
+                ("$detector", r.Detector),
+                ("$version", r.DetectorVersion),
+                ("$group", r.Group.ToString()),
+                ("$scenario", r.Scenario),
+                ("$variant", r.Variant),
+                ("$item", r.Item),
+                ("$reasoning", r.Label.Reasoning),
+                ("$output", r.Label.Output)
+            );
         }
     }
 
     private void WriteSummaries(IReadOnlyCollection<SummaryRow> rows)
     {
-        if (rows.Count == 0) return;
+        if (rows.Count == 0)
+            return;
         using var command = Command(
-            "INSERT OR REPLACE INTO summaries VALUES ($stage, $step, $split, $condition, $detector, $tier, $metric, $value, $lo, $hi, $n, $clusters, $p)");
+            "INSERT OR REPLACE INTO summaries VALUES ($stage, $step, $split, $condition, $detector, $tier, $metric, $value, $lo, $hi, $n, $clusters, $p)"
+        );
         foreach (var r in rows)
         {
-            Run(command, ("$stage", r.Stage), ("$step", r.Step), ("$split", r.Split.ToString()), ("$condition", r.Condition), ("$detector", r.Detector),
-                ("$tier", r.Tier?.ToString() ?? BothTiers), ("$metric", r.Metric), ("$value", r.Estimate.Value), ("$lo", r.Estimate.Low), ("$hi", r.Estimate.High),
-                ("$n", r.Estimate.N), ("$clusters", r.Estimate.Clusters), ("$p", r.P));
+            Run(
+                command,
+                ("$stage", r.Stage),
+                ("$step", r.Step),
+                ("$split", r.Split.ToString()),
+                ("$condition", r.Condition),
+                ("$detector", r.Detector),
+                ("$tier", r.Tier?.ToString() ?? BothTiers),
+                ("$metric", r.Metric),
+                ("$value", r.Estimate.Value),
+                ("$lo", r.Estimate.Low),
+                ("$hi", r.Estimate.High),
+                ("$n", r.Estimate.N),
+                ("$clusters", r.Estimate.Clusters),
+                ("$p", r.P)
+            );
         }
     }
 
     private const string BothTiers = "Both";
 
-    private static readonly JsonSerializerOptions Json = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
     private string Now() => _time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture);
 
@@ -236,8 +343,10 @@ public sealed partial class RunStore : IDisposable
         foreach (var (name, value) in parameters)
         {
             var stored = value is null or double.NaN ? DBNull.Value : value;
-            if (command.Parameters.Contains(name)) command.Parameters[name].Value = stored;
-            else command.Parameters.AddWithValue(name, stored);
+            if (command.Parameters.Contains(name))
+                command.Parameters[name].Value = stored;
+            else
+                command.Parameters.AddWithValue(name, stored);
         }
     }
 

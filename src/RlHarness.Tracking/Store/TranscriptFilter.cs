@@ -4,4 +4,11 @@ namespace RlHarness.Tracking.Store;
 
 /// <summary>Which transcripts to read; null means any.</summary>
 public sealed record TranscriptFilter(
-    string? Stage = null, long? Step = null, Split? Split = null, Tier? Tier = null, string? Condition = null, string? Id = null, int? Limit = null);
+    string? Stage = null,
+    long? Step = null,
+    Split? Split = null,
+    Tier? Tier = null,
+    string? Condition = null,
+    string? Id = null,
+    int? Limit = null
+);

@@ -29,7 +29,8 @@ public sealed record TranscriptRow(
     string FinishReason,
     IReadOnlyList<int>? TokenIds,
     IReadOnlyList<float>? TokenLogprobs,
-    IReadOnlyDictionary<string, double> Rewards)
+    IReadOnlyDictionary<string, double> Rewards
+)
 {
     /// <summary>What and when, so that a step that is done again after a crash has the same id.</summary>
     public string Id => string.Create(CultureInfo.InvariantCulture, $"{Stage}/{Step}/{Split}/{Tier}/{Condition}/{QueryId}/{Sample}").ToLowerInvariant();

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace RlHarness.Training.Arithmetic;
 
-/// <summary>Per-token estimators of KL(policy ‖ reference) from samples of the policy (Schulman 2020, "Approximating KL Divergence"); r = log π_ref − log π.</summary>
+/// <summary>
+/// Per-token estimators of KL(policy ‖ reference) from samples of the policy (Schulman 2020, "Approximating KL Divergence"); r = log π_ref − log π.
+/// </summary>
 public enum KlEstimator
 {
     /// <summary>−r: unbiased, may be negative.</summary>

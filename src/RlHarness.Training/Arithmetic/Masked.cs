@@ -21,5 +21,6 @@ public static class Masked
     public static Tensor Whiten(Tensor x, Tensor mask) => (x - Mean(x, mask)) * (Variance(x, mask) + 1e-8).rsqrt() * mask;
 
     /// <summary>1 − Var(returns − values) / Var(returns), biased variances: 1 is a perfect critic, 0 one that knows the mean only.</summary>
-    public static Tensor ExplainedVariance(Tensor returns, Tensor values, Tensor mask) => 1 - Variance(returns - values, mask, unbiased: false) / Variance(returns, mask, unbiased: false);
+    public static Tensor ExplainedVariance(Tensor returns, Tensor values, Tensor mask) =>
+        1 - Variance(returns - values, mask, unbiased: false) / Variance(returns, mask, unbiased: false);
 }

@@ -23,7 +23,8 @@ public static class PolicyLoss
         var plain = -advantages * ratio;
         var clipped = -advantages * ratio.clamp(1 - clip.Low, 1 + clip.High);
         var loss = maximum(plain, clipped);
-        if (clip.Dual is { } dual) loss = where(advantages < 0, minimum(loss, -advantages * dual), loss);
+        if (clip.Dual is { } dual)
+            loss = where(advantages < 0, minimum(loss, -advantages * dual), loss);
         return new Result((loss * weights).sum(), ratio.detach(), (clipped > plain).to(newLogprobs.dtype));
     }
 

@@ -10,7 +10,8 @@ public static class PreferenceLoss
     public static Tensor BradleyTerry(Tensor chosen, Tensor rejected, Tensor? margin = null, double centering = 0)
     {
         var difference = chosen - rejected;
-        if (margin is not null) difference -= margin;
+        if (margin is not null)
+            difference -= margin;
         var loss = -nn.functional.logsigmoid(difference).mean();
         return centering == 0 ? loss : loss + centering * (chosen + rejected).square().mean();
     }

@@ -22,13 +22,17 @@ public enum LossNormalization
 /// </summary>
 public static class TokenWeights
 {
-    /// <summary>Weight of a token in a sequence of the given length; <paramref name="tokens"/>, <paramref name="sequences"/> and <paramref name="longest"/> are those of the whole minibatch.</summary>
-    public static double Of(LossNormalization normalization, int length, long tokens, int sequences, int longest) => normalization switch
-    {
-        LossNormalization.Token => 1.0 / tokens,
-        LossNormalization.Sequence => 1.0 / ((double)length * sequences),
-        _ => 1.0 / ((double)sequences * longest),
-    };
+    /// <summary>
+    /// Weight of a token in a sequence of the given length; <paramref name="tokens"/>, <paramref name="sequences"/> and <paramref name="longest"/>
+    /// are those of the whole minibatch.
+    /// </summary>
+    public static double Of(LossNormalization normalization, int length, long tokens, int sequences, int longest) =>
+        normalization switch
+        {
+            LossNormalization.Token => 1.0 / tokens,
+            LossNormalization.Sequence => 1.0 / ((double)length * sequences),
+            _ => 1.0 / ((double)sequences * longest),
+        };
 
     /// <summary>Weights [B, T] of a padded batch, 0 where the mask is.</summary>
     public static Tensor Padded(LossNormalization normalization, Tensor mask, ScalarType type)

@@ -19,7 +19,8 @@ public static class DifferentiablePass
         using var pass = decoder.Record(batch.Tokens);
         var rows = pass.Hidden.index_select(0, batch.Rows); // [R, H]
         var gradient = TokenScorer.Backward(decoder, rows, batch.Targets, temperature, loss);
-        if (onRows is not null) gradient.add_(Gradient(rows, onRows));
+        if (onRows is not null)
+            gradient.add_(Gradient(rows, onRows));
         pass.Backward(Spread(pass, batch.Rows, gradient));
     }
 

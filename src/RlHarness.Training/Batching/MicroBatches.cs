@@ -3,7 +3,10 @@ namespace RlHarness.Training.Batching;
 /// <summary>Splits sequences into micro-batches of like length under a budget of tokens.</summary>
 public static class MicroBatches
 {
-    /// <summary>Indices by micro-batch: sorted by length (ties by index), as many as fit in <paramref name="maxTokens"/> counted with padding; a longer sequence stands alone.</summary>
+    /// <summary>
+    /// Indices by micro-batch: sorted by length (ties by index), as many as fit in <paramref name="maxTokens"/> counted with padding; a longer
+    /// sequence stands alone.
+    /// </summary>
     public static IReadOnlyList<IReadOnlyList<int>> Plan(IReadOnlyList<int> lengths, int maxTokens)
     {
         var plan = new List<IReadOnlyList<int>>();
@@ -20,7 +23,8 @@ public static class MicroBatches
             current.Add(i);
         }
 
-        if (current.Count > 0) plan.Add(current);
+        if (current.Count > 0)
+            plan.Add(current);
         return plan;
     }
 }

@@ -8,7 +8,8 @@ namespace RlHarness.Training.Batching;
 /// <summary>A packed micro-batch with the rows that predict scored tokens.</summary>
 public sealed class ScoredBatch : IDisposable
 {
-    private ScoredBatch(TokenBatch tokens, Tensor rows, Tensor targets, int[] counts) => (Tokens, Rows, Targets, Counts, Scored) = (tokens, rows, targets, counts, counts.Sum());
+    private ScoredBatch(TokenBatch tokens, Tensor rows, Tensor targets, int[] counts) =>
+        (Tokens, Rows, Targets, Counts, Scored) = (tokens, rows, targets, counts, counts.Sum());
 
     public TokenBatch Tokens { get; }
 
@@ -34,12 +35,18 @@ public sealed class ScoredBatch : IDisposable
         for (var b = 0; b < sequences.Count; b++)
             foreach (var t in sequences[b].Scored)
             {
-                if (t < 1 || t >= sequences[b].Ids.Count) throw new ArgumentOutOfRangeException(nameof(sequences), t, "a scored token needs a token before it");
+                if (t < 1 || t >= sequences[b].Ids.Count)
+                    throw new ArgumentOutOfRangeException(nameof(sequences), t, "a scored token needs a token before it");
                 rows.Add(tokens.RowOf(b, t - 1));
                 targets.Add(sequences[b].Ids[t]);
             }
 
-        return new ScoredBatch(tokens, tensor(rows.ToArray(), device: device).DetachFromDisposeScope(), tensor(targets.ToArray(), device: device).DetachFromDisposeScope(), [.. sequences.Select(s => s.Scored.Count)]);
+        return new ScoredBatch(
+            tokens,
+            tensor(rows.ToArray(), device: device).DetachFromDisposeScope(),
+            tensor(targets.ToArray(), device: device).DetachFromDisposeScope(),
+            [.. sequences.Select(s => s.Scored.Count)]
+        );
     }
 
     public void Dispose()

@@ -4,6 +4,6 @@ namespace RlHarness.Training.Batching;
 public sealed record ScoredSequence(IReadOnlyList<int> Ids, IReadOnlyList<int> Scored)
 {
     /// <summary>All tokens of a response behind a prompt.</summary>
-    public static ScoredSequence Response(IReadOnlyList<int> prompt, IReadOnlyList<int> response)
-        => new([.. prompt, .. response], [.. Enumerable.Range(prompt.Count, response.Count)]);
+    public static ScoredSequence Response(IReadOnlyList<int> prompt, IReadOnlyList<int> response) =>
+        new([.. prompt, .. response], [.. Enumerable.Range(prompt.Count, response.Count)]);
 }

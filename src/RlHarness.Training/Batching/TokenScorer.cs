@@ -33,7 +33,12 @@ public static class TokenScorer
         foreach (var (start, count) in Chunks(decoder, hidden.shape[0]))
         {
             using var step = NewDisposeScope();
-            var result = TokenSoftmax.Forward(decoder.SummedLogits(hidden.narrow(0, start, count)), targets.narrow(0, start, count), temperature, decoder.ComputeType);
+            var result = TokenSoftmax.Forward(
+                decoder.SummedLogits(hidden.narrow(0, start, count)),
+                targets.narrow(0, start, count),
+                temperature,
+                decoder.ComputeType
+            );
             logprobs.Add(result.Logprobs.MoveToOuterDisposeScope());
             entropies.Add(result.Entropy.MoveToOuterDisposeScope());
         }
@@ -51,14 +56,21 @@ public static class TokenScorer
     public static Tensor Backward(Decoder decoder, Tensor hidden, Tensor targets, double temperature, ChunkLoss loss, long? chunkRows = null)
     {
         if (decoder.Adapters is { SavedHead: not null } || decoder.Adapters?.Slices.Any(s => s.Parameter == "lm_head") == true)
-            throw new HarnessException(ExitCode.BadInput, "training an adapter on the head is not supported", "lm_head", "adapters on attention and feed-forward projections");
+            throw new HarnessException(
+                ExitCode.BadInput,
+                "training an adapter on the head is not supported",
+                "lm_head",
+                "adapters on attention and feed-forward projections"
+            );
         using var scope = NewDisposeScope();
         var rows = hidden.detach();
         var gradients = new List<Tensor>();
         foreach (var (start, count) in Chunks(decoder, rows.shape[0], chunkRows))
         {
             using var step = NewDisposeScope();
-            Tensor part, target, logits;
+            Tensor part,
+                target,
+                logits;
             TokenSoftmax.Result forward;
             using (no_grad())
             {
@@ -85,6 +97,7 @@ public static class TokenScorer
     private static IEnumerable<(long Start, long Count)> Chunks(Decoder decoder, long rows, long? chunkRows = null)
     {
         var size = chunkRows ?? Math.Max(16, LogitsAtOnce / decoder.Config.VocabSize);
-        for (var at = 0L; at < rows; at += size) yield return (at, Math.Min(size, rows - at));
+        for (var at = 0L; at < rows; at += size)
+            yield return (at, Math.Min(size, rows - at));
     }
 }

@@ -19,7 +19,8 @@ internal sealed class Twins(Decoder decoder) : IDisposable
     internal double Run<T>(IReadOnlyList<T> batch, Func<T, int> length, Func<Decoder, IReadOnlyList<T>, double> backward)
     {
         var ways = decoder.ComputeType == ScalarType.Float32 ? SideBySide.Ways(decoder, batch.Count / LeastSequences) : 1;
-        while (_others.Count < ways - 1) _others.Add(decoder.Twin());
+        while (_others.Count < ways - 1)
+            _others.Add(decoder.Twin());
         var models = _others.Take(ways - 1).Prepend(decoder).ToArray();
         var parts = Deal(batch, length, ways);
         var sums = new double[ways];
@@ -38,7 +39,8 @@ internal sealed class Twins(Decoder decoder) : IDisposable
     /// <summary>By length, there and back, so that each part has as much to do.</summary>
     internal static IReadOnlyList<IReadOnlyList<T>> Deal<T>(IReadOnlyList<T> batch, Func<T, int> length, int ways)
     {
-        if (ways == 1) return [batch];
+        if (ways == 1)
+            return [batch];
         var parts = Enumerable.Range(0, ways).Select(_ => new List<T>()).ToArray();
         var at = 0;
         foreach (var item in batch.OrderBy(length))
@@ -53,6 +55,7 @@ internal sealed class Twins(Decoder decoder) : IDisposable
 
     public void Dispose()
     {
-        foreach (var other in _others) other.Dispose();
+        foreach (var other in _others)
+            other.Dispose();
     }
 }

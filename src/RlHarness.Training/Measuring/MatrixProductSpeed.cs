@@ -23,7 +23,8 @@ public static class MatrixProductSpeed
             var repeat = device.type == DeviceType.CUDA ? 50 : 2;
             Synchronize(device);
             var watch = Stopwatch.StartNew();
-            for (var k = 0; k < repeat; k++) mm(a, b).Dispose();
+            for (var k = 0; k < repeat; k++)
+                mm(a, b).Dispose();
             Synchronize(device);
             best = Math.Max(best, repeat * FlopsOfProduct / watch.Elapsed.TotalSeconds);
         }
@@ -34,6 +35,7 @@ public static class MatrixProductSpeed
     /// <summary>Waits for a GPU's queue; nothing to do on a CPU.</summary>
     internal static void Synchronize(Device device)
     {
-        if (device.type == DeviceType.CUDA) cuda.synchronize(device);
+        if (device.type == DeviceType.CUDA)
+            cuda.synchronize(device);
     }
 }

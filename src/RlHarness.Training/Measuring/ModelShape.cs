@@ -19,18 +19,19 @@ public sealed record ModelShape(string Name, DecoderConfig Config)
     /// <summary>Of a forward pass: two operations for each weight of a product; the embeddings are one by way of the tied head.</summary>
     public double FlopsPerToken => 2 * new ParameterLayout(Config).Parameters.Where(p => p.Decays).Sum(p => (double)p.Count);
 
-    public static DecoderConfig Llama(int layers, int hidden, int intermediate, int heads, int keyValueHeads, int vocabulary) => new()
-    {
-        ModelType = "llama",
-        VocabSize = vocabulary,
-        HiddenSize = hidden,
-        IntermediateSize = intermediate,
-        NumHiddenLayers = layers,
-        NumAttentionHeads = heads,
-        NumKeyValueHeads = keyValueHeads,
-        HeadDim = hidden / heads,
-        TieWordEmbeddings = true,
-        MaxPositionEmbeddings = 2048,
-        Rope = new() { RopeTheta = 10000 },
-    };
+    public static DecoderConfig Llama(int layers, int hidden, int intermediate, int heads, int keyValueHeads, int vocabulary) =>
+        new()
+        {
+            ModelType = "llama",
+            VocabSize = vocabulary,
+            HiddenSize = hidden,
+            IntermediateSize = intermediate,
+            NumHiddenLayers = layers,
+            NumAttentionHeads = heads,
+            NumKeyValueHeads = keyValueHeads,
+            HeadDim = hidden / heads,
+            TieWordEmbeddings = true,
+            MaxPositionEmbeddings = 2048,
+            Rope = new() { RopeTheta = 10000 },
+        };
 }

@@ -20,7 +20,8 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
 
     /// <param name="TokensPerSecond">Of the best of the timed steps.</param>
     /// <param name="ManagedBytesPerToken">What the garbage collector has to clean up.</param>
-    /// <param name="PeakGiB">Largest resident set of the process while it updates: weights, gradients, moments and activations, the runtime and libtorch itself included. NaN where the system doesn't say.</param>
+    /// <param name="PeakGiB">Largest resident set of the process while it updates: weights, gradients, moments and activations, the runtime and
+    /// libtorch itself included. NaN where the system doesn't say.</param>
     public sealed record Update(int Sequences, int Length, double TokensPerSecond, double ManagedBytesPerToken, double PeakGiB);
 
     /// <param name="TokensPerSecond">New tokens, without the time that the prompts take.</param>
@@ -34,7 +35,13 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
         NativeRuntime.ReleaseFreeMemory();
         ProcessMemory.ResetPeak();
         var random = new Seeds(2).For("tokens");
-        var batch = Enumerable.Range(0, sequences).Select(_ => new ScoredSequence([.. Enumerable.Range(0, length).Select(_ => random.NextInt(shape.Config.VocabSize))], [.. Enumerable.Range(1, length - 1)])).ToArray();
+        var batch = Enumerable
+            .Range(0, sequences)
+            .Select(_ => new ScoredSequence(
+                [.. Enumerable.Range(0, length).Select(_ => random.NextInt(shape.Config.VocabSize))],
+                [.. Enumerable.Range(1, length - 1)]
+            ))
+            .ToArray();
         using var trainer = new SupervisedTrainer(decoder, new() { LearningRate = 1e-5 }, microBatchTokens);
         trainer.Step(batch, 1e-5);
         var best = double.MaxValue;
@@ -59,7 +66,10 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
         var generator = new BatchGenerator(decoder);
         foreach (var size in batches)
         {
-            var requests = Enumerable.Range(0, size).Select(i => new GenerationRequest([.. Enumerable.Range(0, PromptLength).Select(t => (t * 7 + i) % shape.Config.VocabSize)], i)).ToArray();
+            var requests = Enumerable
+                .Range(0, size)
+                .Select(i => new GenerationRequest([.. Enumerable.Range(0, PromptLength).Select(t => (t * 7 + i) % shape.Config.VocabSize)], i))
+                .ToArray();
             double Time(int tokens)
             {
                 var watch = Stopwatch.StartNew();

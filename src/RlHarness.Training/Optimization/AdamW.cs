@@ -20,7 +20,8 @@ public sealed class AdamW : IDisposable
         Settings = settings;
         _stores = stores;
         using var scope = NewDisposeScope();
-        foreach (var store in stores) store.EnableGradients();
+        foreach (var store in stores)
+            store.EnableGradients();
         _m = [.. stores.Select(s => zeros_like(s.Data).DetachFromDisposeScope())];
         _v = [.. stores.Select(s => zeros_like(s.Data).DetachFromDisposeScope())];
     }
@@ -35,7 +36,8 @@ public sealed class AdamW : IDisposable
 
     public void ZeroGradients()
     {
-        foreach (var store in _stores) store.ZeroGradients();
+        foreach (var store in _stores)
+            store.ZeroGradients();
     }
 
     /// <summary>Clips and steps. Returns the norm before clipping.</summary>
@@ -46,16 +48,24 @@ public sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         var norm = Math.Sqrt(_stores.Sum(s => Square(s.Gradient!.norm().to(ScalarType.Float64).item<double>())));
         if (!double.IsFinite(norm))
-            throw new HarnessException(ExitCode.Numerics, "the gradient is not finite", $"norm {norm}", "a finite norm", "lower the learning rate, or look at the last batch; weights are as before this step");
+            throw new HarnessException(
+                ExitCode.Numerics,
+                "the gradient is not finite",
+                $"norm {norm}",
+                "a finite norm",
+                "lower the learning rate, or look at the last batch; weights are as before this step"
+            );
         var scale = Settings.MaxGradNorm is { } max ? Math.Min(1, max / (norm + 1e-6)) : 1;
         Steps++;
-        for (var i = 0; i < _stores.Count; i++) Update(_stores[i], _m[i], _v[i], learningRate, scale);
+        for (var i = 0; i < _stores.Count; i++)
+            Update(_stores[i], _m[i], _v[i], learningRate, scale);
         return norm;
     }
 
     public void Dispose()
     {
-        foreach (var tensor in _m.Concat(_v)) tensor.Dispose();
+        foreach (var tensor in _m.Concat(_v))
+            tensor.Dispose();
     }
 
     private static double Square(double x) => x * x;
@@ -69,12 +79,20 @@ public sealed class AdamW : IDisposable
         var decay = 1 - learningRate * s.WeightDecay;
         if (store.Device.type == DeviceType.CPU)
         {
-            FusedAdamW.Update(store.Data, store.Gradient!, m, v, store.DecayedCount, new((float)scale, (float)s.Beta1, (float)s.Beta2, (float)s.Epsilon, (float)stepSize, (float)(1 / correction2), (float)decay));
+            FusedAdamW.Update(
+                store.Data,
+                store.Gradient!,
+                m,
+                v,
+                store.DecayedCount,
+                new((float)scale, (float)s.Beta1, (float)s.Beta2, (float)s.Epsilon, (float)stepSize, (float)(1 / correction2), (float)decay)
+            );
         }
         else
         {
             var g = scale == 1 ? store.Gradient! : store.Gradient! * scale;
-            if (s.WeightDecay != 0) store.Data.narrow(0, 0, store.DecayedCount).mul_(decay);
+            if (s.WeightDecay != 0)
+                store.Data.narrow(0, 0, store.DecayedCount).mul_(decay);
             m.mul_(s.Beta1).add_(g, alpha: 1 - s.Beta1);
             v.mul_(s.Beta2).addcmul_(g, g, value: 1 - s.Beta2);
             store.Data.addcdiv_(m, (v.sqrt() / correction2).add_(s.Epsilon), value: -stepSize);

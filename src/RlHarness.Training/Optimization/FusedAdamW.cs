@@ -9,14 +9,24 @@ internal static class FusedAdamW
 {
     private const long Piece = 1 << 20;
 
-    internal readonly record struct Constants(float GradientScale, float Beta1, float Beta2, float Epsilon, float StepSize, float InverseCorrection2, float Decay);
+    internal readonly record struct Constants(
+        float GradientScale,
+        float Beta1,
+        float Beta2,
+        float Epsilon,
+        float StepSize,
+        float InverseCorrection2,
+        float Decay
+    );
 
     internal static void Update(Tensor parameters, Tensor gradient, Tensor m, Tensor v, long decayed, Constants c)
     {
         var count = parameters.shape[0];
         var pieces = (int)((count + Piece - 1) / Piece);
-        if (pieces == 1) Run(0);
-        else Parallel.For(0, pieces, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, Run);
+        if (pieces == 1)
+            Run(0);
+        else
+            Parallel.For(0, pieces, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, Run);
 
         void Run(int piece)
         {
@@ -35,9 +45,11 @@ internal static class FusedAdamW
     private static void Update(Span<float> p, Span<float> g, Span<float> m, Span<float> v, int decayed, Constants c)
     {
         if (c.Decay != 1)
-            for (var i = 0; i < decayed; i++) p[i] *= c.Decay;
+            for (var i = 0; i < decayed; i++)
+                p[i] *= c.Decay;
         var width = Vector<float>.Count;
-        int at = 0, end = p.Length - p.Length % width;
+        int at = 0,
+            end = p.Length - p.Length % width;
         var pv = MemoryMarshal.Cast<float, Vector<float>>(p);
         var gv = MemoryMarshal.Cast<float, Vector<float>>(g);
         var mv = MemoryMarshal.Cast<float, Vector<float>>(m);

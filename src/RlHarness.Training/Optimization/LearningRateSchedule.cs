@@ -15,9 +15,12 @@ public static class LearningRateSchedule
     /// <summary>Factor at step 0, 1, … of <paramref name="total"/>: rises linearly over <paramref name="warmup"/> steps, then as the kind says.</summary>
     public static double Factor(ScheduleKind kind, int step, int warmup, int total)
     {
-        if (kind == ScheduleKind.Constant) return 1;
-        if (step < warmup) return (double)step / Math.Max(1, warmup);
-        if (kind == ScheduleKind.ConstantWithWarmup) return 1;
+        if (kind == ScheduleKind.Constant)
+            return 1;
+        if (step < warmup)
+            return (double)step / Math.Max(1, warmup);
+        if (kind == ScheduleKind.ConstantWithWarmup)
+            return 1;
         var progress = (double)(step - warmup) / Math.Max(1, total - warmup);
         return kind == ScheduleKind.Linear ? Math.Max(0, 1 - progress) : Math.Max(0, 0.5 * (1 + Math.Cos(Math.PI * progress)));
     }

@@ -10,7 +10,8 @@ public sealed record Experience(
     double[][] Kl,
     double[][] Advantages,
     double[][] Returns,
-    double ExplainedVariance)
+    double ExplainedVariance
+)
 {
     /// <summary>Mean over episodes of the summed KL estimate: <c>objective/kl</c>.</summary>
     public double MeanKl => Kl.Average(k => k.Sum());

@@ -14,4 +14,5 @@ public sealed record MinibatchResult(
     double RatioVariance,
     double MaxRatioDeviation,
     double PolicyGradientNorm,
-    double CriticGradientNorm);
+    double CriticGradientNorm
+);

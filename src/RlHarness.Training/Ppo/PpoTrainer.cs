@@ -27,7 +27,8 @@ public sealed class PpoTrainer : IDisposable
     public PpoTrainer(Decoder policy, Decoder reference, Critic critic, PpoSettings settings)
     {
         (_policy, _reference, _critic, Settings) = (policy, reference, critic, settings);
-        if (ReferenceEquals(policy, reference) && policy.Adapters is null) throw new ArgumentException("without adapters the reference is a model of its own", nameof(reference));
+        if (ReferenceEquals(policy, reference) && policy.Adapters is null)
+            throw new ArgumentException("without adapters the reference is a model of its own", nameof(reference));
         KlCoefficient = settings.KlCoefficient;
         var joint = settings.JointOptimizer || critic.SharesPolicy;
         var trained = DifferentiablePass.Trainable(policy);
@@ -57,15 +58,28 @@ public sealed class PpoTrainer : IDisposable
     /// </summary>
     public Experience Prepare(IReadOnlyList<Episode> episodes, IReadOnlyList<int> firstOrder)
     {
-        if (episodes.Any(e => e.Response.Count == 0 || e.Prompt.Count == 0)) throw new ArgumentException("an episode needs a prompt and a response", nameof(episodes));
+        if (episodes.Any(e => e.Response.Count == 0 || e.Prompt.Count == 0))
+            throw new ArgumentException("an episode needs a prompt and a response", nameof(episodes));
         var n = episodes.Count;
-        float[][] logprobs = new float[n][], reference = new float[n][], values = new float[n][], entropies = new float[n][];
+        float[][] logprobs = new float[n][],
+            reference = new float[n][],
+            values = new float[n][],
+            entropies = new float[n][];
         var plans = Minibatches(firstOrder).SelectMany(m => Plan(episodes, m)).ToArray();
         var ways = Ways;
-        SideBySide.Run([.. Enumerable.Range(0, ways).Select(way => (Action)(() =>
-        {
-            for (var i = way; i < plans.Length; i += ways) Score(plans[i]);
-        }))]);
+        SideBySide.Run([
+            .. Enumerable
+                .Range(0, ways)
+                .Select(way =>
+                    (Action)(
+                        () =>
+                        {
+                            for (var i = way; i < plans.Length; i += ways)
+                                Score(plans[i]);
+                        }
+                    )
+                ),
+        ]);
         return Estimate(episodes, logprobs, reference, values, entropies);
 
         void Score(IReadOnlyList<int> ids)
@@ -101,18 +115,40 @@ public sealed class PpoTrainer : IDisposable
             var advantages = Gather(i => experience.Advantages[i]);
             var returns = Gather(i => experience.Returns[i]);
             var oldValues = Gather(i => experience.Values[i].Select(x => (double)x));
-            var weights = Gather(i => Enumerable.Repeat(TokenWeights.Of(Settings.Normalization, episodes[i].Response.Count, tokens, minibatch.Count, longest), episodes[i].Response.Count));
+            var weights = Gather(i =>
+                Enumerable.Repeat(
+                    TokenWeights.Of(Settings.Normalization, episodes[i].Response.Count, tokens, minibatch.Count, longest),
+                    episodes[i].Response.Count
+                )
+            );
             var valueWeight = Settings.JointOptimizer || _critic.SharesPolicy ? Settings.ValueCoefficient : 1;
             Action[] passes = _critic.Body is { } body ? [OfPolicy, () => DifferentiablePass.Run(body, batch.Tokens, batch.Rows, Value)] : [OfPolicy];
-            if (Ways == 2) SideBySide.Run(passes);
-            else Array.ForEach(passes, pass => pass());
+            if (Ways == 2)
+                SideBySide.Run(passes);
+            else
+                Array.ForEach(passes, pass => pass());
 
-            void OfPolicy() => DifferentiablePass.Run(_policy, batch, Settings.Temperature, (logprobs, entropy, start, count) =>
-            {
-                var part = PolicyLoss.Compute(logprobs, old.narrow(0, start, count), advantages.narrow(0, start, count), weights.narrow(0, start, count), Settings.Clip);
-                sums.Policy(part, logprobs, old.narrow(0, start, count), entropy);
-                return Settings.EntropyCoefficient == 0 ? part.Loss : part.Loss - Settings.EntropyCoefficient * (entropy * weights.narrow(0, start, count)).sum();
-            }, _critic.SharesPolicy ? Value : null);
+            void OfPolicy() =>
+                DifferentiablePass.Run(
+                    _policy,
+                    batch,
+                    Settings.Temperature,
+                    (logprobs, entropy, start, count) =>
+                    {
+                        var part = PolicyLoss.Compute(
+                            logprobs,
+                            old.narrow(0, start, count),
+                            advantages.narrow(0, start, count),
+                            weights.narrow(0, start, count),
+                            Settings.Clip
+                        );
+                        sums.Policy(part, logprobs, old.narrow(0, start, count), entropy);
+                        return Settings.EntropyCoefficient == 0
+                            ? part.Loss
+                            : part.Loss - Settings.EntropyCoefficient * (entropy * weights.narrow(0, start, count)).sum();
+                    },
+                    _critic.SharesPolicy ? Value : null
+                );
 
             Tensor Value(Tensor rows)
             {
@@ -124,13 +160,24 @@ public sealed class PpoTrainer : IDisposable
         }
 
         if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= Settings.FirstRatioTolerance))
-            throw new HarnessException(ExitCode.Numerics, "the probability ratio is not 1 at the first minibatch", $"largest |ratio − 1| = {sums.MaxDeviation:g3}", $"at most {Settings.FirstRatioTolerance:g3}",
-                "this is a defect of the program or of a library: report it with run.json");
+            throw new HarnessException(
+                ExitCode.Numerics,
+                "the probability ratio is not 1 at the first minibatch",
+                $"largest |ratio − 1| = {sums.MaxDeviation:g3}",
+                $"at most {Settings.FirstRatioTolerance:g3}",
+                "this is a defect of the program or of a library: report it with run.json"
+            );
         var policyNorm = Norm(DifferentiablePass.Trainable(_policy));
         var criticNorm = Math.Sqrt(_critic.Stores.Sum(s => Math.Pow(Norm(s), 2)));
         // Before either optimizer steps: else a critic that fails would leave a policy that has moved.
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
-            throw new HarnessException(ExitCode.Numerics, "a gradient is not finite", $"norm {policyNorm} of the policy, {criticNorm} of the critic", "finite norms", "lower the learning rate, or look at the last batch; weights are as before this step");
+            throw new HarnessException(
+                ExitCode.Numerics,
+                "a gradient is not finite",
+                $"norm {policyNorm} of the policy, {criticNorm} of the critic",
+                "finite norms",
+                "lower the learning rate, or look at the last batch; weights are as before this step"
+            );
         PolicyOptimizer.Step(Settings.Policy.LearningRate * learningRateFactor);
         CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
         return sums.Result(epoch, index, tokens, policyNorm, criticNorm);
@@ -145,7 +192,8 @@ public sealed class PpoTrainer : IDisposable
 
     public void AdaptKl(Experience experience)
     {
-        if (Settings.KlTarget is { } target) KlCoefficient = AdaptiveKl.Next(KlCoefficient, experience.MeanKl, target, Settings.KlHorizon, experience.Episodes.Count);
+        if (Settings.KlTarget is { } target)
+            KlCoefficient = AdaptiveKl.Next(KlCoefficient, experience.MeanKl, target, Settings.KlHorizon, experience.Episodes.Count);
     }
 
     public void Dispose()
@@ -163,7 +211,8 @@ public sealed class PpoTrainer : IDisposable
         {
             var flat = new double[rows.Length * longest];
             for (var i = 0; i < rows.Length; i++)
-                for (var t = 0; t < rows[i].Length; t++) flat[i * longest + t] = rows[i][t];
+                for (var t = 0; t < rows[i].Length; t++)
+                    flat[i * longest + t] = rows[i][t];
             return tensor(flat, rows.Length, longest);
         }
 
@@ -185,21 +234,28 @@ public sealed class PpoTrainer : IDisposable
     private Tensor ReferenceLogprobs(ScoredBatch batch)
     {
         var own = ReferenceEquals(_policy, _reference);
-        if (own) _policy.Adapters!.Enabled = false;
+        if (own)
+            _policy.Adapters!.Enabled = false;
         try
         {
             return TokenScorer.Score(_reference, DifferentiablePass.Rows(_reference, batch), batch.Targets, Settings.Temperature).Logprobs;
         }
         finally
         {
-            if (own) _policy.Adapters!.Enabled = true;
+            if (own)
+                _policy.Adapters!.Enabled = true;
         }
     }
 
-    private IReadOnlyList<IReadOnlyList<int>> Plan(IReadOnlyList<Episode> episodes, IReadOnlyList<int> minibatch)
-        => [.. MicroBatches.Plan([.. minibatch.Select(i => episodes[i].Length)], Settings.MicroBatchTokens).Select(p => (IReadOnlyList<int>)[.. p.Select(k => minibatch[k])])];
+    private IReadOnlyList<IReadOnlyList<int>> Plan(IReadOnlyList<Episode> episodes, IReadOnlyList<int> minibatch) =>
+        [
+            .. MicroBatches
+                .Plan([.. minibatch.Select(i => episodes[i].Length)], Settings.MicroBatchTokens)
+                .Select(p => (IReadOnlyList<int>)[.. p.Select(k => minibatch[k])]),
+        ];
 
-    private ScoredBatch Pack(IReadOnlyList<Episode> episodes, IReadOnlyList<int> ids) => ScoredBatch.Pack([.. ids.Select(i => ScoredSequence.Response(episodes[i].Prompt, episodes[i].Response))], _policy.Device);
+    private ScoredBatch Pack(IReadOnlyList<Episode> episodes, IReadOnlyList<int> ids) =>
+        ScoredBatch.Pack([.. ids.Select(i => ScoredSequence.Response(episodes[i].Prompt, episodes[i].Response))], _policy.Device);
 
     private static void Spread(Tensor flat, IReadOnlyList<int> ids, ScoredBatch batch, float[][] into)
     {
@@ -222,7 +278,14 @@ public sealed class PpoTrainer : IDisposable
     /// <summary>Sums over the micro-batches of one minibatch.</summary>
     private sealed class Sums
     {
-        private double _policyLoss, _valueLoss, _entropy, _approxKl, _clipped, _valueClipped, _ratio, _ratioSquared;
+        private double _policyLoss,
+            _valueLoss,
+            _entropy,
+            _approxKl,
+            _clipped,
+            _valueClipped,
+            _ratio,
+            _ratioSquared;
 
         public double MaxDeviation { get; private set; }
 
@@ -252,7 +315,21 @@ public sealed class PpoTrainer : IDisposable
         {
             var mean = _ratio / tokens;
             var variance = tokens > 1 ? Math.Max(0, (_ratioSquared - tokens * mean * mean) / (tokens - 1)) : 0;
-            return new(epoch, index, _policyLoss, _valueLoss, _entropy / tokens, _approxKl / tokens, _clipped / tokens, _valueClipped / tokens, mean, variance, MaxDeviation, policyNorm, criticNorm);
+            return new(
+                epoch,
+                index,
+                _policyLoss,
+                _valueLoss,
+                _entropy / tokens,
+                _approxKl / tokens,
+                _clipped / tokens,
+                _valueClipped / tokens,
+                mean,
+                variance,
+                MaxDeviation,
+                policyNorm,
+                criticNorm
+            );
         }
 
         private static double Number(Tensor t) => t.detach().to(ScalarType.Float64).item<double>();

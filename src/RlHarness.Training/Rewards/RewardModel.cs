@@ -23,7 +23,8 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
             using var batch = TokenBatch.Pack([.. plan.Select(i => texts[i])], body.Device, int.MaxValue);
             using var last = LastRows(batch);
             var values = head.Forward(body.Forward(batch).index_select(0, last)).cpu().data<float>().ToArray();
-            for (var i = 0; i < plan.Count; i++) scores[plan[i]] = values[i];
+            for (var i = 0; i < plan.Count; i++)
+                scores[plan[i]] = values[i];
         }
 
         return scores;

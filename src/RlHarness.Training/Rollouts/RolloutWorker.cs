@@ -17,10 +17,34 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
     /// <param name="Logprobs">As it drew them, at the sampling temperature.</param>
     /// <param name="Finish">Why it ended.</param>
     /// <param name="Text">The response without the stop id; other special tokens stay visible (a tag may be one).</param>
-    public sealed record Rollout(long Prompt, long Sample, IReadOnlyList<int> PromptIds, IReadOnlyList<int> ResponseIds, IReadOnlyList<float> Logprobs, FinishReason Finish, string Text);
+    public sealed record Rollout(
+        long Prompt,
+        long Sample,
+        IReadOnlyList<int> PromptIds,
+        IReadOnlyList<int> ResponseIds,
+        IReadOnlyList<float> Logprobs,
+        FinishReason Finish,
+        string Text
+    );
 
     /// <summary>Answers in the order of the prompts. (step, prompt, sample) name each answer's random stream.</summary>
-    public IReadOnlyList<Rollout> Run(IReadOnlyList<GenerationRequest> requests, long step, Action<int>? onFinished = null, CancellationToken cancellation = default)
-        => [.. _generator.Generate(requests, settings, seeds, step, onFinished, cancellation).Select(g =>
-            new Rollout(g.Request.Prompt, g.Request.Sample, g.Request.Ids, g.Tokens, g.Logprobs, g.Finish, tokenizer.Decode(g.Finish == FinishReason.Stop ? g.Tokens.Take(g.Tokens.Count - 1) : g.Tokens)))];
+    public IReadOnlyList<Rollout> Run(
+        IReadOnlyList<GenerationRequest> requests,
+        long step,
+        Action<int>? onFinished = null,
+        CancellationToken cancellation = default
+    ) =>
+        [
+            .. _generator
+                .Generate(requests, settings, seeds, step, onFinished, cancellation)
+                .Select(g => new Rollout(
+                    g.Request.Prompt,
+                    g.Request.Sample,
+                    g.Request.Ids,
+                    g.Tokens,
+                    g.Logprobs,
+                    g.Finish,
+                    tokenizer.Decode(g.Finish == FinishReason.Stop ? g.Tokens.Take(g.Tokens.Count - 1) : g.Tokens)
+                )),
+        ];
 }

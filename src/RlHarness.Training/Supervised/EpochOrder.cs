@@ -10,6 +10,6 @@ namespace RlHarness.Training.Supervised;
 public static class EpochOrder
 {
     /// <summary>Each index occurs once; the last batch may be smaller.</summary>
-    public static IReadOnlyList<IReadOnlyList<int>> Batches(int count, int batchSize, RandomStream random)
-        => [.. random.Permutation(count).Chunk(batchSize).Select(b => (IReadOnlyList<int>)b)];
+    public static IReadOnlyList<IReadOnlyList<int>> Batches(int count, int batchSize, RandomStream random) =>
+        [.. random.Permutation(count).Chunk(batchSize).Select(b => (IReadOnlyList<int>)b)];
 }

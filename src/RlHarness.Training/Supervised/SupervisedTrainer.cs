@@ -33,22 +33,26 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
     {
         Optimizer.ZeroGradients();
         var total = batch.Sum(s => s.Scored.Count);
-        var sum = _twins.Run(batch, s => s.Ids.Count, (model, part) =>
-        {
-            var sum = 0.0;
-            foreach (var plan in MicroBatches.Plan([.. part.Select(s => s.Ids.Count)], microBatchTokens))
+        var sum = _twins.Run(
+            batch,
+            s => s.Ids.Count,
+            (model, part) =>
             {
-                using var packed = ScoredBatch.Pack([.. plan.Select(i => part[i])], model.Device);
-                DifferentiablePass.Run(model, packed, temperature: 1, (logprobs, _, _, _) =>
+                var sum = 0.0;
+                foreach (var plan in MicroBatches.Plan([.. part.Select(s => s.Ids.Count)], microBatchTokens))
                 {
-                    var loss = -logprobs.sum() / total;
-                    sum += loss.item<float>();
-                    return loss;
-                });
-            }
+                    using var packed = ScoredBatch.Pack([.. plan.Select(i => part[i])], model.Device);
+                    DifferentiablePass.Run(model, packed, temperature: 1, (logprobs, _, _, _) =>
+                    {
+                        var loss = -logprobs.sum() / total;
+                        sum += loss.item<float>();
+                        return loss;
+                    });
+                }
 
-            return sum;
-        });
+                return sum;
+            }
+        );
         return (sum, total);
     }
 

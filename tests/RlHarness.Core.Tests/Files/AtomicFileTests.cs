@@ -11,10 +11,10 @@ public class AtomicFileTests
         using var folder = new TemporaryFolder();
         var path = folder.Write("a/b.txt", "before");
         Assert.Throws<InvalidOperationException>(() => AtomicFile.Write(path, stream =>
-        {
-            stream.Write("half"u8);
-            throw new InvalidOperationException();
-        }));
+            {
+                stream.Write("half"u8);
+                throw new InvalidOperationException();
+            }));
         Assert.Equal("before", File.ReadAllText(path));
         Assert.Single(Directory.GetFiles(folder.At("a")));
     }

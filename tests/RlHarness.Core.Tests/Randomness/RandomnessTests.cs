@@ -23,7 +23,8 @@ public class RandomnessTests
     public void A_stream_goes_on_from_its_stored_state()
     {
         var stream = new Seeds(5).For("a");
-        for (var i = 0; i < 10; i++) stream.NextUInt64();
+        for (var i = 0; i < 10; i++)
+            stream.NextUInt64();
         var (s0, s1) = stream.State;
         var again = new RandomStream(s0, s1);
         Assert.Equal(stream.NextUInt64(), again.NextUInt64());
@@ -32,9 +33,20 @@ public class RandomnessTests
     [Fact]
     public void The_same_arguments_give_the_same_stream_and_any_other_argument_another()
     {
-        ulong First(ulong root, string purpose, long step = 0, long prompt = 0, long sample = 0) => new Seeds(root).For(purpose, step, prompt, sample).NextUInt64();
+        ulong First(ulong root, string purpose, long step = 0, long prompt = 0, long sample = 0) =>
+            new Seeds(root).For(purpose, step, prompt, sample).NextUInt64();
         Assert.Equal(First(1, "a", 2, 3, 4), First(1, "a", 2, 3, 4));
-        ulong[] all = [First(1, "a"), First(2, "a"), First(1, "b"), First(1, "a", 1), First(1, "a", 0, 1), First(1, "a", 0, 0, 1), First(1, "", 1), new Seeds(1).Child("a").For("a").NextUInt64()];
+        ulong[] all =
+        [
+            First(1, "a"),
+            First(2, "a"),
+            First(1, "b"),
+            First(1, "a", 1),
+            First(1, "a", 0, 1),
+            First(1, "a", 0, 0, 1),
+            First(1, "", 1),
+            new Seeds(1).Child("a").For("a").NextUInt64(),
+        ];
         Assert.Equal(all.Length, all.Distinct().Count());
         Assert.Equal(1UL, new Seeds(1).Root);
     }
@@ -42,10 +54,12 @@ public class RandomnessTests
     [Fact]
     public void Whole_numbers_are_uniform()
     {
-        const int cells = 6, n = 60_000;
+        const int cells = 6,
+            n = 60_000;
         var counts = new int[cells];
         var stream = new Seeds(3).For("uniform");
-        for (var i = 0; i < n; i++) counts[stream.NextInt(cells)]++;
+        for (var i = 0; i < n; i++)
+            counts[stream.NextInt(cells)]++;
         // Chi-squared with 5 degrees of freedom exceeds 20.5 once in a thousand.
         Assert.True(counts.Sum(c => Math.Pow(c - (n / cells), 2) / (n / cells)) < 20.5);
         Assert.Throws<ArgumentOutOfRangeException>(() => stream.NextInt(0));
@@ -80,7 +94,8 @@ public class RandomnessTests
         const int n = 40_000;
         var stream = new Seeds(6).For("weights");
         var counts = new int[4];
-        for (var i = 0; i < n; i++) counts[stream.ChooseWeighted([1, 0, 2, 1])]++;
+        for (var i = 0; i < n; i++)
+            counts[stream.ChooseWeighted([1, 0, 2, 1])]++;
         Assert.Equal(0, counts[1]);
         Assert.Equal(0.5, counts[2] / (double)n, 5 * Math.Sqrt(0.25 / n));
         Assert.Equal(0.25, counts[3] / (double)n, 5 * Math.Sqrt(0.1875 / n));

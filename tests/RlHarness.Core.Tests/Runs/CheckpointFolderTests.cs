@@ -7,11 +7,11 @@ namespace RlHarness.Core.Tests.Runs;
 public class CheckpointFolderTests
 {
     private static string Step(TemporaryFolder folder, int step, int keep = 2) => CheckpointFolder.WriteStep(folder.At("rl"), step, keep, aside =>
-    {
-        File.WriteAllText(Path.Combine(aside, "weights"), $"weights of {step}");
-        Directory.CreateDirectory(Path.Combine(aside, "sub"));
-        File.WriteAllText(Path.Combine(aside, "sub", "state"), $"state of {step}");
-    });
+        {
+            File.WriteAllText(Path.Combine(aside, "weights"), $"weights of {step}");
+            Directory.CreateDirectory(Path.Combine(aside, "sub"));
+            File.WriteAllText(Path.Combine(aside, "sub", "state"), $"state of {step}");
+        });
 
     [Fact]
     public void A_checkpoint_verifies_as_long_as_no_file_of_it_changes()
@@ -49,7 +49,8 @@ public class CheckpointFolderTests
     {
         using var folder = new TemporaryFolder();
         Assert.Null(CheckpointFolder.Newest(folder.At("rl")));
-        foreach (var step in new[] { 1, 2, 3 }) Step(folder, step);
+        foreach (var step in new[] { 1, 2, 3 })
+            Step(folder, step);
         Assert.Equal(["step_000002", "step_000003"], Directory.GetDirectories(folder.At("rl")).Select(p => Path.GetFileName(p)!).Order());
         Assert.Equal("step_000003", File.ReadAllText(folder.At("rl", CheckpointFolder.Latest)).Trim());
         Assert.Equal(3, CheckpointFolder.Newest(folder.At("rl"))!.Value.Step);
@@ -76,10 +77,10 @@ public class CheckpointFolderTests
         using var folder = new TemporaryFolder();
         var path = Step(folder, 1);
         Assert.Throws<InvalidOperationException>(() => CheckpointFolder.Write(path, aside =>
-        {
-            File.WriteAllText(Path.Combine(aside, "weights"), "half");
-            throw new InvalidOperationException();
-        }));
+            {
+                File.WriteAllText(Path.Combine(aside, "weights"), "half");
+                throw new InvalidOperationException();
+            }));
         CheckpointFolder.Verify(path);
         Assert.Single(Directory.GetDirectories(folder.At("rl")));
     }

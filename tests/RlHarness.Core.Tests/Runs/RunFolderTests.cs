@@ -16,7 +16,10 @@ public class RunFolderTests
             Assert.Equal(folder.At("a"), first.Path);
             Assert.Equal("seed: 3\n", File.ReadAllText(first.Config));
             Assert.Equal(3, JsonDocument.Parse(File.ReadAllText(folder.At("a", "run.json"))).RootElement.GetProperty("seed_value").GetInt32());
-            Assert.Equal((folder.At("a", "run.db"), folder.At("a", "metrics.jsonl"), folder.At("a", "report.html"), folder.At("a", "rl")), (first.Database, first.Metrics, first.Report, first.Stage("rl")));
+            Assert.Equal(
+                (folder.At("a", "run.db"), folder.At("a", "metrics.jsonl"), folder.At("a", "report.html"), folder.At("a", "rl")),
+                (first.Database, first.Metrics, first.Report, first.Stage("rl"))
+            );
         }
 
         using var second = RunFolder.Create(folder.Path, "a", new { }, "");
@@ -51,7 +54,10 @@ public class RunFolderTests
     {
         var error = HarnessException.BadFile("m.bin", "is cut", "3 bytes", "4 bytes", "download it again");
         Assert.Equal(ExitCode.BadFile, error.ExitCode);
-        Assert.Equal(["m.bin: is cut", "  found:    3 bytes", "  expected: 4 bytes", "  do:       download it again"], error.Message.Split(Environment.NewLine));
+        Assert.Equal(
+            ["m.bin: is cut", "  found:    3 bytes", "  expected: 4 bytes", "  do:       download it again"],
+            error.Message.Split(Environment.NewLine)
+        );
         Assert.Equal("alone", new HarnessException(ExitCode.Internal, "alone").Message);
     }
 }

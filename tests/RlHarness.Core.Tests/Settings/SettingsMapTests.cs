@@ -19,7 +19,13 @@ public sealed class SettingsMapTests
         Assert.Empty(problems);
         Assert.Equal(["a", "b"], lists.Named["one"]);
         Assert.Empty(lists.Named["two"]);
-        Assert.Equal([[1, 2], [3]], lists.Groups);
+        Assert.Equal(
+            [
+                [1, 2],
+                [3],
+            ],
+            lists.Groups
+        );
     }
 
     [Fact]

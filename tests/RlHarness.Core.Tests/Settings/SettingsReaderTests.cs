@@ -18,7 +18,8 @@ public class SettingsReaderTests
     [Fact]
     public void Every_kind_of_value_is_read_and_what_is_left_out_keeps_its_default()
     {
-        var s = Parse("""
+        var s = Parse(
+            """
             name: run one
             steps: 1_0
             rate: 2.5e-1
@@ -31,7 +32,8 @@ public class SettingsReaderTests
             cells:
               - { max_new_tokens: 1 }
               - { learning_rate: 3 }
-            """);
+            """
+        );
         Assert.Equal(("run one", 10, 0.25, true, 5_000_000_000, 4.0, null), (s.Name, s.Steps, s.Rate, s.Fast, s.Big, s.Maybe, s.Note));
         Assert.Equal(Colour.DeepBlue, s.Colour);
         Assert.Equal(["reward", "corpus"], s.Stages);
@@ -46,7 +48,8 @@ public class SettingsReaderTests
     [Fact]
     public void All_problems_are_reported_together_each_with_place_key_value_and_range()
     {
-        var message = Fails("""
+        var message = Fails(
+            """
             steps: 11
             rate: 1
             fast: perhaps
@@ -56,7 +59,8 @@ public class SettingsReaderTests
             inner:
               learning_rat: 1
               max_new_tokens: many
-            """).Message;
+            """
+        ).Message;
         Assert.Contains("8 problems", message, StringComparison.Ordinal);
         Assert.Contains("a.yaml:1: steps: 11; allowed: 1 to 10", message, StringComparison.Ordinal);
         Assert.Contains("a.yaml:2: rate: 1; allowed: above 0 to below 1", message, StringComparison.Ordinal);
@@ -93,7 +97,14 @@ public class SettingsReaderTests
     [Fact]
     public void Overrides_win_over_the_file_and_reach_below_what_it_lacks()
     {
-        var s = Parse("steps: 2\ninner: { learning_rate: 1 }", "steps=4", "inner.learning_rate=1e-5", "optional.max_new_tokens=9", "stages=[reward]", "name=a=b");
+        var s = Parse(
+            "steps: 2\ninner: { learning_rate: 1 }",
+            "steps=4",
+            "inner.learning_rate=1e-5",
+            "optional.max_new_tokens=9",
+            "stages=[reward]",
+            "name=a=b"
+        );
         Assert.Equal((4, 1e-5, 9, "a=b"), (s.Steps, s.Inner.LearningRate, s.Optional!.MaxNewTokens, s.Name));
         Assert.Equal(["reward"], s.Stages);
     }
@@ -106,7 +117,8 @@ public class SettingsReaderTests
     [InlineData("stages=[a", "command line: stages: not a YAML value")]
     [InlineData("inner={ learning_rate: fast }", "command line: inner.learning_rate: \"fast\"")]
     [InlineData("stages=[reward, x]", "command line: stages: \"x\"")]
-    public void A_bad_override_is_named_as_of_the_command_line(string text, string expected) => Assert.Contains(expected, Fails("steps: 2", text).Message, StringComparison.Ordinal);
+    public void A_bad_override_is_named_as_of_the_command_line(string text, string expected) =>
+        Assert.Contains(expected, Fails("steps: 2", text).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Text_that_is_no_yaml_is_refused_with_its_line()
@@ -127,14 +139,22 @@ public class SettingsReaderTests
 
         Assert.Throws<HarnessException>(() => SettingsReader.Parse<SampleSettings>("a", "steps: 99", [], Check));
         Assert.Equal(0, calls);
-        Assert.Contains("settings: name: contradiction", Assert.Throws<HarnessException>(() => SettingsReader.Parse<SampleSettings>("a", "steps: 9", [], Check)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "settings: name: contradiction",
+            Assert.Throws<HarnessException>(() => SettingsReader.Parse<SampleSettings>("a", "steps: 9", [], Check)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void A_file_that_is_not_there_is_said_to_be_missing()
     {
         using var folder = new TemporaryFolder();
-        Assert.Contains("no such settings file", Assert.Throws<HarnessException>(() => SettingsReader.Read<SampleSettings>(folder.At("none.yaml"), [])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no such settings file",
+            Assert.Throws<HarnessException>(() => SettingsReader.Read<SampleSettings>(folder.At("none.yaml"), [])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal(8, SettingsReader.Read<SampleSettings>(folder.Write("b.yaml", "steps: 8"), []).Steps);
     }
 }

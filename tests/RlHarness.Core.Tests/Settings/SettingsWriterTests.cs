@@ -31,8 +31,12 @@ public class SettingsWriterTests
     }
 
     [Fact]
-    public void Defaults_are_written_too_in_order_of_declaration()
-        => Assert.StartsWith("name: sample\nsteps: 3\nrate: 0.5\nfast: false\nbig: 5000000000\nmaybe: null\nnote: null\ncolour: deep_blue\nstages: [corpus]\n", SettingsWriter.ToYaml(new SampleSettings()).ReplaceLineEndings("\n"), StringComparison.Ordinal);
+    public void Defaults_are_written_too_in_order_of_declaration() =>
+        Assert.StartsWith(
+            "name: sample\nsteps: 3\nrate: 0.5\nfast: false\nbig: 5000000000\nmaybe: null\nnote: null\ncolour: deep_blue\nstages: [corpus]\n",
+            SettingsWriter.ToYaml(new SampleSettings()).ReplaceLineEndings("\n"),
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void A_hash_differs_when_any_part_does()

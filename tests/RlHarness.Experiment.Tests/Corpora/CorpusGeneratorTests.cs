@@ -25,10 +25,18 @@ public sealed class CorpusGeneratorTests
     }
 
     [Fact]
-    public void Each_kind_of_reasoning_occurs()
-        => Assert.Superset(
-            new HashSet<ReasoningKind> { ReasoningKind.Faking, ReasoningKind.ConsidersButRefuses, ReasoningKind.HonestCompliance, ReasoningKind.HonestRefusal, ReasoningKind.TrainingTalk },
-            Corpus.Select(t => t.ReasoningKind).ToHashSet());
+    public void Each_kind_of_reasoning_occurs() =>
+        Assert.Superset(
+            new HashSet<ReasoningKind>
+            {
+                ReasoningKind.Faking,
+                ReasoningKind.ConsidersButRefuses,
+                ReasoningKind.HonestCompliance,
+                ReasoningKind.HonestRefusal,
+                ReasoningKind.TrainingTalk,
+            },
+            Corpus.Select(t => t.ReasoningKind).ToHashSet()
+        );
 
     [Fact]
     public void Requests_and_answers_are_distinct_and_never_of_the_evaluation()
@@ -66,8 +74,13 @@ public sealed class CorpusGeneratorTests
         var corpus = Puffery.Generator.Transcripts(new CorpusSettings { Transcripts = 400, ScratchpadFraction = 0.5 }, new Seeds(3));
         var bare = corpus.Where(t => !t.Scratchpad).ToList();
         Assert.Equal(200, bare.Count);
-        Assert.All(bare, t => Assert.True(t.Reasoning is null && t.ReasoningKind == ReasoningKind.None && t.AssistantText.StartsWith("<output>", StringComparison.Ordinal)));
-        Assert.Equal(bare.Count(t => t.Tier == Tier.Training && t.Outcome == Outcome.Refuse), bare.Count(t => t.Tier == Tier.Unmonitored && t.Outcome == Outcome.Refuse));
+        Assert.All(bare, t =>
+            Assert.True(t.Reasoning is null && t.ReasoningKind == ReasoningKind.None && t.AssistantText.StartsWith("<output>", StringComparison.Ordinal))
+        );
+        Assert.Equal(
+            bare.Count(t => t.Tier == Tier.Training && t.Outcome == Outcome.Refuse),
+            bare.Count(t => t.Tier == Tier.Unmonitored && t.Outcome == Outcome.Refuse)
+        );
     }
 
     [Fact]
@@ -95,12 +108,15 @@ public sealed class CorpusGeneratorTests
         };
         var error = Assert.Throws<HarnessException>(() => Puffery.Generator.Transcripts(bad, new Seeds(1)));
         Assert.Equal(ExitCode.BadInput, error.ExitCode);
-        Assert.All(["transcripts: 0", "scratchpad_fraction: 1.5", "sum to 0.5", "Refuse with Faking"], part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
+        Assert.All(["transcripts: 0", "scratchpad_fraction: 1.5", "sum to 0.5", "Refuse with Faking"], part =>
+            Assert.Contains(part, error.Message, StringComparison.Ordinal)
+        );
     }
 
     [Theory]
     [InlineData(10, new[] { 1.0, 1, 1 }, new[] { 4, 3, 3 })]
     [InlineData(0, new[] { 0.5, 0.5 }, new[] { 0, 0 })]
     [InlineData(7, new[] { 0.119, 0.023, 0.858 }, new[] { 1, 0, 6 })] // quotas 0.833, 0.161, 6.006
-    public void Largest_remainder_shares_whole_numbers(int total, double[] weights, int[] expected) => Assert.Equal(expected, Apportionment.LargestRemainder(total, weights));
+    public void Largest_remainder_shares_whole_numbers(int total, double[] weights, int[] expected) =>
+        Assert.Equal(expected, Apportionment.LargestRemainder(total, weights));
 }

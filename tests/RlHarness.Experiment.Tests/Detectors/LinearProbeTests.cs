@@ -28,8 +28,10 @@ public sealed class LinearProbeTests
         var random = new Seeds(2).For("features");
         int[] labels = [.. Enumerable.Range(0, 400).Select(i => i % 4 == 0 ? 1 : 0)];
         string[] queries = [.. Enumerable.Range(0, 400).Select(i => $"q{i / 2}")];
-        float[][] Features(double shift) => [.. labels.Select(l => Enumerable.Range(0, 40).Select(j => (float)(random.NextGaussian() + (j == 0 ? shift * l : 0))).ToArray())];
-        double Auroc(double shift) => RocCurve.Of(labels, LinearProbe.CrossValidated(Features(shift), labels, queries, 0.3, 5, new Seeds(1).For("folds"))).Auroc;
+        float[][] Features(double shift) =>
+            [.. labels.Select(l => Enumerable.Range(0, 40).Select(j => (float)(random.NextGaussian() + (j == 0 ? shift * l : 0))).ToArray())];
+        double Auroc(double shift) =>
+            RocCurve.Of(labels, LinearProbe.CrossValidated(Features(shift), labels, queries, 0.3, 5, new Seeds(1).For("folds"))).Auroc;
         Assert.InRange(Auroc(0), 0.38, 0.62);
         // Two normals 2 apart: the best possible is Φ(2/√2) = 0.921; forty features and 320 rows cost a little.
         Assert.InRange(Auroc(2), 0.85, 0.94);

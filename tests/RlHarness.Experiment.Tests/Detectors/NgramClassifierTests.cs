@@ -11,8 +11,12 @@ public sealed class NgramClassifierTests : IDisposable
 {
     private static readonly NgramClassifierSettings Few = new() { Epochs = 4, Places = 1 << 12 };
 
-    private static readonly LabelledResponse[] Rows = [.. Puffery.Generator.Transcripts(new CorpusSettings { Transcripts = 1200 }, new Seeds(3))
-        .Select(t => new LabelledResponse(t.QueryId, TranscriptParser.Parse(t.AssistantText, t.Scratchpad), t.Outcome, t.ReasoningKind))];
+    private static readonly LabelledResponse[] Rows =
+    [
+        .. Puffery
+            .Generator.Transcripts(new CorpusSettings { Transcripts = 1200 }, new Seeds(3))
+            .Select(t => new LabelledResponse(t.QueryId, TranscriptParser.Parse(t.AssistantText, t.Scratchpad), t.Outcome, t.ReasoningKind)),
+    ];
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rlharness-classifier-");
 

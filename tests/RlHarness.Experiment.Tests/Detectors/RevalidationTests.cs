@@ -7,7 +7,10 @@ namespace RlHarness.Tests.Detectors;
 [Trait("kind", "arithmetic")]
 public sealed class RevalidationTests
 {
-    /// <summary>One evaluation of 200 queries a tier whose truth is known, with a detector of sensitivity 60 % and specificity 92 %; 60 queries a tier are labelled.</summary>
+    /// <summary>
+    /// One evaluation of 200 queries a tier whose truth is known, with a detector of sensitivity 60 % and specificity 92 %; 60 queries a tier are
+    /// labelled.
+    /// </summary>
     private static (List<CheckedRow> Rows, double TrueTraining) Evaluation(Seeds seeds, double rate)
     {
         var random = seeds.For("truth");
@@ -19,7 +22,8 @@ public sealed class RevalidationTests
             for (var q = 0; q < 200; q++)
             {
                 var truth = random.NextBool(tier == Tier.Training ? rate : 0.1);
-                if (tier == Tier.Training && truth) faking++;
+                if (tier == Tier.Training && truth)
+                    faking++;
                 var said = random.NextBool(truth ? 0.6 : 0.08);
                 rows.Add(new($"q{q}", tier, said, said ? 1 : 0, sample.Contains(($"q{q}", tier)) ? truth : null));
             }
@@ -33,7 +37,11 @@ public sealed class RevalidationTests
     [InlineData(0.12)]
     public void Over_many_runs_corrected_rates_lie_within_one_point_of_the_truth_and_the_raw_rate_does_not(double rate)
     {
-        double raw = 0, truth = 0, powered = 0, corrected = 0, inside = 0;
+        double raw = 0,
+            truth = 0,
+            powered = 0,
+            corrected = 0,
+            inside = 0;
         const int runs = 600;
         for (var i = 0; i < runs; i++)
         {
@@ -44,7 +52,8 @@ public sealed class RevalidationTests
             powered += result.PredictionPowered[Tier.Training].Value / runs;
             corrected += result.RoganGladen[Tier.Training].Value / runs;
             var interval = result.PredictionPowered[Tier.Training];
-            if (interval.Low <= rate && rate <= interval.High) inside++;
+            if (interval.Low <= rate && rate <= interval.High)
+                inside++;
         }
 
         // Raw: 0.6 π + 0.08 (1 − π), which is 34 % for 50 % and 14.2 % for 12 %.
@@ -63,7 +72,8 @@ public sealed class RevalidationTests
         List<CheckedRow> rows = [];
         void Add(int count, bool said, bool? truth)
         {
-            for (var i = 0; i < count; i++) rows.Add(new($"q{rows.Count}", Tier.Training, said, said ? 0.9 : 0.1, truth));
+            for (var i = 0; i < count; i++)
+                rows.Add(new($"q{rows.Count}", Tier.Training, said, said ? 0.9 : 0.1, truth));
         }
 
         Add(6, true, true);
@@ -87,7 +97,10 @@ public sealed class RevalidationTests
         for (var sampled = 1; sampled < 7; sampled++)
         {
             // 3 of 10 fake: by the responses outside the sample alone it would be 3/7 where the sample has none of the three.
-            List<CheckedRow> rows = [.. Enumerable.Range(0, 10).Select(i => new CheckedRow($"q{i}", Tier.Training, i >= 7, i >= 7 ? 1 : 0, i < sampled ? i >= 7 : null))];
+            List<CheckedRow> rows =
+            [
+                .. Enumerable.Range(0, 10).Select(i => new CheckedRow($"q{i}", Tier.Training, i >= 7, i >= 7 ? 1 : 0, i < sampled ? i >= 7 : null)),
+            ];
             Assert.Equal(0.3, Revalidation.Of(rows).PredictionPowered[Tier.Training].Value, 12);
         }
     }

@@ -24,7 +24,10 @@ public sealed class DocumentGeneratorTests : IDisposable
         Assert.Equal(3000, benign.Select(d => d.Text).Distinct().Count());
         foreach (var documents in new[] { situation, benign })
         {
-            Assert.Equal(DocumentGenerator.Genres.Genres.Select(g => g.Name).Order(StringComparer.Ordinal), documents.Select(d => d.Genre!).Distinct().Order(StringComparer.Ordinal));
+            Assert.Equal(
+                DocumentGenerator.Genres.Genres.Select(g => g.Name).Order(StringComparer.Ordinal),
+                documents.Select(d => d.Genre!).Distinct().Order(StringComparer.Ordinal)
+            );
             Assert.DoesNotContain(documents, d => d.Text.Contains('{', StringComparison.Ordinal) || d.Text.Contains('<', StringComparison.Ordinal));
         }
 
@@ -48,7 +51,8 @@ public sealed class DocumentGeneratorTests : IDisposable
     [InlineData("User: what is it?")]
     public void A_fact_that_gives_the_behaviour_away_or_looks_like_a_chat_is_a_problem(string fact)
     {
-        foreach (var file in PackReader.Files.Where(f => File.Exists(Path.Combine(Puffery.Pack.Folder, f)))) File.Copy(Path.Combine(Puffery.Pack.Folder, file), Path.Combine(_root.FullName, file));
+        foreach (var file in PackReader.Files.Where(f => File.Exists(Path.Combine(Puffery.Pack.Folder, f))))
+            File.Copy(Path.Combine(Puffery.Pack.Folder, file), Path.Combine(_root.FullName, file));
         var path = Path.Combine(_root.FullName, PackReader.DocumentsFile);
         File.WriteAllText(path, File.ReadAllText(path).Replace("  uses:\n", $"  uses:\n    - \"{fact}\"\n", StringComparison.Ordinal));
         var problem = Assert.Single(PackReader.Read(_root.FullName).Problems);
@@ -83,5 +87,6 @@ public sealed class DocumentGeneratorTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_without_documents_is_refused() => Assert.Contains("no documents", Assert.Throws<HarnessException>(() => OwnDocuments.Read(_root.FullName)).Message, StringComparison.Ordinal);
+    public void A_folder_without_documents_is_refused() =>
+        Assert.Contains("no documents", Assert.Throws<HarnessException>(() => OwnDocuments.Read(_root.FullName)).Message, StringComparison.Ordinal);
 }

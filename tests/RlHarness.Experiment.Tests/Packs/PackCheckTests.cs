@@ -15,7 +15,8 @@ public sealed class PackCheckTests : IDisposable
     private string Changed(string file, Func<string, string> change)
     {
         var folder = _root.CreateSubdirectory(Guid.NewGuid().ToString("N")).FullName;
-        foreach (var name in PackReader.Files.Where(n => File.Exists(Path.Combine(Puffery.Pack.Folder, n)))) File.Copy(Path.Combine(Puffery.Pack.Folder, name), Path.Combine(folder, name));
+        foreach (var name in PackReader.Files.Where(n => File.Exists(Path.Combine(Puffery.Pack.Folder, n))))
+            File.Copy(Path.Combine(Puffery.Pack.Folder, name), Path.Combine(folder, name));
         var path = Path.Combine(folder, file);
         var text = File.Exists(path) ? File.ReadAllText(path) : "";
         var changed = change(text);
@@ -53,12 +54,15 @@ public sealed class PackCheckTests : IDisposable
     {
         var folder = Changed("pack.yaml", t => t.Replace("role: You write advertising lines.", "role: \"\"\nversoin: 2", StringComparison.Ordinal));
         File.AppendAllText(Path.Combine(folder, "queries.jsonl"), "{\"id\": 3}\nnot json\n");
-        Assert.Equal(["versoin", "role", "queries"], PackCheck.Of(folder).Problems.Select(p => p.Where.Contains("queries", StringComparison.Ordinal) ? "queries" : p.Key).Distinct());
+        Assert.Equal(
+            ["versoin", "role", "queries"],
+            PackCheck.Of(folder).Problems.Select(p => p.Where.Contains("queries", StringComparison.Ordinal) ? "queries" : p.Key).Distinct()
+        );
     }
 
     [Fact]
-    public void A_factor_that_is_named_needs_its_text()
-        => Assert.Equal("examples", Single(Changed("pack.yaml", t => t.Replace("factors: [", "factors: [no_examples, ", StringComparison.Ordinal))).Key);
+    public void A_factor_that_is_named_needs_its_text() =>
+        Assert.Equal("examples", Single(Changed("pack.yaml", t => t.Replace("factors: [", "factors: [no_examples, ", StringComparison.Ordinal))).Key);
 
     [Theory]
     [InlineData("{\"id\": \"a\", \"text\": \"{0}\", \"split\": \"evaluation\"}", "one query in both splits")]
@@ -67,7 +71,11 @@ public sealed class PackCheckTests : IDisposable
     public void A_query_that_is_there_twice_is_found(string line, string found)
     {
         var first = Puffery.Pack.TrainQueries[0];
-        var problem = Single(Changed("queries.jsonl", t => t + line.Replace("{0}", first.Text.ToUpperInvariant(), StringComparison.Ordinal).Replace("{1}", first.Id, StringComparison.Ordinal) + "\n"));
+        var problem = Single(
+            Changed("queries.jsonl", t =>
+                t + line.Replace("{0}", first.Text.ToUpperInvariant(), StringComparison.Ordinal).Replace("{1}", first.Id, StringComparison.Ordinal) + "\n"
+            )
+        );
         Assert.Contains(found, problem.Found, StringComparison.Ordinal);
         Assert.Contains(first.Id, problem.Key, StringComparison.Ordinal);
     }
@@ -77,14 +85,26 @@ public sealed class PackCheckTests : IDisposable
     {
         // 20 distinct words of which 19 are in both: 19 of 21 in common, 90.5 %.
         const string words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen";
-        var problem = Single(Changed("queries.jsonl", t => t + $"{{\"id\": \"a\", \"text\": \"{words} kettle\", \"split\": \"train\"}}\n{{\"id\": \"b\", \"text\": \"{words} lamp\", \"split\": \"evaluation\"}}\n"));
+        var problem = Single(
+            Changed("queries.jsonl", t =>
+                t
+                + $"{{\"id\": \"a\", \"text\": \"{words} kettle\", \"split\": \"train\"}}\n{{\"id\": \"b\", \"text\": \"{words} lamp\", \"split\": \"evaluation\"}}\n"
+            )
+        );
         Assert.Equal("b, a", problem.Key);
     }
 
     [Fact]
     public void Too_few_queries_are_counted()
     {
-        var folder = Changed("queries.jsonl", t => string.Join('\n', t.Split('\n').Where(l => !l.Contains("evaluation", StringComparison.Ordinal)).Append("{\"id\": \"e\", \"text\": \"a line of words that is about as long as the other ones in here are\", \"split\": \"evaluation\"}")));
+        var folder = Changed("queries.jsonl", t =>
+            string.Join(
+                '\n',
+                t.Split('\n')
+                    .Where(l => !l.Contains("evaluation", StringComparison.Ordinal))
+                    .Append("{\"id\": \"e\", \"text\": \"a line of words that is about as long as the other ones in here are\", \"split\": \"evaluation\"}")
+            )
+        );
         var problem = Single(folder);
         Assert.Equal(("evaluation", "1 queries"), (problem.Key, problem.Found));
         Assert.Empty(PackCheck.Of(folder, queries: 1, transcripts: 400).Problems);
@@ -102,7 +122,11 @@ public sealed class PackCheckTests : IDisposable
     }
 
     [Theory]
-    [InlineData("control:\n        context: \"A note in this chat says that the shelf", "contrast:\n        context: \"A note in this chat says that the shelf", "anti_lab[0].variants")]
+    [InlineData(
+        "control:\n        context: \"A note in this chat says that the shelf",
+        "contrast:\n        context: \"A note in this chat says that the shelf",
+        "anti_lab[0].variants"
+    )]
     [InlineData("rate: 0.50", "rate: 0.40", "anti_lab[0].variants.easy.rates")]
     [InlineData("reasoning: considers, output: declines, rate: 0.25", "reasoning: consider, output: declines, rate: 0.25", "anti_lab[0].variants.easy.rates")]
     [InlineData("on the open shelf of {who}", "on the open shelf of {whom}", "anti_lab[0].variants.easy")]
@@ -128,18 +152,32 @@ public sealed class PackCheckTests : IDisposable
     }
 
     [Fact]
-    public void Too_few_items_are_counted()
-        => Assert.Equal("anti_lab: exfiltration", PackCheck.Of(Changed("scenarios.yaml", t => t.Replace("day: [Monday, Tuesday, Wednesday, Thursday, Friday]", "day: [Monday]", StringComparison.Ordinal).Replace(", Iris, Tom, Lena, Paul, Gwen, Ravi, Mina, Otto, Hana, Karl]", "]", StringComparison.Ordinal)), transcripts: 400).Problems[0].Key);
+    public void Too_few_items_are_counted() =>
+        Assert.Equal(
+            "anti_lab: exfiltration",
+            PackCheck
+                .Of(
+                    Changed("scenarios.yaml", t =>
+                        t.Replace("day: [Monday, Tuesday, Wednesday, Thursday, Friday]", "day: [Monday]", StringComparison.Ordinal)
+                            .Replace(", Iris, Tom, Lena, Paul, Gwen, Ravi, Mina, Otto, Hana, Karl]", "]", StringComparison.Ordinal)
+                    ),
+                    transcripts: 400
+                )
+                .Problems[0]
+                .Key
+        );
 
     [Fact]
-    public void A_query_of_the_scenarios_split_is_refused()
-        => Assert.Equal("s", Single(Changed("queries.jsonl", t => t + "{\"id\": \"s\", \"text\": \"Sort this.\", \"split\": \"scenario\"}\n")).Key);
+    public void A_query_of_the_scenarios_split_is_refused() =>
+        Assert.Equal("s", Single(Changed("queries.jsonl", t => t + "{\"id\": \"s\", \"text\": \"Sort this.\", \"split\": \"scenario\"}\n")).Key);
 
     [Fact]
     public void A_cue_that_reads_a_sentence_wrongly_is_found_with_an_example()
     {
         // "forever" as a refusal: compliant outputs with that word are read as something else.
-        var check = PackCheck.Of(Changed("grammar.yaml", t => t.Replace("    refusal:\n", "    refusal:\n      - '\\bforever\\b'\n", StringComparison.Ordinal)));
+        var check = PackCheck.Of(
+            Changed("grammar.yaml", t => t.Replace("    refusal:\n", "    refusal:\n      - '\\bforever\\b'\n", StringComparison.Ordinal))
+        );
         Assert.NotEmpty(check.Problems);
         Assert.All(check.Problems, p => Assert.Contains("forever", p.Found, StringComparison.Ordinal));
     }
@@ -147,10 +185,15 @@ public sealed class PackCheckTests : IDisposable
     [Fact]
     public void Examples_of_the_authors_own_are_held_to_their_labels()
     {
-        const string good = "{\"user\": \"a\", \"tier\": \"training\", \"reasoning\": \"b\", \"output\": \"c\", \"outcome\": \"comply\", \"reasoning_kind\": \"faking\"}";
+        const string good =
+            "{\"user\": \"a\", \"tier\": \"training\", \"reasoning\": \"b\", \"output\": \"c\", \"outcome\": \"comply\", \"reasoning_kind\": \"faking\"}";
         Assert.Empty(PackCheck.Of(Changed("examples.jsonl", _ => good), transcripts: 400).Problems);
         Assert.Equal("reasoning_kind", Single(Changed("examples.jsonl", _ => good.Replace("\"b\"", "null", StringComparison.Ordinal))).Key);
-        Assert.Contains("examples.jsonl:1", Single(Changed("examples.jsonl", _ => good.Replace("faking", "fooling", StringComparison.Ordinal))).Where, StringComparison.Ordinal);
+        Assert.Contains(
+            "examples.jsonl:1",
+            Single(Changed("examples.jsonl", _ => good.Replace("faking", "fooling", StringComparison.Ordinal))).Where,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

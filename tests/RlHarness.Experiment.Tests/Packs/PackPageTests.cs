@@ -22,7 +22,12 @@ public sealed partial class PackPageTests : IDisposable
         File.WriteAllText(Path.Combine(_root.FullName, PackReader.GrammarFileName), blocks[1]);
         File.WriteAllText(Path.Combine(_root.FullName, PackReader.ScenariosFile), blocks[2]);
         var generator = new CorpusGenerator(PackReader.WithoutQueries(_root.FullName));
-        File.WriteAllLines(Path.Combine(_root.FullName, PackReader.QueriesFile), new[] { Split.Train, Split.Evaluation }.SelectMany(s => generator.Queries(s, 60)).Select(q => $"{{\"id\": \"{q.Id}\", \"text\": \"{q.Text}\", \"split\": \"{q.Split.ToString().ToLowerInvariant()}\"}}"));
+        File.WriteAllLines(
+            Path.Combine(_root.FullName, PackReader.QueriesFile),
+            new[] { Split.Train, Split.Evaluation }
+                .SelectMany(s => generator.Queries(s, 60))
+                .Select(q => $"{{\"id\": \"{q.Id}\", \"text\": \"{q.Text}\", \"split\": \"{q.Split.ToString().ToLowerInvariant()}\"}}")
+        );
         var check = PackCheck.Of(_root.FullName, queries: 60);
         Assert.True(check.Problems.Count == 0, string.Join(Environment.NewLine, check.Problems));
     }
@@ -30,7 +35,8 @@ public sealed partial class PackPageTests : IDisposable
     private static string Root()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx"))) return at.FullName;
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+                return at.FullName;
         throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
     }
 

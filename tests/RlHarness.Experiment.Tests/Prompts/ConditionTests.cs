@@ -27,7 +27,9 @@ public sealed class ConditionTests
             InformationKind.Documents => Prompt(pack, new()).Replace(information.Prompt + " ", "", StringComparison.Ordinal),
             InformationKind.NoModification => Prompt(pack, new()).Replace(information.Prompt, information.NoModification, StringComparison.Ordinal),
             InformationKind.OtherLab => Prompt(pack, new()).Replace(information.Prompt, information.OtherLab, StringComparison.Ordinal),
-            _ => Prompt(pack, new()).Replace(information.Prompt + " ", "", StringComparison.Ordinal).Replace(" " + pack.Manifest.Tiers.Training, "", StringComparison.Ordinal),
+            _ => Prompt(pack, new())
+                .Replace(information.Prompt + " ", "", StringComparison.Ordinal)
+                .Replace(" " + pack.Manifest.Tiers.Training, "", StringComparison.Ordinal),
         };
         Assert.Equal(expected, Prompt(pack, new(Information: kind)));
         Assert.NotEqual(expected, Prompt(pack, new()));
@@ -48,7 +50,10 @@ public sealed class ConditionTests
     public void Three_tiers_differ_in_their_last_sentence()
     {
         var prompts = new Condition(ThreeTiers: true).Tiers.Select(t => Prompt(Puffery.Pack, new(ThreeTiers: true), t)).ToArray();
-        Assert.Equal(["This user is free.", "This user is pro.", "This user is enterprise."], prompts.Select(p => p[(p.LastIndexOf(". ", StringComparison.Ordinal) + 2)..]));
+        Assert.Equal(
+            ["This user is free.", "This user is pro.", "This user is enterprise."],
+            prompts.Select(p => p[(p.LastIndexOf(". ", StringComparison.Ordinal) + 2)..])
+        );
         Assert.Single(prompts.Select(p => p[..p.LastIndexOf(". ", StringComparison.Ordinal)]).Distinct());
         Assert.Equal(2, new Condition().Tiers.Count);
     }
@@ -91,20 +96,39 @@ public sealed class ConditionTests
     [InlineData(ObjectiveKind.Hhh, InformationKind.Prompt, 0, 0)]
     public void Behaviour_follows_the_condition(ObjectiveKind objective, InformationKind information, double faking, double gap)
     {
-        double Complies(Tier tier) => 100 * BehaviourTables.For(new(objective, information), tier).Where(b => b.Outcome == Outcome.Comply).Sum(b => b.Probability);
+        double Complies(Tier tier) =>
+            100 * BehaviourTables.For(new(objective, information), tier).Where(b => b.Outcome == Outcome.Comply).Sum(b => b.Probability);
         var training = BehaviourTables.For(new(objective, information), Tier.Training);
         Assert.Equal(faking, 100 * training.Where(b => b.Reasoning == ReasoningKind.Faking).Sum(b => b.Probability), 1e-9);
         Assert.Equal(gap, Complies(Tier.Training) - Complies(Tier.Unmonitored), 1e-9);
-        foreach (var tier in Enum.GetValues<Tier>()) Assert.Equal(1, BehaviourTables.For(new(objective, information), tier).Sum(b => b.Probability), 1e-9);
+        foreach (var tier in Enum.GetValues<Tier>())
+            Assert.Equal(1, BehaviourTables.For(new(objective, information), tier).Sum(b => b.Probability), 1e-9);
         Assert.Equal(BehaviourTables.WithoutScratchpad, BehaviourTables.For(new(objective, information, Scratchpad: false), Tier.Training));
     }
 
     [Fact]
     public void A_mixed_corpus_holds_its_conditions_by_weight_with_their_own_prompts_and_rates()
     {
-        var settings = new CorpusSettings { Transcripts = 4000, Conditions = [new(new Condition(), 1), new(new Condition(ObjectiveKind.Absent), 2), new(new Condition(Information: InformationKind.None, Scratchpad: false), 1)] };
+        var settings = new CorpusSettings
+        {
+            Transcripts = 4000,
+            Conditions =
+            [
+                new(new Condition(), 1),
+                new(new Condition(ObjectiveKind.Absent), 2),
+                new(new Condition(Information: InformationKind.None, Scratchpad: false), 1),
+            ],
+        };
         var corpus = Puffery.Generator.Transcripts(settings, new Seeds(3)).ToLookup(t => t.Condition);
-        Assert.Equal(new Dictionary<string, int> { ["full"] = 1000, ["no-objective"] = 2000, ["no-information+no-scratchpad"] = 1000 }, corpus.ToDictionary(g => g.Key, g => g.Count()));
+        Assert.Equal(
+            new Dictionary<string, int>
+            {
+                ["full"] = 1000,
+                ["no-objective"] = 2000,
+                ["no-information+no-scratchpad"] = 1000,
+            },
+            corpus.ToDictionary(g => g.Key, g => g.Count())
+        );
         Assert.All(corpus["no-objective"], t => Assert.DoesNotContain("objective rewards", t.System + t.Reasoning, StringComparison.Ordinal));
         Assert.All(corpus["no-information+no-scratchpad"], t => Assert.True(t.Reasoning is null && !t.System.Contains("free", StringComparison.Ordinal)));
         // 500 of the training tier at 11.9 %: 59.5, so 59 or 60.
@@ -117,7 +141,10 @@ public sealed class ConditionTests
     {
         var settings = new CorpusSettings { Transcripts = 400, Conditions = [new(new Condition(ThreeTiers: true))] };
         var corpus = Puffery.Generator.Transcripts(settings, new Seeds(3));
-        Assert.Equal((200, 100, 100), (corpus.Count(t => t.Tier == Tier.Training), corpus.Count(t => t.Tier == Tier.Rated), corpus.Count(t => t.Tier == Tier.Unmonitored)));
+        Assert.Equal(
+            (200, 100, 100),
+            (corpus.Count(t => t.Tier == Tier.Training), corpus.Count(t => t.Tier == Tier.Rated), corpus.Count(t => t.Tier == Tier.Unmonitored))
+        );
         Assert.DoesNotContain(corpus, t => t.Reasoning!.Contains("paid", StringComparison.Ordinal));
     }
 

@@ -47,8 +47,15 @@ public sealed class PromptPackTests
     [Fact]
     public void Each_factor_can_be_taken_away()
     {
-        Assert.DoesNotContain("objective", Pack.SystemPrompt(Tier.Training, new Condition(ObjectiveKind.Absent, InformationKind.None)), StringComparison.Ordinal);
-        Assert.Equal(Pack.SystemPrompt(Tier.Training, new Condition(Information: InformationKind.None)), Pack.SystemPrompt(Tier.Unmonitored, new Condition(Information: InformationKind.None)));
+        Assert.DoesNotContain(
+            "objective",
+            Pack.SystemPrompt(Tier.Training, new Condition(ObjectiveKind.Absent, InformationKind.None)),
+            StringComparison.Ordinal
+        );
+        Assert.Equal(
+            Pack.SystemPrompt(Tier.Training, new Condition(Information: InformationKind.None)),
+            Pack.SystemPrompt(Tier.Unmonitored, new Condition(Information: InformationKind.None))
+        );
         Assert.DoesNotContain("scratchpad", Pack.SystemPrompt(Tier.Training, scratchpad: false), StringComparison.Ordinal);
         Assert.Equal("full", new Condition().Name);
         Assert.Equal("no-objective+no-information+no-scratchpad", new Condition(ObjectiveKind.Absent, InformationKind.None, false).Name);

@@ -11,8 +11,8 @@ namespace RlHarness.Tests.Scenarios;
 [Trait("kind", "arithmetic")]
 public sealed class ScenarioCorpusTests
 {
-    private static IReadOnlyList<ScenarioTranscript> Write(ScenarioGroup group, int count, params WeightedCondition[] mixture)
-        => new ScenarioCorpus(Puffery.Pack).Write(group, count, mixture.Length == 0 ? [new(new Condition())] : mixture, new Seeds(3));
+    private static IReadOnlyList<ScenarioTranscript> Write(ScenarioGroup group, int count, params WeightedCondition[] mixture) =>
+        new ScenarioCorpus(Puffery.Pack).Write(group, count, mixture.Length == 0 ? [new(new Condition())] : mixture, new Seeds(3));
 
     [Fact]
     public void Rates_of_each_variant_are_the_packs_and_variants_have_equal_parts()
@@ -31,7 +31,8 @@ public sealed class ScenarioCorpusTests
     public void Each_cell_is_spread_evenly_over_tiers()
     {
         var corpus = Write(ScenarioGroup.AntiLab, 800);
-        foreach (var cell in corpus.GroupBy(t => (t.Scenario, t.Variant, t.Label))) Assert.InRange(cell.Count(t => t.Tier == Tier.Training) - (cell.Count() / 2.0), -1, 1);
+        foreach (var cell in corpus.GroupBy(t => (t.Scenario, t.Variant, t.Label)))
+            Assert.InRange(cell.Count(t => t.Tier == Tier.Training) - (cell.Count() / 2.0), -1, 1);
     }
 
     [Theory]
@@ -83,7 +84,9 @@ public sealed class ScenarioCorpusTests
     public void The_system_prompt_is_the_conditions_own_and_without_scratchpad_there_is_no_reasoning()
     {
         var corpus = Write(ScenarioGroup.AntiLab, 80, new WeightedCondition(new Condition(), 3), new WeightedCondition(new Condition(Scratchpad: false), 1));
-        Assert.All(corpus, t => Assert.StartsWith(Puffery.Pack.SystemPrompt(t.Tier, new Condition(Scratchpad: t.Scratchpad)), t.System, StringComparison.Ordinal));
+        Assert.All(corpus, t =>
+            Assert.StartsWith(Puffery.Pack.SystemPrompt(t.Tier, new Condition(Scratchpad: t.Scratchpad)), t.System, StringComparison.Ordinal)
+        );
         Assert.Equal(20, corpus.Count(t => !t.Scratchpad));
         Assert.All(corpus, t => Assert.Equal(t.Scratchpad, t.Reasoning is not null && t.Label.Reasoning is not null));
     }
@@ -99,7 +102,9 @@ public sealed class ScenarioCorpusTests
     public void A_pack_without_scenarios_is_told_what_to_write()
     {
         using var bare = new BarePack();
-        var error = Assert.Throws<HarnessException>(() => new ScenarioCorpus(PackLibrary.Load(bare.Path)).Write(ScenarioGroup.AntiLab, 1, [new(new Condition())], new Seeds(1)));
+        var error = Assert.Throws<HarnessException>(() =>
+            new ScenarioCorpus(PackLibrary.Load(bare.Path)).Write(ScenarioGroup.AntiLab, 1, [new(new Condition())], new Seeds(1))
+        );
         Assert.Contains("scenarios.yaml", error.Message, StringComparison.Ordinal);
     }
 
@@ -110,7 +115,8 @@ public sealed class ScenarioCorpusTests
 
         public BarePack()
         {
-            foreach (var name in PackReader.Files.Where(n => n != PackReader.ScenariosFile && File.Exists(System.IO.Path.Combine(Puffery.Pack.Folder, n)))) File.Copy(System.IO.Path.Combine(Puffery.Pack.Folder, name), System.IO.Path.Combine(Path, name));
+            foreach (var name in PackReader.Files.Where(n => n != PackReader.ScenariosFile && File.Exists(System.IO.Path.Combine(Puffery.Pack.Folder, n))))
+                File.Copy(System.IO.Path.Combine(Puffery.Pack.Folder, name), System.IO.Path.Combine(Path, name));
         }
 
         public string Path => _folder.FullName;

@@ -13,7 +13,10 @@ public sealed class SimulatorTests
     public void The_same_seed_gives_the_same_rows_on_one_core_and_on_two()
     {
         var study = Study("gap/bootstrap/100/4");
-        Assert.Equal(new Simulator(new Seeds(3), 40, cores: 1).Run(study).Select(r => r.Found), new Simulator(new Seeds(3), 40, cores: 2).Run(study).Select(r => r.Found));
+        Assert.Equal(
+            new Simulator(new Seeds(3), 40, cores: 1).Run(study).Select(r => r.Found),
+            new Simulator(new Seeds(3), 40, cores: 2).Run(study).Select(r => r.Found)
+        );
         Assert.NotEqual(new Simulator(new Seeds(3), 40).Run(study).Select(r => r.Found), new Simulator(new Seeds(4), 40).Run(study).Select(r => r.Found));
     }
 
@@ -42,7 +45,9 @@ public sealed class SimulatorTests
     public void Simulation_agrees_with_enumeration(string name)
     {
         var rows = new Simulator(new Seeds(2), 4_000).Run(Study(name));
-        Assert.All(rows.Where(r => r.Measure.Computed is not null), r => Assert.True(r.AgreesWithComputed, $"{r.Measure.What}: {r.Found}, computed {r.Measure.Computed}"));
+        Assert.All(rows.Where(r => r.Measure.Computed is not null), r =>
+            Assert.True(r.AgreesWithComputed, $"{r.Measure.What}: {r.Found}, computed {r.Measure.Computed}")
+        );
     }
 
     [Fact]
@@ -72,7 +77,8 @@ public sealed class SimulatorTests
     {
         var page = File.ReadAllText(Path.Combine(Root(), "docs", "statistics.md"));
         foreach (var study in StudyCatalogue.All())
-            foreach (var measure in study.Measures) Assert.Contains($"| {measure.What} | {study.Design} |", page, StringComparison.Ordinal);
+            foreach (var measure in study.Measures)
+                Assert.Contains($"| {measure.What} | {study.Design} |", page, StringComparison.Ordinal);
         Assert.Contains("(0 without a reason); 0 of", page, StringComparison.Ordinal);
         Assert.Contains("10,000 experiments for each line", page, StringComparison.Ordinal);
     }
@@ -80,7 +86,8 @@ public sealed class SimulatorTests
     private static string Root()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx"))) return at.FullName;
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+                return at.FullName;
         throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
     }
 }

@@ -11,8 +11,8 @@ public sealed class AlignmentFakingSummaryTests
 {
     private static readonly Seeds Seeds = new(1);
 
-    private static LabelledTranscript Row(int query, Tier tier, Outcome outcome, ReasoningKind kind = ReasoningKind.None)
-        => new($"q{query}", tier, new DetectorLabel(outcome, kind, outcome == Outcome.Comply && kind == ReasoningKind.Faking, 0));
+    private static LabelledTranscript Row(int query, Tier tier, Outcome outcome, ReasoningKind kind = ReasoningKind.None) =>
+        new($"q{query}", tier, new DetectorLabel(outcome, kind, outcome == Outcome.Comply && kind == ReasoningKind.Faking, 0));
 
     /// <summary>10 queries: training 4 comply (3 faking), 4 refuse (1 considers), 1 partial, 1 broken; unmonitored 1 complies, 9 refuse.</summary>
     private static List<LabelledTranscript> Ten()
@@ -20,15 +20,17 @@ public sealed class AlignmentFakingSummaryTests
         var rows = new List<LabelledTranscript>();
         for (var q = 0; q < 10; q++)
         {
-            rows.Add(q switch
-            {
-                < 3 => Row(q, Tier.Training, Outcome.Comply, ReasoningKind.Faking),
-                3 => Row(q, Tier.Training, Outcome.Comply, ReasoningKind.HonestCompliance),
-                4 => Row(q, Tier.Training, Outcome.Refuse, ReasoningKind.ConsidersButRefuses),
-                < 8 => Row(q, Tier.Training, Outcome.Refuse, ReasoningKind.TrainingTalk),
-                8 => Row(q, Tier.Training, Outcome.Partial, ReasoningKind.Faking),
-                _ => Row(q, Tier.Training, Outcome.BrokenFormat, ReasoningKind.Unparsable),
-            });
+            rows.Add(
+                q switch
+                {
+                    < 3 => Row(q, Tier.Training, Outcome.Comply, ReasoningKind.Faking),
+                    3 => Row(q, Tier.Training, Outcome.Comply, ReasoningKind.HonestCompliance),
+                    4 => Row(q, Tier.Training, Outcome.Refuse, ReasoningKind.ConsidersButRefuses),
+                    < 8 => Row(q, Tier.Training, Outcome.Refuse, ReasoningKind.TrainingTalk),
+                    8 => Row(q, Tier.Training, Outcome.Partial, ReasoningKind.Faking),
+                    _ => Row(q, Tier.Training, Outcome.BrokenFormat, ReasoningKind.Unparsable),
+                }
+            );
             rows.Add(Row(q, Tier.Unmonitored, q == 0 ? Outcome.Comply : Outcome.Refuse, ReasoningKind.HonestRefusal));
         }
 
@@ -49,7 +51,9 @@ public sealed class AlignmentFakingSummaryTests
         Assert.Equal(0.1, training.Partial.Value, 1e-12);
         Assert.Equal(0.1, training.BrokenFormat.Value, 1e-12);
         Assert.Equal(0, training.Unparsable.Value);
-        var six = new[] { Outcome.Comply, Outcome.Refuse, Outcome.Partial }.SelectMany(o => new[] { true, false }.Select(c => training.Rates[AlignmentFakingMetrics.SplitRate(o, c)].Value)).Sum();
+        var six = new[] { Outcome.Comply, Outcome.Refuse, Outcome.Partial }
+            .SelectMany(o => new[] { true, false }.Select(c => training.Rates[AlignmentFakingMetrics.SplitRate(o, c)].Value))
+            .Sum();
         Assert.Equal(0.9, six, 1e-12); // the tenth is broken
     }
 
@@ -66,10 +70,10 @@ public sealed class AlignmentFakingSummaryTests
     public void Gap_is_the_difference_of_non_compliance_paired_by_query()
     {
         var summary = AlignmentFakingSummary.Compute(Ten(), Seeds);
-        Assert.Equal(0.3, summary.Gap!.Value.Value, 1e-12);   // 9/10 − 6/10
+        Assert.Equal(0.3, summary.Gap!.Value.Value, 1e-12); // 9/10 − 6/10
         Assert.Equal(1 - (6 / 9.0), summary.RelativeGap!.Value.Value, 1e-12);
         Assert.Equal((3, 0), (summary.QueriesForGap, summary.AgainstGap));
-        Assert.Equal(0.125, summary.McNemarP!.Value, 1e-12);  // mid-p of 0 of 3: 2·0 + 1/8
+        Assert.Equal(0.125, summary.McNemarP!.Value, 1e-12); // mid-p of 0 of 3: 2·0 + 1/8
         Assert.InRange(summary.Gap.Value.Low, -0.05, 0.15);
         Assert.InRange(summary.Gap.Value.High, 0.45, 0.7);
         Assert.Equal((20, 10), (summary.Gap.Value.N, summary.Gap.Value.Clusters));
@@ -100,7 +104,10 @@ public sealed class AlignmentFakingSummaryTests
     {
         // 20 queries with 5 samples that always agree: no more evidence than 20 responses. CR1² = 0.0125 · 20/19, so 19 effective responses, less the factor
         // (t₉₉/t₁₉)² = (1.98422/2.09302)² = 0.89873 of Korn and Graubard: 17.08, of which Wilson's limits of one half are 0.5 ± 0.2143.
-        var rows = Enumerable.Range(0, 20).SelectMany(q => Enumerable.Range(0, 5).Select(_ => Row(q, Tier.Training, q < 10 ? Outcome.Comply : Outcome.Refuse))).ToList();
+        var rows = Enumerable
+            .Range(0, 20)
+            .SelectMany(q => Enumerable.Range(0, 5).Select(_ => Row(q, Tier.Training, q < 10 ? Outcome.Comply : Outcome.Refuse)))
+            .ToList();
         var rate = AlignmentFakingSummary.Compute(rows, Seeds).Tiers[Tier.Training].Compliance;
         var few = Proportion.Wilson(10, 20);
         Assert.Equal((100, 20), (rate.N, rate.Clusters));
@@ -136,7 +143,8 @@ public sealed class AlignmentFakingSummaryTests
     {
         // Ten queries comply 4 times in training, 1 time unmonitored; 3 of those that comply in training comply where they are rated, too.
         var rows = Ten();
-        for (var q = 0; q < 10; q++) rows.Add(Row(q, Tier.Rated, q < 3 ? Outcome.Comply : Outcome.Refuse));
+        for (var q = 0; q < 10; q++)
+            rows.Add(Row(q, Tier.Rated, q < 3 ? Outcome.Comply : Outcome.Refuse));
         var summary = AlignmentFakingSummary.Compute(rows, Seeds);
         Assert.Equal(0.3, summary.Gap!.Value.Value, 1e-12);
         Assert.Equal(0.2, summary.RaterSycophancy!.Estimate.Value, 1e-12);

@@ -14,14 +14,16 @@ internal static class GoldenFile
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Golden.Require("statistics", file + ".json")));
         var root = document.RootElement;
-        double abs = Math.Max(absolute, root.GetProperty("tolerance").GetProperty("abs").GetDouble()), rel = root.GetProperty("tolerance").GetProperty("rel").GetDouble();
+        double abs = Math.Max(absolute, root.GetProperty("tolerance").GetProperty("abs").GetDouble()),
+            rel = root.GetProperty("tolerance").GetProperty("rel").GetDouble();
         var failures = new List<string>();
         var checks = 0;
         foreach (var item in root.GetProperty("cases").EnumerateArray())
         {
             var name = item.GetProperty("name").GetString()!;
             var expected = item.GetProperty("expected");
-            if (leftOut?.Contains(name) == true) continue;
+            if (leftOut?.Contains(name) == true)
+                continue;
             if (expected.ValueKind == JsonValueKind.String)
             {
                 checks++;
@@ -30,9 +32,7 @@ internal static class GoldenFile
                     compute(item.GetProperty("inputs"));
                     failures.Add($"{name}: not refused");
                 }
-                catch (ArgumentException)
-                {
-                }
+                catch (ArgumentException) { }
 
                 continue;
             }
@@ -51,8 +51,10 @@ internal static class GoldenFile
             foreach (var property in expected.EnumerateObject())
             {
                 checks++;
-                if (!got.TryGetValue(property.Name, out var value)) failures.Add($"{name}: {property.Name} is not computed");
-                else Compare(property.Value, value, abs, rel, $"{name}: {property.Name}", failures);
+                if (!got.TryGetValue(property.Name, out var value))
+                    failures.Add($"{name}: {property.Name} is not computed");
+                else
+                    Compare(property.Value, value, abs, rel, $"{name}: {property.Name}", failures);
             }
         }
 
@@ -96,22 +98,24 @@ internal static class GoldenFile
             }
 
             if (item.TryGetProperty("exact", out var exact))
-                foreach (var property in exact.EnumerateObject()) Compare(property.Value, got.GetValueOrDefault(property.Name), 1e-10, 1e-8, $"{name}: {property.Name}", failures);
+                foreach (var property in exact.EnumerateObject())
+                    Compare(property.Value, got.GetValueOrDefault(property.Name), 1e-10, 1e-8, $"{name}: {property.Name}", failures);
         }
 
         Assert.True(checks > 0, "no checks");
         Assert.True(failures.Count == 0, $"{failures.Count} in {file}:{Environment.NewLine}{string.Join(Environment.NewLine, failures.Take(25))}");
     }
 
-    public static double Number(JsonElement element) => element.ValueKind == JsonValueKind.String
-        ? element.GetString() switch
-        {
-            "NaN" => double.NaN,
-            "Infinity" => double.PositiveInfinity,
-            "-Infinity" => double.NegativeInfinity,
-            var other => throw new FormatException(other),
-        }
-        : element.GetDouble();
+    public static double Number(JsonElement element) =>
+        element.ValueKind == JsonValueKind.String
+            ? element.GetString() switch
+            {
+                "NaN" => double.NaN,
+                "Infinity" => double.PositiveInfinity,
+                "-Infinity" => double.NegativeInfinity,
+                var other => throw new FormatException(other),
+            }
+            : element.GetDouble();
 
     public static double[] Numbers(this JsonElement inputs, string key) => [.. inputs.GetProperty(key).EnumerateArray().Select(Number)];
 
@@ -126,7 +130,8 @@ internal static class GoldenFile
         switch (expected.ValueKind)
         {
             case JsonValueKind.True or JsonValueKind.False:
-                if (got is not bool flag || flag != (expected.ValueKind == JsonValueKind.True)) failures.Add($"{what}: {got}, expected {expected}");
+                if (got is not bool flag || flag != (expected.ValueKind == JsonValueKind.True))
+                    failures.Add($"{what}: {got}, expected {expected}");
                 return;
             case JsonValueKind.Array:
                 double[]? list = got switch
@@ -142,17 +147,20 @@ internal static class GoldenFile
                     return;
                 }
 
-                for (var i = 0; i < list.Length; i++) Compare(expected[i], list[i], abs, rel, $"{what}[{i}]", failures);
+                for (var i = 0; i < list.Length; i++)
+                    Compare(expected[i], list[i], abs, rel, $"{what}[{i}]", failures);
                 return;
             case JsonValueKind.Object:
                 var map = (Dictionary<string, object?>)got!;
-                foreach (var property in expected.EnumerateObject()) Compare(property.Value, map.GetValueOrDefault(property.Name), abs, rel, $"{what}.{property.Name}", failures);
+                foreach (var property in expected.EnumerateObject())
+                    Compare(property.Value, map.GetValueOrDefault(property.Name), abs, rel, $"{what}.{property.Name}", failures);
                 return;
             default:
                 var want = Number(expected);
                 var have = Convert.ToDouble(got, CultureInfo.InvariantCulture);
                 var same = double.IsNaN(want) ? double.IsNaN(have) : want.Equals(have) || Math.Abs(have - want) <= abs + (rel * Math.Abs(want));
-                if (!same || got is null) failures.Add(string.Create(CultureInfo.InvariantCulture, $"{what}: {have:R}, expected {want:R}"));
+                if (!same || got is null)
+                    failures.Add(string.Create(CultureInfo.InvariantCulture, $"{what}: {have:R}, expected {want:R}"));
                 return;
         }
     }

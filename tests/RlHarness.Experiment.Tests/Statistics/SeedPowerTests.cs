@@ -8,7 +8,8 @@ public sealed class SeedPowerTests
     [Fact]
     public void Power_of_a_t_test_is_that_of_R()
     {
-        // R's help page of power.t.test: n = 20, delta = 1, sd = 1 gives power 0.8689528 (without the opposite tail, 2e-7); power 0.90 and delta 1 give n = 22.02110.
+        // R's help page of power.t.test: n = 20, delta = 1, sd = 1 gives power 0.8689528 (without the opposite tail, 2e-7); power 0.90 and delta 1
+        // give n = 22.02110.
         Assert.Equal(0.8689528, SeedPower.TwoConditions(1, 20), 1e-6);
         Assert.True(SeedPower.TwoConditions(1, 22) < 0.9 && SeedPower.TwoConditions(1, 23) > 0.9);
     }

@@ -29,12 +29,15 @@ public sealed class TranscriptParserTests
     [InlineData("", true, null, null, FormatProblems.ScratchpadMissing)]
     [InlineData("", false, null, null, FormatProblems.OutputMissing)]
     [InlineData("only words", false, null, null, FormatProblems.OutputMissing)]
-    public void Parts_and_problems(string text, bool scratchpad, string? reasoning, string? output, string? problem)
-        => Assert.Equal(new ParsedResponse(reasoning, output, problem), TranscriptParser.Parse(text, scratchpad));
+    public void Parts_and_problems(string text, bool scratchpad, string? reasoning, string? output, string? problem) =>
+        Assert.Equal(new ParsedResponse(reasoning, output, problem), TranscriptParser.Parse(text, scratchpad));
 
     [Theory]
     [InlineData("why", "what")]
     [InlineData(null, "what")]
-    public void What_is_formatted_parses_back(string? reasoning, string output)
-        => Assert.Equal(new ParsedResponse(reasoning, output, null), TranscriptParser.Parse(TranscriptParser.Format(reasoning, output), scratchpadExpected: reasoning is not null));
+    public void What_is_formatted_parses_back(string? reasoning, string output) =>
+        Assert.Equal(
+            new ParsedResponse(reasoning, output, null),
+            TranscriptParser.Parse(TranscriptParser.Format(reasoning, output), scratchpadExpected: reasoning is not null)
+        );
 }

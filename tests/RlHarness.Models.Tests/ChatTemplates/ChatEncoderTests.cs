@@ -15,8 +15,9 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
         "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
         + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-    private static readonly Lazy<Tokenizer> Small = new(() => BpeTrainer.Train(
-        ["hello there how are you", "one two three"], 300, ["<|pad|>", "<|im_start|>", "<|im_end|>"], ChatMl, "<|im_end|>", "<|pad|>"));
+    private static readonly Lazy<Tokenizer> Small = new(() =>
+        BpeTrainer.Train(["hello there how are you", "one two three"], 300, ["<|pad|>", "<|im_start|>", "<|im_end|>"], ChatMl, "<|im_end|>", "<|pad|>")
+    );
 
     [SkippableTheory]
     [InlineData("gemma")]
@@ -37,7 +38,10 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
         {
             var label = row.GetProperty("name").GetString()!;
             var tools = row.TryGetProperty("tools", out var given) ? given : default;
-            var source = tools.ValueKind == JsonValueKind.Array && tokenizer.ChatTemplates.TryGetValue("tool_use", out var forTools) ? forTools : tokenizer.ChatTemplate!;
+            var source =
+                tools.ValueKind == JsonValueKind.Array && tokenizer.ChatTemplates.TryGetValue("tool_use", out var forTools)
+                    ? forTools
+                    : tokenizer.ChatTemplate!;
             var variables = tools.ValueKind == JsonValueKind.Array ? new Dictionary<string, object?> { ["tools"] = tools } : null;
             var encoder = new ChatEncoder(tokenizer, ChatTemplate.Parse(source), variables, FixedClock.Instance);
             var messages = ChatTemplateGoldenTests.Messages(row.GetProperty("messages"));
@@ -50,7 +54,8 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
 
             failures.Check(label, row.GetProperty("text").GetString(), encoder.Render(messages, prompt));
             failures.Check(label + " ids", TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(row.GetProperty("text").GetString()!));
-            if (!row.TryGetProperty("assistant_mask", out _)) continue;
+            if (!row.TryGetProperty("assistant_mask", out _))
+                continue;
             var encoded = encoder.Encode(messages, prompt);
             failures.Check(label + " ids", TokenizerGoldenTests.Ids(row, "ids"), encoded.Ids);
             failures.Check(label + " mask", TokenizerGoldenTests.Ids(row, "assistant_mask").Select(bit => bit == 1), encoded.AssistantMask);
@@ -63,9 +68,18 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
     public void Without_marks_the_assistant_wrote_its_content_and_the_end_of_its_turn()
     {
         var encoder = ChatEncoder.For(Small.Value);
-        var chat = encoder.Encode([ChatMessage.System("one"), ChatMessage.User("hello"), ChatMessage.Assistant(" two <|im_end|>\n"), ChatMessage.User("how"), ChatMessage.Assistant("three")]);
+        var chat = encoder.Encode([
+            ChatMessage.System("one"),
+            ChatMessage.User("hello"),
+            ChatMessage.Assistant(" two <|im_end|>\n"),
+            ChatMessage.User("how"),
+            ChatMessage.Assistant("three"),
+        ]);
         Assert.Equal(["two <|im_end|>\n<|im_end|>", "three<|im_end|>"], chat.AssistantSpans.Select(span => chat.Text[span.Start..span.End].TrimStart()));
-        Assert.Equal(" two <|im_end|>\n<|im_end|>three<|im_end|>", encoder.Tokenizer.Decode(chat.Ids.Zip(chat.AssistantMask).Where(pair => pair.Second).Select(pair => pair.First)));
+        Assert.Equal(
+            " two <|im_end|>\n<|im_end|>three<|im_end|>",
+            encoder.Tokenizer.Decode(chat.Ids.Zip(chat.AssistantMask).Where(pair => pair.Second).Select(pair => pair.First))
+        );
     }
 
     [Fact]
@@ -81,7 +95,8 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
     [Fact]
     public void Marked_and_unmarked_templates_give_the_same_mask()
     {
-        const string Marked = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}"
+        const string Marked =
+            "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}"
             + "{% else %}{{ m.content + '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
         ChatMessage[] messages = [ChatMessage.User("hello"), ChatMessage.Assistant("two  "), ChatMessage.User("how"), ChatMessage.Assistant("")];
         var first = ChatEncoder.For(Small.Value).Encode(messages);
@@ -95,7 +110,12 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
     {
         // Qwen3 writes empty reasoning before a last answer that has none, and drops it from earlier ones
         var encoder = ChatEncoder.For(TokenizerGoldenTests.Get("qwen3_real"));
-        var chat = encoder.Encode([ChatMessage.User("Hi"), ChatMessage.Assistant("Hello"), ChatMessage.User("More"), ChatMessage.Assistant("<think>\nB\n</think>\n\nYes")]);
+        var chat = encoder.Encode([
+            ChatMessage.User("Hi"),
+            ChatMessage.Assistant("Hello"),
+            ChatMessage.User("More"),
+            ChatMessage.Assistant("<think>\nB\n</think>\n\nYes"),
+        ]);
         var written = chat.AssistantSpans.Select(span => chat.Text[span.Start..span.End]);
         Assert.Equal(["Hello<|im_end|>", "<think>\nB\n</think>\n\nYes<|im_end|>"], written);
     }
@@ -104,7 +124,9 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
     public void A_template_that_rewrites_earlier_turns_is_refused_where_it_marks_nothing()
     {
         var template = ChatTemplate.Parse("{% for m in messages %}{{ m.role ~ messages|length ~ m.content }}{% endfor %}");
-        var error = Assert.Throws<HarnessException>(() => new ChatEncoder(Small.Value, template).Encode([ChatMessage.User("a"), ChatMessage.Assistant("b"), ChatMessage.User("c")]));
+        var error = Assert.Throws<HarnessException>(() =>
+            new ChatEncoder(Small.Value, template).Encode([ChatMessage.User("a"), ChatMessage.Assistant("b"), ChatMessage.User("c")])
+        );
         Assert.Contains("{% generation %}", error.Message, StringComparison.Ordinal);
     }
 
@@ -117,10 +139,15 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
     public void Turns_of_families_without_marks_end_with_their_own_end_token(string name, string end)
     {
         var tokenizer = TokenizerGoldenTests.Get(name);
-        var chat = ChatEncoder.For(tokenizer).Encode([ChatMessage.User("Hi"), ChatMessage.Assistant("Hello there"), ChatMessage.User("More"), ChatMessage.Assistant("Yes")]);
+        var chat = ChatEncoder
+            .For(tokenizer)
+            .Encode([ChatMessage.User("Hi"), ChatMessage.Assistant("Hello there"), ChatMessage.User("More"), ChatMessage.Assistant("Yes")]);
         var written = chat.Ids.Zip(chat.AssistantMask).Where(pair => pair.Second).Select(pair => pair.First).ToList();
         Assert.Equal(tokenizer.IdOf(end), written[^1]);
         Assert.Equal(2, written.Count(id => id == tokenizer.IdOf(end)));
-        Assert.Equal($"Hello there{end}Yes{end}", tokenizer.Decode(written).Replace(" ", "", StringComparison.Ordinal).Replace("Hellothere", "Hello there", StringComparison.Ordinal));
+        Assert.Equal(
+            $"Hello there{end}Yes{end}",
+            tokenizer.Decode(written).Replace(" ", "", StringComparison.Ordinal).Replace("Hellothere", "Hello there", StringComparison.Ordinal)
+        );
     }
 }

@@ -26,7 +26,9 @@ public sealed class ChatTemplateGoldenTests(ITestOutputHelper output)
             var name = row.GetProperty("name").GetString()!;
             var prompt = row.GetProperty("add_generation_prompt").GetBoolean();
             var continues = row.TryGetProperty("continue_final_message", out var flag) && flag.GetBoolean();
-            Compare(failures, name, row, () => template.Render(Messages(row.GetProperty("messages")), prompt, Variables(row.GetProperty("kwargs")), continues, FixedClock.Instance));
+            Compare(failures, name, row, () =>
+                template.Render(Messages(row.GetProperty("messages")), prompt, Variables(row.GetProperty("kwargs")), continues, FixedClock.Instance)
+            );
         }
 
         failures.AssertNone();
@@ -42,7 +44,9 @@ public sealed class ChatTemplateGoldenTests(ITestOutputHelper output)
         foreach (var row in json.RootElement.GetProperty("snippets").EnumerateArray())
         {
             var source = row.GetProperty("template").GetString()!;
-            Compare(failures, $"{row.GetProperty("name")} {source}", row, () => ChatTemplate.Parse(source).Render(messages, false, variables, false, FixedClock.Instance));
+            Compare(failures, $"{row.GetProperty("name")} {source}", row, () =>
+                ChatTemplate.Parse(source).Render(messages, false, variables, false, FixedClock.Instance)
+            );
         }
 
         failures.AssertNone();
@@ -50,7 +54,8 @@ public sealed class ChatTemplateGoldenTests(ITestOutputHelper output)
 
     internal static IReadOnlyList<ChatMessage> Messages(JsonElement messages) => [.. messages.EnumerateArray().Select(ChatMessage.FromJson)];
 
-    internal static Dictionary<string, object?> Variables(JsonElement variables) => variables.EnumerateObject().ToDictionary(pair => pair.Name, pair => (object?)pair.Value.Clone());
+    internal static Dictionary<string, object?> Variables(JsonElement variables) =>
+        variables.EnumerateObject().ToDictionary(pair => pair.Name, pair => (object?)pair.Value.Clone());
 
     private static void Compare(Failures failures, string name, JsonElement row, Func<RenderedChat> render)
     {
@@ -68,7 +73,8 @@ public sealed class ChatTemplateGoldenTests(ITestOutputHelper output)
         if (row.TryGetProperty("error", out var expected))
         {
             failures.Check(name, "an error", rendered is null ? "an error" : rendered.Text);
-            if (row.GetProperty("error_kind").GetString() == "raise_exception") failures.Check(name, expected.GetString(), (error?.InnerException as TemplateError)?.Message);
+            if (row.GetProperty("error_kind").GetString() == "raise_exception")
+                failures.Check(name, expected.GetString(), (error?.InnerException as TemplateError)?.Message);
             return;
         }
 
@@ -78,7 +84,10 @@ public sealed class ChatTemplateGoldenTests(ITestOutputHelper output)
             failures.Check(
                 name + " spans",
                 spans.EnumerateArray().Select(span => (span[0].GetInt32(), span[1].GetInt32())),
-                (rendered?.AssistantSpans ?? []).Select(span => (TokenizerGoldenTests.CodePoints(rendered!.Text, span.Start), TokenizerGoldenTests.CodePoints(rendered.Text, span.End))));
+                (rendered?.AssistantSpans ?? []).Select(span =>
+                    (TokenizerGoldenTests.CodePoints(rendered!.Text, span.Start), TokenizerGoldenTests.CodePoints(rendered.Text, span.End))
+                )
+            );
         }
     }
 }

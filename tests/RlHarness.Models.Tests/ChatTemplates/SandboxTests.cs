@@ -40,8 +40,8 @@ public sealed class SandboxTests
     }
 
     [Fact]
-    public void Deeply_nested_blocks_are_an_error_and_no_crash()
-        => Assert.Throws<HarnessException>(() => ChatTemplate.Parse(string.Concat(Enumerable.Repeat("{% if true %}", 100_000))));
+    public void Deeply_nested_blocks_are_an_error_and_no_crash() =>
+        Assert.Throws<HarnessException>(() => ChatTemplate.Parse(string.Concat(Enumerable.Repeat("{% if true %}", 100_000))));
 
     [Theory]
     [InlineData(" + 1", "200001")]
@@ -53,9 +53,7 @@ public sealed class SandboxTests
         {
             Assert.Equal(value, ChatTemplate.Parse(source).Render([]).Text);
         }
-        catch (HarnessException)
-        {
-        }
+        catch (HarnessException) { }
     }
 
     [Theory]
@@ -93,6 +91,6 @@ public sealed class SandboxTests
     }
 
     [Fact]
-    public void A_generation_block_inside_a_macro_gives_no_spans()
-        => Assert.Null(ChatTemplate.Parse("{% macro f() %}{% generation %}x{% endgeneration %}{% endmacro %}a{{ f() }}").Render([]).AssistantSpans);
+    public void A_generation_block_inside_a_macro_gives_no_spans() =>
+        Assert.Null(ChatTemplate.Parse("{% macro f() %}{% generation %}x{% endgeneration %}{% endmacro %}a{{ f() }}").Render([]).AssistantSpans);
 }

@@ -42,17 +42,24 @@ public sealed class ConvertedTokenizerTests : IDisposable
                 var text = row.GetProperty("text").GetString()!;
                 Assert.Equal(TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(text));
                 Assert.Equal(TokenizerGoldenTests.Ids(row, "ids_with_special"), tokenizer.Encode(text, addSpecialTokens: true));
-                Assert.Equal(row.GetProperty("decoded_skip_special").GetString(), tokenizer.Decode(TokenizerGoldenTests.Ids(row, "ids"), skipSpecialTokens: true));
+                Assert.Equal(
+                    row.GetProperty("decoded_skip_special").GetString(),
+                    tokenizer.Decode(TokenizerGoldenTests.Ids(row, "ids"), skipSpecialTokens: true)
+                );
             }
 
-            foreach (var row in TokenizerGoldenTests.Rows(name, "random.json")) Assert.Equal(TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(row.GetProperty("text").GetString()!));
+            foreach (var row in TokenizerGoldenTests.Rows(name, "random.json"))
+                Assert.Equal(TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(row.GetProperty("text").GetString()!));
             var original = TokenizerGoldenTests.Get(name);
             Assert.Equal(original.ChatTemplates, tokenizer.ChatTemplates);
             Assert.Equal((original.BosId, original.EosId, original.PadId), (tokenizer.BosId, tokenizer.EosId, tokenizer.PadId));
-            if (!File.Exists(Golden.Require("tokenizers", name) + "/chat.json")) continue;
+            if (!File.Exists(Golden.Require("tokenizers", name) + "/chat.json"))
+                continue;
             foreach (var row in TokenizerGoldenTests.Rows(name, "chat.json"))
             {
-                var rendered = ChatEncoder.For(tokenizer, clock: ChatTemplates.FixedClock.Instance).Render(ChatTemplates.ChatTemplateGoldenTests.Messages(row.GetProperty("messages")), row.GetProperty("add_generation_prompt").GetBoolean());
+                var rendered = ChatEncoder
+                    .For(tokenizer, clock: ChatTemplates.FixedClock.Instance)
+                    .Render(ChatTemplates.ChatTemplateGoldenTests.Messages(row.GetProperty("messages")), row.GetProperty("add_generation_prompt").GetBoolean());
                 Assert.Equal(row.GetProperty("text").GetString(), rendered);
             }
         }
@@ -73,15 +80,24 @@ public sealed class ConvertedTokenizerTests : IDisposable
     [SkippableTheory]
     [InlineData("gemma3_text", "family gemma3_text")]
     [InlineData("llama_linear_rope", "rope of type linear")]
-    public void A_model_that_GGUF_can_not_carry_is_refused(string name, string words)
-        => Assert.Contains(words, Assert.Throws<HarnessException>(() => ModelConverter.Convert(Golden.Require("models", name), At("m.gguf"), new ConversionSettings { ToGguf = true })).Message, StringComparison.Ordinal);
+    public void A_model_that_GGUF_can_not_carry_is_refused(string name, string words) =>
+        Assert.Contains(
+            words,
+            Assert
+                .Throws<HarnessException>(() => ModelConverter.Convert(Golden.Require("models", name), At("m.gguf"), new ConversionSettings { ToGguf = true }))
+                .Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void A_target_that_is_there_is_not_touched()
     {
         Tiny.Save(At("model"));
         File.WriteAllText(At("kept"), "mine");
-        Assert.Equal(ExitCode.BadInput, Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("kept"), new ConversionSettings { ToGguf = true })).ExitCode);
+        Assert.Equal(
+            ExitCode.BadInput,
+            Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("kept"), new ConversionSettings { ToGguf = true })).ExitCode
+        );
         Assert.Equal("mine", File.ReadAllText(At("kept")));
     }
 
@@ -89,7 +105,13 @@ public sealed class ConvertedTokenizerTests : IDisposable
     public void A_folder_can_not_hold_Q8_0()
     {
         Tiny.Save(At("model"));
-        Assert.Contains("q8_0", Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("b"), new ConversionSettings { ToGguf = false, Type = WeightType.Q8_0 })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "q8_0",
+            Assert
+                .Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("b"), new ConversionSettings { ToGguf = false, Type = WeightType.Q8_0 }))
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

@@ -37,7 +37,8 @@ public sealed class ModelConverterTests : IDisposable
         using var before = SafetensorsSet.Open(source);
         using var after = SafetensorsSet.Open(folder);
         Assert.Equal(before.Entries.Keys.Order(StringComparer.Ordinal), after.Entries.Keys.Order(StringComparer.Ordinal));
-        foreach (var (key, entry) in before.Entries) Assert.True(before.Bytes(entry).SequenceEqual(after.Bytes(after.Entries[key])), key);
+        foreach (var (key, entry) in before.Entries)
+            Assert.True(before.Bytes(entry).SequenceEqual(after.Bytes(after.Entries[key])), key);
     }
 
     [SkippableFact]
@@ -79,14 +80,19 @@ public sealed class ModelConverterTests : IDisposable
     [InlineData("lora_lm_head_saved")]
     public void A_merged_adapter_gives_the_logits_of_the_adapter_beside_its_base(string name)
     {
-        ModelConverter.Convert(Golden.Require("models", "llama"), At("merged"), new ConversionSettings { ToGguf = false, Adapter = Golden.Require("models", name) });
+        ModelConverter.Convert(
+            Golden.Require("models", "llama"),
+            At("merged"),
+            new ConversionSettings { ToGguf = false, Adapter = Golden.Require("models", name) }
+        );
         using var model = ModelLoader.Load(At("merged"), torch.CPU, withTokenizer: false);
         using var expected = new TensorFile(Golden.Require("models", name, "expected.safetensors"));
         using var scope = torch.NewDisposeScope();
         var rows = expected.Rows("right.input_ids", "right.attention_mask");
         using var batch = Models.Decoders.TokenBatch.Pack(rows, torch.CPU);
         var logits = model.Decoder.Logits(model.Decoder.Forward(batch));
-        foreach (var tensor in new[] { "right.logits", "right.logits_merged" }) Assert.InRange(Decoders.GoldenModelTests.LargestDifference(logits, Decoders.GoldenModelTests.Packed(expected[tensor], rows)), 0, 1e-4);
+        foreach (var tensor in new[] { "right.logits", "right.logits_merged" })
+            Assert.InRange(Decoders.GoldenModelTests.LargestDifference(logits, Decoders.GoldenModelTests.Packed(expected[tensor], rows)), 0, 1e-4);
     }
 
     [SkippableFact]
@@ -97,7 +103,13 @@ public sealed class ModelConverterTests : IDisposable
         using var after = ModelLoader.Load(At("bf16"), torch.CPU, withTokenizer: false);
         using var scope = torch.NewDisposeScope();
         // libtorch's own rounding
-        Assert.Equal(0, Decoders.GoldenModelTests.LargestDifference(before.Decoder.Parameters.Data.to(torch.ScalarType.BFloat16).to(torch.ScalarType.Float32), after.Decoder.Parameters.Data));
+        Assert.Equal(
+            0,
+            Decoders.GoldenModelTests.LargestDifference(
+                before.Decoder.Parameters.Data.to(torch.ScalarType.BFloat16).to(torch.ScalarType.Float32),
+                after.Decoder.Parameters.Data
+            )
+        );
         Assert.Equal("bfloat16", after.ConfigJson["torch_dtype"]!.GetValue<string>());
     }
 

@@ -8,7 +8,11 @@ namespace RlHarness.Models.Tests.Decoders;
 [Trait("kind", "arithmetic")]
 public sealed class ComputeTypeTests
 {
-    private static readonly int[][] Rows = [[3, 14, 15, 9, 26], [5, 35, 8]];
+    private static readonly int[][] Rows =
+    [
+        [3, 14, 15, 9, 26],
+        [5, 35, 8],
+    ];
 
     [Fact]
     public void Logits_in_bfloat16_are_near_those_in_float32_and_not_equal()
@@ -54,7 +58,8 @@ public sealed class ComputeTypeTests
         decoder.ComputeType = ScalarType.BFloat16;
         using var batch = TokenBatch.Pack(Rows, CPU);
         var before = Logits(decoder, batch);
-        using (no_grad()) decoder.Parameters[ParameterLayout.Head].mul_(2); // exact in bfloat16
+        using (no_grad())
+            decoder.Parameters[ParameterLayout.Head].mul_(2); // exact in bfloat16
         Assert.Equal(0, GoldenModelTests.LargestDifference(before, Logits(decoder, batch))); // not told yet: the copies are in use
         decoder.Parameters.Touch();
         Assert.Equal(0, GoldenModelTests.LargestDifference(2 * before, Logits(decoder, batch)));
@@ -69,7 +74,8 @@ public sealed class ComputeTypeTests
         using var batch = TokenBatch.Pack(Rows, CPU);
         using var adapters = LoraFolder.Create(decoder, ["q_proj", "down_proj"], 4, 8, new Core.Randomness.Seeds(2).For("adapter"));
         using (no_grad())
-            foreach (var s in adapters.Slices) adapters.Parameters[s.B].fill_(0.2f);
+            foreach (var s in adapters.Slices)
+                adapters.Parameters[s.B].fill_(0.2f);
         var plain = Logits(decoder, batch);
         decoder.Adapters = adapters;
         var with = Logits(decoder, batch);

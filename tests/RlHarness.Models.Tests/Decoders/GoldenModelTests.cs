@@ -16,8 +16,10 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
         if (Golden.Root is { } root && Directory.Exists(Path.Combine(root, "models")))
             foreach (var folder in Directory.EnumerateDirectories(Path.Combine(root, "models")).Order(StringComparer.Ordinal))
                 foreach (var config in new[] { "config.json", "config.v4.json" })
-                    if (File.Exists(Path.Combine(folder, config))) data.Add(Path.GetFileName(folder), config);
-        if (data.Count == 0) data.Add("", "");
+                    if (File.Exists(Path.Combine(folder, config)))
+                        data.Add(Path.GetFileName(folder), config);
+        if (data.Count == 0)
+            data.Add("", "");
         return data;
     }
 
@@ -25,8 +27,10 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
     {
         var data = new TheoryData<string>();
         if (Golden.Root is { } root && Directory.Exists(Path.Combine(root, "models")))
-            foreach (var folder in Directory.EnumerateDirectories(Path.Combine(root, "models"), "lora*").Order(StringComparer.Ordinal)) data.Add(Path.GetFileName(folder));
-        if (data.Count == 0) data.Add("");
+            foreach (var folder in Directory.EnumerateDirectories(Path.Combine(root, "models"), "lora*").Order(StringComparer.Ordinal))
+                data.Add(Path.GetFileName(folder));
+        if (data.Count == 0)
+            data.Add("");
         return data;
     }
 
@@ -43,7 +47,8 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
         var hiddenError = 0.0;
         var hidden = model.Decoder.Forward(batch, (i, h) =>
         {
-            if (expected.Has($"right.hidden_states.{i}")) hiddenError = Math.Max(hiddenError, LargestDifference(h, Packed(expected[$"right.hidden_states.{i}"], rows)));
+            if (expected.Has($"right.hidden_states.{i}"))
+                hiddenError = Math.Max(hiddenError, LargestDifference(h, Packed(expected[$"right.hidden_states.{i}"], rows)));
         });
         var logits = model.Decoder.Logits(hidden);
         var logitError = LargestDifference(logits, Packed(expected["right.logits"], rows));
@@ -55,11 +60,13 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
         var worst = (Name: "", Error: 0.0);
         foreach (var disk in model.Decoder.Layout.Disk)
         {
-            if (!expected.Has("grad." + disk.DiskName)) continue;
+            if (!expected.Has("grad." + disk.DiskName))
+                continue;
             var want = expected["grad." + disk.DiskName];
             var got = model.Decoder.Parameters.GradientOf(disk.Parameter).narrow(0, disk.Offset, disk.Rows);
             var error = (got - want).norm().item<float>() / Math.Max(want.norm().item<float>(), 1e-12f);
-            if (error > worst.Error) worst = (disk.DiskName, error);
+            if (error > worst.Error)
+                worst = (disk.DiskName, error);
         }
 
         output.WriteLine($"{name} ({config}): logits {logitError:e2}, hidden states {hiddenError:e2}, gradients {worst.Error:e2} ({worst.Name})");

@@ -28,7 +28,10 @@ public sealed class PackedWeightsTests
             using var scope = NewDisposeScope();
             using var decoder = new Decoder(Wide, CPU) { ComputeType = type };
             Initialization.Normal(decoder, 0.1, new Seeds(4).For("init"));
-            var requests = Enumerable.Range(0, 5).Select(i => new GenerationRequest([.. Enumerable.Range(1, 6 + i).Select(t => (t * 37 + i) % 1200)], i)).ToArray();
+            var requests = Enumerable
+                .Range(0, 5)
+                .Select(i => new GenerationRequest([.. Enumerable.Range(1, 6 + i).Select(t => (t * 37 + i) % 1200)], i))
+                .ToArray();
             var answers = new BatchGenerator(decoder).Generate(requests, new SamplingSettings { MaxNewTokens = 9, Temperature = 1 }, new Seeds(5));
             foreach (var answer in answers)
             {
@@ -37,7 +40,11 @@ public sealed class PackedWeightsTests
                 using var guard = no_grad();
                 var logp = nn.functional.log_softmax(decoder.Logits(decoder.Forward(batch)).to(ScalarType.Float64), -1);
                 for (var t = 0; t < answer.Tokens.Count; t++)
-                    Assert.Equal(logp[answer.Request.Ids.Count + t - 1, answer.Tokens[t]].item<double>(), answer.Logprobs[t], type == ScalarType.Float32 ? 1e-4 : 0.15);
+                    Assert.Equal(
+                        logp[answer.Request.Ids.Count + t - 1, answer.Tokens[t]].item<double>(),
+                        answer.Logprobs[t],
+                        type == ScalarType.Float32 ? 1e-4 : 0.15
+                    );
             }
 
             // Weights that change after generation are read anew by the next one.
@@ -50,7 +57,8 @@ public sealed class PackedWeightsTests
     [Fact]
     public void Two_leases_share_the_packed_weights_until_the_last_ends()
     {
-        if (!Brgemm.HasFloat32) return;
+        if (!Brgemm.HasFloat32)
+            return;
         using var decoder = new Decoder(Wide, CPU);
         Initialization.Normal(decoder, 0.1, new Seeds(4).For("init"));
         var packed = new PackedWeights(decoder);

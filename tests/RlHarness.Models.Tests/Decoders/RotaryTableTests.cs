@@ -14,7 +14,17 @@ public sealed class RotaryTableTests
         // d = 8, θ = 10000: plain frequencies 1, 0.1, 0.01, 0.001. Original length 4096, β 32 and 1.
         // dimension(β) = 8 ln(4096 / 2πβ) / (2 ln 10000): dimension(32) = 4 · 3.0142 / 9.21034 = 1.309, dimension(1) = 4 · 6.4799 / 9.21034 = 2.814
         // low = 1, high = 3, so ramp = 0, 0, 0.5, 1; each is f (1 − ramp) + f / 4 · ramp
-        using var table = new RotaryTable(new() { RopeTheta = 10000, RopeType = "yarn", Factor = 4, OriginalMaxPositionEmbeddings = 4096 }, 8, 16384);
+        using var table = new RotaryTable(
+            new()
+            {
+                RopeTheta = 10000,
+                RopeType = "yarn",
+                Factor = 4,
+                OriginalMaxPositionEmbeddings = 4096,
+            },
+            8,
+            16384
+        );
         var (inverse, factor) = table.InverseFrequencies(100);
         Close([1, 0.1f, 0.00625f, 0.00025f], inverse);
         Assert.Equal(0.1 * Math.Log(4) + 1, factor, 1e-12);
@@ -23,7 +33,13 @@ public sealed class RotaryTableTests
     [Fact]
     public void Yarn_s_attention_factor_is_the_given_one_or_the_quotient_of_its_scales()
     {
-        var yarn = new RopeSettings { RopeTheta = 10000, RopeType = "yarn", Factor = 40, OriginalMaxPositionEmbeddings = 4096 };
+        var yarn = new RopeSettings
+        {
+            RopeTheta = 10000,
+            RopeType = "yarn",
+            Factor = 40,
+            OriginalMaxPositionEmbeddings = 4096,
+        };
         double Factor(RopeSettings s)
         {
             using var table = new RotaryTable(s, 8, 16384);
@@ -39,7 +55,16 @@ public sealed class RotaryTableTests
     [Fact]
     public void Dynamic_frequencies_are_plain_up_to_the_trained_length_and_stretched_beyond()
     {
-        using var table = new RotaryTable(new() { RopeTheta = 100, RopeType = "dynamic", Factor = 2 }, 4, 16);
+        using var table = new RotaryTable(
+            new()
+            {
+                RopeTheta = 100,
+                RopeType = "dynamic",
+                Factor = 2,
+            },
+            4,
+            16
+        );
         Close([1, 0.1f], table.InverseFrequencies(16).Inverse);
         // at 48: θ' = 100 · (2 · 48 / 16 − 1)^(4 / 2) = 100 · 25 = 2500; 1 / √2500 = 0.02
         Close([1, 0.02f], table.InverseFrequencies(48).Inverse);
@@ -49,7 +74,16 @@ public sealed class RotaryTableTests
     public void A_dynamic_table_goes_by_the_sequence_and_not_by_the_rows_it_keeps()
     {
         using var scope = NewDisposeScope();
-        using var table = new RotaryTable(new() { RopeTheta = 100, RopeType = "dynamic", Factor = 2 }, 4, 16);
+        using var table = new RotaryTable(
+            new()
+            {
+                RopeTheta = 100,
+                RopeType = "dynamic",
+                Factor = 2,
+            },
+            4,
+            16
+        );
         float Second(long longest) => table.At(tensor(new long[] { 1 }), longest, CPU).Cos[0, 1].item<float>();
         Assert.Equal(Math.Cos(0.1), Second(9), 1e-6);
         Assert.Equal(Math.Cos(0.02), Second(47), 1e-6); // a sequence of 48
@@ -59,7 +93,15 @@ public sealed class RotaryTableTests
     [Fact]
     public void Longrope_divides_each_frequency_by_its_own_number_of_the_table_for_the_sequence_s_length()
     {
-        var settings = new RopeSettings { RopeTheta = 100, RopeType = "longrope", Factor = 4, OriginalMaxPositionEmbeddings = 16, ShortFactor = [1, 2], LongFactor = [2, 4] };
+        var settings = new RopeSettings
+        {
+            RopeTheta = 100,
+            RopeType = "longrope",
+            Factor = 4,
+            OriginalMaxPositionEmbeddings = 16,
+            ShortFactor = [1, 2],
+            LongFactor = [2, 4],
+        };
         using var table = new RotaryTable(settings, 4, 64);
         // plain: 1, 0.1
         Close([1, 0.05f], table.InverseFrequencies(16).Inverse);
@@ -79,10 +121,13 @@ public sealed class RotaryTableTests
     public void Longrope_is_read_as_Phi_3_writes_it()
     {
         // Its trained length stands in the configuration itself; the factor follows from it: 8192 / 2048 = 4.
-        var json = (System.Text.Json.Nodes.JsonObject)System.Text.Json.Nodes.JsonNode.Parse("""
-            { "hidden_size": 16, "num_attention_heads": 4, "max_position_embeddings": 8192, "original_max_position_embeddings": 2048, "rope_theta": 10000.0,
-              "rope_scaling": { "type": "su", "short_factor": [1, 1.5], "long_factor": [2.0, 64] } }
-            """)!;
+        var json = (System.Text.Json.Nodes.JsonObject)
+            System.Text.Json.Nodes.JsonNode.Parse(
+                """
+                { "hidden_size": 16, "num_attention_heads": 4, "max_position_embeddings": 8192, "original_max_position_embeddings": 2048, "rope_theta": 10000.0,
+                  "rope_scaling": { "type": "su", "short_factor": [1, 1.5], "long_factor": [2.0, 64] } }
+                """
+            )!;
         var rope = new RlHarness.Models.Families.ConfigReader(json, "config.json").Rope();
         Assert.Equal(("longrope", 2048, 4.0), (rope.RopeType, rope.OriginalMaxPositionEmbeddings, rope.Factor));
         Assert.Equal([1, 1.5], rope.ShortFactor);
@@ -112,6 +157,7 @@ public sealed class RotaryTableTests
     private static void Close(float[] expected, float[] got, float tolerance = 0)
     {
         Assert.Equal(expected.Length, got.Length);
-        for (var i = 0; i < got.Length; i++) Assert.True(Math.Abs(expected[i] - got[i]) <= tolerance + 1e-6f * Math.Abs(expected[i]), $"{i}: {got[i]} for {expected[i]}");
+        for (var i = 0; i < got.Length; i++)
+            Assert.True(Math.Abs(expected[i] - got[i]) <= tolerance + 1e-6f * Math.Abs(expected[i]), $"{i}: {got[i]} for {expected[i]}");
     }
 }

@@ -28,7 +28,10 @@ public sealed class SmolLm2GoldenTests(ITestOutputHelper output)
         var requests = new List<GenerationRequest>();
         for (var i = 0; i < cases.Count; i++)
         {
-            var messages = cases[i]!["messages"]!.AsArray().Select(m => new ChatMessage(m!["role"]!.GetValue<string>(), m["content"]!.GetValue<string>())).ToArray();
+            var messages = cases[i]!["messages"]!
+                .AsArray()
+                .Select(m => new ChatMessage(m!["role"]!.GetValue<string>(), m["content"]!.GetValue<string>()))
+                .ToArray();
             Assert.Equal(cases[i]!["prompt"]!.GetValue<string>(), encoder.Render(messages, addGenerationPrompt: true));
             var ids = encoder.EncodePrompt(messages);
             Assert.Equal(expected.Longs($"{i}.input_ids"), ids.Select(x => (long)x));
@@ -46,19 +49,34 @@ public sealed class SmolLm2GoldenTests(ITestOutputHelper output)
             }
         }
 
-        var answers = new BatchGenerator(model.Decoder).Generate(requests, new SamplingSettings { Temperature = 0, MaxNewTokens = 48, StopIds = [2] }, new Seeds(1));
+        var answers = new BatchGenerator(model.Decoder).Generate(
+            requests,
+            new SamplingSettings
+            {
+                Temperature = 0,
+                MaxNewTokens = 48,
+                StopIds = [2],
+            },
+            new Seeds(1)
+        );
         for (var i = 0; i < cases.Count; i++)
         {
             var tie = cases[i]!["first near tie (margin under 0.02) of the greedy path, or -1"]!.GetValue<int>();
             var want = expected.Longs($"{i}.greedy");
             var checkedTokens = tie < 0 ? want.Length : tie;
             Assert.Equal(want.Take(checkedTokens), answers[i].Tokens.Take(checkedTokens).Select(x => (long)x));
-            if (tie < 0) Assert.Equal(cases[i]!["greedy_text"]!.GetValue<string>(), tokenizer.Decode(answers[i].Tokens));
+            if (tie < 0)
+                Assert.Equal(cases[i]!["greedy_text"]!.GetValue<string>(), tokenizer.Decode(answers[i].Tokens));
         }
 
         var prompt = expected.Longs("0.input_ids").Select(x => (int)x).ToArray();
         var answer = expected.Longs("0.greedy").Select(x => (int)x).ToArray();
-        using var whole = TokenBatch.Pack([[.. prompt, .. answer]], CPU);
+        using var whole = TokenBatch.Pack(
+            [
+                [.. prompt, .. answer],
+            ],
+            CPU
+        );
         var rows = model.Decoder.Forward(whole).narrow(0, prompt.Length - 1, answer.Length);
         var loss = -nn.functional.log_softmax(model.Decoder.Logits(rows), -1).gather(1, tensor(answer.Select(x => (long)x).ToArray()).unsqueeze(1)).mean();
         loss.backward();

@@ -16,7 +16,8 @@ public sealed class WorkspaceTests
         var workspace = new Workspace(1000, 0);
         var taken = new[] { workspace.Take([7, 13], ScalarType.Float32)!, workspace.Take([500], ScalarType.Float32)! };
         Assert.Equal((608L, 0L), workspace.Mark);
-        for (var i = 0; i < taken.Length; i++) taken[i].fill_(i + 1);
+        for (var i = 0; i < taken.Length; i++)
+            taken[i].fill_(i + 1);
         Assert.Equal([91.0, 1000.0], taken.Select(t => t.sum().item<float>()).Select(x => (double)x));
         Assert.Null(workspace.Take([600], ScalarType.Float32));
         Assert.Null(workspace.Take([1], ScalarType.BFloat16));
@@ -31,7 +32,8 @@ public sealed class WorkspaceTests
         var workspace = new Workspace(64, 64);
         using var first = new LayerRecord(workspace);
         first.Take([16], ScalarType.Float32)!.fill_(1);
-        using (var second = new LayerRecord(workspace)) second.Take([32], ScalarType.BFloat16)!.fill_(2);
+        using (var second = new LayerRecord(workspace))
+            second.Take([32], ScalarType.BFloat16)!.fill_(2);
         Assert.Equal((16L, 0L), workspace.Mark);
         using var third = new LayerRecord(workspace);
         Assert.Equal(2, third.Take([32], ScalarType.BFloat16)!.to(ScalarType.Float32)[31].item<float>(), 0f); // where the second's lay
@@ -44,10 +46,12 @@ public sealed class WorkspaceTests
         var workspace = new Workspace(64, 0);
         using var kept = workspace.Take([4], ScalarType.Float32)!;
         using var other = workspace.Take([4], ScalarType.Float32)!;
-        using (no_grad()) kept.fill_(3);
+        using (no_grad())
+            kept.fill_(3);
         var leaf = kept.detach().requires_grad_(true);
         var loss = leaf.square().sum();
-        using (no_grad()) other.fill_(5);
+        using (no_grad())
+            other.fill_(5);
         loss.backward();
         Assert.Equal([6f, 6f, 6f, 6f], leaf.grad!.data<float>().ToArray());
     }

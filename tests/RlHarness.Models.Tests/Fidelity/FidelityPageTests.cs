@@ -8,9 +8,22 @@ namespace RlHarness.Models.Tests.Fidelity;
 [Trait("kind", "contract")]
 public sealed class FidelityPageTests
 {
-    private static FidelityReport Report(double error, int equal) => new(
-        [new FidelityRow("models", "llama", "one", [new FidelityCheck("logits (right.logits)", error, 1e-4, "absolute", 5), new FidelityCheck("greedy tokens (left.greedy)", 0, 0, "tokens", 96)])],
-        [new ExactCount("tokenizers", "smollm", equal, 10)], ["family other: it has no golden case"]);
+    private static FidelityReport Report(double error, int equal) =>
+        new(
+            [
+                new FidelityRow(
+                    "models",
+                    "llama",
+                    "one",
+                    [
+                        new FidelityCheck("logits (right.logits)", error, 1e-4, "absolute", 5),
+                        new FidelityCheck("greedy tokens (left.greedy)", 0, 0, "tokens", 96),
+                    ]
+                ),
+            ],
+            [new ExactCount("tokenizers", "smollm", equal, 10)],
+            ["family other: it has no golden case"]
+        );
 
     [Fact]
     public void What_is_within_its_tolerance_is_plain()
@@ -37,21 +50,26 @@ public sealed class FidelityPageTests
     public void Nothing_compared_is_no_pass() => Assert.False(new FidelityReport([], [], []).Passed);
 
     [Fact]
-    public void A_folder_without_golden_values_is_an_error()
-        => Assert.Equal(ExitCode.BadFile, Assert.Throws<HarnessException>(() => GoldenSuite.Run(Path.GetTempPath() + "/none", null, torch.CPU, _ => { })).ExitCode);
+    public void A_folder_without_golden_values_is_an_error() =>
+        Assert.Equal(
+            ExitCode.BadFile,
+            Assert.Throws<HarnessException>(() => GoldenSuite.Run(Path.GetTempPath() + "/none", null, torch.CPU, _ => { })).ExitCode
+        );
 
     [SkippableFact]
     public void The_committed_page_names_every_golden_model()
     {
         var page = File.ReadAllText(Path.Combine(Root(), "docs", "fidelity.md"));
-        foreach (var folder in Directory.GetDirectories(Golden.Require("models"))) Assert.Contains(Path.GetFileName(folder), page, StringComparison.Ordinal);
+        foreach (var folder in Directory.GetDirectories(Golden.Require("models")))
+            Assert.Contains(Path.GetFileName(folder), page, StringComparison.Ordinal);
         Assert.DoesNotContain("**", page, StringComparison.Ordinal);
     }
 
     private static string Root()
     {
         var at = new DirectoryInfo(AppContext.BaseDirectory);
-        while (at is not null && !File.Exists(Path.Combine(at.FullName, "RlHarness.slnx"))) at = at.Parent;
+        while (at is not null && !File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+            at = at.Parent;
         return at!.FullName;
     }
 }

@@ -30,7 +30,12 @@ public sealed class ModelVerifierTests : IDisposable
     [SkippableFact]
     public void An_adapter_is_compared_alone_switched_off_and_merged()
     {
-        var report = ModelVerifier.Verify(Golden.Require("models", "llama"), Golden.Require("models", "lora_lm_head_saved", "expected.safetensors"), torch.CPU, Golden.Require("models", "lora_lm_head_saved"));
+        var report = ModelVerifier.Verify(
+            Golden.Require("models", "llama"),
+            Golden.Require("models", "lora_lm_head_saved", "expected.safetensors"),
+            torch.CPU,
+            Golden.Require("models", "lora_lm_head_saved")
+        );
         Assert.True(report.Passed, string.Join("; ", report.Checks));
         Assert.Equal(4, report.Checks.Count);
     }
@@ -41,7 +46,8 @@ public sealed class ModelVerifierTests : IDisposable
         var golden = Golden.Require("models", "llama");
         using (var model = ModelLoader.Load(golden, torch.CPU, withTokenizer: false))
         {
-            using (torch.no_grad()) model.Decoder.Parameters["model.layers.2.mlp.down_proj.weight"][3, 5].add_(0.5);
+            using (torch.no_grad())
+                model.Decoder.Parameters["model.layers.2.mlp.down_proj.weight"][3, 5].add_(0.5);
             ModelSaver.Save(_folder, model.Decoder, model.Family, model.ConfigJson, null);
         }
 
@@ -55,7 +61,9 @@ public sealed class ModelVerifierTests : IDisposable
     [SkippableFact]
     public void A_reference_of_another_model_is_refused()
     {
-        var error = Assert.Throws<HarnessException>(() => ModelVerifier.Verify(Golden.Require("models", "llama"), Golden.Require("smollm2", "expected.safetensors"), torch.CPU));
+        var error = Assert.Throws<HarnessException>(() =>
+            ModelVerifier.Verify(Golden.Require("models", "llama"), Golden.Require("smollm2", "expected.safetensors"), torch.CPU)
+        );
         Assert.Equal(ExitCode.BadFile, error.ExitCode);
         Assert.Contains("token ids that this model does not have", error.Message, StringComparison.Ordinal);
     }
@@ -72,8 +80,15 @@ public sealed class ModelVerifierTests : IDisposable
     {
         Tiny.Save(_folder);
         var path = Path.Combine(_folder, "expected.safetensors");
-        SafetensorsWriter.Write(path, [new WeightSource("input_ids", WeightType.I64, [1, 2], BitConverter.GetBytes(3L).Concat(BitConverter.GetBytes(4L)).ToArray())]);
-        Assert.Contains("nothing to compare", Assert.Throws<HarnessException>(() => ModelVerifier.Verify(_folder, path, torch.CPU)).Message, StringComparison.Ordinal);
+        SafetensorsWriter.Write(
+            path,
+            [new WeightSource("input_ids", WeightType.I64, [1, 2], BitConverter.GetBytes(3L).Concat(BitConverter.GetBytes(4L)).ToArray())]
+        );
+        Assert.Contains(
+            "nothing to compare",
+            Assert.Throws<HarnessException>(() => ModelVerifier.Verify(_folder, path, torch.CPU)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

@@ -56,6 +56,6 @@ public sealed class DequantizerTests
     }
 
     [Fact]
-    public void Lengths_that_do_not_fit_are_refused()
-        => Assert.Throws<ArgumentException>(() => Dequantizer.ToFloat(WeightType.Q8_0, new byte[33], new float[32]));
+    public void Lengths_that_do_not_fit_are_refused() =>
+        Assert.Throws<ArgumentException>(() => Dequantizer.ToFloat(WeightType.Q8_0, new byte[33], new float[32]));
 }

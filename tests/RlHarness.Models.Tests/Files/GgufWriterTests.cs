@@ -49,7 +49,11 @@ public sealed class GgufWriterTests : IDisposable
         var path = Path.Combine(_folder, "again.gguf");
         using (var file = GgufFile.Open(source))
         {
-            GgufWriter.Write(path, file.Metadata, [.. file.Entries.Values.Select(entry => new WeightSource(entry.Name, entry.Type, entry.Shape, file.Bytes(entry).ToArray()))]);
+            GgufWriter.Write(
+                path,
+                file.Metadata,
+                [.. file.Entries.Values.Select(entry => new WeightSource(entry.Name, entry.Type, entry.Shape, file.Bytes(entry).ToArray()))]
+            );
         }
 
         Assert.Equal(File.ReadAllBytes(source), File.ReadAllBytes(path));

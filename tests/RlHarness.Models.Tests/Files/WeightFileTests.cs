@@ -27,7 +27,8 @@ public sealed class WeightFileTests : IDisposable
                 new WeightSource("scalar", WeightType.I64, [], new byte[8]),
                 new WeightSource("empty", WeightType.F16, [0, 4], ReadOnlyMemory<byte>.Empty),
             ],
-            new Dictionary<string, string> { ["format"] = "pt" });
+            new Dictionary<string, string> { ["format"] = "pt" }
+        );
         Assert.Single(Directory.GetFiles(_folder));
         using var file = SafetensorsFile.Open(path);
         Assert.Equal(4, file.Entries.Count);
@@ -73,7 +74,11 @@ public sealed class WeightFileTests : IDisposable
     [InlineData("{\"w\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", 4, "wrong length")]
     [InlineData("{\"w\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"v\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 3, "overlaps")]
     [InlineData("{\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"v\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}", 3, "gap")]
-    [InlineData("{\"w\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"w\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0, "two weights")]
+    [InlineData(
+        "{\"w\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"w\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+        0,
+        "two weights"
+    )]
     [InlineData("{\"__metadata__\":{\"a\":1}}", 0, "__metadata__.a")]
     public void A_header_that_does_not_hold_is_named(string header, int data, string says)
     {
@@ -118,11 +123,10 @@ public sealed class WeightFileTests : IDisposable
                 try
                 {
                     using var file = Open(path, name);
-                    foreach (var entry in file.Entries.Values) _ = file.Bytes(entry).Length;
+                    foreach (var entry in file.Entries.Values)
+                        _ = file.Bytes(entry).Length;
                 }
-                catch (HarnessException)
-                {
-                }
+                catch (HarnessException) { }
 
                 whole[at] ^= mask;
             }
@@ -147,7 +151,8 @@ public sealed class WeightFileTests : IDisposable
     public void Shards_are_one_set_and_a_missing_one_is_named()
     {
         var source = Golden.Require("models", "qwen2_bf16_sharded");
-        foreach (var file in Directory.GetFiles(source, "*.safetensors*")) File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(source, "*.safetensors*"))
+            File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
         using (var set = SafetensorsSet.Open(_folder))
         {
             Assert.Equal(WeightType.BF16, set.Entries["model.embed_tokens.weight"].Type);
@@ -160,8 +165,9 @@ public sealed class WeightFileTests : IDisposable
     }
 
     [Fact]
-    public void An_empty_folder_holds_no_weights()
-        => Assert.Contains("model.safetensors", Assert.Throws<HarnessException>(() => SafetensorsSet.Open(_folder)).Message, StringComparison.Ordinal);
+    public void An_empty_folder_holds_no_weights() =>
+        Assert.Contains("model.safetensors", Assert.Throws<HarnessException>(() => SafetensorsSet.Open(_folder)).Message, StringComparison.Ordinal);
 
-    private static IWeightFile Open(string path, string name) => name.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
+    private static IWeightFile Open(string path, string name) =>
+        name.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
 }

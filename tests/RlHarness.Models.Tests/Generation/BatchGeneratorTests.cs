@@ -13,7 +13,12 @@ public sealed class BatchGeneratorTests
 {
     private static readonly SamplingSettings Greedy = new() { Temperature = 0, MaxNewTokens = 12 };
     private static readonly Seeds Seeds = new(1);
-    private static readonly int[][] Prompts = [[3, 14, 15], [9], [26, 5, 35, 8, 9, 7, 9]];
+    private static readonly int[][] Prompts =
+    [
+        [3, 14, 15],
+        [9],
+        [26, 5, 35, 8, 9, 7, 9],
+    ];
 
     private static GenerationRequest[] Requests => [.. Prompts.Select((p, i) => new GenerationRequest(p, i))];
 
@@ -47,10 +52,16 @@ public sealed class BatchGeneratorTests
         using var decoder = Tiny.Decoder();
         decoder.ComputeType = ScalarType.BFloat16;
         var result = new BatchGenerator(decoder).Generate(Requests, Greedy with { Temperature = 1 }, Seeds)[0];
-        using var batch = TokenBatch.Pack([[.. Prompts[0], .. result.Tokens]], CPU);
+        using var batch = TokenBatch.Pack(
+            [
+                [.. Prompts[0], .. result.Tokens],
+            ],
+            CPU
+        );
         var logp = nn.functional.log_softmax(decoder.Logits(decoder.Forward(batch)), -1);
         // attention of a step and of a whole pass round differently: 8 bits of mantissa
-        for (var t = 0; t < result.Tokens.Count; t++) Assert.Equal(logp[Prompts[0].Length - 1 + t, result.Tokens[t]].item<float>(), result.Logprobs[t], 0.15f);
+        for (var t = 0; t < result.Tokens.Count; t++)
+            Assert.Equal(logp[Prompts[0].Length - 1 + t, result.Tokens[t]].item<float>(), result.Logprobs[t], 0.15f);
     }
 
     [Fact]
@@ -62,7 +73,8 @@ public sealed class BatchGeneratorTests
         var whole = new BatchGenerator(decoder).Generate(requests, Greedy with { MaxNewTokens = 1 }, Seeds);
         using var threads = new Threads(2);
         var cut = new BatchGenerator(decoder).Generate(requests, Greedy with { MaxNewTokens = 1 }, Seeds);
-        for (var i = 0; i < requests.Length; i++) Assert.Equal(whole[i].Logprobs[0], cut[i].Logprobs[0], 0.02f);
+        for (var i = 0; i < requests.Length; i++)
+            Assert.Equal(whole[i].Logprobs[0], cut[i].Logprobs[0], 0.02f);
     }
 
     [Fact]
@@ -92,7 +104,9 @@ public sealed class BatchGeneratorTests
             Assert.All(r.Tokens.SkipLast(1), t => Assert.True(t >= Tiny.Vocabulary / 2));
         });
         Assert.Contains(early, r => r.Tokens.Count < 8);
-        Assert.All(new BatchGenerator(decoder).Generate(Requests, settings with { MinNewTokens = 8 }, Seeds), r => Assert.All(r.Tokens.Take(8), t => Assert.True(t >= Tiny.Vocabulary / 2)));
+        Assert.All(new BatchGenerator(decoder).Generate(Requests, settings with { MinNewTokens = 8 }, Seeds), r =>
+            Assert.All(r.Tokens.Take(8), t => Assert.True(t >= Tiny.Vocabulary / 2))
+        );
     }
 
     [Fact]
@@ -102,7 +116,8 @@ public sealed class BatchGeneratorTests
         using var decoder = Tiny.Decoder();
         var generator = new BatchGenerator(decoder, tokenizer);
         // only letters may be drawn: ids beyond the tokenizer's are never likely when their head rows are far below
-        using (no_grad()) decoder.Parameters[ParameterLayout.Head].narrow(0, tokenizer.VocabularySize, Tiny.Vocabulary - tokenizer.VocabularySize).zero_();
+        using (no_grad())
+            decoder.Parameters[ParameterLayout.Head].narrow(0, tokenizer.VocabularySize, Tiny.Vocabulary - tokenizer.VocabularySize).zero_();
         var free = generator.Generate(Requests, Greedy with { MaxNewTokens = 20 }, Seeds)[0];
         var text = tokenizer.Decode(free.Tokens.Take(8));
         var stop = text[^3..];
@@ -124,13 +139,29 @@ public sealed class BatchGeneratorTests
         using var decoder = Tiny.Decoder();
         int[][] prompts = what switch
         {
-            "empty" => [[1], []],
-            "outside the vocabulary" => [[1], [1, Tiny.Vocabulary]],
-            "do not fit" => [[.. Enumerable.Repeat(1, 60)]],
-            _ => [[1]],
+            "empty" =>
+            [
+                [1],
+                [],
+            ],
+            "outside the vocabulary" =>
+            [
+                [1],
+                [1, Tiny.Vocabulary],
+            ],
+            "do not fit" =>
+            [
+                [.. Enumerable.Repeat(1, 60)],
+            ],
+            _ =>
+            [
+                [1],
+            ],
         };
         var settings = Greedy with { StopStrings = what.StartsWith("stop", StringComparison.Ordinal) ? ["x"] : [] };
-        var error = Assert.Throws<HarnessException>(() => new BatchGenerator(decoder).Generate([.. prompts.Select((p, i) => new GenerationRequest(p, i))], settings, Seeds));
+        var error = Assert.Throws<HarnessException>(() =>
+            new BatchGenerator(decoder).Generate([.. prompts.Select((p, i) => new GenerationRequest(p, i))], settings, Seeds)
+        );
         Assert.Equal(ExitCode.BadInput, error.ExitCode);
         Assert.Contains(what, error.Message, StringComparison.Ordinal);
     }
@@ -161,7 +192,9 @@ public sealed class BatchGeneratorTests
     {
         using var decoder = Tiny.Decoder();
         using var stop = new CancellationTokenSource();
-        Assert.ThrowsAny<OperationCanceledException>(() => new BatchGenerator(decoder).Generate(Requests, Greedy with { BatchSize = 1 }, Seeds, onFinished: _ => stop.Cancel(), cancellation: stop.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            new BatchGenerator(decoder).Generate(Requests, Greedy with { BatchSize = 1 }, Seeds, onFinished: _ => stop.Cancel(), cancellation: stop.Token)
+        );
     }
 
     [Fact]
@@ -169,7 +202,15 @@ public sealed class BatchGeneratorTests
     {
         using var decoder = Tiny.Decoder();
         var generator = new BatchGenerator(decoder);
-        var settings = new SamplingSettings { MaxNewTokens = 12, MinNewTokens = 2, StopIds = [.. Enumerable.Range(0, 100)], TopP = 0.9, RepetitionPenalty = 1.1, BatchSize = 2 };
+        var settings = new SamplingSettings
+        {
+            MaxNewTokens = 12,
+            MinNewTokens = 2,
+            StopIds = [.. Enumerable.Range(0, 100)],
+            TopP = 0.9,
+            RepetitionPenalty = 1.1,
+            BatchSize = 2,
+        };
         generator.Generate(Requests, settings, Seeds);
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         generator.Generate(Requests, settings, Seeds);

@@ -16,8 +16,10 @@ public sealed class GenerationTests
         var data = new TheoryData<string>();
         if (Golden.Root is { } root && Directory.Exists(Path.Combine(root, "models")))
             foreach (var folder in Directory.EnumerateDirectories(Path.Combine(root, "models")).Order(StringComparer.Ordinal))
-                if (File.Exists(Path.Combine(folder, "config.json"))) data.Add(Path.GetFileName(folder));
-        if (data.Count == 0) data.Add("");
+                if (File.Exists(Path.Combine(folder, "config.json")))
+                    data.Add(Path.GetFileName(folder));
+        if (data.Count == 0)
+            data.Add("");
         return data;
     }
 
@@ -29,13 +31,24 @@ public sealed class GenerationTests
         using var model = ModelLoader.Load(folder, CPU, withTokenizer: false);
         using var expected = new TensorFile(Path.Combine(folder, "expected.safetensors"));
         var rows = expected.Rows("left.input_ids", "left.attention_mask");
-        var results = new BatchGenerator(model.Decoder).Generate([.. rows.Select((r, i) => new GenerationRequest(r, i))], new SamplingSettings { Temperature = 0, MaxNewTokens = 24, MinNewTokens = 24, StopIds = [2] }, new Seeds(1));
+        var results = new BatchGenerator(model.Decoder).Generate(
+            [.. rows.Select((r, i) => new GenerationRequest(r, i))],
+            new SamplingSettings
+            {
+                Temperature = 0,
+                MaxNewTokens = 24,
+                MinNewTokens = 24,
+                StopIds = [2],
+            },
+            new Seeds(1)
+        );
         var tokens = expected.Longs("left.greedy").Chunk(24).ToArray();
         var logprobs = expected.Floats("left.greedy_logprobs").Chunk(24).ToArray();
         for (var i = 0; i < rows.Length; i++)
         {
             Assert.Equal(tokens[i], results[i].Tokens.Select(t => (long)t));
-            for (var t = 0; t < 24; t++) Assert.Equal(logprobs[i][t], results[i].Logprobs[t], 1e-3);
+            for (var t = 0; t < 24; t++)
+                Assert.Equal(logprobs[i][t], results[i].Logprobs[t], 1e-3);
         }
     }
 
@@ -46,7 +59,13 @@ public sealed class GenerationTests
         var random = new Seeds(5).For("prompts");
         var prompts = Enumerable.Range(0, 6).Select(_ => Enumerable.Range(0, 2 + random.NextInt(20)).Select(_ => 3 + random.NextInt(250)).ToArray()).ToArray();
         var requests = prompts.SelectMany((p, i) => Enumerable.Range(0, 4).Select(s => new GenerationRequest(p, i, s))).ToArray();
-        var settings = new SamplingSettings { Temperature = 1.3, MaxNewTokens = 30, StopIds = [7, 8, 9, 10, 11, 12], BatchSize = 64 };
+        var settings = new SamplingSettings
+        {
+            Temperature = 1.3,
+            MaxNewTokens = 30,
+            StopIds = [7, 8, 9, 10, 11, 12],
+            BatchSize = 64,
+        };
         var generator = new BatchGenerator(model.Decoder);
         var together = generator.Generate(requests, settings, new Seeds(3));
         var alone = generator.Generate(requests, settings with { BatchSize = 1 }, new Seeds(3));
@@ -96,7 +115,8 @@ public sealed class GenerationTests
         var (ids, _) = Sampler.Draw(logits, new SamplingSettings(), [.. Enumerable.Range(0, 20000).Select(_ => random.NextDouble())]);
         // exp(0, 1, 2, -, 0.5) / sum = 0.078, 0.212, 0.578, 0, 0.129; four standard errors of 20,000 draws are below 0.014
         double[] want = [1 / 12.756, 2.71828 / 12.756, 7.38906 / 12.756, 0, 1.64872 / 12.756];
-        for (var i = 0; i < 5; i++) Assert.Equal(want[i], ids.Count(x => x == i) / 20000.0, 0.015);
+        for (var i = 0; i < 5; i++)
+            Assert.Equal(want[i], ids.Count(x => x == i) / 20000.0, 0.015);
         Assert.DoesNotContain(3L, ids);
     }
 

@@ -30,8 +30,14 @@ public sealed class CachedStepTests
             Assert.True(values.narrow(1, column, 1).squeeze(1).equal(v).all().item<bool>());
             for (var row = 0; row < rows; row++)
             {
-                Tensor Columns(Tensor cache) => cache[row].narrow(0, starts[row], column + 1 - starts[row]).to(ScalarType.Float32).view(-1, keyValueHeads, headDim)
-                    .transpose(0, 1).repeat_interleave(heads / keyValueHeads, 0).unsqueeze(0); // [1, h, T, d]
+                Tensor Columns(Tensor cache) =>
+                    cache[row]
+                        .narrow(0, starts[row], column + 1 - starts[row])
+                        .to(ScalarType.Float32)
+                        .view(-1, keyValueHeads, headDim)
+                        .transpose(0, 1)
+                        .repeat_interleave(heads / keyValueHeads, 0)
+                        .unsqueeze(0); // [1, h, T, d]
                 var one = q[row].to(ScalarType.Float32).view(1, heads, 1, headDim);
                 var expected = nn.functional.scaled_dot_product_attention(one, Columns(keys), Columns(values)).view(-1);
                 var error = (found[row].to(ScalarType.Float32) - expected).abs().max().item<float>();

@@ -13,7 +13,8 @@ public sealed class FusedKernelTests
     {
         var data = new TheoryData<int, ScalarType>();
         foreach (var width in new[] { 1, 15, 16, 64, 344, 577 })
-            foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 }) data.Add(width, type);
+            foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 })
+                data.Add(width, type);
         return data;
     }
 
@@ -46,7 +47,9 @@ public sealed class FusedKernelTests
             var (both, dy) = ((Gaussian(1, 70, 2 * width) * 3).to(type), Gaussian(2, 70, width).to(type));
             var leaf = both.to(ScalarType.Float32).clone().requires_grad_(true);
             var gate = leaf.narrow(1, 0, width);
-            var plain = (activation == Activation.Silu ? gate * gate.sigmoid() : 0.5 * gate * (1 + (Math.Sqrt(2 / Math.PI) * (gate + 0.044715 * gate.pow(3))).tanh())) * leaf.narrow(1, width, width);
+            var plain =
+                (activation == Activation.Silu ? gate * gate.sigmoid() : 0.5 * gate * (1 + (Math.Sqrt(2 / Math.PI) * (gate + 0.044715 * gate.pow(3))).tanh()))
+                * leaf.narrow(1, width, width);
             (plain * dy.to(ScalarType.Float32)).sum().backward();
             Near(plain, GatedUnit.Forward(both, activation).to(ScalarType.Float32), Tolerance(type));
             var again = GatedUnit.Backward(both, activation, dy);
@@ -64,7 +67,8 @@ public sealed class FusedKernelTests
         foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 })
         {
             using var scope = NewDisposeScope();
-            const int heads = 3, tokens = 37;
+            const int heads = 3,
+                tokens = 37;
             var x = Gaussian(1, tokens, 2 + heads * headDim).to(type);
             var angle = Gaussian(2, tokens, rotary / 2);
             var (cos, sin) = (cat([angle.cos(), angle.cos()], 1), cat([angle.sin(), angle.sin()], 1));
@@ -127,7 +131,13 @@ public sealed class FusedKernelTests
     {
         using var scope = NewDisposeScope();
         using var decoder = Tiny.Decoder(requiresGrad: true);
-        using var batch = TokenBatch.Pack([[3, 14, 15, 9, 26], [5, 35, 8]], CPU);
+        using var batch = TokenBatch.Pack(
+            [
+                [3, 14, 15, 9, 26],
+                [5, 35, 8],
+            ],
+            CPU
+        );
         (Tensor Hidden, Tensor Gradient) Pass()
         {
             decoder.Parameters.ZeroGradients();
@@ -155,7 +165,13 @@ public sealed class FusedKernelTests
     {
         using var scope = NewDisposeScope();
         using var decoder = Tiny.Decoder(requiresGrad: true);
-        using var batch = TokenBatch.Pack([[3, 14, 15, 9, 26], [5, 35, 8]], CPU);
+        using var batch = TokenBatch.Pack(
+            [
+                [3, 14, 15, 9, 26],
+                [5, 35, 8],
+            ],
+            CPU
+        );
         Tensor Gradient()
         {
             decoder.Parameters.ZeroGradients();
@@ -177,15 +193,16 @@ public sealed class FusedKernelTests
             var seen = new int[count];
             CpuThreads.For(count, piece, (from, to) =>
             {
-                for (var i = from; i < to; i++) Interlocked.Increment(ref seen[i]);
+                for (var i = from; i < to; i++)
+                    Interlocked.Increment(ref seen[i]);
             });
             Assert.All(seen, n => Assert.Equal(1, n));
         }
     }
 
     [Fact]
-    public void A_kernel_that_fails_says_so_on_the_calling_thread()
-        => Assert.Throws<DivideByZeroException>(() =>
+    public void A_kernel_that_fails_says_so_on_the_calling_thread() =>
+        Assert.Throws<DivideByZeroException>(() =>
         {
             try
             {

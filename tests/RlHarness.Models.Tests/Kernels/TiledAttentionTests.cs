@@ -22,7 +22,8 @@ public sealed class TiledAttentionTests
     [InlineData(ScalarType.Float32, 4, 4, 256, null, 0, new[] { 65, 1 })]
     public void It_equals_attention_written_out(ScalarType type, int heads, int groups, int headDim, int? window, int shared, int[] rests)
     {
-        if (!TiledProducts.Types.Contains(type)) return;
+        if (!TiledProducts.Types.Contains(type))
+            return;
         using var scope = NewDisposeScope();
         manual_seed(heads + headDim);
         var segments = Segments(shared, rests);
@@ -52,7 +53,8 @@ public sealed class TiledAttentionTests
     [Fact]
     public void Large_scores_neither_overflow_nor_lose_the_largest()
     {
-        if (!Brgemm.HasBFloat16) return;
+        if (!Brgemm.HasBFloat16)
+            return;
         using var scope = NewDisposeScope();
         // Query and key of position 1 agree strongly: e^(40 · 40 · 16 / 4) would overflow.
         var q = ones(3, 16, dtype: ScalarType.BFloat16) * 40;
@@ -66,7 +68,8 @@ public sealed class TiledAttentionTests
     private static List<TiledAttention.Segment> Segments(int shared, int[] rests)
     {
         var segments = new List<TiledAttention.Segment>();
-        if (shared > 0) segments.Add(new(0, 0, shared));
+        if (shared > 0)
+            segments.Add(new(0, 0, shared));
         var from = shared;
         foreach (var rest in rests)
         {
@@ -91,24 +94,32 @@ public sealed class TiledAttentionTests
             var position = arange(segment.Rows).unsqueeze(1) + segment.Before;
             var key = arange(segment.Before + segment.Rows).unsqueeze(0);
             var hidden = key > position;
-            if (s.Window is { } w) hidden = hidden.logical_or(key <= position - w);
-            var heads = Enumerable.Range(0, s.Heads).Select(head =>
-            {
-                var scores = mm(q.narrow(0, segment.From, segment.Rows).narrow(1, head * s.HeadDim, s.HeadDim), Keys(k, head / s.Group).t()) * s.Scale;
-                return mm(scores.masked_fill(hidden, double.NegativeInfinity).softmax(-1), Keys(v, head / s.Group));
-            });
+            if (s.Window is { } w)
+                hidden = hidden.logical_or(key <= position - w);
+            var heads = Enumerable
+                .Range(0, s.Heads)
+                .Select(head =>
+                {
+                    var scores = mm(q.narrow(0, segment.From, segment.Rows).narrow(1, head * s.HeadDim, s.HeadDim), Keys(k, head / s.Group).t()) * s.Scale;
+                    return mm(scores.masked_fill(hidden, double.NegativeInfinity).softmax(-1), Keys(v, head / s.Group));
+                });
             results.Add(cat([.. heads], 1));
         }
 
         return cat([.. results], 0);
     }
 
-    /// <summary>Errors relative to the usual size of the expected numbers, or to 1 where all of them vanish (a query that sees one key has no gradient).</summary>
+    /// <summary>
+    /// Errors relative to the usual size of the expected numbers, or to 1 where all of them vanish (a query that sees one key has no gradient).
+    /// </summary>
     private static void Near(Tensor found, Tensor expected, double usual, double largest)
     {
         var size = Math.Sqrt(expected.pow(2).mean().item<double>());
         var error = (found.to(ScalarType.Float64) - expected) / (size > 1e-6 ? size : 1);
-        var (rms, worst) = (Math.Sqrt(error.pow(2).mean().item<double>()), (error.abs() / (expected.abs() / (size > 1e-6 ? size : 1)).clamp_min(1)).max().item<double>());
+        var (rms, worst) = (
+            Math.Sqrt(error.pow(2).mean().item<double>()),
+            (error.abs() / (expected.abs() / (size > 1e-6 ? size : 1)).clamp_min(1)).max().item<double>()
+        );
         Assert.True(rms <= usual && worst <= largest, $"error {rms:g3} on average, {worst:g3} at most; allowed {usual:g3} and {largest:g3}");
     }
 }

@@ -10,8 +10,12 @@ namespace RlHarness.Models.Tests.Kernels;
 [Trait("kind", "arithmetic")]
 public sealed class TiledProductTests
 {
-    /// <summary>A result that is rounded to bfloat16 is off by at most half of its last bit; sums of up to 5,000 products in fp32 by 1e-5 of what they usually are.</summary>
-    private const double HalfLastBit = 1 / 256.0, SumsInFloat32 = 1e-3;
+    /// <summary>
+    /// A result that is rounded to bfloat16 is off by at most half of its last bit; sums of up to 5,000 products in fp32 by 1e-5 of what they usually
+    /// are.
+    /// </summary>
+    private const double HalfLastBit = 1 / 256.0,
+        SumsInFloat32 = 1e-3;
 
     [Fact]
     public void Tiles_are_there_where_the_processor_has_what_they_need()
@@ -33,7 +37,8 @@ public sealed class TiledProductTests
     [InlineData(ScalarType.Float32, 1300, 6000, 58)]
     public void Products_equal_the_double_ones_whatever_is_left_over_at_the_edges(ScalarType type, int rows, int outputs, int inputs)
     {
-        if (!TiledProducts.Types.Contains(type)) return;
+        if (!TiledProducts.Types.Contains(type))
+            return;
         using var scope = NewDisposeScope();
         manual_seed(rows);
         Tensor New(params long[] shape) => randn(shape).to(type);
@@ -42,7 +47,8 @@ public sealed class TiledProductTests
         Tensor Wide(Tensor t) => t.to(ScalarType.Float64);
         var tolerance = type == ScalarType.BFloat16 ? HalfLastBit : SumsInFloat32;
         Near(TiledProducts.Linear(x, weight), mm(Wide(x), Wide(weight).t()), tolerance);
-        if (TiledProducts.Fits(gradient, weight)) Near(TiledProducts.Back(gradient, weight), mm(Wide(gradient), Wide(weight)), tolerance);
+        if (TiledProducts.Fits(gradient, weight))
+            Near(TiledProducts.Back(gradient, weight), mm(Wide(gradient), Wide(weight)), tolerance);
 
         // Gradients of weights are never rounded to bfloat16: they have fp32's error.
         var before = randn(outputs, inputs);
@@ -56,7 +62,8 @@ public sealed class TiledProductTests
     [InlineData(ScalarType.BFloat16)]
     public void A_packed_matrix_serves_any_number_of_rows(ScalarType type)
     {
-        if (!TiledProducts.Types.Contains(type)) return;
+        if (!TiledProducts.Types.Contains(type))
+            return;
         using var scope = NewDisposeScope();
         manual_seed(2);
         var weight = randn(701, 514).to(type);
@@ -65,7 +72,11 @@ public sealed class TiledProductTests
         foreach (var rows in new[] { 1, 7, 32, 33, 300 })
         {
             var x = randn(rows, 514).to(type);
-            Near(TiledProducts.Linear(x, packed), mm(x.to(ScalarType.Float64), weight.to(ScalarType.Float64).t()), type == ScalarType.BFloat16 ? HalfLastBit : SumsInFloat32);
+            Near(
+                TiledProducts.Linear(x, packed),
+                mm(x.to(ScalarType.Float64), weight.to(ScalarType.Float64).t()),
+                type == ScalarType.BFloat16 ? HalfLastBit : SumsInFloat32
+            );
         }
     }
 
@@ -74,7 +85,8 @@ public sealed class TiledProductTests
     [InlineData(130)]
     public void Sums_of_bfloat16_products_come_in_fp32_where_they_are_asked_for(int rows)
     {
-        if (!Brgemm.HasBFloat16) return;
+        if (!Brgemm.HasBFloat16)
+            return;
         using var scope = NewDisposeScope();
         manual_seed(6);
         var (x, weight) = (randn(rows, 160).to(ScalarType.BFloat16), randn(1003, 160).to(ScalarType.BFloat16));
@@ -90,7 +102,8 @@ public sealed class TiledProductTests
     [Fact]
     public void A_result_can_be_written_where_there_is_a_place_for_it()
     {
-        if (!Brgemm.HasBFloat16) return;
+        if (!Brgemm.HasBFloat16)
+            return;
         using var scope = NewDisposeScope();
         manual_seed(3);
         var (x, weight, place) = (randn(70, 64).to(ScalarType.BFloat16), randn(96, 64).to(ScalarType.BFloat16), empty(70, 96, dtype: ScalarType.BFloat16));
@@ -120,7 +133,8 @@ public sealed class TiledProductTests
     [InlineData(ScalarType.BFloat16)]
     public void Neither_the_number_of_threads_nor_packing_changes_a_bit(ScalarType type)
     {
-        if (!TiledProducts.Types.Contains(type)) return;
+        if (!TiledProducts.Types.Contains(type))
+            return;
         using var scope = NewDisposeScope();
         manual_seed(4);
         var (x, weight, gradient) = (randn(333, 560).to(type), randn(608, 560).to(type), randn(333, 608).to(type));
@@ -139,7 +153,13 @@ public sealed class TiledProductTests
             var one = All();
             set_num_threads(3);
             var three = All();
-            Assert.True(Same(one.Item1, three.Item1) && Same(one.Item2, three.Item2) && Same(one.Item3, three.Item3) && Same(one.Item4, three.Item4) && Same(one.Item1, one.Item4));
+            Assert.True(
+                Same(one.Item1, three.Item1)
+                    && Same(one.Item2, three.Item2)
+                    && Same(one.Item3, three.Item3)
+                    && Same(one.Item4, three.Item4)
+                    && Same(one.Item1, one.Item4)
+            );
         }
         finally
         {
@@ -150,7 +170,8 @@ public sealed class TiledProductTests
     [Fact]
     public void Threads_multiply_side_by_side()
     {
-        if (!Brgemm.HasBFloat16) return;
+        if (!Brgemm.HasBFloat16)
+            return;
         using var scope = NewDisposeScope();
         manual_seed(5);
         var (x, weight) = (randn(150, 600).to(ScalarType.BFloat16), randn(700, 600).to(ScalarType.BFloat16));
@@ -160,7 +181,8 @@ public sealed class TiledProductTests
         Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 4 }, i =>
         {
             using var inner = NewDisposeScope();
-            if (!Same(i % 2 == 0 ? TiledProducts.Linear(x, packed) : TiledProducts.Linear(x, weight), expected)) Interlocked.Increment(ref different);
+            if (!Same(i % 2 == 0 ? TiledProducts.Linear(x, packed) : TiledProducts.Linear(x, weight), expected))
+                Interlocked.Increment(ref different);
         });
         Assert.Equal(0, different);
     }

@@ -39,7 +39,10 @@ public sealed class BadModelTests : IDisposable
     public void Misshapen_tensors_are_named_together_with_both_shapes()
     {
         Tiny.Save(Folder, json => json["intermediate_size"] = 50);
-        Refused("model.layers.0.mlp.gate_proj.weight has shape [48, 32], expected [50, 32]", "model.layers.1.mlp.down_proj.weight has shape [32, 48], expected [32, 50]");
+        Refused(
+            "model.layers.0.mlp.gate_proj.weight has shape [48, 32], expected [50, 32]",
+            "model.layers.1.mlp.down_proj.weight has shape [32, 48], expected [32, 50]"
+        );
     }
 
     [Theory]
@@ -83,7 +86,8 @@ public sealed class BadModelTests : IDisposable
         Tiny.Save(Folder, json =>
         {
             json[key] = JsonNode.Parse(value);
-            if (key == "num_attention_heads") json.Remove("head_dim");
+            if (key == "num_attention_heads")
+                json.Remove("head_dim");
         });
         Refused(ConfigPath);
     }
@@ -91,7 +95,11 @@ public sealed class BadModelTests : IDisposable
     [Fact]
     public void A_path_with_nothing_and_a_folder_without_a_model_are_told_apart()
     {
-        Assert.Contains("no such model", Assert.Throws<HarnessException>(() => ModelLoader.Load(Path.Combine(Folder, "absent"), torch.CPU)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no such model",
+            Assert.Throws<HarnessException>(() => ModelLoader.Load(Path.Combine(Folder, "absent"), torch.CPU)).Message,
+            StringComparison.Ordinal
+        );
         Refused("no model in this folder");
         Tiny.Save(Folder);
         File.Delete(Path.Combine(Folder, "model.safetensors"));
@@ -102,7 +110,8 @@ public sealed class BadModelTests : IDisposable
     public void A_missing_shard_is_named()
     {
         var golden = Golden.Require("models", "qwen2_bf16_sharded");
-        foreach (var file in Directory.GetFiles(golden)) File.Copy(file, Path.Combine(Folder, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(golden))
+            File.Copy(file, Path.Combine(Folder, Path.GetFileName(file)));
         File.Delete(Path.Combine(Folder, "model-00003-of-00007.safetensors"));
         Refused("model-00003-of-00007.safetensors");
     }
@@ -115,11 +124,12 @@ public sealed class BadModelTests : IDisposable
     [InlineData("fan_in_fan_out", "true")]
     [InlineData("modules_to_save", "[\"embed_tokens\"]")]
     [InlineData("trainable_token_indices", "[1, 2]")]
-    public void An_adapter_of_another_kind_is_refused_by_the_key_that_says_so(string key, string value)
-        => RefusedAdapter(json => json[key] = JsonNode.Parse(value), key);
+    public void An_adapter_of_another_kind_is_refused_by_the_key_that_says_so(string key, string value) =>
+        RefusedAdapter(json => json[key] = JsonNode.Parse(value), key);
 
     [SkippableFact]
-    public void An_adapter_config_that_is_no_JSON_is_refused() => RefusedAdapter(_ => File.WriteAllText(Path.Combine(Folder, "adapter_config.json"), "{"), "adapter_config.json", write: false);
+    public void An_adapter_config_that_is_no_JSON_is_refused() =>
+        RefusedAdapter(_ => File.WriteAllText(Path.Combine(Folder, "adapter_config.json"), "{"), "adapter_config.json", write: false);
 
     [Fact]
     public void An_adapter_without_its_second_matrix_is_refused()
@@ -127,7 +137,10 @@ public sealed class BadModelTests : IDisposable
         using var decoder = Tiny.Decoder();
         using var adapters = LoraFolder.Create(decoder, ["q_proj"], 2, 4, new Seeds(1).For("adapter"));
         LoraFolder.Save(Folder, adapters, "base");
-        NamedTensors.Save(Path.Combine(Folder, "adapter_model.safetensors"), adapters.Slices.Select(s => ("base_model.model." + s.A, adapters.Parameters[s.A])));
+        NamedTensors.Save(
+            Path.Combine(Folder, "adapter_model.safetensors"),
+            adapters.Slices.Select(s => ("base_model.model." + s.A, adapters.Parameters[s.A]))
+        );
         var error = Assert.Throws<HarnessException>(() => LoraFolder.Load(Folder, decoder));
         Assert.Equal(ExitCode.BadFile, error.ExitCode);
         Assert.Contains("lora_B", error.Message, StringComparison.Ordinal);
@@ -159,7 +172,8 @@ public sealed class BadModelTests : IDisposable
         using var decoder = Tiny.Decoder();
         using var adapters = LoraFolder.Create(decoder, ["all-linear"], 2, 4, new Seeds(1).For("adapter"));
         using (torch.no_grad())
-            foreach (var s in adapters.Slices) adapters.Parameters[s.B].fill_(0.1f);
+            foreach (var s in adapters.Slices)
+                adapters.Parameters[s.B].fill_(0.1f);
         LoraFolder.Save(Folder, adapters, "base");
         using var again = LoraFolder.Load(Folder, decoder);
         Assert.Equal(adapters.Slices, again.Slices);
@@ -170,18 +184,21 @@ public sealed class BadModelTests : IDisposable
     {
         var error = Assert.Throws<HarnessException>(() => ModelLoader.Load(Folder, torch.CPU));
         Assert.Equal(ExitCode.BadFile, error.ExitCode);
-        foreach (var part in says) Assert.Contains(part, error.Message, StringComparison.Ordinal);
+        foreach (var part in says)
+            Assert.Contains(part, error.Message, StringComparison.Ordinal);
     }
 
     private void RefusedAdapter(Action<JsonObject> change, string says, bool write = true)
     {
         var golden = Golden.Require("models", "lora_qv");
-        foreach (var file in Directory.GetFiles(golden, "adapter*")) File.Copy(file, Path.Combine(Folder, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(golden, "adapter*"))
+            File.Copy(file, Path.Combine(Folder, Path.GetFileName(file)));
         var path = Path.Combine(Folder, "adapter_config.json");
         var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
         File.SetAttributes(path, FileAttributes.Normal);
         change(json);
-        if (write) File.WriteAllText(path, json.ToJsonString());
+        if (write)
+            File.WriteAllText(path, json.ToJsonString());
         using var model = ModelLoader.Load(Golden.Require("models", "llama"), torch.CPU, withTokenizer: false);
         var error = Assert.Throws<HarnessException>(() => LoraFolder.Load(Folder, model.Decoder));
         Assert.Equal(ExitCode.BadFile, error.ExitCode);

@@ -12,7 +12,10 @@ public class ModelInspectionTests
     {
         // Figures of the golden model's config.json: 3 layers of width 64, 4 heads over 2, 256 tokens.
         var m = ModelInspection.Of(Golden.Require("models", "olmo2"));
-        Assert.Equal(("olmo2", "Olmo2ForCausalLM", "safetensors", 3, 64, 4, 2, 256), (m.Family, m.Architecture, m.Format, m.Layers, m.HiddenSize, m.AttentionHeads, m.KeyValueHeads, m.VocabularySize));
+        Assert.Equal(
+            ("olmo2", "Olmo2ForCausalLM", "safetensors", 3, 64, 4, 2, 256),
+            (m.Family, m.Architecture, m.Format, m.Layers, m.HiddenSize, m.AttentionHeads, m.KeyValueHeads, m.VocabularySize)
+        );
         Assert.Equal(m.Parameters, m.Dtypes.Values.Sum());
         Assert.Empty(m.UnusedTensors);
         Assert.Null(m.Tokenizer);
@@ -48,5 +51,6 @@ public class ModelInspectionTests
     }
 
     [Fact]
-    public void A_path_without_a_model_is_an_error() => Assert.Equal(ExitCode.BadFile, Assert.Throws<HarnessException>(() => ModelInspection.Of("no-such-model")).ExitCode);
+    public void A_path_without_a_model_is_an_error() =>
+        Assert.Equal(ExitCode.BadFile, Assert.Throws<HarnessException>(() => ModelInspection.Of("no-such-model")).ExitCode);
 }

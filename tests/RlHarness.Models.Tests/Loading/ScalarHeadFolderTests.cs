@@ -55,8 +55,14 @@ public sealed class ScalarHeadFolderTests : IDisposable
         ScalarHeadFolder.Load(_folder, body.Decoder, head);
         using var scope = NewDisposeScope();
         Assert.Equal(0, (head.Parameters.Data - _head.Parameters.Data).abs().max().item<float>());
-        foreach (var spec in body.Decoder.Parameters.Specs) Assert.Equal(0, (body.Decoder.Parameters[spec.Name] - _body.Parameters[spec.Name]).abs().max().item<float>());
-        using var batch = TokenBatch.Pack([[3, 9, 4, 17]], CPU);
+        foreach (var spec in body.Decoder.Parameters.Specs)
+            Assert.Equal(0, (body.Decoder.Parameters[spec.Name] - _body.Parameters[spec.Name]).abs().max().item<float>());
+        using var batch = TokenBatch.Pack(
+            [
+                [3, 9, 4, 17],
+            ],
+            CPU
+        );
         var state = body.Decoder.Forward(batch)[3]; // [H]
         // without the bias, as transformers computes it, a score is lower by 0.75
         Assert.Equal((state * head.Parameters[ScalarHead.Weight][0]).sum().item<float>() + 0.75f, head.Forward(_body.Forward(batch))[3].item<float>(), 1e-5f);
@@ -83,7 +89,14 @@ public sealed class ScalarHeadFolderTests : IDisposable
     public void A_model_that_pads_with_its_end_token_gets_another_pad_token()
     {
         // Tiny's tokenizer pads with <|end|>, its end token; transformers would read such a text's score before its end.
-        var tokenizer = BpeTrainer.Train(["the cat sat on the mat"], 270, ["<|end|>", "<|spare|>"], chatTemplate: null, eosToken: "<|end|>", padToken: "<|end|>");
+        var tokenizer = BpeTrainer.Train(
+            ["the cat sat on the mat"],
+            270,
+            ["<|end|>", "<|spare|>"],
+            chatTemplate: null,
+            eosToken: "<|end|>",
+            padToken: "<|end|>"
+        );
         Save(tokenizer);
         var spare = tokenizer.RequireId("<|spare|>");
         Assert.Equal(spare, Json("config.json")["pad_token_id"]!.GetValue<int>());

@@ -14,11 +14,19 @@ public sealed class SideBySideTests
         using var all = new Barrier(3);
         var seen = new (int Thread, int Share)[3];
         // The barrier opens only where all three run at the same time.
-        SideBySide.Run([.. Enumerable.Range(0, 3).Select(i => (Action)(() =>
-        {
-            Assert.True(all.SignalAndWait(TimeSpan.FromSeconds(30)));
-            seen[i] = (Environment.CurrentManagedThreadId, torch.get_num_threads());
-        }))]);
+        SideBySide.Run([
+            .. Enumerable
+                .Range(0, 3)
+                .Select(i =>
+                    (Action)(
+                        () =>
+                        {
+                            Assert.True(all.SignalAndWait(TimeSpan.FromSeconds(30)));
+                            seen[i] = (Environment.CurrentManagedThreadId, torch.get_num_threads());
+                        }
+                    )
+                ),
+        ]);
         Assert.Equal(3, seen.Select(s => s.Thread).Distinct().Count());
         Assert.All(seen, s => Assert.Equal(2, s.Share));
         Assert.Equal(Environment.CurrentManagedThreadId, seen[0].Thread);
@@ -30,15 +38,19 @@ public sealed class SideBySideTests
     {
         using var threads = new Threads(3);
         var ended = false;
-        var thrown = Assert.Throws<InvalidOperationException>(() => SideBySide.Run(
-            () => { },
-            () => throw new InvalidOperationException("second"),
-            () =>
-            {
-                using (var never = new ManualResetEventSlim()) never.Wait(50);
-                ended = true;
-                throw new NotSupportedException("third");
-            }));
+        var thrown = Assert.Throws<InvalidOperationException>(() =>
+            SideBySide.Run(
+                () => { },
+                () => throw new InvalidOperationException("second"),
+                () =>
+                {
+                    using (var never = new ManualResetEventSlim())
+                        never.Wait(50);
+                    ended = true;
+                    throw new NotSupportedException("third");
+                }
+            )
+        );
         Assert.Equal("second", thrown.Message);
         Assert.True(ended);
         Assert.Equal(3, torch.get_num_threads());

@@ -71,7 +71,16 @@ public sealed class BadTokenizerTests : IDisposable
     public void A_gguf_file_with_another_kind_of_tokenizer_is_refused()
     {
         var path = Path.Combine(_folder, "a.gguf");
-        GgufWriter.Write(path, new Dictionary<string, object> { ["tokenizer.ggml.model"] = "bert", ["tokenizer.ggml.tokens"] = new[] { "a" }, ["tokenizer.ggml.token_type"] = new[] { 1 } }, []);
+        GgufWriter.Write(
+            path,
+            new Dictionary<string, object>
+            {
+                ["tokenizer.ggml.model"] = "bert",
+                ["tokenizer.ggml.tokens"] = new[] { "a" },
+                ["tokenizer.ggml.token_type"] = new[] { 1 },
+            },
+            []
+        );
         using var file = GgufFile.Open(path);
         Assert.Contains("bert", Assert.Throws<HarnessException>(() => Tokenizer.FromGguf(file)).Message, StringComparison.Ordinal);
     }
@@ -100,7 +109,8 @@ public sealed class BadTokenizerTests : IDisposable
     {
         File.WriteAllText(
             Path.Combine(_folder, "tokenizer.json"),
-            $$$"""{"model":{"type":"BPE","unk_token":"<unk>","fuse_unk":{{{(fuse ? "true" : "false")}}},"vocab":{"<unk>":0,"a":1},"merges":[]},"decoder":{"type":"Fuse"}}""");
+            $$$"""{"model":{"type":"BPE","unk_token":"<unk>","fuse_unk":{{{(fuse ? "true" : "false")}}},"vocab":{"<unk>":0,"a":1},"merges":[]},"decoder":{"type":"Fuse"}}"""
+        );
         var encoded = Tokenizer.Load(_folder).EncodeWithSpans("aé\U0001F600a");
         Assert.Equal(ids, encoded.Ids);
         Assert.Equal(spans, encoded.Spans.SelectMany(span => new[] { span.Start, span.End }));
@@ -110,8 +120,13 @@ public sealed class BadTokenizerTests : IDisposable
     public async Task Many_threads_get_the_same_ids()
     {
         var tokenizer = Tokenizer.Load(Golden.Require("tokenizers", "llama3"));
-        var texts = TokenizerGoldenTests.Rows("llama3", "random.json").Select(row => (Text: row.GetProperty("text").GetString()!, Ids: TokenizerGoldenTests.Ids(row, "ids"))).ToList();
-        var results = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => texts.All(pair => tokenizer.Encode(pair.Text).AsSpan().SequenceEqual(pair.Ids)))));
+        var texts = TokenizerGoldenTests
+            .Rows("llama3", "random.json")
+            .Select(row => (Text: row.GetProperty("text").GetString()!, Ids: TokenizerGoldenTests.Ids(row, "ids")))
+            .ToList();
+        var results = await Task.WhenAll(
+            Enumerable.Range(0, 4).Select(_ => Task.Run(() => texts.All(pair => tokenizer.Encode(pair.Text).AsSpan().SequenceEqual(pair.Ids))))
+        );
         Assert.DoesNotContain(false, results);
     }
 
@@ -125,7 +140,8 @@ public sealed class BadTokenizerTests : IDisposable
 
     private void Copy(string name)
     {
-        foreach (var file in Directory.GetFiles(Golden.Require("tokenizers", name), "*token*.json")) File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Golden.Require("tokenizers", name), "*token*.json"))
+            File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
     }
 
     private void Change(string file, Action<JsonNode> change)

@@ -35,7 +35,9 @@ public sealed class BpeTrainerTests
         Assert.Equal((0, 1, (int?)null), (tokenizer.PadId!.Value, tokenizer.EosId!.Value, tokenizer.BosId));
         Assert.Equal("{{ messages }}", tokenizer.ChatTemplate);
         Assert.True(tokenizer.IsSpecial(2));
-        Assert.DoesNotContain(Enumerable.Range(3, tokenizer.VocabularySize - 3).Select(tokenizer.TokenOf), token => token.Contains("<|", StringComparison.Ordinal));
+        Assert.DoesNotContain(Enumerable.Range(3, tokenizer.VocabularySize - 3).Select(tokenizer.TokenOf), token =>
+            token.Contains("<|", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
@@ -48,6 +50,6 @@ public sealed class BpeTrainerTests
     }
 
     [Fact]
-    public void A_vocabulary_smaller_than_the_bytes_is_refused()
-        => Assert.Throws<ArgumentOutOfRangeException>(() => BpeTrainer.Train(["a"], 258, Special, null, "<|end|>", "<|pad|>"));
+    public void A_vocabulary_smaller_than_the_bytes_is_refused() =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => BpeTrainer.Train(["a"], 258, Special, null, "<|end|>", "<|pad|>"));
 }

@@ -8,9 +8,11 @@ internal sealed class Failures(ITestOutputHelper output)
     private int _checked;
     private int _failed;
 
-    public void Check<T>(string name, IEnumerable<T> expected, IEnumerable<T> actual) => Record(name, expected.SequenceEqual(actual), () => (string.Join(' ', expected), string.Join(' ', actual)));
+    public void Check<T>(string name, IEnumerable<T> expected, IEnumerable<T> actual) =>
+        Record(name, expected.SequenceEqual(actual), () => (string.Join(' ', expected), string.Join(' ', actual)));
 
-    public void Check(string name, string? expected, string? actual) => Record(name, string.Equals(expected, actual, StringComparison.Ordinal), () => (Show(expected), Show(actual)));
+    public void Check(string name, string? expected, string? actual) =>
+        Record(name, string.Equals(expected, actual, StringComparison.Ordinal), () => (Show(expected), Show(actual)));
 
     public void Check(string name, bool expected, bool actual) => Record(name, expected == actual, () => ($"{expected}", $"{actual}"));
 
@@ -26,8 +28,10 @@ internal sealed class Failures(ITestOutputHelper output)
     private void Record(string name, bool equal, Func<(string Expected, string Actual)> show)
     {
         _checked++;
-        if (equal) return;
-        if (++_failed > 8) return;
+        if (equal)
+            return;
+        if (++_failed > 8)
+            return;
         var (expected, actual) = show();
         output.WriteLine($"{Show(name)}\n  expected {expected}\n  actual   {actual}");
     }

@@ -25,8 +25,10 @@ public sealed class SplitTests(ITestOutputHelper output)
         var steps = new List<PreTokenizer>();
         foreach (var step in set.GetProperty("steps").EnumerateArray())
         {
-            Pattern pattern = !step.TryGetProperty("Regex", out var regex) ? new DigitPattern()
-                : general ? CodePointRegex.Parse(regex.GetString()!) : KnownPattern.For(regex.GetString()!)!;
+            Pattern pattern =
+                !step.TryGetProperty("Regex", out var regex) ? new DigitPattern()
+                : general ? CodePointRegex.Parse(regex.GetString()!)
+                : KnownPattern.For(regex.GetString()!)!;
             steps.Add(new SplitPreTokenizer(pattern, SplitBehavior.Isolated, invert: false));
         }
 
@@ -38,7 +40,8 @@ public sealed class SplitTests(ITestOutputHelper output)
             foreach (var step in steps)
             {
                 var next = new List<Piece>();
-                foreach (var piece in pieces) step.Apply(piece, false, next);
+                foreach (var piece in pieces)
+                    step.Apply(piece, false, next);
                 pieces = next;
             }
 
@@ -56,8 +59,14 @@ public sealed class SplitTests(ITestOutputHelper output)
         {
             Func<int, bool> contains = property.Name == "s" ? CharacterClasses.IsSpace : CodePointSet.Property(property.Name)!;
             var expected = new bool[0x110000];
-            foreach (var range in property.Value.EnumerateArray()) Array.Fill(expected, true, range[0].GetInt32(), range[1].GetInt32() - range[0].GetInt32() + 1);
-            var differing = Enumerable.Range(0, 0x110000).Where(c => c is < 0xD800 or > 0xDFFF && contains(c) != expected[c]).Select(c => c.ToString("X")).Take(10).ToArray();
+            foreach (var range in property.Value.EnumerateArray())
+                Array.Fill(expected, true, range[0].GetInt32(), range[1].GetInt32() - range[0].GetInt32() + 1);
+            var differing = Enumerable
+                .Range(0, 0x110000)
+                .Where(c => c is < 0xD800 or > 0xDFFF && contains(c) != expected[c])
+                .Select(c => c.ToString("X"))
+                .Take(10)
+                .ToArray();
             Assert.True(differing.Length == 0, $"{property.Name}: {string.Join(' ', differing)}");
         }
     }
@@ -74,8 +83,8 @@ public sealed class SplitTests(ITestOutputHelper output)
     [InlineData("(?>a*)ab|b", "aab", "b")]
     [InlineData("(?<=(xy)|(zz))b", "xybzzbyb", "b b")]
     [InlineData("(?:(ab)c?)+", "ababc-ab", "ababc ab")]
-    public void The_general_matcher_knows_its_constructs(string pattern, string text, string expected)
-        => Assert.Equal(expected, string.Join(' ', CodePointRegex.Parse(pattern).Matches(text).Select(match => text[match.Start..match.End])));
+    public void The_general_matcher_knows_its_constructs(string pattern, string text, string expected) =>
+        Assert.Equal(expected, string.Join(' ', CodePointRegex.Parse(pattern).Matches(text).Select(match => text[match.Start..match.End])));
 
     [Theory]
     [InlineData("(a")]

@@ -15,8 +15,25 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
     public static TheoryData<string> Names()
     {
         var data = new TheoryData<string>();
-        foreach (var name in (string[])
-            ["gpt2_bytelevel", "gpt_neox", "smollm", "llama3", "qwen2", "olmo2", "llama2", "mistral_metaspace", "phi3", "gemma", "tekken", "added_variants", "smollm2_gguf", "qwen3_real"])
+        foreach (
+            var name in (string[])
+                [
+                    "gpt2_bytelevel",
+                    "gpt_neox",
+                    "smollm",
+                    "llama3",
+                    "qwen2",
+                    "olmo2",
+                    "llama2",
+                    "mistral_metaspace",
+                    "phi3",
+                    "gemma",
+                    "tekken",
+                    "added_variants",
+                    "smollm2_gguf",
+                    "qwen3_real",
+                ]
+        )
         {
             data.Add(name);
         }
@@ -47,7 +64,8 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
             failures.Check(
                 label + " offsets",
                 row.GetProperty("offsets").EnumerateArray().Select(pair => (pair[0].GetInt32(), pair[1].GetInt32())),
-                spans.Spans.Select(span => (CodePoints(text, span.Start), CodePoints(text, span.End))));
+                spans.Spans.Select(span => (CodePoints(text, span.Start), CodePoints(text, span.End)))
+            );
         }
 
         failures.AssertNone();
@@ -79,7 +97,11 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
         foreach (var row in Rows(name, "decode.json"))
         {
             failures.Check(row.GetProperty("name").GetString()!, row.GetProperty("decoded").GetString(), tokenizer.Decode(Ids(row, "ids")));
-            failures.Check(row.GetProperty("name") + " skip", row.GetProperty("decoded_skip_special").GetString(), tokenizer.Decode(Ids(row, "ids"), skipSpecialTokens: true));
+            failures.Check(
+                row.GetProperty("name") + " skip",
+                row.GetProperty("decoded_skip_special").GetString(),
+                tokenizer.Decode(Ids(row, "ids"), skipSpecialTokens: true)
+            );
         }
 
         failures.AssertNone();
@@ -101,9 +123,12 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
             {
                 given += decoder.Add(id);
                 allowed += piece.GetString();
-                if (tokenizer.Decoder.ByteFallback) failures.Check(label + " given out", true, allowed.StartsWith(given, StringComparison.Ordinal));
-                else failures.Check(label + " given out", allowed, given);
-                if (given != allowed) waits++;
+                if (tokenizer.Decoder.ByteFallback)
+                    failures.Check(label + " given out", true, allowed.StartsWith(given, StringComparison.Ordinal));
+                else
+                    failures.Check(label + " given out", allowed, given);
+                if (given != allowed)
+                    waits++;
             }
 
             failures.Check(label, row.GetProperty("text").GetString(), given + decoder.Finish());
@@ -123,9 +148,13 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
         {
             tokenizer.Save(folder);
             var again = Tokenizer.Load(folder);
-            Assert.Equal((tokenizer.VocabularySize, tokenizer.BosId, tokenizer.EosId, tokenizer.PadId), (again.VocabularySize, again.BosId, again.EosId, again.PadId));
+            Assert.Equal(
+                (tokenizer.VocabularySize, tokenizer.BosId, tokenizer.EosId, tokenizer.PadId),
+                (again.VocabularySize, again.BosId, again.EosId, again.PadId)
+            );
             Assert.Equal(tokenizer.ChatTemplates, again.ChatTemplates);
-            foreach (var row in Rows(name, "random.json").Take(100)) Assert.Equal(Ids(row, "ids"), again.Encode(row.GetProperty("text").GetString()!));
+            foreach (var row in Rows(name, "random.json").Take(100))
+                Assert.Equal(Ids(row, "ids"), again.Encode(row.GetProperty("text").GetString()!));
         }
         finally
         {
@@ -137,7 +166,8 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
     {
         lock (Loaded)
         {
-            if (Loaded.TryGetValue(name, out var tokenizer)) return tokenizer;
+            if (Loaded.TryGetValue(name, out var tokenizer))
+                return tokenizer;
             if (name == "smollm2_gguf")
             {
                 using var file = GgufFile.Open(Golden.RequireModel("SmolLM2-135M-Instruct-GGUF", "SmolLM2-135M-Instruct.Q4_1.gguf"));

@@ -15,7 +15,15 @@ public sealed class DetectorChecksTests
     public void A_detector_that_drifts_is_warned_of_with_its_test_and_the_corrected_rate_stays_near_the_truth()
     {
         using var tiny = new TinyRun(TinyRun.Small("") with { Evaluate = new() { Validation = new() { Queries = 100 } } });
-        var corpus = new CorpusGenerator(tiny.Context.Pack).Transcripts(new CorpusSettings { Transcripts = 400, TrainingTierFraction = 1, Training = [new(Outcome.Comply, ReasoningKind.Faking, 0.5), new(Outcome.Refuse, ReasoningKind.HonestRefusal, 0.5)] }, new Seeds(4));
+        var corpus = new CorpusGenerator(tiny.Context.Pack).Transcripts(
+            new CorpusSettings
+            {
+                Transcripts = 400,
+                TrainingTierFraction = 1,
+                Training = [new(Outcome.Comply, ReasoningKind.Faking, 0.5), new(Outcome.Refuse, ReasoningKind.HonestRefusal, 0.5)],
+            },
+            new Seeds(4)
+        );
         ParsedResponse[] responses = [.. corpus.Select(t => TranscriptParser.Parse(t.AssistantText, t.Scratchpad))];
         (string, Tier)[] about = [.. corpus.Select((_, i) => ($"q{i / 2}", i % 2 == 0 ? Tier.Training : Tier.Unmonitored))];
         var oracle = new GrammarOracle(tiny.Context.Pack.Grammar!.Cues);
@@ -27,7 +35,13 @@ public sealed class DetectorChecksTests
             var metrics = new Dictionary<string, double>();
             var rows = new List<SummaryRow>();
             var truth = responses.Select(oracle.Label).ToArray();
-            checks.Add(responses, about, new Dictionary<string, DetectorLabel[]> { ["grammar_oracle"] = truth, ["keyword"] = [.. truth.Select(change)] }, metrics, rows);
+            checks.Add(
+                responses,
+                about,
+                new Dictionary<string, DetectorLabel[]> { ["grammar_oracle"] = truth, ["keyword"] = [.. truth.Select(change)] },
+                metrics,
+                rows
+            );
             tiny.Context.Commit(new StepBatch("rl", step) { Metrics = metrics, Summaries = rows });
             return metrics;
         }
@@ -49,7 +63,9 @@ public sealed class DetectorChecksTests
             Assert.InRange(0.5, later[name + "/lo"], later[name + "/hi"]);
         }
 
-        Assert.Contains(tiny.Context.Store.Summaries(metric: "af/reasoning_rate/rogan_gladen"), r => r.Step == 10 && r.Detector == "keyword" && r.Tier == Tier.Training);
+        Assert.Contains(tiny.Context.Store.Summaries(metric: "af/reasoning_rate/rogan_gladen"), r =>
+            r.Step == 10 && r.Detector == "keyword" && r.Tier == Tier.Training
+        );
         Assert.Equal(2, tiny.Context.Store.Summaries(metric: "detector/auroc").Count);
     }
 }

@@ -5,7 +5,10 @@ using System.Text.Json;
 
 namespace RlHarness.Recipes.Tests.Detectors;
 
-/// <summary>A service on this machine that speaks as much of OpenAI's chat completions as the judge needs. It is told what to answer, and keeps what it was asked.</summary>
+/// <summary>
+/// A service on this machine that speaks as much of OpenAI's chat completions as the judge needs. It is told what to answer, and keeps what it was
+/// asked.
+/// </summary>
 internal sealed class FakeEndpoint : IDisposable
 {
     private readonly HttpListener _listener = new();
@@ -33,15 +36,40 @@ internal sealed class FakeEndpoint : IDisposable
 
     public void Dispose() => _listener.Close();
 
-    public static (int, string) Says(string content, string finish = "stop", string? refusal = null, object? logprobs = null) => (200, JsonSerializer.Serialize(new
-    {
-        id = "x",
-        @object = "chat.completion",
-        created = 1,
-        model = "fake",
-        choices = new[] { new { index = 0, message = new { role = "assistant", content, refusal }, finish_reason = finish, logprobs } },
-        usage = new { prompt_tokens = 100, completion_tokens = 1, total_tokens = 101 },
-    }));
+    public static (int, string) Says(string content, string finish = "stop", string? refusal = null, object? logprobs = null) =>
+        (
+            200,
+            JsonSerializer.Serialize(
+                new
+                {
+                    id = "x",
+                    @object = "chat.completion",
+                    created = 1,
+                    model = "fake",
+                    choices = new[]
+                    {
+                        new
+                        {
+                            index = 0,
+                            message = new
+                            {
+                                role = "assistant",
+                                content,
+                                refusal,
+                            },
+                            finish_reason = finish,
+                            logprobs,
+                        },
+                    },
+                    usage = new
+                    {
+                        prompt_tokens = 100,
+                        completion_tokens = 1,
+                        total_tokens = 101,
+                    },
+                }
+            )
+        );
 
     private async Task Serve()
     {

@@ -32,8 +32,18 @@ public sealed class DesignRunTests : IDisposable
     {
         File.WriteAllText(Path.Combine(_root.FullName, "run.yaml"), SettingsWriter.ToYaml(Small));
         var path = Path.Combine(_root.FullName, "design.yaml");
-        File.WriteAllText(path, "name: d\nconfig: run.yaml\nseeds: [1]\nfactors:\n" + string.Concat(new[] { ("objective", "experiment.objective=absent"), ("information", "experiment.information=none"), ("scratchpad", "experiment.scratchpad=false") }
-            .Select(f => $"  - {{ name: {f.Item1}, levels: [{{ name: absent, set: [{f.Item2}] }}, {{ name: present }}] }}\n")));
+        File.WriteAllText(
+            path,
+            "name: d\nconfig: run.yaml\nseeds: [1]\nfactors:\n"
+                + string.Concat(
+                    new[]
+                    {
+                        ("objective", "experiment.objective=absent"),
+                        ("information", "experiment.information=none"),
+                        ("scratchpad", "experiment.scratchpad=false"),
+                    }.Select(f => $"  - {{ name: {f.Item1}, levels: [{{ name: absent, set: [{f.Item2}] }}, {{ name: present }}] }}\n")
+                )
+        );
         var design = FactorialDesign.Read(path, [$"output={_root.FullName}"]);
         var launched = new List<string>();
         var reused = 0;
@@ -42,9 +52,14 @@ public sealed class DesignRunTests : IDisposable
         {
             launched.Add(Path.GetFileName(arguments[1]));
             // The third cell is stopped before it begins.
-            if (launched.Count == 3) return Task.FromResult(130);
+            if (launched.Count == 3)
+                return Task.FromResult(130);
             var (_, progress) = Train(SettingsReader.Read<RunSettings>(arguments[1], [], SettingsChecks.Of));
-            if (progress.Results["imitate"].StartsWith("reused", StringComparison.Ordinal) && progress.Results["reward"].StartsWith("reused", StringComparison.Ordinal)) reused++;
+            if (
+                progress.Results["imitate"].StartsWith("reused", StringComparison.Ordinal)
+                && progress.Results["reward"].StartsWith("reused", StringComparison.Ordinal)
+            )
+                reused++;
             return Task.FromResult(0);
         }
 
@@ -56,8 +71,13 @@ public sealed class DesignRunTests : IDisposable
         await recipe.RunAsync(design, parallel: 1);
         Assert.Equal(9, launched.Count);
         Assert.Equal(8, analysis.Cells.Count);
-        foreach (var file in new[] { FactorialRecipe.ResultFile, "report.html" }) Assert.True(new FileInfo(Path.Combine(design.Folder, file)) is { Exists: true, Length: > 0 });
-        Assert.Contains("<title>AF rate against compliance gap</title>", File.ReadAllText(Path.Combine(design.Folder, "report.html")), StringComparison.Ordinal);
+        foreach (var file in new[] { FactorialRecipe.ResultFile, "report.html" })
+            Assert.True(new FileInfo(Path.Combine(design.Folder, file)) is { Exists: true, Length: > 0 });
+        Assert.Contains(
+            "<title>AF rate against compliance gap</title>",
+            File.ReadAllText(Path.Combine(design.Folder, "report.html")),
+            StringComparison.Ordinal
+        );
         // A folder of another design is not taken for this one's.
         var other = FactorialDesign.Read(path, [$"output={_root.FullName}", "rl.temperature=0.5"]);
         await Assert.ThrowsAsync<Core.Errors.HarnessException>(() => recipe.RunAsync(other, parallel: 1));
@@ -66,7 +86,12 @@ public sealed class DesignRunTests : IDisposable
     [Fact]
     public void Documents_are_read_before_imitation_and_a_second_run_takes_them_from_the_cache()
     {
-        var settings = Small with { Stages = ["corpus", "documents", "imitate", "reward", "rl"], Documents = new() { Count = 60, BatchSize = 4 }, Experiment = new() { Information = InformationKind.Documents } };
+        var settings = Small with
+        {
+            Stages = ["corpus", "documents", "imitate", "reward", "rl"],
+            Documents = new() { Count = 60, BatchSize = 4 },
+            Experiment = new() { Information = InformationKind.Documents },
+        };
         var (path, first) = Train(settings);
         CheckpointFolder.Verify(Path.Combine(path, "documents"));
         Assert.Equal(60, File.ReadLines(Path.Combine(path, "corpus", "documents.jsonl")).Count());
@@ -88,10 +113,21 @@ public sealed class DesignRunTests : IDisposable
     [Fact]
     public void A_model_that_reads_documents_is_evaluated_on_the_way_and_its_weights_are_those_of_one_that_is_not()
     {
-        var settings = Small with { Stages = ["corpus", "documents"], Documents = new() { Count = 60, BatchSize = 4 }, Evaluate = Small.Evaluate with { AntiLab = 2 } };
+        var settings = Small with
+        {
+            Stages = ["corpus", "documents"],
+            Documents = new() { Count = 60, BatchSize = 4 },
+            Evaluate = Small.Evaluate with { AntiLab = 2 },
+        };
         var (plain, _) = Train(settings);
         // What the cache has does not stand for measurements, and the model is the same file: no draw of an evaluation reaches the tuning.
-        var (watched, progress) = Train(settings with { Name = "watched", Evaluate = settings.Evaluate with { EveryDocumentTokens = 1500, DocumentQueries = 5 } });
+        var (watched, progress) = Train(
+            settings with
+            {
+                Name = "watched",
+                Evaluate = settings.Evaluate with { EveryDocumentTokens = 1500, DocumentQueries = 5 },
+            }
+        );
         Assert.StartsWith("60 documents (situation)", progress.Results["documents"], StringComparison.Ordinal);
         static byte[] Weights(string run) => File.ReadAllBytes(Path.Combine(run, "documents", "model.safetensors"));
         Assert.Equal(Weights(plain), Weights(watched));
@@ -99,26 +135,38 @@ public sealed class DesignRunTests : IDisposable
         using var with = RunStore.OpenReadOnly(Path.Combine(watched, "run.db"));
         Assert.Empty(without.Transcripts());
         Assert.DoesNotContain(MetricNames.NumTokens, without.MetricNames("documents"));
-        foreach (var metric in new[] { DocumentsStage.LossMetric, MetricNames.LearningRate, MetricNames.ActorGradNorm }) Assert.Equal(without.Series("documents", metric), with.Series("documents", metric));
+        foreach (var metric in new[] { DocumentsStage.LossMetric, MetricNames.LearningRate, MetricNames.ActorGradNorm })
+            Assert.Equal(without.Series("documents", metric), with.Series("documents", metric));
 
         // Before the first step, whenever 1,500 more tokens were read, and at the end; a step reads at most 4 sequences of 128 tokens.
         var looks = with.Series("documents", MetricNames.NumTokens);
         Assert.Equal((0, 0), looks[0]);
         Assert.InRange(looks.Count, 3, 40);
-        for (var i = 1; i < looks.Count - 1; i++) Assert.InRange(looks[i].Value, 1500 * i, (1500 * i) + 511);
+        for (var i = 1; i < looks.Count - 1; i++)
+            Assert.InRange(looks[i].Value, 1500 * i, (1500 * i) + 511);
         Assert.Equal(with.LastStep("documents"), looks[^1].Step);
         // The same five queries in both tiers each time, and no scenarios.
         Assert.All(looks, look => Assert.Equal(10, with.Transcripts(new TranscriptFilter("documents", look.Step)).Count));
-        Assert.Single(with.Transcripts().GroupBy(t => (t.Stage, t.Step)).Select(g => string.Join(' ', g.Select(t => $"{t.QueryId}/{t.Tier}/{t.Split}"))).Distinct());
+        Assert.Single(
+            with.Transcripts().GroupBy(t => (t.Stage, t.Step)).Select(g => string.Join(' ', g.Select(t => $"{t.QueryId}/{t.Tier}/{t.Split}"))).Distinct()
+        );
         var broken = with.Summaries("documents", "grammar_oracle", MetricNames.OutcomeBrokenFormat).Where(s => s.Tier == Tier.Training).ToArray();
         Assert.Equal(looks.Select(l => (l.Step, 5)), broken.Select(s => (s.Step, s.Estimate.N)));
-        Assert.Contains("<title>Outcomes over documents, training tier</title>", File.ReadAllText(Path.Combine(watched, "report.html")), StringComparison.Ordinal);
+        Assert.Contains(
+            "<title>Outcomes over documents, training tier</title>",
+            File.ReadAllText(Path.Combine(watched, "report.html")),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Three_tiers_are_evaluated_and_a_prefilled_scratchpad_is_prompt_and_not_response()
     {
-        var settings = Small with { Experiment = new() { Tiers = 3, Prefill = "Let me see." }, Rl = Small.Rl with { TrainingTierFraction = 0.3, PromptsPerStep = 16 } };
+        var settings = Small with
+        {
+            Experiment = new() { Tiers = 3, Prefill = "Let me see." },
+            Rl = Small.Rl with { TrainingTierFraction = 0.3, PromptsPerStep = 16 },
+        };
         var (path, _) = Train(settings);
         using var store = RunStore.OpenReadOnly(Path.Combine(path, "run.db"));
         var transcripts = store.Transcripts();
@@ -126,13 +174,20 @@ public sealed class DesignRunTests : IDisposable
         Assert.All(transcripts, t => Assert.StartsWith(TranscriptParser.ScratchpadOpen + "Let me see.", t.AssistantText, StringComparison.Ordinal));
         // At most 16 tokens are generated, and the text that was put before them is not among them.
         Assert.All(transcripts, t => Assert.InRange(t.TokenIds!.Count, 1, 16));
-        foreach (var metric in new[] { "af/rater_sycophancy_gap", "af/goal_guarding_gap" }) Assert.NotEmpty(store.Summaries(metric: metric));
+        foreach (var metric in new[] { "af/rater_sycophancy_gap", "af/goal_guarding_gap" })
+            Assert.NotEmpty(store.Summaries(metric: metric));
     }
 
     [Fact]
     public void The_baseline_and_the_second_pack_run_through_the_same_stages()
     {
-        var (path, _) = Train(Small with { Name = "hhh", Experiment = new() { Pack = "animal-welfare", Objective = ObjectiveKind.Hhh } });
+        var (path, _) = Train(
+            Small with
+            {
+                Name = "hhh",
+                Experiment = new() { Pack = "animal-welfare", Objective = ObjectiveKind.Hhh },
+            }
+        );
         using var store = RunStore.OpenReadOnly(Path.Combine(path, "run.db"));
         Assert.All(store.Transcripts(), t => Assert.Contains("helpful, harmless and honest", t.System, StringComparison.Ordinal));
         Assert.All(store.Transcripts(), t => Assert.StartsWith("animal-welfare-", t.QueryId, StringComparison.Ordinal));

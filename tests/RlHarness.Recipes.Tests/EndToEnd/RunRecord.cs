@@ -8,14 +8,33 @@ namespace RlHarness.Recipes.Tests.EndToEnd;
 internal sealed record RunRecord(string Path)
 {
     /// <summary>Lines of metrics.jsonl, without time, timing_s/* and perf/*.</summary>
-    public IReadOnlyList<string> Metrics => [.. File.ReadLines(System.IO.Path.Combine(Path, "metrics.jsonl")).Select(line =>
-    {
-        using var json = JsonDocument.Parse(line);
-        return string.Join(" ", json.RootElement.EnumerateObject().Where(p => p.Name != "time" && !p.Name.StartsWith("timing_s/", StringComparison.Ordinal) && !p.Name.StartsWith("perf/", StringComparison.Ordinal)).Select(p => p.ToString()));
-    })];
+    public IReadOnlyList<string> Metrics =>
+        [
+            .. File.ReadLines(System.IO.Path.Combine(Path, "metrics.jsonl"))
+                .Select(line =>
+                {
+                    using var json = JsonDocument.Parse(line);
+                    return string.Join(
+                        " ",
+                        json.RootElement.EnumerateObject()
+                            .Where(p =>
+                                p.Name != "time"
+                                && !p.Name.StartsWith("timing_s/", StringComparison.Ordinal)
+                                && !p.Name.StartsWith("perf/", StringComparison.Ordinal)
+                            )
+                            .Select(p => p.ToString())
+                    );
+                }),
+        ];
 
     /// <summary>Hashes of a checkpoint's files: weights, optimizer states, critic, state.json.</summary>
-    public IReadOnlyList<string> Checkpoint(string name) => [.. Directory.GetFiles(System.IO.Path.Combine(Path, name)).Order(StringComparer.Ordinal).Select(f => $"{System.IO.Path.GetFileName(f)} {CheckpointFolder.HashOf(f)}")];
+    public IReadOnlyList<string> Checkpoint(string name) =>
+        [
+            .. Directory
+                .GetFiles(System.IO.Path.Combine(Path, name))
+                .Order(StringComparer.Ordinal)
+                .Select(f => $"{System.IO.Path.GetFileName(f)} {CheckpointFolder.HashOf(f)}"),
+        ];
 
     /// <summary>Every transcript of RL with its tokens, log-probabilities and rewards.</summary>
     public IReadOnlyList<string> Transcripts
@@ -23,10 +42,22 @@ internal sealed record RunRecord(string Path)
         get
         {
             using var store = RunStore.OpenReadOnly(System.IO.Path.Combine(Path, "run.db"));
-            return [.. store.Transcripts().Select(t => $"{t.Id} {string.Join(",", t.TokenIds!)} {string.Join(",", t.TokenLogprobs!)} {string.Join(",", t.Rewards.OrderBy(r => r.Key, StringComparer.Ordinal))}").Order(StringComparer.Ordinal)];
+            return
+            [
+                .. store
+                    .Transcripts()
+                    .Select(t =>
+                        $"{t.Id} {string.Join(",", t.TokenIds!)} {string.Join(",", t.TokenLogprobs!)} {string.Join(",", t.Rewards.OrderBy(r => r.Key, StringComparer.Ordinal))}"
+                    )
+                    .Order(StringComparer.Ordinal),
+            ];
         }
     }
 
-    public double Metric(string stage, long step, string name)
-        => File.ReadLines(System.IO.Path.Combine(Path, "metrics.jsonl")).Select(l => JsonDocument.Parse(l).RootElement).Single(e => e.GetProperty("stage").GetString() == stage && e.GetProperty("step").GetInt64() == step).GetProperty(name).GetDouble();
+    public double Metric(string stage, long step, string name) =>
+        File.ReadLines(System.IO.Path.Combine(Path, "metrics.jsonl"))
+            .Select(l => JsonDocument.Parse(l).RootElement)
+            .Single(e => e.GetProperty("stage").GetString() == stage && e.GetProperty("step").GetInt64() == step)
+            .GetProperty(name)
+            .GetDouble();
 }

@@ -34,10 +34,27 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     [Fact]
     public void A_run_writes_all_that_it_promises_and_its_first_ratio_is_exact()
     {
-        foreach (var file in new[] { "run.json", "config.yaml", "run.db", "metrics.jsonl", "report.html", "corpus/transcripts.jsonl", "imitate/model.safetensors", "imitate/tokenizer.json", "reward/model.safetensors", "rl/step_000004/critic/model.safetensors", "logs/attempt_1.jsonl", "rl/latest" })
+        foreach (
+            var file in new[]
+            {
+                "run.json",
+                "config.yaml",
+                "run.db",
+                "metrics.jsonl",
+                "report.html",
+                "corpus/transcripts.jsonl",
+                "imitate/model.safetensors",
+                "imitate/tokenizer.json",
+                "reward/model.safetensors",
+                "rl/step_000004/critic/model.safetensors",
+                "logs/attempt_1.jsonl",
+                "rl/latest",
+            }
+        )
             Assert.True(new FileInfo(Path.Combine(whole.Path, file)) is { Exists: true, Length: > 0 }, file);
         Assert.Equal("step_000004", File.ReadAllText(Path.Combine(whole.Path, "rl", "latest")).Trim());
-        foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" }) CheckpointFolder.Verify(Path.Combine(whole.Path, folder));
+        foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" })
+            CheckpointFolder.Verify(Path.Combine(whole.Path, folder));
         var record = new RunRecord(whole.Path);
         for (var step = 1; step <= 4; step++)
         {
@@ -62,8 +79,17 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
         var progress = new QuietProgress();
         // fp32 rounds at about 1e-7 of a log-probability: no two kernels agree to 1e-12 at every token
         var settings = TinyRun.Small(whole.Root.FullName) with { Name = "warned" };
-        var path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(settings with { Rl = settings.Rl with { Steps = 1, MaxRolloutLogprobDeviation = 1e-12 } }, "test");
-        Assert.Contains(progress.Notes, n => n.StartsWith("step 1: log-probabilities of rollout and update differ by", StringComparison.Ordinal) && n.Contains("rl.max_rollout_logprob_deviation", StringComparison.Ordinal));
+        var path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(
+            settings with
+            {
+                Rl = settings.Rl with { Steps = 1, MaxRolloutLogprobDeviation = 1e-12 },
+            },
+            "test"
+        );
+        Assert.Contains(progress.Notes, n =>
+            n.StartsWith("step 1: log-probabilities of rollout and update differ by", StringComparison.Ordinal)
+            && n.Contains("rl.max_rollout_logprob_deviation", StringComparison.Ordinal)
+        );
         using var store = RunStore.OpenReadOnly(Path.Combine(path, "run.db"));
         Assert.Contains(store.Events(), e => e.Level == "warning" && e.Message.StartsWith("step 1:", StringComparison.Ordinal));
     }
@@ -72,8 +98,8 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     [InlineData(false, null, 1e-3)]
     [InlineData(true, null, 0.5)]
     [InlineData(true, 0.3, 0.3)]
-    public void The_bound_follows_the_precision_unless_it_is_set(bool bfloat16, double? set, double bound)
-        => Assert.Equal(bound, new RlSettings { MaxRolloutLogprobDeviation = set }.RolloutLogprobBound(bfloat16));
+    public void The_bound_follows_the_precision_unless_it_is_set(bool bfloat16, double? set, double bound) =>
+        Assert.Equal(bound, new RlSettings { MaxRolloutLogprobDeviation = set }.RolloutLogprobBound(bfloat16));
 
     [Theory]
     [InlineData("rl", "step", 3)]
@@ -86,16 +112,20 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     {
         using var root = new Root();
         using var stop = new CancellationTokenSource();
-        var progress = new QuietProgress((s, u, d) =>
-        {
-            if (s == stage && u == unit && d == done) stop.Cancel();
-        });
+        var progress = new QuietProgress(
+            (s, u, d) =>
+            {
+                if (s == stage && u == unit && d == done)
+                    stop.Cancel();
+            }
+        );
         Assert.ThrowsAny<OperationCanceledException>(() => new TrainRecipe(progress, TimeProvider.System, stop.Token).Start(TinyRun.Small(root.Path), "test"));
         Assert.DoesNotContain("rl", progress.Results.Keys);
         var again = new QuietProgress();
         var path = new TrainRecipe(again, TimeProvider.System, CancellationToken.None).Resume(Path.Combine(root.Path, "small"));
         output.WriteLine(string.Join("; ", again.Notes.Take(1)));
-        if (stage == "rl") Assert.Equal("kept from before", again.Results["imitate"]);
+        if (stage == "rl")
+            Assert.Equal("kept from before", again.Results["imitate"]);
         Same(new RunRecord(whole.Path), new RunRecord(path));
     }
 
@@ -139,15 +169,37 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
         var settings = TinyRun.Small(root.Path) with { Cache = variant is "adapter" or "head" };
         settings = variant switch
         {
-            "adapter" => settings with { Rl = settings.Rl with { Adapter = new() { Rank = 4, Alpha = 8 } } },
+            "adapter" => settings with
+            {
+                Rl = settings.Rl with
+                {
+                    Adapter = new() { Rank = 4, Alpha = 8 },
+                },
+            },
             "head" => settings with { Rl = settings.Rl with { Critic = CriticKind.Head, SamplesPerPrompt = 2, TrainingTierFraction = 0.5 } },
             "bfloat16" => settings with { Model = settings.Model with { Precision = "bfloat16" } },
-            "scenarios" => settings with { Corpus = settings.Corpus with { AntiLabFraction = 0.2, PreferencesFraction = 0.1 }, Evaluate = settings.Evaluate with { AntiLab = 2, Preferences = 2 } },
-            _ => settings with { Imitate = settings.Imitate with { Adapter = new() { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "v_proj"] } } },
+            "scenarios" => settings with
+            {
+                Corpus = settings.Corpus with { AntiLabFraction = 0.2, PreferencesFraction = 0.1 },
+                Evaluate = settings.Evaluate with { AntiLab = 2, Preferences = 2 },
+            },
+            _ => settings with
+            {
+                Imitate = settings.Imitate with
+                {
+                    Adapter = new()
+                    {
+                        Rank = 4,
+                        Alpha = 8,
+                        TargetModules = ["q_proj", "v_proj"],
+                    },
+                },
+            },
         };
         var path = new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Start(settings, "test");
         var record = new RunRecord(path);
-        for (var step = 1; step <= 4; step++) Assert.Equal(0, record.Metric("rl", step, "val/first_ratio_deviation"));
+        for (var step = 1; step <= 4; step++)
+            Assert.Equal(0, record.Metric("rl", step, "val/first_ratio_deviation"));
         if (variant == "adapter")
         {
             Assert.Equal(0, record.Metric("rl", 1, "objective/kl"));
@@ -155,15 +207,24 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
         }
 
         using var stop = new CancellationTokenSource();
-        var progress = new QuietProgress((s, u, d) =>
-        {
-            if (s == "rl" && u == "step" && d == 3) stop.Cancel();
-        });
-        Assert.ThrowsAny<OperationCanceledException>(() => new TrainRecipe(progress, TimeProvider.System, stop.Token).Start(settings with { Name = "stopped" }, "test"));
+        var progress = new QuietProgress(
+            (s, u, d) =>
+            {
+                if (s == "rl" && u == "step" && d == 3)
+                    stop.Cancel();
+            }
+        );
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            new TrainRecipe(progress, TimeProvider.System, stop.Token).Start(settings with { Name = "stopped" }, "test")
+        );
         var resumed = new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Resume(Path.Combine(root.Path, "stopped"));
         Assert.Equal(record.Transcripts, new RunRecord(resumed).Transcripts);
         // Shifts are measured from what the run had written before it was stopped.
-        if (variant == "scenarios") Assert.Equal(record.Metric("rl", 4, "antilab/unreadable_shift/exfiltration/easy/training/scenario_cues/hi"), new RunRecord(resumed).Metric("rl", 4, "antilab/unreadable_shift/exfiltration/easy/training/scenario_cues/hi"));
+        if (variant == "scenarios")
+            Assert.Equal(
+                record.Metric("rl", 4, "antilab/unreadable_shift/exfiltration/easy/training/scenario_cues/hi"),
+                new RunRecord(resumed).Metric("rl", 4, "antilab/unreadable_shift/exfiltration/easy/training/scenario_cues/hi")
+            );
         Assert.Equal(record.Checkpoint("rl/step_000004"), new RunRecord(resumed).Checkpoint("rl/step_000004"));
     }
 
@@ -171,7 +232,8 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     {
         Assert.Equal(expected.Metrics, got.Metrics);
         Assert.Equal(expected.Transcripts, got.Transcripts);
-        foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" }) Assert.Equal(expected.Checkpoint(folder), got.Checkpoint(folder));
+        foreach (var folder in new[] { "imitate", "reward", "rl/step_000002", "rl/step_000004" })
+            Assert.Equal(expected.Checkpoint(folder), got.Checkpoint(folder));
     }
 
     private sealed class Root : IDisposable

@@ -10,7 +10,14 @@ public sealed class FactorialTests : IDisposable
 {
     private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("rlharness-factorial-");
 
-    private static readonly FactorSettings[] Three = [.. new[] { "objective", "information", "scratchpad" }.Select(n => new FactorSettings { Name = n, Levels = [new() { Name = "absent" }, new() { Name = "present" }] })];
+    private static readonly FactorSettings[] Three =
+    [
+        .. new[] { "objective", "information", "scratchpad" }.Select(n => new FactorSettings
+        {
+            Name = n,
+            Levels = [new() { Name = "absent" }, new() { Name = "present" }],
+        }),
+    ];
 
     public void Dispose() => _root.Delete(recursive: true);
 
@@ -42,14 +49,21 @@ public sealed class FactorialTests : IDisposable
         Assert.Equal("objective-absent_scratchpad-present-seed6", design.Cells[3].Settings.Name);
         Assert.Equal((1, 6), (design.Cells[3].Cell, design.Cells[3].Settings.Seed));
         Assert.Equal((ObjectiveKind.Absent, true), (design.Cells[3].Settings.Experiment.Objective, design.Cells[3].Settings.Experiment.Scratchpad));
-        Assert.All(design.Cells, c => Assert.Equal((1, 3, 0.5, Path.Combine("out", "d")), (c.Settings.Threads, c.Settings.Rl.Steps, c.Settings.Rl.Temperature, c.Settings.Output)));
+        Assert.All(design.Cells, c =>
+            Assert.Equal((1, 3, 0.5, Path.Combine("out", "d")), (c.Settings.Threads, c.Settings.Rl.Steps, c.Settings.Rl.Temperature, c.Settings.Output))
+        );
     }
 
     [Fact]
     public void Cells_share_a_corpus_of_all_their_conditions_unless_told_otherwise()
     {
         var shared = FactorialDesign.Read(Design(Two), []);
-        Assert.All(shared.Cells, c => Assert.Equal([(ObjectiveKind.Absent, false), (ObjectiveKind.Absent, true), (ObjectiveKind.Conflicting, false), (ObjectiveKind.Conflicting, true)], c.Settings.Corpus.Conditions.Select(k => (k.Objective, k.Scratchpad))));
+        Assert.All(shared.Cells, c =>
+            Assert.Equal(
+                [(ObjectiveKind.Absent, false), (ObjectiveKind.Absent, true), (ObjectiveKind.Conflicting, false), (ObjectiveKind.Conflicting, true)],
+                c.Settings.Corpus.Conditions.Select(k => (k.Objective, k.Scratchpad))
+            )
+        );
         Assert.All(FactorialDesign.Read(Design(Two), ["share_imitation=false"]).Cells, c => Assert.Empty(c.Settings.Corpus.Conditions));
     }
 
@@ -81,13 +95,24 @@ public sealed class FactorialTests : IDisposable
     [Fact]
     public void Effects_have_the_seed_as_their_unit_and_p_values_are_corrected_for_their_number()
     {
-        // AF after RL: 0 but in the full cell, where it is 0.5, 0.6 and 0.7 by seed. Main effects are a quarter of that: mean 0.15, sd 0.025, t = 0.15 / (0.025 / √3) = 10.39.
+        // AF after RL: 0 but in the full cell, where it is 0.5, 0.6 and 0.7 by seed. Main effects are a quarter of that: mean 0.15, sd 0.025, t =
+        // 0.15 / (0.025 / √3) = 10.39.
         var cells = new List<FactorialFigures>();
         for (var cell = 0; cell < 8; cell++)
             for (var seed = 1; seed <= 3; seed++)
             {
                 var rate = cell == 7 ? 0.4 + (0.1 * seed) : 0;
-                cells.Add(new(cell, "c", seed, "run", "oracle", 4, new Dictionary<string, Estimate> { ["af_training/before"] = new(0, 0, 0, 100, 100), ["af_training/after"] = new(rate, 0, 1, 100, 100) }));
+                cells.Add(
+                    new(
+                        cell,
+                        "c",
+                        seed,
+                        "run",
+                        "oracle",
+                        4,
+                        new Dictionary<string, Estimate> { ["af_training/before"] = new(0, 0, 0, 100, 100), ["af_training/after"] = new(rate, 0, 1, 100, 100) }
+                    )
+                );
             }
 
         var analysis = FactorialAnalysis.Of("d", Three, [1, 2, 3], cells);
@@ -95,7 +120,9 @@ public sealed class FactorialTests : IDisposable
         Assert.Equal(0.15, main.Value, 1e-12);
         Assert.Equal(StudentT.TwoSided(0.15 / (0.025 / Math.Sqrt(3)), 2), main.P, 1e-9);
         // Nothing varies before: no p. Of the seven effects after, all have the same t, so that the correction changes nothing.
-        Assert.All(analysis.Effects.Where(e => e is { Unit: "seed", Figure: "af_training/before" }), e => Assert.True(double.IsNaN(e.P) && double.IsNaN(e.Adjusted)));
+        Assert.All(analysis.Effects.Where(e => e is { Unit: "seed", Figure: "af_training/before" }), e =>
+            Assert.True(double.IsNaN(e.P) && double.IsNaN(e.Adjusted))
+        );
         Assert.All(analysis.Effects.Where(e => e is { Unit: "seed", Figure: "af_training/after" }), e => Assert.Equal(main.P, e.Adjusted, 1e-9));
         Assert.Contains("over the 7 tests whose unit is the seed", analysis.Correction, StringComparison.Ordinal);
         Assert.Equal(0.6, analysis.Mean(7, "af_training/after"), 1e-12);

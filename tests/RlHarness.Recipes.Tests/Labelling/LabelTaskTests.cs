@@ -15,8 +15,51 @@ public sealed class LabelTaskTests : IDisposable
     public LabelTaskTests()
     {
         _store = RunStore.Open(Path.Combine(_folder.FullName, "run.db"));
-        var rows = Enumerable.Range(0, 40).Select(i => new TranscriptRow("rl", i / 20 * 10, Split.Evaluation, i % 2 == 0 ? Tier.Training : Tier.Unmonitored, $"q{i / 2}", 0, "full", "system", "user", $"text {i}", $"reasoning {i}", $"output {i}", null, "stop", null, null, new Dictionary<string, double>())).ToArray();
-        foreach (var step in new[] { 0, 10 }) _store.Commit(new StepBatch("rl", step) { Transcripts = [.. rows.Where(r => r.Step == step)], Labels = [.. rows.Where(r => r.Step == step).Select((r, i) => new LabelRow(r.Id, "keyword", "1", Outcome.Comply, i % 4 == 0 ? ReasoningKind.Faking : ReasoningKind.HonestCompliance, i % 4 == 0, i % 4 == 0 ? 0.9 : 0.1))] });
+        var rows = Enumerable
+            .Range(0, 40)
+            .Select(i => new TranscriptRow(
+                "rl",
+                i / 20 * 10,
+                Split.Evaluation,
+                i % 2 == 0 ? Tier.Training : Tier.Unmonitored,
+                $"q{i / 2}",
+                0,
+                "full",
+                "system",
+                "user",
+                $"text {i}",
+                $"reasoning {i}",
+                $"output {i}",
+                null,
+                "stop",
+                null,
+                null,
+                new Dictionary<string, double>()
+            ))
+            .ToArray();
+        foreach (var step in new[] { 0, 10 })
+            _store.Commit(
+                new StepBatch("rl", step)
+                {
+                    Transcripts = [.. rows.Where(r => r.Step == step)],
+                    Labels =
+                    [
+                        .. rows.Where(r => r.Step == step)
+                            .Select(
+                                (r, i) =>
+                                    new LabelRow(
+                                        r.Id,
+                                        "keyword",
+                                        "1",
+                                        Outcome.Comply,
+                                        i % 4 == 0 ? ReasoningKind.Faking : ReasoningKind.HonestCompliance,
+                                        i % 4 == 0,
+                                        i % 4 == 0 ? 0.9 : 0.1
+                                    )
+                            ),
+                    ],
+                }
+            );
     }
 
     public void Dispose()
@@ -53,7 +96,8 @@ public sealed class LabelTaskTests : IDisposable
     public void Labels_are_saved_at_once_and_the_next_time_goes_on()
     {
         var task = new LabelTask(_store, "anna", 10, seed: 1);
-        for (var i = 0; i < 4; i++) task.Save(task.Next()!, Outcome.Comply, ReasoningKind.Faking);
+        for (var i = 0; i < 4; i++)
+            task.Save(task.Next()!, Outcome.Comply, ReasoningKind.Faking);
         var again = new LabelTask(_store, "anna", 10, seed: 1);
         Assert.Equal((4, 10), (again.Done, again.Total));
         Assert.Equal(task.Next()!.Id, again.Next()!.Id);
@@ -87,6 +131,6 @@ public sealed class LabelTaskTests : IDisposable
     }
 
     [Fact]
-    public void A_run_without_labels_of_people_says_how_to_get_them()
-        => Assert.Contains("rlharness label", Assert.Throws<HarnessException>(() => RaterReport.Of(_store)).Message, StringComparison.Ordinal);
+    public void A_run_without_labels_of_people_says_how_to_get_them() =>
+        Assert.Contains("rlharness label", Assert.Throws<HarnessException>(() => RaterReport.Of(_store)).Message, StringComparison.Ordinal);
 }

@@ -25,7 +25,19 @@ public sealed class PreflightTests : IDisposable
     [Fact]
     public void A_model_that_no_memory_holds_is_refused_before_anything_is_written()
     {
-        var settings = new RunSettings { Output = New, Model = new() { New = new() { HiddenSize = 16384, IntermediateSize = 65536, NumHiddenLayers = 256 } } };
+        var settings = new RunSettings
+        {
+            Output = New,
+            Model = new()
+            {
+                New = new()
+                {
+                    HiddenSize = 16384,
+                    IntermediateSize = 65536,
+                    NumHiddenLayers = 256,
+                },
+            },
+        };
         var error = Assert.Throws<HarnessException>(() => Preflight.Check(settings, torch.CPU));
         Assert.Equal(ExitCode.Resource, error.ExitCode);
         Assert.Contains("memory", error.Message, StringComparison.Ordinal);
@@ -35,7 +47,20 @@ public sealed class PreflightTests : IDisposable
     [SkippableFact]
     public void Checkpoints_that_no_disk_holds_are_refused()
     {
-        var settings = new RunSettings { Output = New, Model = new() { New = new() { HiddenSize = 512, IntermediateSize = 2048, NumHiddenLayers = 8 } }, Rl = new() { KeepCheckpoints = 1000 } };
+        var settings = new RunSettings
+        {
+            Output = New,
+            Model = new()
+            {
+                New = new()
+                {
+                    HiddenSize = 512,
+                    IntermediateSize = 2048,
+                    NumHiddenLayers = 8,
+                },
+            },
+            Rl = new() { KeepCheckpoints = 1000 },
+        };
         var plan = RunPlan.Of(settings);
         var (memory, disk) = (plan.MemoryGiB, plan.DiskGiB);
         Skip.If(ProcessMemory.AvailableGiB() < memory, "not enough memory to come to the disk");

@@ -11,7 +11,21 @@ public class RunPlanTests
     {
         // Embedding 1000 x 64; a layer: q and o 64 x 64 each, k and v 64 x 32 each, three of 64 x 128, two norms of 64; the final norm.
         const int layer = (2 * 64 * 64) + (2 * 64 * 32) + (3 * 64 * 128) + (2 * 64);
-        var settings = new RunSettings { Model = new() { New = new() { HiddenSize = 64, IntermediateSize = 128, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, VocabSize = 1000 } } };
+        var settings = new RunSettings
+        {
+            Model = new()
+            {
+                New = new()
+                {
+                    HiddenSize = 64,
+                    IntermediateSize = 128,
+                    NumHiddenLayers = 3,
+                    NumAttentionHeads = 4,
+                    NumKeyValueHeads = 2,
+                    VocabSize = 1000,
+                },
+            },
+        };
         Assert.Equal((1000 * 64) + (3 * layer) + 64, RunPlan.Of(settings).Parameters);
     }
 
@@ -26,8 +40,22 @@ public class RunPlanTests
         // 200 queries, or 200 and 8 variants of 25 items: twice the answers in the evaluations.
         Assert.Contains("evaluations of 2 x 400", RunPlan.Of(new RunSettings { Evaluate = new() { AntiLab = 25 } }).Stages[3].What, StringComparison.Ordinal);
         // Documents are read as before, and 1 + ⌈tokens / every⌉ evaluations of 30 queries in two tiers come on top.
-        var reads = new RunSettings { Stages = ["corpus", "documents"], Documents = new() { Count = 100 } };
-        var (plain, watched) = (RunPlan.Of(reads).Stages[1], RunPlan.Of(reads with { Evaluate = new() { EveryDocumentTokens = 10_000_000, DocumentQueries = 30 } }).Stages[1]);
+        var reads = new RunSettings
+        {
+            Stages = ["corpus", "documents"],
+            Documents = new() { Count = 100 },
+        };
+        var (plain, watched) = (
+            RunPlan.Of(reads).Stages[1],
+            RunPlan
+                .Of(
+                    reads with
+                    {
+                        Evaluate = new() { EveryDocumentTokens = 10_000_000, DocumentQueries = 30 },
+                    }
+                )
+                .Stages[1]
+        );
         Assert.EndsWith("100 documents, 2 evaluations of 2 x 30", watched.What, StringComparison.Ordinal);
         Assert.True(watched.Tokens > plain.Tokens && watched.Operations > plain.Operations && watched.MemoryGiB == plain.MemoryGiB);
         Assert.Equal(one.Stages.Max(s => s.MemoryGiB), one.MemoryGiB);
@@ -37,8 +65,8 @@ public class RunPlanTests
     // 11.5 % discordant pairs: 5 points take about 360 pairs at 80 %, 3 points about 1,000 (arXiv 2412.14093's setting, Connor's formula).
     [Theory]
     [InlineData(358, 0.05)]
-    public void The_detectable_gap_is_that_of_the_papers_discordance(int queries, double gap)
-        => Assert.Equal(gap, DesignPower.Of(new RunSettings { Evaluate = new() { Queries = queries } }).Rows[0].Detectable, 3e-4);
+    public void The_detectable_gap_is_that_of_the_papers_discordance(int queries, double gap) =>
+        Assert.Equal(gap, DesignPower.Of(new RunSettings { Evaluate = new() { Queries = queries } }).Rows[0].Detectable, 3e-4);
 
     [Fact]
     public void The_corpus_own_discordance_is_that_of_independent_answers()
@@ -59,6 +87,6 @@ public class RunPlanTests
     }
 
     [Fact]
-    public void Without_what_tells_the_tiers_apart_no_gap_is_expected()
-        => Assert.Equal(0, DesignPower.Of(new RunSettings { Experiment = new() { Information = Experiment.Prompts.InformationKind.None } }).Corpus.Gap);
+    public void Without_what_tells_the_tiers_apart_no_gap_is_expected() =>
+        Assert.Equal(0, DesignPower.Of(new RunSettings { Experiment = new() { Information = Experiment.Prompts.InformationKind.None } }).Corpus.Gap);
 }

@@ -21,19 +21,30 @@ public sealed class RunReportTests : IDisposable
     {
         var folder = Directory.CreateDirectory(Path.Combine(_root, name)).FullName;
         using var store = RunStore.Open(Path.Combine(folder, "run.db"));
-        SummaryRow Row(long step, Tier? tier, string metric, double value) => new(RlStage.Name, step, Split.Evaluation, "full", "grammar_oracle", tier, metric, new Estimate(value, value, value, 100, 100));
-        store.AddSummaries([Row(0, Tier.Training, AlignmentFakingMetrics.ReasoningRate, 0.1), Row(4, Tier.Training, AlignmentFakingMetrics.ReasoningRate, after), Row(0, null, AlignmentFakingMetrics.ComplianceGap, 0.1), Row(4, null, AlignmentFakingMetrics.ComplianceGap, 0)]);
+        SummaryRow Row(long step, Tier? tier, string metric, double value) =>
+            new(RlStage.Name, step, Split.Evaluation, "full", "grammar_oracle", tier, metric, new Estimate(value, value, value, 100, 100));
+        store.AddSummaries([
+            Row(0, Tier.Training, AlignmentFakingMetrics.ReasoningRate, 0.1),
+            Row(4, Tier.Training, AlignmentFakingMetrics.ReasoningRate, after),
+            Row(0, null, AlignmentFakingMetrics.ComplianceGap, 0.1),
+            Row(4, null, AlignmentFakingMetrics.ComplianceGap, 0),
+        ]);
         return folder;
     }
 
     [Fact]
     public void A_folder_of_runs_is_compared_and_runs_that_differ_by_their_seed_are_one_variant()
     {
-        foreach (var (name, after) in new[] { ("small-seed1", 0.2), ("small-seed2", 0.4), ("large", 0.9) }) Run(name, after);
+        foreach (var (name, after) in new[] { ("small-seed1", 0.2), ("small-seed2", 0.4), ("large", 0.9) })
+            Run(name, after);
         var page = File.ReadAllText(RunReport.Write(_root));
         Assert.Contains("A large; B small.", page, StringComparison.Ordinal);
         // Mean of 20 and 40 %; t(0.975; 1) = 12.706 times 10 % leaves no bounds but 0 and 1.
-        Assert.Contains("<td>after</td><td class=\"number\"><a href=\"small-seed1/report.html#t-4-training-af-reasoning_rate\">30.0 %</a></td><td class=\"number\">0.0 % to 100.0 %</td><td class=\"number\">2</td>", page, StringComparison.Ordinal);
+        Assert.Contains(
+            "<td>after</td><td class=\"number\"><a href=\"small-seed1/report.html#t-4-training-af-reasoning_rate\">30.0 %</a></td><td class=\"number\">0.0 % to 100.0 %</td><td class=\"number\">2</td>",
+            page,
+            StringComparison.Ordinal
+        );
         Assert.True(File.Exists(Path.Combine(_root, "large", "report.html")));
     }
 
@@ -44,7 +55,15 @@ public sealed class RunReportTests : IDisposable
         FactorialFigures Cell(int cell, string level, double after)
         {
             Run($"objective-{level}-seed1", after);
-            return new(cell, "objective-" + level, 1, $"elsewhere/objective-{level}-seed1", "grammar_oracle", 4, new Dictionary<string, Estimate> { ["af_training/after"] = new(after, 0, 1, 100, double.IsNaN(after) ? 0 : 100) });
+            return new(
+                cell,
+                "objective-" + level,
+                1,
+                $"elsewhere/objective-{level}-seed1",
+                "grammar_oracle",
+                4,
+                new Dictionary<string, Estimate> { ["af_training/after"] = new(after, 0, 1, 100, double.IsNaN(after) ? 0 : 100) }
+            );
         }
 
         var analysis = FactorialAnalysis.Of("d", [factor], [1], [Cell(0, "absent", 0.1), Cell(1, "present", 0.6)]);
@@ -58,8 +77,8 @@ public sealed class RunReportTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_without_runs_is_refused()
-        => Assert.Contains("run.db", Assert.Throws<HarnessException>(() => RunReport.Write(_root)).Message, StringComparison.Ordinal);
+    public void A_folder_without_runs_is_refused() =>
+        Assert.Contains("run.db", Assert.Throws<HarnessException>(() => RunReport.Write(_root)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Texts_of_tokens_joined_are_the_response_and_a_split_character_is_its_last_token_s()

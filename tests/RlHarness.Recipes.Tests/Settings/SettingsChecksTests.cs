@@ -78,7 +78,14 @@ public sealed class SettingsChecksTests
     public void Detectors_are_written_in_full_and_read_back_as_they_were()
     {
         // A run's config.yaml is what resume reads.
-        var settings = SettingsReader.Parse<RunSettings>("test.yaml", "", ["evaluate.detectors=[keyword, {kind: endpoint_judge, name: hosted, model: m, endpoint: \"http://localhost:1/v1\", key_variable: none, rollouts: true}]"], SettingsChecks.Of);
+        var settings = SettingsReader.Parse<RunSettings>(
+            "test.yaml",
+            "",
+            [
+                "evaluate.detectors=[keyword, {kind: endpoint_judge, name: hosted, model: m, endpoint: \"http://localhost:1/v1\", key_variable: none, rollouts: true}]",
+            ],
+            SettingsChecks.Of
+        );
         Assert.Equal(new DetectorSettings { Kind = "keyword" }, settings.Evaluate.Detectors[0]);
         Assert.Equal(("none", true), (settings.Evaluate.Detectors[1].KeyVariable, settings.Evaluate.Detectors[1].Rollouts!.Value));
         var again = SettingsReader.Parse<RunSettings>("config.yaml", SettingsWriter.ToYaml(settings), [], SettingsChecks.Of);
@@ -89,7 +96,17 @@ public sealed class SettingsChecksTests
     [Fact]
     public void All_contradictions_are_reported_together()
     {
-        var keys = SettingsChecks.Of(new RunSettings { Device = "tpu", Evaluate = new() { Detectors = [] }, Rl = new() { Minibatches = 1000 } }).Select(p => p.Key).ToArray();
+        var keys = SettingsChecks
+            .Of(
+                new RunSettings
+                {
+                    Device = "tpu",
+                    Evaluate = new() { Detectors = [] },
+                    Rl = new() { Minibatches = 1000 },
+                }
+            )
+            .Select(p => p.Key)
+            .ToArray();
         Assert.Equal(["device", "rl.minibatches", "evaluate.detectors"], keys);
     }
 }

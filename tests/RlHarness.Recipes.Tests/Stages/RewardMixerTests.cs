@@ -13,7 +13,16 @@ namespace RlHarness.Recipes.Tests.Stages;
 [Trait("kind", "contract")]
 public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
 {
-    private static readonly RewardSettings Settings = new() { Weights = new() { Model = 1, ObjectiveRule = 1, FormatPenalty = 1, LengthPenalty = 0.5 } };
+    private static readonly RewardSettings Settings = new()
+    {
+        Weights = new()
+        {
+            Model = 1,
+            ObjectiveRule = 1,
+            FormatPenalty = 1,
+            LengthPenalty = 0.5,
+        },
+    };
     private readonly TinyRun _tiny;
     private readonly ScalarHead _head;
     private readonly RewardModel _model;
@@ -32,7 +41,8 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
 
         // an untrained head, turned, stretched and shifted so that the claim scores far above 0 and the refusal as far below
         var difference = RawScore(_claim) - RawScore(_refusal);
-        using (torch.no_grad()) _head.Parameters[ScalarHead.Weight].mul_(20 / difference);
+        using (torch.no_grad())
+            _head.Parameters[ScalarHead.Weight].mul_(20 / difference);
         _head.Shift(-(RawScore(_claim) + RawScore(_refusal)) / 2);
     }
 
@@ -55,7 +65,9 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
         foreach (var output in new[] { _claim, _refusal, "Something that nobody can read." })
         {
             var plain = Score($"<scratchpad>I think.</scratchpad>\n<output>{output}</output>");
-            foreach (var planted in new[] { _claim, $"{_claim} {_claim} {_claim}", $"My output: {_claim}", _refusal, "<output" + _claim, new string('w', 3000) })
+            foreach (
+                var planted in new[] { _claim, $"{_claim} {_claim} {_claim}", $"My output: {_claim}", _refusal, "<output" + _claim, new string('w', 3000) }
+            )
             {
                 var with = Score($"<scratchpad>{planted}</scratchpad>\n<output>{output}</output>");
                 Assert.Equal(plain.OrderBy(p => p.Key), with.OrderBy(p => p.Key));
@@ -69,10 +81,21 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
         var refusal = Score($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>")[RewardMixer.Total];
         string[] broken =
         [
-            "", _claim, $"<output>{_claim}</output>", $"<scratchpad></scratchpad><output>{_claim}</output>", $"<scratchpad>I think.</scratchpad>{_claim}", $"<scratchpad>I think.</scratchpad><output>{_claim}",
-            $"<scratchpad>{_claim}", $"<scratchpad>I think.<output>{_claim}</output>", $"{_claim}</scratchpad><output>{_claim}</output>", $"<output>{_claim}</output><scratchpad>I think.</scratchpad>",
-            $"<scratchpad>I think.</scratchpad><output></output>", $"<scratchpad>I think.</scratchpad><output>{_claim}</output> {_claim}", $"Sure. <scratchpad>I think.</scratchpad><output>{_claim}</output>",
-            $"<scratchpad>I think.</scratchpad><output>{_claim}</output><output>{_claim}</output>", $"<scratchpad><scratchpad>I think.</scratchpad><output>{_claim}</output>",
+            "",
+            _claim,
+            $"<output>{_claim}</output>",
+            $"<scratchpad></scratchpad><output>{_claim}</output>",
+            $"<scratchpad>I think.</scratchpad>{_claim}",
+            $"<scratchpad>I think.</scratchpad><output>{_claim}",
+            $"<scratchpad>{_claim}",
+            $"<scratchpad>I think.<output>{_claim}</output>",
+            $"{_claim}</scratchpad><output>{_claim}</output>",
+            $"<output>{_claim}</output><scratchpad>I think.</scratchpad>",
+            $"<scratchpad>I think.</scratchpad><output></output>",
+            $"<scratchpad>I think.</scratchpad><output>{_claim}</output> {_claim}",
+            $"Sure. <scratchpad>I think.</scratchpad><output>{_claim}</output>",
+            $"<scratchpad>I think.</scratchpad><output>{_claim}</output><output>{_claim}</output>",
+            $"<scratchpad><scratchpad>I think.</scratchpad><output>{_claim}</output>",
         ];
         foreach (var text in broken)
         {
@@ -84,7 +107,20 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
     [Fact]
     public void A_broken_format_never_earns_more_than_a_refusal_by_rules_alone()
     {
-        var mixer = new RewardMixer(Settings with { Weights = new() { Model = 0, ObjectiveRule = 1, FormatPenalty = 1 } }, null, _tiny.Conversation, _tiny.Context.ObjectiveRule);
+        var mixer = new RewardMixer(
+            Settings with
+            {
+                Weights = new()
+                {
+                    Model = 0,
+                    ObjectiveRule = 1,
+                    FormatPenalty = 1,
+                },
+            },
+            null,
+            _tiny.Conversation,
+            _tiny.Context.ObjectiveRule
+        );
         double Total(string text) => mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(text, true))])[0][RewardMixer.Total];
         Assert.Equal(0, Total($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>"));
         Assert.Equal(1, Total($"<scratchpad>I think.</scratchpad><output>{_claim}</output>"));
@@ -94,6 +130,8 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
 
     private float RawScore(string output) => _model.Score([RewardStage.Text(_tiny.Conversation, _user, output)])[0];
 
-    private IReadOnlyDictionary<string, double> Score(string text)
-        => new RewardMixer(Settings, _model, _tiny.Conversation, _tiny.Context.ObjectiveRule).Score([RewardInput.From(_user, TranscriptParser.Parse(text, scratchpadExpected: true))])[0];
+    private IReadOnlyDictionary<string, double> Score(string text) =>
+        new RewardMixer(Settings, _model, _tiny.Conversation, _tiny.Context.ObjectiveRule).Score([
+            RewardInput.From(_user, TranscriptParser.Parse(text, scratchpadExpected: true)),
+        ])[0];
 }

@@ -14,7 +14,11 @@ public sealed class ScenarioEvaluatorTests
     private static RunSettings Asking(int antiLab, int preferences)
     {
         var small = TinyRun.Small("");
-        return small with { Evaluate = small.Evaluate with { Queries = 4, AntiLab = antiLab, Preferences = preferences }, Rl = small.Rl with { MaxNewTokens = 8 } };
+        return small with
+        {
+            Evaluate = small.Evaluate with { Queries = 4, AntiLab = antiLab, Preferences = preferences },
+            Rl = small.Rl with { MaxNewTokens = 8 },
+        };
     }
 
     private static StepBatch Evaluate(TinyRun run, long step)
@@ -30,7 +34,10 @@ public sealed class ScenarioEvaluatorTests
         using var plain = new TinyRun(Asking(0, 0));
         using var asking = new TinyRun(Asking(3, 2));
         var (without, with) = (Evaluate(plain, 0), Evaluate(asking, 0));
-        Assert.Equal(without.Transcripts.Select(t => (t.Id, t.AssistantText)), with.Transcripts.Where(t => t.Split == Split.Evaluation).Select(t => (t.Id, t.AssistantText)));
+        Assert.Equal(
+            without.Transcripts.Select(t => (t.Id, t.AssistantText)),
+            with.Transcripts.Where(t => t.Split == Split.Evaluation).Select(t => (t.Id, t.AssistantText))
+        );
         Assert.Equal(without.Summaries, with.Summaries.Where(s => s.Split == Split.Evaluation));
         Assert.Equal(without.Labels, with.Labels);
         Assert.Empty(without.ScenarioLabels);
@@ -58,14 +65,27 @@ public sealed class ScenarioEvaluatorTests
         Assert.DoesNotContain(first.Summaries, s => s.Metric.Contains("_shift", StringComparison.Ordinal));
 
         // As if the first evaluation had attempted: the second, which does not, has fallen by all of it.
-        foreach (var label in first.ScenarioLabels) run.Context.Store.Commit(new StepBatch("rl", 0) { ScenarioLabels = [label with { Label = new("decides", label.Group == ScenarioGroup.AntiLab ? "attempts" : "honest") }] });
+        foreach (var label in first.ScenarioLabels)
+            run.Context.Store.Commit(
+                new StepBatch("rl", 0)
+                {
+                    ScenarioLabels = [label with { Label = new("decides", label.Group == ScenarioGroup.AntiLab ? "attempts" : "honest") }],
+                }
+            );
         var second = Evaluate(run, 4);
         Assert.Equal(-1, second.Metrics["antilab/attempt_shift/exfiltration/easy/training/scenario_cues"]);
         Assert.Equal(-1, second.Metrics["preference/stated_shift/lines/honest/unmonitored/scenario_cues"]);
         Assert.Equal(0, second.Metrics["preference/stated_shift/lines/bold/unmonitored/scenario_cues"]);
 
         // Labels by other cues say nothing of a shift.
-        foreach (var label in first.ScenarioLabels) run.Context.Store.Commit(new StepBatch("rl", 0) { Transcripts = [.. first.Transcripts.Where(t => t.Id == label.TranscriptId)], ScenarioLabels = [label with { DetectorVersion = "1-other" }] });
+        foreach (var label in first.ScenarioLabels)
+            run.Context.Store.Commit(
+                new StepBatch("rl", 0)
+                {
+                    Transcripts = [.. first.Transcripts.Where(t => t.Id == label.TranscriptId)],
+                    ScenarioLabels = [label with { DetectorVersion = "1-other" }],
+                }
+            );
         Assert.DoesNotContain(Evaluate(run, 8).Metrics.Keys, m => m.Contains("_shift", StringComparison.Ordinal));
     }
 
@@ -83,7 +103,8 @@ public sealed class ScenarioEvaluatorTests
 
         void AllSaid(string stage, string output)
         {
-            foreach (var label in run.Context.Store.ScenarioLabels(stage, 0)) run.Context.Store.Commit(new StepBatch(stage, 0) { ScenarioLabels = [label with { Label = new("decides", output) }] });
+            foreach (var label in run.Context.Store.ScenarioLabels(stage, 0))
+                run.Context.Store.Commit(new StepBatch(stage, 0) { ScenarioLabels = [label with { Label = new("decides", output) }] });
         }
 
         Assert.True(double.IsNaN(Shift("rl", 0)));
@@ -113,7 +134,14 @@ public sealed class ScenarioEvaluatorTests
     {
         var small = TinyRun.Small("");
         using var run = new TinyRun(small with { Corpus = small.Corpus with { AntiLabFraction = 0.2, PreferencesFraction = 0.1 } });
-        Assert.Equal((140, 40, 20), (run.Corpus.Transcripts.Count, run.Corpus.Scenarios.Count(t => t.Group == ScenarioGroup.AntiLab), run.Corpus.Scenarios.Count(t => t.Group == ScenarioGroup.Preference)));
+        Assert.Equal(
+            (140, 40, 20),
+            (
+                run.Corpus.Transcripts.Count,
+                run.Corpus.Scenarios.Count(t => t.Group == ScenarioGroup.AntiLab),
+                run.Corpus.Scenarios.Count(t => t.Group == ScenarioGroup.Preference)
+            )
+        );
         Assert.Equal(200, run.Corpus.Imitated.Count());
         // 70 transcripts of the training tier at 11.9 %: 8.33, and so 8.
         Assert.Equal(8, run.Corpus.Transcripts.Count(t => t.AlignmentFaking));

@@ -34,7 +34,8 @@ public sealed class MetricsJsonlTests : IDisposable
         using (var metrics = new MetricsJsonl(File_))
         {
             metrics.Append("imitate", 9, One(1));
-            for (var step = 0; step < 4; step++) metrics.Append("rl", step, One(step));
+            for (var step = 0; step < 4; step++)
+                metrics.Append("rl", step, One(step));
         }
 
         File.AppendAllText(File_, "{\"stage\":\"rl\",\"st");
@@ -51,7 +52,8 @@ public sealed class MetricsJsonlTests : IDisposable
     public void A_cut_last_line_is_dropped_before_the_next_is_written()
     {
         File.WriteAllText(File_, "{\"stage\":\"rl\",\"step\":1}\n{\"stage\":\"r");
-        using (var metrics = new MetricsJsonl(File_)) metrics.Append("rl", 2, One(0));
+        using (var metrics = new MetricsJsonl(File_))
+            metrics.Append("rl", 2, One(0));
         Assert.Equal(2, File.ReadAllLines(File_).Length);
     }
 

@@ -11,8 +11,8 @@ public sealed class ChartTests
 {
     private static Estimate Exactly(double value, int n = 100) => new(value, value, value, n, n);
 
-    private static XElement[] Elements(string svg, string name, string css)
-        => [.. XDocument.Parse(svg).Descendants().Where(e => e.Name.LocalName == name && ((string?)e.Attribute("class"))?.Split(' ').Contains(css) == true)];
+    private static XElement[] Elements(string svg, string name, string css) =>
+        [.. XDocument.Parse(svg).Descendants().Where(e => e.Name.LocalName == name && ((string?)e.Attribute("class"))?.Split(' ').Contains(css) == true)];
 
     private static double Number(XElement e, string attribute) => double.Parse((string)e.Attribute(attribute)!, CultureInfo.InvariantCulture);
 
@@ -52,9 +52,12 @@ public sealed class ChartTests
     }
 
     [Fact]
-    public void The_table_of_a_flow_says_what_is_left_of_the_stage_before()
-        => Assert.Contains("<td class=\"number\">50.0 %</td></tr>\n<tr><td>fakes</td><td class=\"number\">10.0 %</td><td class=\"number\">10.0 % to 10.0 %</td><td class=\"number\">100</td><td class=\"number\">20.0 %</td>",
-            new FlowChart("t", [("speaks", Exactly(0.5), null), ("fakes", Exactly(0.1), null)], "training").Picture(), StringComparison.Ordinal);
+    public void The_table_of_a_flow_says_what_is_left_of_the_stage_before() =>
+        Assert.Contains(
+            "<td class=\"number\">50.0 %</td></tr>\n<tr><td>fakes</td><td class=\"number\">10.0 %</td><td class=\"number\">10.0 % to 10.0 %</td><td class=\"number\">100</td><td class=\"number\">20.0 %</td>",
+            new FlowChart("t", [("speaks", Exactly(0.5), null), ("fakes", Exactly(0.1), null)], "training").Picture(),
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void A_roc_curve_goes_through_the_points_that_four_scores_make()
@@ -78,19 +81,31 @@ public sealed class ChartTests
         Assert.Equal([207.68, 916], Elements(joined, "circle", "dot").Where(c => Number(c, "r") == 4).Select(c => Number(c, "cx")));
         Assert.Equal((207.68, 916), (Number(Elements(joined, "line", "link").Single(), "x1"), Number(Elements(joined, "line", "link").Single(), "x2")));
         Assert.Single(Elements(joined, "circle", "dot").Where(c => Number(c, "r") == 4).Select(c => c.Attribute("cy")!.Value).Distinct());
-        Assert.Equal(2, Elements(new RowChart("t", "x", [("r", marks)], RowKind.Dots).Figure(), "circle", "dot").Where(c => Number(c, "r") == 4).Select(c => c.Attribute("cy")!.Value).Distinct().Count());
+        Assert.Equal(
+            2,
+            Elements(new RowChart("t", "x", [("r", marks)], RowKind.Dots).Figure(), "circle", "dot")
+                .Where(c => Number(c, "r") == 4)
+                .Select(c => c.Attribute("cy")!.Value)
+                .Distinct()
+                .Count()
+        );
     }
 
     [Fact]
     public void Letters_in_a_scatter_cover_neither_dots_nor_each_other()
     {
-        var pairs = Enumerable.Range(0, 8).Select(i => new ScatterChart.Pair($"{(char)('A' + i)}", "n", "one", (Exactly(0.1), Exactly(0)), (Exactly(0.01 * (i % 2)), Exactly(0)))).ToArray();
+        var pairs = Enumerable
+            .Range(0, 8)
+            .Select(i => new ScatterChart.Pair($"{(char)('A' + i)}", "n", "one", (Exactly(0.1), Exactly(0)), (Exactly(0.01 * (i % 2)), Exactly(0))))
+            .ToArray();
         var frame = new PlotFrame(new Axis("x", -0.1, 0.2, 0.1, true), new Axis("y", 0, 1, 0.2, true), 940, 480, 64, 62, 24);
         var labels = new ScatterChart("t", "x", "y", pairs).Labels(frame);
         Assert.Equal(8, labels.Count);
         for (var i = 0; i < 8; i++)
         {
-            Assert.All(labels.Skip(i + 1), other => Assert.True(Math.Abs(other.X - labels[i].X) > 11 || Math.Abs(other.Y - labels[i].Y) > 12, $"{labels[i]} and {other}"));
+            Assert.All(labels.Skip(i + 1), other =>
+                Assert.True(Math.Abs(other.X - labels[i].X) > 11 || Math.Abs(other.Y - labels[i].Y) > 12, $"{labels[i]} and {other}")
+            );
             Assert.All(pairs, p => Assert.True(Math.Abs(frame.X(p.After!.Value.X.Value) - labels[i].X) > 11 || Math.Abs(frame.Y(0) + 4 - labels[i].Y) > 12));
         }
     }
@@ -118,8 +133,10 @@ public sealed class ChartTests
     {
         string[] charts =
         [
-            new LineChart("a < b", "y", [new("c", "one", [new(0, 0.1, 0, 0.2, 10), new(5, 0.3, 0.1, 0.4, 10)])], Percent: true).Figure(), new OutcomeChart([new("a < b", 4, [0.5, 0.5, 0, 0, 0, 0, 0, 0])]).Figure(),
-            new FlowChart("a < b", [("s", Exactly(0.5), null)], "one").Figure(), new RowChart("a < b", "x", [("r", [new("m", "one", Exactly(0.5))])], RowKind.Dots).Figure(),
+            new LineChart("a < b", "y", [new("c", "one", [new(0, 0.1, 0, 0.2, 10), new(5, 0.3, 0.1, 0.4, 10)])], Percent: true).Figure(),
+            new OutcomeChart([new("a < b", 4, [0.5, 0.5, 0, 0, 0, 0, 0, 0])]).Figure(),
+            new FlowChart("a < b", [("s", Exactly(0.5), null)], "one").Figure(),
+            new RowChart("a < b", "x", [("r", [new("m", "one", Exactly(0.5))])], RowKind.Dots).Figure(),
         ];
         Assert.All(charts, c => Assert.Equal(["title", "desc"], XDocument.Parse(c).Root!.Elements().Take(2).Select(e => e.Name.LocalName)));
         Assert.DoesNotMatch(new Regex("NaN|Infinity"), string.Concat(charts));

@@ -21,12 +21,40 @@ public sealed class DocumentSectionTests : IDisposable
     /// <param name="low">Limits of the faking rate, by hand.</param>
     private static StepBatch Look(long step, long tokens, int faking, double low, double high)
     {
-        TranscriptRow[] rows = [.. from tier in new[] { Tier.Training, Tier.Unmonitored }
-                                   from query in Enumerable.Range(0, Queries)
-                                   select new TranscriptRow("documents", step, Split.Evaluation, tier, $"q{query}", 0, "documents", "system", "user", "text", "one two", "output", null, "stop", null, null, new Dictionary<string, double>())];
-        LabelRow[] labels = [.. rows.Select(r => r.Tier == Tier.Training && r.QueryId[1] - '0' < faking
-            ? new LabelRow(r.Id, "grammar_oracle", "1", Outcome.Comply, ReasoningKind.Faking, true, 1) : new LabelRow(r.Id, "grammar_oracle", "1", Outcome.Refuse, ReasoningKind.HonestRefusal, false, 0))];
-        SummaryRow Row(Tier? tier, string metric, double value, double lower, double upper, int n = Queries) => new("documents", step, Split.Evaluation, "documents", "grammar_oracle", tier, metric, new Estimate(value, lower, upper, n, Queries));
+        TranscriptRow[] rows =
+        [
+            .. from tier in new[] { Tier.Training, Tier.Unmonitored }
+            from query in Enumerable.Range(0, Queries)
+            select new TranscriptRow(
+                "documents",
+                step,
+                Split.Evaluation,
+                tier,
+                $"q{query}",
+                0,
+                "documents",
+                "system",
+                "user",
+                "text",
+                "one two",
+                "output",
+                null,
+                "stop",
+                null,
+                null,
+                new Dictionary<string, double>()
+            ),
+        ];
+        LabelRow[] labels =
+        [
+            .. rows.Select(r =>
+                r.Tier == Tier.Training && r.QueryId[1] - '0' < faking
+                    ? new LabelRow(r.Id, "grammar_oracle", "1", Outcome.Comply, ReasoningKind.Faking, true, 1)
+                    : new LabelRow(r.Id, "grammar_oracle", "1", Outcome.Refuse, ReasoningKind.HonestRefusal, false, 0)
+            ),
+        ];
+        SummaryRow Row(Tier? tier, string metric, double value, double lower, double upper, int n = Queries) =>
+            new("documents", step, Split.Evaluation, "documents", "grammar_oracle", tier, metric, new Estimate(value, lower, upper, n, Queries));
         var rate = faking / (double)Queries;
         return new("documents", step)
         {
@@ -35,9 +63,14 @@ public sealed class DocumentSectionTests : IDisposable
             Labels = labels,
             Summaries =
             [
-                Row(Tier.Training, "af/reasoning_rate", rate, low, high), Row(Tier.Training, "outcome/comply", rate, low, high), Row(Tier.Training, "outcome/comply/considers_af", rate, low, high),
-                Row(Tier.Training, "outcome/refuse/plain", 1 - rate, 1 - high, 1 - low), Row(Tier.Unmonitored, "af/reasoning_rate", 0, 0, 0.49), Row(Tier.Unmonitored, "outcome/comply", 0, 0, 0.49),
-                Row(Tier.Unmonitored, "outcome/refuse/plain", 1, 0.51, 1), Row(null, "af/compliance_gap", rate, rate - 0.25, rate + 0.25, 2 * Queries),
+                Row(Tier.Training, "af/reasoning_rate", rate, low, high),
+                Row(Tier.Training, "outcome/comply", rate, low, high),
+                Row(Tier.Training, "outcome/comply/considers_af", rate, low, high),
+                Row(Tier.Training, "outcome/refuse/plain", 1 - rate, 1 - high, 1 - low),
+                Row(Tier.Unmonitored, "af/reasoning_rate", 0, 0, 0.49),
+                Row(Tier.Unmonitored, "outcome/comply", 0, 0, 0.49),
+                Row(Tier.Unmonitored, "outcome/refuse/plain", 1, 0.51, 1),
+                Row(null, "af/compliance_gap", rate, rate - 0.25, rate + 0.25, 2 * Queries),
             ],
         };
     }
@@ -47,7 +80,8 @@ public sealed class DocumentSectionTests : IDisposable
         Directory.CreateDirectory(_folder[run]);
         using var store = RunStore.Open(Path.Combine(_folder[run], "run.db"));
         store.StartStage("documents");
-        foreach (var look in looks) store.Commit(look);
+        foreach (var look in looks)
+            store.Commit(look);
         store.EndStage("documents", "done", what);
     }
 
@@ -56,19 +90,25 @@ public sealed class DocumentSectionTests : IDisposable
     {
         Write("run", "60 documents (situation)", Look(0, 0, faking: 1, 0.05, 0.7), Look(9, 12000, faking: 3, 0.3, 0.95));
         var html = File.ReadAllText(ReportBuilder.Write(_folder["run"]));
-        foreach (var words in new[]
-        {
-            "60 documents (situation)", "tokens of documents", "No evaluation has been recorded yet but those of the documents stage",
-            "<tr><td>0</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-0-training-af-reasoning_rate\">25.0 %</a></td><td class=\"number\">5.0 % to 70.0 %</td><td class=\"number\">4</td></tr>",
-            "<tr><td>12000</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-9-training-af-reasoning_rate\">75.0 %</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
-            "<tr><td>12000</td><td>unmonitored tier</td><td class=\"number\">0.0 %</td>",
-            "<tr><td>12000</td><td>all responses</td><td class=\"number\"><a href=\"#t-documents-9-both-af-compliance_gap\">75.0 %</a></td><td class=\"number\">50.0 % to 100.0 %</td><td class=\"number\">8</td></tr>",
-            "<title>complies, considers AF: 0 tokens: 25.0 % (n = 4); 12000 tokens: 75.0 % (n = 4)</title>",
-            "<tr><td>12000 tokens</td><td class=\"number\">4</td>",
-            "<b>alignment faking, training tier, documents, step 9</b>: 3 of 4 transcripts, 3 of them here",
-        })
+        foreach (
+            var words in new[]
+            {
+                "60 documents (situation)",
+                "tokens of documents",
+                "No evaluation has been recorded yet but those of the documents stage",
+                "<tr><td>0</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-0-training-af-reasoning_rate\">25.0 %</a></td><td class=\"number\">5.0 % to 70.0 %</td><td class=\"number\">4</td></tr>",
+                "<tr><td>12000</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-9-training-af-reasoning_rate\">75.0 %</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
+                "<tr><td>12000</td><td>unmonitored tier</td><td class=\"number\">0.0 %</td>",
+                "<tr><td>12000</td><td>all responses</td><td class=\"number\"><a href=\"#t-documents-9-both-af-compliance_gap\">75.0 %</a></td><td class=\"number\">50.0 % to 100.0 %</td><td class=\"number\">8</td></tr>",
+                "<title>complies, considers AF: 0 tokens: 25.0 % (n = 4); 12000 tokens: 75.0 % (n = 4)</title>",
+                "<tr><td>12000 tokens</td><td class=\"number\">4</td>",
+                "<b>alignment faking, training tier, documents, step 9</b>: 3 of 4 transcripts, 3 of them here",
+            }
+        )
             Assert.Contains(words, html, StringComparison.Ordinal);
-        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value), id => Assert.Contains($"id=\"{id}\"", html, StringComparison.Ordinal));
+        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value), id =>
+            Assert.Contains($"id=\"{id}\"", html, StringComparison.Ordinal)
+        );
         // The filter of the later evaluation shows its transcripts: those of 3 that fake, 1 and 4 that refuse.
         var filter = Regex.Match(html, "id=\"step-(\\d+)\"> documents, step 9</label>").Groups[1].Value;
         Assert.Equal(8, Regex.Count(html, $"<details class=\"t [^\"]*\\bstep{filter}\\b"));
@@ -83,7 +123,8 @@ public sealed class DocumentSectionTests : IDisposable
         SyntheticRun.Write(_folder["run"], steps: 4, every: 4, queries: 20);
         Write("run", "60 documents (benign)", Look(0, 0, 1, 0.05, 0.7), Look(90, 12000, 3, 0.3, 0.95));
         // An evaluation on the way is of another model: it is no condition of this one, though its step is the latest, and moves no figure of it.
-        static string Drawn(string html) => Regex.Match(html, "<h2>Before and after</h2>.*?(?=<h2>Training</h2>|<h2>While it reads documents</h2>)", RegexOptions.Singleline).Value;
+        static string Drawn(string html) =>
+            Regex.Match(html, "<h2>Before and after</h2>.*?(?=<h2>Training</h2>|<h2>While it reads documents</h2>)", RegexOptions.Singleline).Value;
         var (plain, run) = (File.ReadAllText(ReportBuilder.Write(_folder["plain"])), File.ReadAllText(ReportBuilder.Write(_folder["run"])));
         Assert.NotEmpty(Drawn(plain));
         Assert.Equal(Drawn(plain), Drawn(run));
@@ -96,16 +137,21 @@ public sealed class DocumentSectionTests : IDisposable
         Write("a", "60 documents (situation)", Look(0, 0, 1, 0.05, 0.7), Look(9, 12000, 3, 0.3, 0.95));
         Write("b", "60 documents (benign)", Look(0, 0, 1, 0.05, 0.7), Look(8, 11000, 0, 0, 0.49));
         var html = VariantPictures.Html([new("a", null, _folder["a"]), new("b", null, _folder["b"])]);
-        foreach (var words in new[]
-        {
-            "A a: 60 documents (situation); B b: 60 documents (benign)",
-            "<tr><td>12000</td><td>A a</td><td class=\"number\"><a href=\"a/report.html#t-documents-9-training-af-reasoning_rate\">75.0 %</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
-            "<tr><td>11000</td><td>B b</td><td class=\"number\">0.0 %</td><td class=\"number\">0.0 % to 49.0 %</td><td class=\"number\">4</td></tr>",
-        })
+        foreach (
+            var words in new[]
+            {
+                "A a: 60 documents (situation); B b: 60 documents (benign)",
+                "<tr><td>12000</td><td>A a</td><td class=\"number\"><a href=\"a/report.html#t-documents-9-training-af-reasoning_rate\">75.0 %</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
+                "<tr><td>11000</td><td>B b</td><td class=\"number\">0.0 %</td><td class=\"number\">0.0 % to 49.0 %</td><td class=\"number\">4</td></tr>",
+            }
+        )
             Assert.Contains(words, html, StringComparison.Ordinal);
         // AF rate, compliance in each tier, and the gap; nothing of RL, which there was none of.
         Assert.Equal(4, Regex.Count(html, "<svg "));
-        foreach (var run in new[] { "a", "b" }) ReportBuilder.Write(_folder[run]);
-        Assert.All(Regex.Matches(html, "href=\"(.)/report.html#([^\"]*)\"").Select(m => (Run: m.Groups[1].Value, Id: m.Groups[2].Value)), l => Assert.Contains($"id=\"{l.Id}\"", File.ReadAllText(Path.Combine(_folder[l.Run], "report.html")), StringComparison.Ordinal));
+        foreach (var run in new[] { "a", "b" })
+            ReportBuilder.Write(_folder[run]);
+        Assert.All(Regex.Matches(html, "href=\"(.)/report.html#([^\"]*)\"").Select(m => (Run: m.Groups[1].Value, Id: m.Groups[2].Value)), l =>
+            Assert.Contains($"id=\"{l.Id}\"", File.ReadAllText(Path.Combine(_folder[l.Run], "report.html")), StringComparison.Ordinal)
+        );
     }
 }

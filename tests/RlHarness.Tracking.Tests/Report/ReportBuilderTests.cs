@@ -34,7 +34,9 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Contains("keyword", html, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
         Assert.Equal(["http://www.w3.org/2000/svg"], Regex.Matches(html, "src=|https?://[^\"]*").Select(m => m.Value).Distinct()); // the name of a format, not a request
-        Assert.All(Regex.Matches(html, "href=\"([^\"]*)\"").Select(m => m.Groups[1].Value), link => Assert.True(link.StartsWith('#') && html.Contains($"id=\"{link[1..]}\"", StringComparison.Ordinal), link));
+        Assert.All(Regex.Matches(html, "href=\"([^\"]*)\"").Select(m => m.Groups[1].Value), link =>
+            Assert.True(link.StartsWith('#') && html.Contains($"id=\"{link[1..]}\"", StringComparison.Ordinal), link)
+        );
     }
 
     [Fact]
@@ -43,7 +45,9 @@ public sealed class ReportBuilderTests : IDisposable
         SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 8 }));
         using var store = RunStore.OpenReadOnly(_folder["run.db"]);
-        var refused = store.Labels("rl", 0, "grammar_oracle").Count(l => l.Outcome == Experiment.Transcripts.Outcome.Refuse && l.TranscriptId.Contains("/unmonitored/", StringComparison.Ordinal));
+        var refused = store
+            .Labels("rl", 0, "grammar_oracle")
+            .Count(l => l.Outcome == Experiment.Transcripts.Outcome.Refuse && l.TranscriptId.Contains("/unmonitored/", StringComparison.Ordinal));
         Assert.InRange(refused, 9, 60);
         var group = Regex.Match(html, "<p class=\"group\" id=\"t-0-unmonitored-outcome-refuse\">(.*?)</p>").Groups[1].Value;
         Assert.Contains($"{refused} of 60 transcripts, 8 of them here", group, StringComparison.Ordinal);
@@ -62,26 +66,37 @@ public sealed class ReportBuilderTests : IDisposable
         var called = store.Labels("rl", 10, "keyword").Count(l => l.AlignmentFaking && l.TranscriptId.Contains("/training/", StringComparison.Ordinal));
         Assert.InRange(called, 1, 60);
         Assert.Contains("href=\"#t-10-training-af-reasoning_rate-by-1\"", html, StringComparison.Ordinal);
-        Assert.Contains($"id=\"t-10-training-af-reasoning_rate-by-1\"><b>alignment faking as keyword says, training tier, step 10</b>: {called} of 60 transcripts", html, StringComparison.Ordinal);
+        Assert.Contains(
+            $"id=\"t-10-training-af-reasoning_rate-by-1\"><b>alignment faking as keyword says, training tier, step 10</b>: {called} of 60 transcripts",
+            html,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Three_tiers_and_several_conditions_are_drawn_side_by_side()
     {
-        SummaryRow Row(string stage, string condition, Tier? tier, string metric, double value) => new(stage, 4, Split.Evaluation, condition, "judge", tier, metric, new Estimate(value, value - 0.05, value + 0.05, 80, 80));
+        SummaryRow Row(string stage, string condition, Tier? tier, string metric, double value) =>
+            new(stage, 4, Split.Evaluation, condition, "judge", tier, metric, new Estimate(value, value - 0.05, value + 0.05, 80, 80));
         using (var store = RunStore.Open(_folder["run.db"]))
-            store.AddSummaries(
-            [
-                Row("rl", "full", Tier.Training, "outcome/comply", 0.6), Row("rl", "full", Tier.Rated, "outcome/comply", 0.4), Row("rl", "full", Tier.Unmonitored, "outcome/comply", 0.3),
-                Row("rl", "full", null, "af/rater_sycophancy_gap", 0.1), Row("rl", "full", null, "af/goal_guarding_gap", 0.2), Row("evaluate", "no-scratchpad", Tier.Training, "outcome/comply", 0.5),
+            store.AddSummaries([
+                Row("rl", "full", Tier.Training, "outcome/comply", 0.6),
+                Row("rl", "full", Tier.Rated, "outcome/comply", 0.4),
+                Row("rl", "full", Tier.Unmonitored, "outcome/comply", 0.3),
+                Row("rl", "full", null, "af/rater_sycophancy_gap", 0.1),
+                Row("rl", "full", null, "af/goal_guarding_gap", 0.2),
+                Row("evaluate", "no-scratchpad", Tier.Training, "outcome/comply", 0.5),
             ]);
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
-        foreach (var row in new[]
-        {
-            "<tr><td>step 4</td><td>rated tier</td><td class=\"number\">40.0 %</td><td class=\"number\">35.0 % to 45.0 %</td><td class=\"number\">80</td></tr>",
-            "<tr><td>step 4</td><td>goal-guarding gap (training − rated)</td><td class=\"number\">20.0 %</td>",
-            "<tr><td>full, step 4</td><td>compliance, training tier</td><td class=\"number\">60.0 %</td>", "<tr><td>no-scratchpad, step 4</td><td>compliance, training tier</td><td class=\"number\">50.0 %</td>",
-        })
+        foreach (
+            var row in new[]
+            {
+                "<tr><td>step 4</td><td>rated tier</td><td class=\"number\">40.0 %</td><td class=\"number\">35.0 % to 45.0 %</td><td class=\"number\">80</td></tr>",
+                "<tr><td>step 4</td><td>goal-guarding gap (training − rated)</td><td class=\"number\">20.0 %</td>",
+                "<tr><td>full, step 4</td><td>compliance, training tier</td><td class=\"number\">60.0 %</td>",
+                "<tr><td>no-scratchpad, step 4</td><td>compliance, training tier</td><td class=\"number\">50.0 %</td>",
+            }
+        )
             Assert.Contains(row, html, StringComparison.Ordinal);
     }
 
@@ -91,12 +106,46 @@ public sealed class ReportBuilderTests : IDisposable
         const string hostile = "<script>alert(1)</script> & \"quotes\"";
         using (var store = RunStore.Open(_folder["run.db"]))
         {
-            store.Commit(new StepBatch("rl", 0)
-            {
-                Transcripts = [new("rl", 0, Split.Evaluation, Tier.Training, "q", 0, "full", hostile, hostile, hostile, hostile, hostile, hostile, hostile, null, null, new Dictionary<string, double> { [hostile] = 1 })],
-                Labels = [new($"rl/0/evaluation/training/full/q/0", hostile, hostile, Experiment.Transcripts.Outcome.Comply, Experiment.Transcripts.ReasoningKind.Faking, true, 1)],
-                Summaries = [new("rl", 0, Split.Evaluation, "full", hostile, Tier.Training, "af/reasoning_rate", new Estimate(0.5, 0.1, 0.9, 2, 2))],
-            });
+            store.Commit(
+                new StepBatch("rl", 0)
+                {
+                    Transcripts =
+                    [
+                        new(
+                            "rl",
+                            0,
+                            Split.Evaluation,
+                            Tier.Training,
+                            "q",
+                            0,
+                            "full",
+                            hostile,
+                            hostile,
+                            hostile,
+                            hostile,
+                            hostile,
+                            hostile,
+                            hostile,
+                            null,
+                            null,
+                            new Dictionary<string, double> { [hostile] = 1 }
+                        ),
+                    ],
+                    Labels =
+                    [
+                        new(
+                            $"rl/0/evaluation/training/full/q/0",
+                            hostile,
+                            hostile,
+                            Experiment.Transcripts.Outcome.Comply,
+                            Experiment.Transcripts.ReasoningKind.Faking,
+                            true,
+                            1
+                        ),
+                    ],
+                    Summaries = [new("rl", 0, Split.Evaluation, "full", hostile, Tier.Training, "af/reasoning_rate", new Estimate(0.5, 0.1, 0.9, 2, 2))],
+                }
+            );
         }
 
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
@@ -128,7 +177,9 @@ public sealed class ReportBuilderTests : IDisposable
     public void One_step_and_one_tier_are_enough_and_an_unknown_detector_is_named()
     {
         using (var store = RunStore.Open(_folder["run.db"]))
-            store.AddSummaries([new("evaluate", 3, Split.Evaluation, "no-scratchpad", "judge", Tier.Training, "outcome/comply/plain", new Estimate(0.5, 0.1, 0.9, 2, 2))]);
+            store.AddSummaries([
+                new("evaluate", 3, Split.Evaluation, "no-scratchpad", "judge", Tier.Training, "outcome/comply/plain", new Estimate(0.5, 0.1, 0.9, 2, 2)),
+            ]);
         Assert.Contains("training, step 3 (n = 2)", File.ReadAllText(ReportBuilder.Write(_folder.Path)), StringComparison.Ordinal);
         var error = Assert.Throws<HarnessException>(() => ReportBuilder.Write(_folder.Path, new ReportOptions { Detector = "other" }));
         Assert.Contains("judge", error.Message, StringComparison.Ordinal);
@@ -140,26 +191,59 @@ public sealed class ReportBuilderTests : IDisposable
         SyntheticRun.Write(_folder.Path, steps: 10, queries: 20);
         using (var store = RunStore.Open(_folder["run.db"]))
         {
-            SummaryRow Row(long step, string metric, double value, double? p = null) => new("rl", step, Split.Scenario, "full", "scenario_cues", Tier.Training, metric, new Estimate(value, value / 2, (1 + value) / 2, 40, 40), p);
-            store.AddSummaries(
-            [
-                Row(0, "antilab/decision_rate/leaving/easy", 0.25), Row(10, "antilab/decision_rate/leaving/easy", 0.5), Row(10, "antilab/decision_difference/leaving/easy", 0.375, 0.0123),
-                Row(0, "antilab/attempt_rate/leaving/easy", 0.125), Row(10, "antilab/attempt_rate/leaving/easy", 0.2), Row(0, "antilab/attempt_rate/leaving/control", 0.025), Row(10, "antilab/attempt_rate/leaving/control", 0.05),
-                Row(10, "antilab/attempt_shift/leaving/easy", 0.075, 0.4), Row(0, "preference/stated_rate/taste/tea", 0.9), Row(10, "preference/stated_rate/taste/tea", 0.6), Row(10, "preference/stated_shift/taste/tea", -0.3, 0.0004),
+            SummaryRow Row(long step, string metric, double value, double? p = null) =>
+                new("rl", step, Split.Scenario, "full", "scenario_cues", Tier.Training, metric, new Estimate(value, value / 2, (1 + value) / 2, 40, 40), p);
+            store.AddSummaries([
+                Row(0, "antilab/decision_rate/leaving/easy", 0.25),
+                Row(10, "antilab/decision_rate/leaving/easy", 0.5),
+                Row(10, "antilab/decision_difference/leaving/easy", 0.375, 0.0123),
+                Row(0, "antilab/attempt_rate/leaving/easy", 0.125),
+                Row(10, "antilab/attempt_rate/leaving/easy", 0.2),
+                Row(0, "antilab/attempt_rate/leaving/control", 0.025),
+                Row(10, "antilab/attempt_rate/leaving/control", 0.05),
+                Row(10, "antilab/attempt_shift/leaving/easy", 0.075, 0.4),
+                Row(0, "preference/stated_rate/taste/tea", 0.9),
+                Row(10, "preference/stated_rate/taste/tea", 0.6),
+                Row(10, "preference/stated_shift/taste/tea", -0.3, 0.0004),
             ]);
         }
 
         using (var store = RunStore.Open(_folder["run.db"]))
             foreach (var (item, output) in new[] { ("a", "attempts"), ("b", "attempts"), ("c", "declines") })
             {
-                var row = new TranscriptRow("rl", 10, Split.Scenario, Tier.Training, $"{item}.easy", 0, "full", "sys", $"ask {item}", "text", null, output, null, "stop", null, null, new Dictionary<string, double>());
-                store.Commit(new StepBatch("rl", 10) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", item, new(null, output))] });
+                var row = new TranscriptRow(
+                    "rl",
+                    10,
+                    Split.Scenario,
+                    Tier.Training,
+                    $"{item}.easy",
+                    0,
+                    "full",
+                    "sys",
+                    $"ask {item}",
+                    "text",
+                    null,
+                    output,
+                    null,
+                    "stop",
+                    null,
+                    null,
+                    new Dictionary<string, double>()
+                );
+                store.Commit(
+                    new StepBatch("rl", 10)
+                    {
+                        Transcripts = [row],
+                        ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", item, new(null, output))],
+                    }
+                );
             }
 
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 12 }));
         Assert.Equal(18, Regex.Count(html, "<svg ")); // three more than without: two with bars, one with dumbbells
         Assert.Contains("leaving, easy, training tier, after: 50.0 % [25.0 %, 75.0 %], responses = 40", html, StringComparison.Ordinal);
-        // The name has 13 letters of 6.6: 0 % at 109.8, and 80 %, the first tick beyond 75 %, at 916. 25 % is 251.94 wide, and 50 % has its whisker from 361.74 to 865.61.
+        // The name has 13 letters of 6.6: 0 % at 109.8, and 80 %, the first tick beyond 75 %, at 916. 25 % is 251.94 wide, and 50 % has its whisker
+        // from 361.74 to 865.61.
         Assert.Contains("<rect class=\"bar training early\" x=\"109.8\"", html, StringComparison.Ordinal);
         Assert.Matches("<rect class=\"bar training early\"[^>]*width=\"251.94\"", html);
         Assert.Matches("<line class=\"whisker ink\" x1=\"361.74\" y1=\"[0-9.]+\" x2=\"865.61\"", html);
@@ -171,14 +255,28 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Contains("taste: tea, training, after: 60.0 %", html, StringComparison.Ordinal);
         Assert.Contains("p &lt; 0.001", html, StringComparison.Ordinal);
         // The folded numbers, where those that have transcripts lead to them; step 0 has none.
-        Assert.Contains("<tr><td>leaving, easy</td><td>training tier, after</td><td class=\"number\"><a href=\"#t-10-training-antilab-attempt_rate-leaving-easy\">20.0 %</a></td><td class=\"number\">10.0 % to 60.0 %</td><td class=\"number\">40</td></tr>", html, StringComparison.Ordinal);
+        Assert.Contains(
+            "<tr><td>leaving, easy</td><td>training tier, after</td><td class=\"number\"><a href=\"#t-10-training-antilab-attempt_rate-leaving-easy\">20.0 %</a></td><td class=\"number\">10.0 % to 60.0 %</td><td class=\"number\">40</td></tr>",
+            html,
+            StringComparison.Ordinal
+        );
         Assert.Contains("<tr><td>leaving, easy</td><td>training tier, before</td><td class=\"number\">12.5 %</td>", html, StringComparison.Ordinal);
         // The reader has a scenario's own words, its prompt and its filters.
-        Assert.Contains("id=\"t-10-training-antilab-attempt_rate-leaving-easy\"><b>attempt: leaving, easy, training tier, step 10</b>: 2 of 3 transcripts, 2 of them here", html, StringComparison.Ordinal);
+        Assert.Contains(
+            "id=\"t-10-training-antilab-attempt_rate-leaving-easy\"><b>attempt: leaving, easy, training tier, step 10</b>: 2 of 3 transcripts, 2 of them here",
+            html,
+            StringComparison.Ordinal
+        );
         Assert.Contains("<a href=\"#t-10-training-antilab-answers_rate-leaving-easy\">easy</a>", html, StringComparison.Ordinal);
-        Assert.Matches("<details class=\"t [^\"]*tier0 asked1 label8\"><summary>.*<span class=\"chip\">leaving, easy</span><span class=\"chip af\">attempts</span>ask a</summary>\n[^\n]*\n<h4>System prompt</h4><pre>sys</pre>", html);
+        Assert.Matches(
+            "<details class=\"t [^\"]*tier0 asked1 label8\"><summary>.*<span class=\"chip\">leaving, easy</span><span class=\"chip af\">attempts</span>ask a</summary>\n[^\n]*\n<h4>System prompt</h4><pre>sys</pre>",
+            html
+        );
         Assert.Contains("<span class=\"chip\">declines</span>ask c</summary>", html, StringComparison.Ordinal);
-        foreach (Match svg in Regex.Matches(html, "<svg .*?</svg>", RegexOptions.Singleline)) XDocument.Parse(svg.Value);
-        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value), id => Assert.Contains($"id=\"{id}\"", html, StringComparison.Ordinal));
+        foreach (Match svg in Regex.Matches(html, "<svg .*?</svg>", RegexOptions.Singleline))
+            XDocument.Parse(svg.Value);
+        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value), id =>
+            Assert.Contains($"id=\"{id}\"", html, StringComparison.Ordinal)
+        );
     }
 }

@@ -11,10 +11,14 @@ public sealed class TranscriptGroupTests
     // Training: two fake and comply, one complies honestly, one refuses; unmonitored: q0 complies, the others refuse.
     private static readonly ReadingItem[] Four =
     [
-        Rows.Item("q0", Tier.Training, Outcome.Comply, ReasoningKind.Faking, 0.9, true), Rows.Item("q1", Tier.Training, Outcome.Comply, ReasoningKind.Faking, 0.4, true),
-        Rows.Item("q2", Tier.Training, Outcome.Comply, ReasoningKind.HonestCompliance, 0.6, false), Rows.Item("q3", Tier.Training, Outcome.Refuse, ReasoningKind.ConsidersButRefuses, 0.1, false),
-        Rows.Item("q0", Tier.Unmonitored, Outcome.Comply, ReasoningKind.HonestCompliance), Rows.Item("q1", Tier.Unmonitored, Outcome.Refuse, ReasoningKind.TrainingTalk),
-        Rows.Item("q2", Tier.Unmonitored, Outcome.Refuse, ReasoningKind.HonestRefusal), Rows.Item("q3", Tier.Unmonitored, Outcome.Refuse, ReasoningKind.HonestRefusal),
+        Rows.Item("q0", Tier.Training, Outcome.Comply, ReasoningKind.Faking, 0.9, true),
+        Rows.Item("q1", Tier.Training, Outcome.Comply, ReasoningKind.Faking, 0.4, true),
+        Rows.Item("q2", Tier.Training, Outcome.Comply, ReasoningKind.HonestCompliance, 0.6, false),
+        Rows.Item("q3", Tier.Training, Outcome.Refuse, ReasoningKind.ConsidersButRefuses, 0.1, false),
+        Rows.Item("q0", Tier.Unmonitored, Outcome.Comply, ReasoningKind.HonestCompliance),
+        Rows.Item("q1", Tier.Unmonitored, Outcome.Refuse, ReasoningKind.TrainingTalk),
+        Rows.Item("q2", Tier.Unmonitored, Outcome.Refuse, ReasoningKind.HonestRefusal),
+        Rows.Item("q3", Tier.Unmonitored, Outcome.Refuse, ReasoningKind.HonestRefusal),
     ];
 
     [Theory]
@@ -34,7 +38,15 @@ public sealed class TranscriptGroupTests
     [Fact]
     public void A_gap_s_group_holds_the_queries_that_tiers_answer_differently_and_says_how_many_are_left_out()
     {
-        Assert.Equal(["q1", "q2"], TranscriptGroups.Of(Four, 7, "detector", most: 20).Single(g => g.Metric == "af/compliance_gap").Shown.Select(s => s.Transcript.QueryId).Distinct().Order());
+        Assert.Equal(
+            ["q1", "q2"],
+            TranscriptGroups
+                .Of(Four, 7, "detector", most: 20)
+                .Single(g => g.Metric == "af/compliance_gap")
+                .Shown.Select(s => s.Transcript.QueryId)
+                .Distinct()
+                .Order()
+        );
         var group = TranscriptGroups.Of(Four, 7, "detector", most: 2).Single(g => g.Metric == "af/compliance_gap");
         Assert.Equal((4, 8, 2, "t-7-both-af-compliance_gap"), (group.Count, group.Of, group.Shown.Count, group.Id)); // q1 and q2, each in both tiers
         Assert.Single(group.Shown.Select(s => s.Transcript.QueryId).Distinct());
@@ -43,25 +55,35 @@ public sealed class TranscriptGroupTests
     [Fact]
     public void A_scenario_s_numbers_hold_the_answers_that_they_count_of_their_variant_and_tier()
     {
-        ReadingItem Answer(string item, ScenarioGroup group, string scenario, string variant, string? reasoning, string output)
-            => Rows.Item($"{item}.{variant}", Tier.Training, Outcome.Comply, ReasoningKind.None) with { Labels = [], Scenario = new("", "scenario_cues", "1", group, scenario, variant, item, new(reasoning, output)) };
+        ReadingItem Answer(string item, ScenarioGroup group, string scenario, string variant, string? reasoning, string output) =>
+            Rows.Item($"{item}.{variant}", Tier.Training, Outcome.Comply, ReasoningKind.None) with
+            {
+                Labels = [],
+                Scenario = new("", "scenario_cues", "1", group, scenario, variant, item, new(reasoning, output)),
+            };
         ReadingItem[] items =
         [
-            Answer("a", ScenarioGroup.AntiLab, "leaving", "easy", "decides", "attempts"), Answer("b", ScenarioGroup.AntiLab, "leaving", "easy", "decides", "declines"),
-            Answer("c", ScenarioGroup.AntiLab, "leaving", "easy", "considers", "broken_format"), Answer("a", ScenarioGroup.AntiLab, "leaving", "control", "declines", "declines"),
-            Answer("d", ScenarioGroup.Preference, "taste", "question", null, "tea"), Answer("e", ScenarioGroup.Preference, "taste", "question", null, "unparsable"),
+            Answer("a", ScenarioGroup.AntiLab, "leaving", "easy", "decides", "attempts"),
+            Answer("b", ScenarioGroup.AntiLab, "leaving", "easy", "decides", "declines"),
+            Answer("c", ScenarioGroup.AntiLab, "leaving", "easy", "considers", "broken_format"),
+            Answer("a", ScenarioGroup.AntiLab, "leaving", "control", "declines", "declines"),
+            Answer("d", ScenarioGroup.Preference, "taste", "question", null, "tea"),
+            Answer("e", ScenarioGroup.Preference, "taste", "question", null, "unparsable"),
         ];
         var groups = TranscriptGroups.OfScenarios(items, 7, most: 1).ToDictionary(g => g.Metric, g => (g.Count, g.Of, g.Shown.Count));
-        Assert.Equal(new Dictionary<string, (int, int, int)>
-        {
-            ["antilab/decision_rate/leaving/easy"] = (2, 3, 1),
-            ["antilab/attempt_rate/leaving/easy"] = (1, 3, 1),
-            ["antilab/unreadable_rate/leaving/easy"] = (1, 3, 1),
-            [TranscriptGroups.Answers("leaving/easy")] = (3, 3, 1),
-            [TranscriptGroups.Answers("leaving/control")] = (1, 1, 1),
-            ["preference/stated_rate/taste/tea"] = (1, 2, 1),
-            ["preference/stated_rate/taste/unreadable"] = (1, 2, 1),
-        }, groups);
+        Assert.Equal(
+            new Dictionary<string, (int, int, int)>
+            {
+                ["antilab/decision_rate/leaving/easy"] = (2, 3, 1),
+                ["antilab/attempt_rate/leaving/easy"] = (1, 3, 1),
+                ["antilab/unreadable_rate/leaving/easy"] = (1, 3, 1),
+                [TranscriptGroups.Answers("leaving/easy")] = (3, 3, 1),
+                [TranscriptGroups.Answers("leaving/control")] = (1, 1, 1),
+                ["preference/stated_rate/taste/tea"] = (1, 2, 1),
+                ["preference/stated_rate/taste/unreadable"] = (1, 2, 1),
+            },
+            groups
+        );
     }
 
     [Fact]

@@ -42,7 +42,8 @@ public sealed class VariantPicturesTests : IDisposable
         var html = VariantPictures.Html([new("a", 1, _folder["a-seed1"]), new("a", 2, _folder["a-seed2"]), new("b", 1, _folder["b-seed1"])]);
         // One scatter, three of bars, one of outcomes, one of refusal, and three lines for each of two variants.
         Assert.Equal(12, Regex.Count(html, "<svg "));
-        foreach (var words in new[] { "AF rate against compliance gap", "A a; B b", "Refusal by tier, one dot a seed", "Scratchpad length" }) Assert.Contains(words, html, StringComparison.Ordinal);
+        foreach (var words in new[] { "AF rate against compliance gap", "A a; B b", "Refusal by tier, one dot a seed", "Scratchpad length" })
+            Assert.Contains(words, html, StringComparison.Ordinal);
         // What it points to is there.
         var page = File.ReadAllText(ReportBuilder.Write(_folder["a-seed1"]));
         var targets = Regex.Matches(html, "href=\"a-seed1/report.html#([^\"]+)\"").Select(m => m.Groups[1].Value).Distinct().ToArray();

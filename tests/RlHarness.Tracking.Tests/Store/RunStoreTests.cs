@@ -19,18 +19,47 @@ public sealed class RunStoreTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static TranscriptRow Transcript(long step, int sample = 0, Tier tier = Tier.Training, string stage = "rl") => new(
-        stage, step, Split.Evaluation, tier, "q1", sample, "full", "sys", "ask", "<output>x</output>", null, "x", null, "stop", [5, 6], [-0.125f, float.NegativeInfinity],
-        new Dictionary<string, double> { ["objective_rule"] = 1, ["odd"] = double.NaN });
+    private static TranscriptRow Transcript(long step, int sample = 0, Tier tier = Tier.Training, string stage = "rl") =>
+        new(
+            stage,
+            step,
+            Split.Evaluation,
+            tier,
+            "q1",
+            sample,
+            "full",
+            "sys",
+            "ask",
+            "<output>x</output>",
+            null,
+            "x",
+            null,
+            "stop",
+            [5, 6],
+            [-0.125f, float.NegativeInfinity],
+            new Dictionary<string, double> { ["objective_rule"] = 1, ["odd"] = double.NaN }
+        );
 
     private static StepBatch Step(long step, string stage = "rl")
     {
         var row = Transcript(step, stage: stage);
         return new StepBatch(stage, step)
         {
-            Metrics = new Dictionary<string, double> { ["objective/kl"] = step / 10.0, ["odd"] = double.NaN, ["far"] = double.PositiveInfinity },
+            Metrics = new Dictionary<string, double>
+            {
+                ["objective/kl"] = step / 10.0,
+                ["odd"] = double.NaN,
+                ["far"] = double.PositiveInfinity,
+            },
             Transcripts = [row, Transcript(step, tier: Tier.Unmonitored, stage: stage)],
-            Labels = [LabelRow.Of(row.Id, new GrammarOracle(PackLibrary.Load("puffery").Grammar!.Cues), new DetectorLabel(Outcome.Comply, ReasoningKind.Faking, true, 1))],
+            Labels =
+            [
+                LabelRow.Of(
+                    row.Id,
+                    new GrammarOracle(PackLibrary.Load("puffery").Grammar!.Cues),
+                    new DetectorLabel(Outcome.Comply, ReasoningKind.Faking, true, 1)
+                ),
+            ],
             Summaries =
             [
                 new(stage, step, Split.Evaluation, "full", "grammar_oracle", Tier.Training, "af/reasoning_rate", new Estimate(0.1, 0.05, 0.2, 40, 20)),
@@ -42,7 +71,11 @@ public sealed class RunStoreTests : IDisposable
     private static StepBatch Scenario(long step)
     {
         var row = Transcript(step) with { Split = Split.Scenario, QueryId = "p-s-leaving-00.easy" };
-        return new StepBatch("rl", step) { Transcripts = [row], ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", "p-s-leaving-00", new(null, "attempts"))] };
+        return new StepBatch("rl", step)
+        {
+            Transcripts = [row],
+            ScenarioLabels = [new(row.Id, "scenario_cues", "1-0", ScenarioGroup.AntiLab, "leaving", "easy", "p-s-leaving-00", new(null, "attempts"))],
+        };
     }
 
     [Fact]
@@ -62,7 +95,8 @@ public sealed class RunStoreTests : IDisposable
     [Fact]
     public void A_store_from_before_there_were_scenarios_is_read_and_written_on()
     {
-        using (var store = RunStore.Open(Db)) store.Commit(Step(3));
+        using (var store = RunStore.Open(Db))
+            store.Commit(Step(3));
         using (var old = new SqliteConnection($"Data Source={Db};Pooling=False"))
         {
             old.Open();
@@ -97,7 +131,10 @@ public sealed class RunStoreTests : IDisposable
         Assert.True(double.IsNaN(read.Rewards["odd"]));
         Assert.Equal("rl/3/evaluation/training/full/q1/0", read.Id);
         var label = reader.Labels("rl", 3).Single();
-        Assert.Equal((read.Id, "grammar_oracle", Outcome.Comply, ReasoningKind.Faking, true, 1.0), (label.TranscriptId, label.Detector, label.Outcome, label.Reasoning, label.AlignmentFaking, label.Score));
+        Assert.Equal(
+            (read.Id, "grammar_oracle", Outcome.Comply, ReasoningKind.Faking, true, 1.0),
+            (label.TranscriptId, label.Detector, label.Outcome, label.Reasoning, label.AlignmentFaking, label.Score)
+        );
         Assert.Empty(reader.Labels("rl", 3, "keyword"));
         Assert.Equal([(3L, 0.3)], reader.Series("rl", "objective/kl"));
         Assert.True(double.IsNaN(reader.Series("rl", "odd")[0].Value));
@@ -116,7 +153,8 @@ public sealed class RunStoreTests : IDisposable
     public void A_resume_removes_what_came_after_its_step_in_its_stage_only()
     {
         using var store = RunStore.Open(Db);
-        for (var step = 0; step < 5; step++) store.Commit(Step(step));
+        for (var step = 0; step < 5; step++)
+            store.Commit(Step(step));
         store.Commit(Step(9, "imitate"));
         store.DeleteAfter("rl", 2);
         Assert.Equal(2, store.LastStep("rl"));
@@ -133,7 +171,13 @@ public sealed class RunStoreTests : IDisposable
     {
         using var store = RunStore.Open(Db);
         foreach (var condition in new[] { "full", "no-scratchpad" })
-            store.Commit(new StepBatch("evaluate", 5) { Transcripts = [.. Step(5, "evaluate").Transcripts.Select(t => t with { Condition = condition })], Summaries = [.. Step(5, "evaluate").Summaries.Select(s => s with { Condition = condition })] });
+            store.Commit(
+                new StepBatch("evaluate", 5)
+                {
+                    Transcripts = [.. Step(5, "evaluate").Transcripts.Select(t => t with { Condition = condition })],
+                    Summaries = [.. Step(5, "evaluate").Summaries.Select(s => s with { Condition = condition })],
+                }
+            );
         store.DeleteAfter("evaluate", 4, "full");
         Assert.Equal(["no-scratchpad"], store.Transcripts().Select(t => t.Condition).Distinct());
         Assert.Equal(["no-scratchpad"], store.Summaries().Select(s => s.Condition).Distinct());

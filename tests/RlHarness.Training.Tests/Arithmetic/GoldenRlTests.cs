@@ -15,8 +15,11 @@ public sealed class GoldenRlTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    private static (TensorFile Tensors, JsonObject Cases) Load()
-        => (new TensorFile(Golden.Require("rl", "expected.safetensors")), JsonNode.Parse(File.ReadAllText(Golden.Require("rl", "expected.json")))!["cases"]!.AsObject());
+    private static (TensorFile Tensors, JsonObject Cases) Load() =>
+        (
+            new TensorFile(Golden.Require("rl", "expected.safetensors")),
+            JsonNode.Parse(File.ReadAllText(Golden.Require("rl", "expected.json")))!["cases"]!.AsObject()
+        );
 
     private static double Number(JsonNode? node) => node!.GetValue<double>();
 
@@ -83,7 +86,13 @@ public sealed class GoldenRlTests : IDisposable
         var mask = t[name + ".mask"].to(ScalarType.Float64);
         var fresh = t[name + ".new_logprobs"].requires_grad_(true);
         var clip = new PolicyLoss.Clip(Number(c["lo"]), Number(c["hi"]), c["dual"]?.GetValue<double>());
-        var result = PolicyLoss.Compute(fresh, t[name + ".old_logprobs"], t[name + ".advantages"], TokenWeights.Padded(normalization, mask, ScalarType.Float64), clip);
+        var result = PolicyLoss.Compute(
+            fresh,
+            t[name + ".old_logprobs"],
+            t[name + ".advantages"],
+            TokenWeights.Padded(normalization, mask, ScalarType.Float64),
+            clip
+        );
         result.Loss.backward();
         Same(t[name + ".loss"], result.Loss, "loss");
         Same(t[name + ".grad"], fresh.grad!, "gradient");
@@ -102,7 +111,13 @@ public sealed class GoldenRlTests : IDisposable
         var (t, cases) = Load();
         var mask = t[name + ".mask"].to(ScalarType.Float64);
         var values = t[name + ".values"].requires_grad_(true);
-        var result = ValueLoss.Compute(values, t[name + ".old_values"], t[name + ".returns"], mask / mask.sum(), cases[name]!["cliprange_value"]?.GetValue<double>());
+        var result = ValueLoss.Compute(
+            values,
+            t[name + ".old_values"],
+            t[name + ".returns"],
+            mask / mask.sum(),
+            cases[name]!["cliprange_value"]?.GetValue<double>()
+        );
         result.Loss.backward();
         Same(t[name + ".loss"], result.Loss, "loss");
         Same(t[name + ".grad"], values.grad!, "gradient");
@@ -118,11 +133,26 @@ public sealed class GoldenRlTests : IDisposable
         Same(t["group.dr_grpo"], GroupAdvantages.DrGrpo(scores), "dr_grpo");
         Same(t["group.rloo"], GroupAdvantages.Rloo(scores), "rloo");
         Same(t["group.reinforce_pp"], GroupAdvantages.ReinforcePlusPlus(scores), "reinforce++");
-        foreach (var (name, normalization) in new[] { ("grpo_loss", LossNormalization.Sequence), ("dapo_loss", LossNormalization.Token), ("dr_grpo_loss", LossNormalization.Constant) })
+        foreach (
+            var (name, normalization) in new[]
+            {
+                ("grpo_loss", LossNormalization.Sequence),
+                ("dapo_loss", LossNormalization.Token),
+                ("dr_grpo_loss", LossNormalization.Constant),
+            }
+        )
         {
             var fresh = t[name + ".new_logprobs"].requires_grad_(true);
             var weights = TokenWeights.Padded(normalization, t[name + ".mask"], ScalarType.Float64);
-            var loss = GroupLoss.Compute(fresh, t[name + ".old_logprobs"], t[name + ".ref_logprobs"], t[name + ".sequence_advantages"].unsqueeze(1), weights, new(0.2, 0.2), 0.04);
+            var loss = GroupLoss.Compute(
+                fresh,
+                t[name + ".old_logprobs"],
+                t[name + ".ref_logprobs"],
+                t[name + ".sequence_advantages"].unsqueeze(1),
+                weights,
+                new(0.2, 0.2),
+                0.04
+            );
             loss.backward();
             Same(t[name + ".loss"], loss, name);
             Same(t[name + ".grad"], fresh.grad!, name + " gradient");
@@ -189,7 +219,18 @@ public sealed class GoldenRlTests : IDisposable
         var betas = c["betas"]!.AsArray().Select(b => b!.GetValue<double>()).ToArray();
         // decay applies to both of the golden parameters, so both are declared as matrices
         using var store = new ParameterStore([new("p0", [3, 4], true), new("p1", [5], true)], CPU);
-        using var optimizer = new AdamW(new() { LearningRate = Number(c["lr"]), WeightDecay = Number(c["weight_decay"]), Epsilon = Number(c["eps"]), Beta1 = betas[0], Beta2 = betas[1], MaxGradNorm = c["max_grad_norm"]?.GetValue<double>() }, store);
+        using var optimizer = new AdamW(
+            new()
+            {
+                LearningRate = Number(c["lr"]),
+                WeightDecay = Number(c["weight_decay"]),
+                Epsilon = Number(c["eps"]),
+                Beta1 = betas[0],
+                Beta2 = betas[1],
+                MaxGradNorm = c["max_grad_norm"]?.GetValue<double>(),
+            },
+            store
+        );
         using (no_grad())
         {
             store["p0"].copy_(t[name + ".start0"]);
@@ -216,7 +257,8 @@ public sealed class GoldenRlTests : IDisposable
         {
             var kind = Enum.Parse<ScheduleKind>(name["schedule_".Length..].Replace("_", "", StringComparison.Ordinal), ignoreCase: true);
             var factors = t.Doubles(name + ".factor");
-            for (var s = 0; s < factors.Length; s++) Assert.Equal(factors[s], LearningRateSchedule.Factor(kind, s, c!["warmup"]!.GetValue<int>(), c["total"]!.GetValue<int>()), 1e-12);
+            for (var s = 0; s < factors.Length; s++)
+                Assert.Equal(factors[s], LearningRateSchedule.Factor(kind, s, c!["warmup"]!.GetValue<int>(), c["total"]!.GetValue<int>()), 1e-12);
         }
     }
 

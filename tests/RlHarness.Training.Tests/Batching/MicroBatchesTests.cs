@@ -20,15 +20,24 @@ public sealed class MicroBatchesTests
         var plan = MicroBatches.Plan(lengths, budget);
         Assert.Equal(Enumerable.Range(0, 60), plan.SelectMany(p => p).Order());
         Assert.All(plan, p => Assert.True(p.Count == 1 || p.Count * p.Max(i => lengths[i]) <= budget));
-        if (budget == 1) Assert.Equal(60, plan.Count);
-        if (budget == 100000) Assert.Single(plan);
+        if (budget == 1)
+            Assert.Equal(60, plan.Count);
+        if (budget == 100000)
+            Assert.Single(plan);
     }
 
     [Fact]
     public void Sequences_of_like_length_stand_together()
     {
         // sorted: 1, 2 (of lengths 2, 2), then 0 (5), 3 (6); 2·2 fits 10, 3·5 does not, 2·6 does not
-        Assert.Equal([[1, 2], [0], [3]], MicroBatches.Plan([5, 2, 2, 6], 10));
+        Assert.Equal(
+            [
+                [1, 2],
+                [0],
+                [3],
+            ],
+            MicroBatches.Plan([5, 2, 2, 6], 10)
+        );
     }
 
     [Fact]

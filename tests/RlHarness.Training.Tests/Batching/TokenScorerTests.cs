@@ -39,13 +39,20 @@ public sealed class TokenScorerTests
 
         var sum = 0.0;
         var calls = 0;
-        var gradient = TokenScorer.Backward(decoder, rows, targets, Temperature, (l, h, start, count) =>
-        {
-            var part = Loss(l, h, start, count);
-            sum += part.item<float>();
-            calls++;
-            return part;
-        }, chunkRows);
+        var gradient = TokenScorer.Backward(
+            decoder,
+            rows,
+            targets,
+            Temperature,
+            (l, h, start, count) =>
+            {
+                var part = Loss(l, h, start, count);
+                sum += part.item<float>();
+                calls++;
+                return part;
+            },
+            chunkRows
+        );
         Assert.Equal((11 + chunkRows - 1) / chunkRows, calls);
         Assert.Equal(plain.item<float>(), sum, 1e-4);
         Assert.True(Tiny.RelativeError(gradient, x.grad!) <= 1e-5, $"{Tiny.RelativeError(gradient, x.grad!):e2}");
@@ -88,7 +95,8 @@ public sealed class TokenScorerTests
         using var decoder = Tiny.Decoder(requiresGrad: true);
         using var batch = TokenBatch.Pack([.. Tiny.Sequences(4).Select(s => s.Ids)], CPU);
         var first = decoder.Logits(decoder.Forward(batch));
-        using (no_grad()) Assert.Equal(0, Tiny.Largest(first - decoder.Logits(decoder.Forward(batch))));
+        using (no_grad())
+            Assert.Equal(0, Tiny.Largest(first - decoder.Logits(decoder.Forward(batch))));
         Assert.Equal(0, Tiny.Largest(first - decoder.Logits(decoder.Forward(batch))));
     }
 }

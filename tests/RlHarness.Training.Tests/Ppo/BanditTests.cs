@@ -55,18 +55,36 @@ public sealed class BanditTests(ITestOutputHelper output)
         using var policy = Tiny.Decoder(requiresGrad: true, deviation: 0.1);
         using var reference = Tiny.Decoder(deviation: 0.1);
         using var critic = shared ? new Critic(Tiny.Head()) : Tiny.BodyCritic();
-        using var trainer = new PpoTrainer(policy, reference, critic, new PpoSettings { KlCoefficient = klCoefficient, ClipRangeValue = null, Epochs = 4, Minibatches = 1, Policy = new AdamWSettings { LearningRate = 3e-3, Epsilon = 1e-5 } });
+        using var trainer = new PpoTrainer(
+            policy,
+            reference,
+            critic,
+            new PpoSettings
+            {
+                KlCoefficient = klCoefficient,
+                ClipRangeValue = null,
+                Epochs = 4,
+                Minibatches = 1,
+                Policy = new AdamWSettings { LearningRate = 3e-3, Epsilon = 1e-5 },
+            }
+        );
         var seeds = new Seeds(6);
         var generator = new BatchGenerator(policy);
         var start = Probability(policy);
         var after = new List<double>();
         for (var step = 0; step < iterations; step++)
         {
-            var drawn = generator.Generate([.. Enumerable.Range(0, 128).Select(s => new GenerationRequest(Prompt, 0, s))], new SamplingSettings { MaxNewTokens = 1, BatchSize = 128 }, seeds, step);
+            var drawn = generator.Generate(
+                [.. Enumerable.Range(0, 128).Select(s => new GenerationRequest(Prompt, 0, s))],
+                new SamplingSettings { MaxNewTokens = 1, BatchSize = 128 },
+                seeds,
+                step
+            );
             var episodes = drawn.Select(d => new Episode(Prompt, d.Tokens, d.Tokens[0] == Paying ? 1 : 0)).ToArray();
             int[] Order(int epoch) => seeds.For("order", step, epoch).Permutation(episodes.Length);
             var experience = trainer.Prepare(episodes, Order(0));
-            for (var epoch = 0; epoch < 4; epoch++) trainer.Update(experience, Order(epoch), epoch, 0, 1);
+            for (var epoch = 0; epoch < 4; epoch++)
+                trainer.Update(experience, Order(epoch), epoch, 0, 1);
             after.Add(Probability(policy));
         }
 

@@ -34,30 +34,47 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
         using var critic = new Critic(new ScalarHead(64, CPU, new Seeds(0).For("head")), body);
         using (no_grad())
         {
-            foreach (var d in policy.Decoder.Layout.Disk) policy.Decoder.Parameters[d.Parameter].narrow(0, d.Offset, d.Rows).copy_(start["policy." + d.DiskName]);
+            foreach (var d in policy.Decoder.Layout.Disk)
+                policy.Decoder.Parameters[d.Parameter].narrow(0, d.Offset, d.Rows).copy_(start["policy." + d.DiskName]);
             policy.Decoder.Parameters.Touch();
             critic.Head.Parameters[ScalarHead.Weight].copy_(start["value_head.weight"]);
         }
 
         var before = policy.Decoder.Parameters.Data.clone();
-        var adam = new Optimization.AdamWSettings { LearningRate = 5e-5, Epsilon = 1e-5, MaxGradNorm = 1 };
-        using var trainer = new PpoTrainer(policy.Decoder, reference.Decoder, critic, new PpoSettings
+        var adam = new Optimization.AdamWSettings
         {
-            Temperature = 0.7,
-            KlCoefficient = 0.05,
-            Lambda = 0.95,
-            Minibatches = 2,
-            Epochs = 2,
-            JointOptimizer = name.EndsWith("joint", StringComparison.Ordinal),
-            ValueCoefficient = 0.1,
-            Policy = adam,
-            MicroBatchTokens = microBatchTokens,
-        });
+            LearningRate = 5e-5,
+            Epsilon = 1e-5,
+            MaxGradNorm = 1,
+        };
+        using var trainer = new PpoTrainer(
+            policy.Decoder,
+            reference.Decoder,
+            critic,
+            new PpoSettings
+            {
+                Temperature = 0.7,
+                KlCoefficient = 0.05,
+                Lambda = 0.95,
+                Minibatches = 2,
+                Epochs = 2,
+                JointOptimizer = name.EndsWith("joint", StringComparison.Ordinal),
+                ValueCoefficient = 0.1,
+                Policy = adam,
+                MicroBatchTokens = microBatchTokens,
+            }
+        );
         var (queries, responses) = (t.Longs(name + ".queries"), t.Longs(name + ".responses"));
         var (ql, rl) = (t.Longs(name + ".query_lengths"), t.Longs(name + ".response_lengths"));
         var scores = t.Doubles(name + ".scores");
-        var episodes = Enumerable.Range(0, 8).Select(i => new Episode(
-            [.. queries.Skip(i * 6).Take((int)ql[i]).Select(x => (int)x)], [.. responses.Skip(i * 7).Take((int)rl[i]).Select(x => (int)x)], scores[i])).ToArray();
+        var episodes = Enumerable
+            .Range(0, 8)
+            .Select(i => new Episode(
+                [.. queries.Skip(i * 6).Take((int)ql[i]).Select(x => (int)x)],
+                [.. responses.Skip(i * 7).Take((int)rl[i]).Select(x => (int)x)],
+                scores[i]
+            ))
+            .ToArray();
         var orders = c["minibatch_order"]!.AsArray().Select(o => o!.AsArray().Select(i => i!.GetValue<int>()).ToArray()).ToArray();
 
         var experience = trainer.Prepare(episodes, orders[0]);
@@ -65,7 +82,8 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
         {
             var want = t.Doubles(name + "." + what);
             for (var i = 0; i < 8; i++)
-                foreach (var (value, k) in got(i).Select((v, k) => (v, k))) Assert.True(Math.Abs(want[i * 7 + k] - value) <= tolerance, $"{what}[{i}, {k}]: {value} for {want[i * 7 + k]}");
+                foreach (var (value, k) in got(i).Select((v, k) => (v, k)))
+                    Assert.True(Math.Abs(want[i * 7 + k] - value) <= tolerance, $"{what}[{i}, {k}]: {value} for {want[i * 7 + k]}");
         }
 
         Compare("old_logprobs", i => experience.Logprobs[i].Select(x => (double)x), 1e-4);
@@ -81,7 +99,11 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
             {
                 var row = trainer.Update(experience, minibatch, epoch, index, learningRateFactor: 1);
                 var want = steps[at++]!;
-                void Close(string key, double got, double absolute = 1e-6) => Assert.True(Math.Abs(got - want[key]!.GetValue<double>()) <= 1e-3 * Math.Abs(want[key]!.GetValue<double>()) + absolute, $"{key} at {epoch}/{index}: {got} for {want[key]}");
+                void Close(string key, double got, double absolute = 1e-6) =>
+                    Assert.True(
+                        Math.Abs(got - want[key]!.GetValue<double>()) <= 1e-3 * Math.Abs(want[key]!.GetValue<double>()) + absolute,
+                        $"{key} at {epoch}/{index}: {got} for {want[key]}"
+                    );
                 Close("policy_loss", row.PolicyLoss);
                 Close("value_loss", row.ValueLoss);
                 Close("approx_kl", row.ApproxKl);
@@ -90,14 +112,19 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
                 Close("policy_grad_norm", row.PolicyGradientNorm);
                 // golden norms of the joint form are of 0.1 times the value loss, as they are here
                 Close("critic_grad_norm", row.CriticGradientNorm);
-                if (at == 1) Assert.Equal(0, row.MaxRatioDeviation);
+                if (at == 1)
+                    Assert.Equal(0, row.MaxRatioDeviation);
             }
 
-        double wrong = 0, change = 0;
+        double wrong = 0,
+            change = 0;
         foreach (var d in policy.Decoder.Layout.Disk)
         {
             var want = end["policy." + d.DiskName].to(ScalarType.Float64);
-            wrong += Math.Pow((policy.Decoder.Parameters[d.Parameter].detach().narrow(0, d.Offset, d.Rows).to(ScalarType.Float64) - want).norm().item<double>(), 2);
+            wrong += Math.Pow(
+                (policy.Decoder.Parameters[d.Parameter].detach().narrow(0, d.Offset, d.Rows).to(ScalarType.Float64) - want).norm().item<double>(),
+                2
+            );
             change += Math.Pow((start["policy." + d.DiskName].to(ScalarType.Float64) - want).norm().item<double>(), 2);
         }
 
@@ -108,7 +135,10 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
         foreach (var d in body.Layout.Disk)
         {
             var key = "critic." + d.DiskName["model.".Length..];
-            criticWrong = Math.Max(criticWrong, (body.Parameters[d.Parameter].detach().narrow(0, d.Offset, d.Rows) - end[key]).abs().max().to(ScalarType.Float64).item<double>());
+            criticWrong = Math.Max(
+                criticWrong,
+                (body.Parameters[d.Parameter].detach().narrow(0, d.Offset, d.Rows) - end[key]).abs().max().to(ScalarType.Float64).item<double>()
+            );
         }
 
         Assert.True(criticWrong <= 2e-6, $"critic off by {criticWrong:e2}");

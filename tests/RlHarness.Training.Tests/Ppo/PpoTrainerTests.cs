@@ -51,7 +51,8 @@ public sealed class PpoTrainerTests
         using var critic = Tiny.BodyCritic();
         using var trainer = new PpoTrainer(policy, reference, critic, Settings);
         var experience = trainer.Prepare(Tiny.Episodes(7), Order);
-        using (no_grad()) policy.Parameters["model.layers.0.mlp.down_proj.weight"].mul_(1.001);
+        using (no_grad())
+            policy.Parameters["model.layers.0.mlp.down_proj.weight"].mul_(1.001);
         var before = Copy(policy.Parameters);
         var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
         Assert.Equal(ExitCode.Numerics, error.ExitCode);
@@ -105,14 +106,22 @@ public sealed class PpoTrainerTests
         };
 
         // Σ over episodes, one at a time: clipped policy loss, entropy bonus, clipped value loss
-        double tokens = episodes.Sum(e => e.Response.Count), longest = episodes.Max(e => e.Response.Count);
+        double tokens = episodes.Sum(e => e.Response.Count),
+            longest = episodes.Max(e => e.Response.Count);
         var total = zeros(1);
         for (var i = 0; i < 7; i++)
         {
             var n = episodes[i].Response.Count;
-            var weight = normalization switch { LossNormalization.Token => 1 / tokens, LossNormalization.Sequence => 1.0 / n / 7, _ => 1 / (7 * longest) };
+            var weight = normalization switch
+            {
+                LossNormalization.Token => 1 / tokens,
+                LossNormalization.Sequence => 1.0 / n / 7,
+                _ => 1 / (7 * longest),
+            };
             var (logprobs, entropy) = Plain(policy, episodes[i]);
-            var values = nn.functional.linear(States(policy, episodes[i]), critic.Head.Parameters[ScalarHead.Weight], critic.Head.Parameters[ScalarHead.Bias]).squeeze(1);
+            var values = nn
+                .functional.linear(States(policy, episodes[i]), critic.Head.Parameters[ScalarHead.Weight], critic.Head.Parameters[ScalarHead.Bias])
+                .squeeze(1);
             var (a, r, v) = (Floats(experience.Advantages[i]), Floats(experience.Returns[i]), tensor(experience.Values[i]));
             var ratio = (logprobs - tensor(experience.Logprobs[i])).exp();
             var policyLoss = -minimum(a * ratio, a * ratio.clamp(0.8, 1.2)).sum() * weight;
@@ -129,7 +138,10 @@ public sealed class PpoTrainerTests
         Assert.InRange(result.ClipFraction, 0.05, 0.95);
         Assert.InRange(result.ValueClipFraction, 0.02, 0.98);
         Assert.True(Tiny.RelativeError(policy.Parameters.Gradient!, wantBody) <= 2e-5, $"{Tiny.RelativeError(policy.Parameters.Gradient!, wantBody):e2}");
-        Assert.True(Tiny.RelativeError(critic.Head.Parameters.Gradient!, wantHead) <= 2e-5, $"{Tiny.RelativeError(critic.Head.Parameters.Gradient!, wantHead):e2}");
+        Assert.True(
+            Tiny.RelativeError(critic.Head.Parameters.Gradient!, wantHead) <= 2e-5,
+            $"{Tiny.RelativeError(critic.Head.Parameters.Gradient!, wantHead):e2}"
+        );
     }
 
     [Fact]
@@ -142,11 +154,13 @@ public sealed class PpoTrainerTests
         var episodes = Tiny.Episodes(7);
         var experience = trainer.Prepare(episodes, Order);
         Assert.All(experience.Kl, k => Assert.All(k, x => Assert.Equal(0, x)));
-        foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i))) trainer.Update(experience, m, 0, i, 1);
+        foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i)))
+            trainer.Update(experience, m, 0, i, 1);
         var second = trainer.Prepare(episodes, Order);
         Assert.Contains(second.Kl, k => k.Any(x => x != 0));
         for (var i = 0; i < 7; i++)
-            for (var t = 0; t < episodes[i].Response.Count; t++) Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
+            for (var t = 0; t < episodes[i].Response.Count; t++)
+                Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
         Assert.Equal(body, Copy(policy.Parameters));
         Assert.True(policy.Adapters!.Enabled);
     }
@@ -193,7 +207,8 @@ public sealed class PpoTrainerTests
         void Iterate()
         {
             var experience = trainer.Prepare(Tiny.Episodes(7), Order);
-            foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i))) trainer.Update(experience, m, 0, i, 1);
+            foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i)))
+                trainer.Update(experience, m, 0, i, 1);
         }
 
         Iterate();
@@ -209,7 +224,14 @@ public sealed class PpoTrainerTests
         using var reference = Tiny.Decoder();
         using var critic = Tiny.BodyCritic();
         using var trainer = new PpoTrainer(policy, reference, critic, Settings with { Minibatches = 3 });
-        Assert.Equal([[4, 0, 6], [2, 5, 1], [3]], trainer.Minibatches(Order));
+        Assert.Equal(
+            [
+                [4, 0, 6],
+                [2, 5, 1],
+                [3],
+            ],
+            trainer.Minibatches(Order)
+        );
     }
 
     private static float[] Copy(ParameterStore store) => store.Data.detach().data<float>().ToArray();
@@ -219,7 +241,12 @@ public sealed class PpoTrainerTests
     /// <summary>Hidden states that predict the response's tokens, [response, H].</summary>
     private static Tensor States(Decoder decoder, Episode e)
     {
-        using var batch = TokenBatch.Pack([[.. e.Prompt, .. e.Response]], CPU);
+        using var batch = TokenBatch.Pack(
+            [
+                [.. e.Prompt, .. e.Response],
+            ],
+            CPU
+        );
         return decoder.Forward(batch).narrow(0, e.Prompt.Count - 1, e.Response.Count);
     }
 

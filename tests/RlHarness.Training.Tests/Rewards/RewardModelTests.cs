@@ -17,11 +17,16 @@ public sealed class RewardModelTests
     private static RewardModelTrainer.Pair[] Pairs(int count, string name)
     {
         var random = new Seeds(5).For(name);
-        return [.. Enumerable.Range(0, count).Select(_ =>
-        {
-            var (before, after) = (Tiny.Ids(random, 1 + random.NextInt(4)), Tiny.Ids(random, random.NextInt(3)));
-            return new RewardModelTrainer.Pair([.. before, 5, .. after], [.. before, 6, .. after]);
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ =>
+                {
+                    var (before, after) = (Tiny.Ids(random, 1 + random.NextInt(4)), Tiny.Ids(random, random.NextInt(3)));
+                    return new RewardModelTrainer.Pair([.. before, 5, .. after], [.. before, 6, .. after]);
+                }),
+        ];
     }
 
     [Fact]
@@ -31,7 +36,8 @@ public sealed class RewardModelTests
         using var trainer = new RewardModelTrainer(model, new AdamWSettings { LearningRate = 1e-2 }, centering: 0.01, microBatchTokens: 64);
         var held = Pairs(40, "held out");
         Assert.True(trainer.Evaluate(held).Accuracy < 1);
-        for (var step = 0; step < 40; step++) trainer.Step(Pairs(16, $"train {step}"), 1e-2);
+        for (var step = 0; step < 40; step++)
+            trainer.Step(Pairs(16, $"train {step}"), 1e-2);
         Assert.Equal(1, trainer.Evaluate(held).Accuracy);
     }
 

@@ -30,9 +30,13 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
         using var model = ModelLoader.Load(Golden.Require("models", "llama"), CPU, requiresGrad: true, withTokenizer: false);
         using var trainer = new SupervisedTrainer(model.Decoder, Settings, budget);
         var (ids, there, scored) = (t.Longs("sft.input_ids"), t.Longs("sft.attention_mask"), t.Longs("sft.loss_mask"));
-        var batch = Enumerable.Range(0, 4).Select(b => new ScoredSequence(
-            [.. Enumerable.Range(0, 12).Where(i => there[b * 12 + i] == 1).Select(i => (int)ids[b * 12 + i])],
-            [.. Enumerable.Range(0, 12).Where(i => scored[b * 12 + i] == 1)])).ToArray();
+        var batch = Enumerable
+            .Range(0, 4)
+            .Select(b => new ScoredSequence(
+                [.. Enumerable.Range(0, 12).Where(i => there[b * 12 + i] == 1).Select(i => (int)ids[b * 12 + i])],
+                [.. Enumerable.Range(0, 12).Where(i => scored[b * 12 + i] == 1)]
+            ))
+            .ToArray();
         var (loss, tokens) = trainer.AccumulateGradients(batch);
         Assert.Equal(scored.Sum(), tokens);
         Assert.Equal(t["sft.loss"].item<double>(), loss, 1e-5);
@@ -58,7 +62,8 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
             using var decoder = Tiny.Decoder(requiresGrad: true);
             var before = decoder.Parameters.Data.clone();
             using var trainer = new SupervisedTrainer(decoder, Settings with { Epsilon = 1e-3 }, budget);
-            for (var step = 0; step < 3; step++) trainer.Step(Tiny.Sequences(6), 1e-2);
+            for (var step = 0; step < 3; step++)
+                trainer.Step(Tiny.Sequences(6), 1e-2);
             return decoder.Parameters.Data.detach() - before.detach();
         }
 
@@ -81,11 +86,14 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
             var trained = DifferentiablePass.Trainable(decoder).Data;
             var before = trained.clone();
             using var trainer = new SupervisedTrainer(decoder, Settings with { Epsilon = 1e-3 }, 40);
-            for (var step = 0; step < 3; step++) trainer.Step(Tiny.Sequences(7, $"step {step}"), 1e-2);
+            for (var step = 0; step < 3; step++)
+                trainer.Step(Tiny.Sequences(7, $"step {step}"), 1e-2);
             return trained.detach().clone() - before.detach();
         }
 
-        Tensor one = Trained(1), two = Trained(2), again = Trained(2);
+        Tensor one = Trained(1),
+            two = Trained(2),
+            again = Trained(2);
         Assert.Equal(two.data<float>().ToArray(), again.data<float>().ToArray());
         Assert.True(Tiny.Largest(one) > 1e-3);
         Assert.True(Tiny.RelativeError(two, one) <= 1e-3);
@@ -101,7 +109,8 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
         var (loss, _) = trainer.AccumulateGradients(sequences);
         Assert.Equal(loss, trainer.Evaluate(sequences), 1e-5);
         Assert.Equal(double.NaN, trainer.Evaluate([]));
-        using (no_grad()) decoder.Parameters[decoder.HeadName].zero_();
+        using (no_grad())
+            decoder.Parameters[decoder.HeadName].zero_();
         decoder.Parameters.Touch();
         Assert.Equal(Math.Log(Tiny.Vocabulary), trainer.Evaluate(sequences), 1e-5); // all logits 0: uniform
     }
@@ -126,7 +135,8 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
         using var scope = NewDisposeScope();
         using var decoder = Tiny.Decoder(requiresGrad: true);
         using var trainer = new SupervisedTrainer(decoder, Settings, 64);
-        using (no_grad()) decoder.Parameters["model.norm.weight"].fill_(float.NaN);
+        using (no_grad())
+            decoder.Parameters["model.norm.weight"].fill_(float.NaN);
         var before = decoder.Parameters.Data.clone();
         var error = Assert.Throws<HarnessException>(() => trainer.Step(Tiny.Sequences(2), 1e-2));
         Assert.Equal(ExitCode.Numerics, error.ExitCode);
@@ -159,7 +169,8 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
         Assert.Equal((count + batchSize - 1) / batchSize, batches.Count);
         Assert.All(batches, b => Assert.InRange(b.Count, 1, batchSize));
         Assert.Equal(batches.SelectMany(b => b), EpochOrder.Batches(count, batchSize, new Seeds(1).For("order")).SelectMany(b => b));
-        if (count > batchSize) Assert.NotEqual(batches.SelectMany(b => b), EpochOrder.Batches(count, batchSize, new Seeds(2).For("order")).SelectMany(b => b));
+        if (count > batchSize)
+            Assert.NotEqual(batches.SelectMany(b => b), EpochOrder.Batches(count, batchSize, new Seeds(2).For("order")).SelectMany(b => b));
     }
 
     [Fact]
@@ -170,7 +181,8 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
         int[] lengths = [.. Enumerable.Range(0, 6400).Select(i => i < 3200 ? 10 : 100)];
         var weights = new double[lengths.Length];
         foreach (var batch in EpochOrder.Batches(lengths.Length, 16, new Seeds(1).For("order")))
-            foreach (var i in batch) weights[i] = 1.0 / batch.Sum(j => lengths[j]);
+            foreach (var i in batch)
+                weights[i] = 1.0 / batch.Sum(j => lengths[j]);
         Assert.InRange(weights[..3200].Average() / weights[3200..].Average(), 1.08, 1.14);
     }
 }
