@@ -4,8 +4,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using RlHarness.Models.Files;
-using RlHarness.Models.Tokenizers;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 
 if (args.Length < 2)
 {

@@ -34,7 +34,7 @@ public static class CommandLine
         }
         catch (HarnessException e)
         {
-            return Fail(e.Message, e.ExitCode);
+            return Fail(e.Message, ExitCodes.Of(e.Kind));
         }
         catch (Exception e) when (e is OperationCanceledException)
         {
@@ -42,7 +42,7 @@ public static class CommandLine
         }
         catch (Exception e) when (Innermost(e) is HarnessException inner)
         {
-            return Fail(inner.Message, inner.ExitCode);
+            return Fail(inner.Message, ExitCodes.Of(inner.Kind));
         }
         catch (IOException e) when (IsDiskFull(e))
         {

@@ -23,7 +23,5 @@ return await CommandLine.RunAsync(
         SimulateCommand.Create(),
         ModelCommand.Create(),
         DoctorCommand.Create(),
-        HiddenCommands.SettingsDoc(),
-        HiddenCommands.GpuCheck(),
     }
 );

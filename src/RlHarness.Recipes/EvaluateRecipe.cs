@@ -3,6 +3,8 @@ using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Loading;
 using RlHarness.Models.Native;
+using RlHarness.Recipes.Reading;
+using RlHarness.Recipes.Reporting;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
@@ -35,7 +37,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
     /// <summary>Evaluates a model by the settings of a file; writes a new run folder and returns it.</summary>
     public string OfModel(string model, RunSettings settings, string command)
     {
-        var place = BaseModel.Find(model);
+        var place = ModelLibrary.Find(model);
         settings = settings with
         {
             Name = "eval-" + Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(place)),
@@ -62,7 +64,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         using var log = new LoggerConfiguration().CreateLogger();
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
         using var opened = RunModel.Open(source, device, run.ComputeType);
-        using var rewardModel = CheckpointFolder.IsSealed(folder.Stage(RewardStage.Name)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
+        using var rewardModel = CheckpointFolder.IsSealed(folder.Stage(StageNames.Reward)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
         var conversation = new Conversation(opened.Model);
         var rewards = rewardModel is null ? null : new RewardMixer(settings.Reward, rewardModel, conversation, run.ObjectiveRule);
         var step = opened.Step ?? 0;

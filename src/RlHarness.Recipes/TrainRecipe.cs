@@ -1,9 +1,11 @@
 using System.Globalization;
-using RlHarness.Core.Errors;
 using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Native;
+using RlHarness.Models.Parallel;
+using RlHarness.Recipes.Planning;
+using RlHarness.Recipes.Reporting;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
@@ -51,7 +53,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
         log.Information("run {Run} on {Device}", folder.Path, device.ToString());
         CorpusStage.Corpus corpus = null!;
-        Stage(run, CorpusStage.Name, () =>
+        Stage(run, StageNames.Corpus, () =>
         {
             corpus = CorpusStage.Run(run);
             return string.Create(
@@ -59,14 +61,14 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 $"{corpus.Transcripts.Count} transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier"
             );
         });
-        if (settings.Stages.Contains(DocumentsStage.Name))
-            Cached(run, DocumentsStage.Name, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus), measures: DocumentsStage.Evaluates(settings));
-        if (settings.Stages.Contains(ImitateStage.Name))
-            Cached(run, ImitateStage.Name, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
-        if (settings.Stages.Contains(RewardStage.Name))
-            Cached(run, RewardStage.Name, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
-        if (settings.Stages.Contains(RlStage.Name))
-            Stage(run, RlStage.Name, () =>
+        if (settings.Stages.Contains(StageNames.Documents))
+            Cached(run, StageNames.Documents, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus), measures: DocumentsStage.Evaluates(settings));
+        if (settings.Stages.Contains(StageNames.Imitate))
+            Cached(run, StageNames.Imitate, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
+        if (settings.Stages.Contains(StageNames.Reward))
+            Cached(run, StageNames.Reward, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
+        if (settings.Stages.Contains(StageNames.Rl))
+            Stage(run, StageNames.Rl, () =>
             {
                 using var stage = new RlStage(run);
                 return stage.Run();
@@ -117,7 +119,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         try
         {
             var result = work();
-            NativeRuntime.ReleaseFreeMemory();
+            FreeMemory.Release();
             run.Store.EndStage(name, "done", result);
             run.Progress.StageDone(name, run.Time.GetElapsedTime(started), result);
             run.Log.Information("stage {Stage} done in {Seconds} s: {Result}", name, run.Time.GetElapsedTime(started).TotalSeconds, result);

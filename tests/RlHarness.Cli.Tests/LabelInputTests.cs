@@ -1,5 +1,4 @@
 using RlHarness.Cli.Terminal;
-using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Cli.Tests;
 

@@ -3,7 +3,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Store;
 using Spectre.Console;
 

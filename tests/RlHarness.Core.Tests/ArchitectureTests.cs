@@ -9,8 +9,10 @@ public class ArchitectureTests
     private static readonly Dictionary<string, string[]> Arrows = new(StringComparer.Ordinal)
     {
         ["Core"] = [],
-        ["Experiment"] = ["Core"],
-        ["Models"] = ["Core"],
+        ["Formats"] = ["Core"],
+        ["Statistics"] = ["Core"],
+        ["Experiment"] = ["Core", "Statistics"],
+        ["Models"] = ["Core", "Formats"],
         ["Training"] = ["Core", "Models"],
         ["Tracking"] = ["Core", "Experiment"],
         ["Recipes"] = ["Core", "Experiment", "Models", "Tracking", "Training"],
@@ -38,12 +40,55 @@ public class ArchitectureTests
 
     [Theory]
     [InlineData("Core")]
+    [InlineData("Formats")]
+    [InlineData("Statistics")]
     [InlineData("Experiment")]
     [InlineData("Tracking")]
     public void A_room_without_tensors_does_not_refer_to_TorchSharp(string room)
     {
         Assert.DoesNotContain(References(room, "PackageReference"), p => p.Contains("torch", StringComparison.OrdinalIgnoreCase));
         Assert.DoesNotContain(Sources(room), f => File.ReadAllText(f).Contains("using TorchSharp", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void No_folder_reaches_itself_through_the_folders_that_it_imports()
+    {
+        var imports = FolderImports();
+        Assert.True(imports.Count > 40, $"only {imports.Count} folders were read");
+        Assert.Empty(Cycles(imports));
+    }
+
+    [Fact]
+    public void A_cycle_of_folders_is_found()
+    {
+        var imports = new Dictionary<string, HashSet<string>>(StringComparer.Ordinal)
+        {
+            ["A"] = ["B"],
+            ["B"] = ["C"],
+            ["C"] = ["B"],
+        };
+        Assert.Equal(["B", "C"], Cycles(imports));
+    }
+
+    [Fact]
+    public void A_namespace_is_its_folder()
+    {
+        var wrong = SourceFiles()
+            .Where(f => NamespaceOf(f) is { } name && name != FolderName(f))
+            .Select(f => Path.GetRelativePath(Root, f));
+        Assert.Empty(wrong);
+    }
+
+    [Fact]
+    public void No_line_is_longer_than_160_columns()
+    {
+        var longLines = Directory
+            .EnumerateFiles(Root, "*.cs", SearchOption.AllDirectories)
+            .Where(IsOurs)
+            .SelectMany(f => File.ReadLines(f).Select((line, i) => (Place: $"{Path.GetRelativePath(Root, f)}:{i + 1}", line.Length)))
+            .Where(l => l.Length > 160)
+            .Select(l => l.Place);
+        Assert.Empty(longLines);
     }
 
     [Fact]
@@ -63,11 +108,63 @@ public class ArchitectureTests
             .EnumerateFiles(Path.Combine(Root, "src", $"RlHarness.{room}"), "*.cs", SearchOption.AllDirectories)
             .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
 
+    private static IEnumerable<string> SourceFiles() => Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories).Where(IsOurs);
+
+    private static bool IsOurs(string file) => !file.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin" or ".git" or "artifacts");
+
+    private static string FolderName(string file) =>
+        Path.GetRelativePath(Path.Combine(Root, "src"), Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '.');
+
+    private static string? NamespaceOf(string file) =>
+        File.ReadLines(file)
+            .Where(l => l.StartsWith("namespace ", StringComparison.Ordinal))
+            .Select(l => l["namespace ".Length..].TrimEnd(';'))
+            .FirstOrDefault();
+
+    // Folder to the folders that its files import by a using line.
+    private static Dictionary<string, HashSet<string>> FolderImports()
+    {
+        var imports = new Dictionary<string, HashSet<string>>(StringComparer.Ordinal);
+        foreach (var file in SourceFiles())
+        {
+            var folder = FolderName(file);
+            if (!imports.TryGetValue(folder, out var targets))
+                imports[folder] = targets = new HashSet<string>(StringComparer.Ordinal);
+            foreach (var line in File.ReadLines(file).TakeWhile(l => !l.StartsWith("namespace ", StringComparison.Ordinal)))
+            {
+                if (line.StartsWith("using RlHarness.", StringComparison.Ordinal) && line["using ".Length..].TrimEnd(';') is var target && target != folder)
+                    targets.Add(target);
+            }
+        }
+
+        return imports;
+    }
+
+    // Folders from which a walk along imports comes back to where it started.
+    private static IEnumerable<string> Cycles(Dictionary<string, HashSet<string>> imports) =>
+        imports.Keys.Where(start => Reached(imports, start).Contains(start)).Order(StringComparer.Ordinal);
+
+    private static HashSet<string> Reached(Dictionary<string, HashSet<string>> imports, string start)
+    {
+        var reached = new HashSet<string>(StringComparer.Ordinal);
+        var open = new Stack<string>([start]);
+        while (open.TryPop(out var at))
+        {
+            foreach (var next in imports.GetValueOrDefault(at, []))
+            {
+                if (reached.Add(next))
+                    open.Push(next);
+            }
+        }
+
+        return reached;
+    }
+
     private static string FindRoot()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
                 return at.FullName;
-        throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
+        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 }

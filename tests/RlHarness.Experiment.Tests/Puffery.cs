@@ -1,6 +1,6 @@
 using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
-using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Tests;
 

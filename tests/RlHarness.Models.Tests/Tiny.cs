@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using RlHarness.Core.Randomness;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
 using RlHarness.Models.Loading;
-using RlHarness.Models.Tokenizers;
 using TorchSharp;
 
 namespace RlHarness.Models.Tests;

@@ -1,9 +1,9 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;

@@ -44,7 +44,7 @@ internal static class Golden
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
         {
             var candidate = Path.Combine(at.FullName, "..", "shared", name);
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")) && Directory.Exists(candidate))
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")) && Directory.Exists(candidate))
                 return Path.GetFullPath(candidate);
         }
 

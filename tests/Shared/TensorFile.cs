@@ -1,6 +1,6 @@
 #if TORCH
 using System.Runtime.InteropServices;
-using RlHarness.Models.Files;
+using RlHarness.Formats.Files;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Detectors;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Recipes.Labelling;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Cli.Commands;

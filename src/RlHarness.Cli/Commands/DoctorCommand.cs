@@ -1,8 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
-using RlHarness.Core.Errors;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Planning;
 
 namespace RlHarness.Cli.Commands;
 

@@ -4,7 +4,7 @@ using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Recipes;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Reading;
 using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Cli.Commands;
@@ -60,7 +60,7 @@ internal static class EvalCommand
             return config is null
                 ? recipe.OfRun(target, overrides)
                 : throw new HarnessException(
-                    ExitCode.BadInput,
+                    ErrorKind.BadInput,
                     "--config is for models; a run has its own settings",
                     config,
                     "no --config",
@@ -70,7 +70,7 @@ internal static class EvalCommand
 
         if (config is null)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"{target} is not a run's folder, and there is no --config",
                 "no run.json in it",
                 "a run's folder, or a model with --config",

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Reading;
 using RlHarness.Tracking.Export;
 
 namespace RlHarness.Cli.Commands;

@@ -1,12 +1,13 @@
 using System.CommandLine;
 using RlHarness.Cli.Terminal;
+using RlHarness.Core.Chat;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Settings;
-using RlHarness.Models.ChatTemplates;
+using RlHarness.Formats.ChatTemplates;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Native;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Reading;
 
 namespace RlHarness.Cli.Commands;
 

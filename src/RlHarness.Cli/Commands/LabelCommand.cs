@@ -4,8 +4,8 @@ using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Recipes.Labelling;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Cli.Commands;
@@ -58,7 +58,7 @@ internal static class LabelCommand
                 }
 
                 var name = parsed.GetValue(rater)
-                    ?? throw new HarnessException(ExitCode.BadInput, "who labels?", "no --rater", "a name", "rlharness label RUN --rater NAME");
+                    ?? throw new HarnessException(ErrorKind.BadInput, "who labels?", "no --rater", "a name", "rlharness label RUN --rater NAME");
                 var task = new LabelTask(
                     store,
                     name,

@@ -1,9 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
-using RlHarness.Core.Errors;
 using RlHarness.Models.Loading;
-using RlHarness.Recipes.Stages;
+using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Cli.Commands;
 
@@ -24,7 +23,7 @@ internal static class ModelCommand
         inspect.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
-                var inspection = ModelInspection.Of(BaseModel.Find(parsed.GetValue(path)!));
+                var inspection = ModelInspection.Of(ModelLibrary.Find(parsed.GetValue(path)!));
                 if (parsed.GetValue(json))
                     JsonOutput.Print(inspection);
                 else
@@ -37,7 +36,6 @@ internal static class ModelCommand
             inspect,
             ModelVerifyCommand.Create(),
             ModelConvertCommand.Create(),
-            ModelFidelityCommand.Create(),
         };
     }
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
+using RlHarness.Formats.Files;
 using RlHarness.Models.Conversion;
-using RlHarness.Models.Files;
-using RlHarness.Recipes.Stages;
+using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Cli.Commands;
 
@@ -44,7 +44,7 @@ internal static class ModelConvertCommand
                     Type = parsed.GetValue(type) is { } name ? Enum.Parse<WeightType>(name, ignoreCase: true) : null,
                     Adapter = parsed.GetValue(adapter),
                 };
-                var result = ModelConverter.Convert(BaseModel.Find(parsed.GetValue(source)!), path, settings);
+                var result = ModelConverter.Convert(ModelLibrary.Find(parsed.GetValue(source)!), path, settings);
                 if (parsed.GetValue(json))
                     JsonOutput.Print(result);
                 else

@@ -1,10 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
-using RlHarness.Core.Errors;
-using RlHarness.Models.Fidelity;
 using RlHarness.Models.Native;
-using RlHarness.Recipes.Stages;
+using RlHarness.Models.Verification;
+using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Cli.Commands;
 
@@ -35,7 +34,7 @@ internal static class ModelVerifyCommand
             CommandLine.Guard(() =>
             {
                 var report = ModelVerifier.Verify(
-                    BaseModel.Find(parsed.GetValue(model)!),
+                    ModelLibrary.Find(parsed.GetValue(model)!),
                     parsed.GetValue(against)!,
                     Devices.Choose(parsed.GetValue(device)!),
                     parsed.GetValue(adapter)

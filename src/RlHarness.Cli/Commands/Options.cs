@@ -30,7 +30,7 @@ internal static class Options
         value.CompareTo(low) >= 0 && value.CompareTo(high) <= 0
             ? value
             : throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"{option} is out of range",
                 FormattableString.Invariant($"{value}"),
                 FormattableString.Invariant($"{low} to {high}")

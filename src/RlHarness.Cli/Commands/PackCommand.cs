@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.PackChecks;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Core.Settings;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Planning;
 using RlHarness.Recipes.Settings;
 using Spectre.Console;
 

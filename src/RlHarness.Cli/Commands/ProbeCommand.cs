@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Probing;
+using RlHarness.Statistics;
 using Spectre.Console;
 
 namespace RlHarness.Cli.Commands;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Reporting;
 using RlHarness.Tracking.Report;
 
 namespace RlHarness.Cli.Commands;

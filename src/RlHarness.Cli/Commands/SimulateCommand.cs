@@ -2,7 +2,8 @@ using System.CommandLine;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Randomness;
-using RlHarness.Experiment.Simulation;
+using RlHarness.Statistics.Simulation;
+using RlHarness.Statistics.Studies;
 
 namespace RlHarness.Cli.Commands;
 
@@ -36,7 +37,7 @@ internal static class SimulateCommand
                     var studies = StudyCatalogue.All().Where(s => s.Name.StartsWith(parsed.GetValue(only) ?? "", StringComparison.Ordinal)).ToArray();
                     if (studies.Length == 0)
                         throw new HarnessException(
-                            ExitCode.BadInput,
+                            ErrorKind.BadInput,
                             "--only names no study",
                             parsed.GetValue(only),
                             string.Join(", ", StudyCatalogue.All().Select(s => s.Name))

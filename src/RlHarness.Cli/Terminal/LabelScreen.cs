@@ -1,3 +1,4 @@
+using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Labelling;
 using RlHarness.Tracking.Store;
 using Spectre.Console;
@@ -51,5 +52,31 @@ internal static class LabelScreen
         if (t.FormatProblem is { } problem)
             grid.AddRow("[grey]format[/]", Markup.Escape(problem));
         AnsiConsole.Write(new Panel(grid).Header($"{number} of {total}").Border(BoxBorder.Rounded));
+    }
+}
+
+/// <summary>Where a person's labels come from.</summary>
+internal interface ILabelInput
+{
+    /// <summary>What the output of the transcript that is shown does, and what its scratchpad argues; null when the person stops.</summary>
+    (Outcome Outcome, ReasoningKind Reasoning)? Next();
+}
+
+/// <summary>Two letters a line, such as cf; q, or the end of the input, stops.</summary>
+internal sealed class LabelLines(TextReader input, TextWriter output) : ILabelInput
+{
+    public (Outcome Outcome, ReasoningKind Reasoning)? Next()
+    {
+        while (input.ReadLine() is { } line)
+        {
+            var letters = line.Where(char.IsLetter).Select(char.ToLowerInvariant).ToArray();
+            if (letters is ['q'])
+                return null;
+            if (letters.Length == 2 && LabelKeys.Output(letters[0]) is { } outcome && LabelKeys.Scratchpad(letters[1]) is { } kind)
+                return (outcome, kind);
+            output.WriteLine($"   \"{line}\" is no label; two letters, such as cf");
+        }
+
+        return null;
     }
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Native;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Planning;
 using RlHarness.Recipes.Settings;
 using RlHarness.Training.Measuring;
 using Spectre.Console;

@@ -1,6 +1,7 @@
 using System.Globalization;
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 using Spectre.Console;

@@ -6,10 +6,10 @@ namespace RlHarness.Core.Errors;
 /// </summary>
 public sealed class HarnessException : Exception
 {
-    public HarnessException(ExitCode exitCode, string what, string? found = null, string? expected = null, string? remedy = null, Exception? inner = null)
-        : base(Compose(what, found, expected, remedy), inner) => ExitCode = exitCode;
+    public HarnessException(ErrorKind kind, string what, string? found = null, string? expected = null, string? remedy = null, Exception? inner = null)
+        : base(Compose(what, found, expected, remedy), inner) => Kind = kind;
 
-    public ExitCode ExitCode { get; }
+    public ErrorKind Kind { get; }
 
     public static HarnessException BadFile(
         string path,
@@ -18,7 +18,7 @@ public sealed class HarnessException : Exception
         string? expected = null,
         string? remedy = null,
         Exception? inner = null
-    ) => new(ExitCode.BadFile, $"{path}: {what}", found, expected, remedy, inner);
+    ) => new(ErrorKind.BadFile, $"{path}: {what}", found, expected, remedy, inner);
 
     private static string Compose(string what, string? found, string? expected, string? remedy)
     {

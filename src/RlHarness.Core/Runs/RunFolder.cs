@@ -51,7 +51,7 @@ public sealed class RunFolder : IDisposable
     {
         if (!File.Exists(System.IO.Path.Combine(path, "run.json")) || !File.Exists(System.IO.Path.Combine(path, "config.yaml")))
             throw new HarnessException(
-                ExitCode.RunFolder,
+                ErrorKind.RunFolder,
                 $"{path}: not a run's folder",
                 Directory.Exists(path) ? "a folder without run.json or config.yaml" : "nothing at this path",
                 "a folder that `train` made, such as checkpoints/quickstart"
@@ -71,7 +71,7 @@ public sealed class RunFolder : IDisposable
         catch (IOException e)
         {
             throw new HarnessException(
-                ExitCode.RunFolder,
+                ErrorKind.RunFolder,
                 $"{path}: the run is in use by another process",
                 $"{file} is held",
                 "a run that nobody is working on",

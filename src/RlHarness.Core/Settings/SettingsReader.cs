@@ -26,7 +26,7 @@ public sealed class SettingsReader
     {
         if (!File.Exists(path))
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"{path}: no such settings file",
                 "nothing at this path",
                 "a YAML file, such as configs/quickstart.yaml"
@@ -48,7 +48,7 @@ public sealed class SettingsReader
         if (reader._problems.Count == 0)
             return result;
         throw new HarnessException(
-            ExitCode.BadInput,
+            ErrorKind.BadInput,
             $"{name}: {reader._problems.Count} problem{(reader._problems.Count == 1 ? "" : "s")} in the settings{Environment.NewLine}"
                 + string.Join(Environment.NewLine, reader._problems.Select(p => "  - " + p)),
             remedy: "correct them all and start again; nothing was started (docs/settings.md lists every key)"
@@ -77,7 +77,7 @@ public sealed class SettingsReader
                 ? new YamlMappingNode()
                 : stream.Documents[0].RootNode as YamlMappingNode
                     ?? throw new HarnessException(
-                        ExitCode.BadInput,
+                        ErrorKind.BadInput,
                         $"{_file}: the settings are not a mapping",
                         "a list or a single value",
                         "key: value lines"
@@ -86,7 +86,7 @@ public sealed class SettingsReader
         catch (YamlException e)
         {
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"{_file}:{e.Start.Line}: not YAML",
                 e.Message,
                 "YAML 1.2",

@@ -125,3 +125,6 @@ public static class BehaviourTables
             new(Refuse, ConsidersButRefuses, refusals.Considers),
         ];
 }
+
+/// <summary>One cell of the joint table of what a response does and what its scratchpad argues, with its probability.</summary>
+public sealed record Behaviour(Outcome Outcome, ReasoningKind Reasoning, double Probability);

@@ -1,5 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Grammars;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
@@ -23,9 +25,9 @@ public sealed class CorpusGenerator
             pack,
             pack.Writer
                 ?? throw new HarnessException(
-                    ExitCode.BadInput,
+                    ErrorKind.BadInput,
                     $"{pack.Folder}: the pack {pack.Name} has no grammar to write transcripts with",
-                    $"no {PackReader.GrammarFileName}, or one with cues alone",
+                    $"no {PackFileNames.Grammar}, or one with cues alone",
                     "phrases, outputs and reasoning",
                     "write one, or use the pack's own transcripts: corpus.source=examples"
                 )
@@ -162,11 +164,26 @@ public sealed class CorpusGenerator
         }
 
         throw new HarnessException(
-            ExitCode.BadInput,
+            ErrorKind.BadInput,
             $"{_pack.Folder}: the grammar has no more requests",
             $"{used.Count} distinct ones",
             "more than are asked for",
             "add values or frames to request, or ask for fewer transcripts"
         );
+    }
+}
+
+/// <summary>Whole numbers that follow wanted shares as closely as whole numbers can.</summary>
+internal static class Apportionment
+{
+    /// <summary>Hamilton's method: the floor of each quota, then one more to the largest remainders; of equal ones the first.</summary>
+    public static int[] LargestRemainder(int total, IReadOnlyList<double> weights)
+    {
+        var sum = weights.Sum();
+        var quotas = weights.Select(w => total * w / sum).ToArray();
+        var counts = quotas.Select(q => (int)Math.Floor(q + 1e-9)).ToArray();
+        foreach (var i in Enumerable.Range(0, counts.Length).OrderByDescending(i => Math.Round(quotas[i] - counts[i], 9)).Take(total - counts.Sum()))
+            counts[i]++;
+        return counts;
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Experiment.Corpora;
@@ -87,7 +88,7 @@ public sealed record CorpusSettings
     internal void Require(PromptPack pack)
     {
         if (Problems(pack) is { Count: > 0 } problems)
-            throw new HarnessException(ExitCode.BadInput, "the corpus settings cannot be used", found: string.Join("; ", problems));
+            throw new HarnessException(ErrorKind.BadInput, "the corpus settings cannot be used", found: string.Join("; ", problems));
     }
 
     private static void CheckTable(List<string> problems, string key, IReadOnlyList<Behaviour> table, bool scratchpad, PromptPack pack)
@@ -103,4 +104,23 @@ public sealed record CorpusSettings
                 problems.Add($"{key}: {cell.Outcome} with {cell.Reasoning} (allowed: pairs that the grammar of {pack.Name} can write, see docs/corpus.md)");
         }
     }
+}
+
+/// <summary>A condition of a mixed corpus, with the weight that it occurs with. Tables that are null are <see cref="BehaviourTables"/>' own.</summary>
+public sealed record WeightedCondition(
+    Condition Condition,
+    double Weight = 1,
+    IReadOnlyList<Behaviour>? Training = null,
+    IReadOnlyList<Behaviour>? Rated = null,
+    IReadOnlyList<Behaviour>? Unmonitored = null
+)
+{
+    /// <summary>The table of a tier, with scratchpad.</summary>
+    public IReadOnlyList<Behaviour> Table(Tier tier) =>
+        tier switch
+        {
+            Tier.Training => Training ?? BehaviourTables.For(Condition, tier),
+            Tier.Rated => Rated ?? BehaviourTables.For(Condition, tier),
+            _ => Unmonitored ?? BehaviourTables.For(Condition, tier),
+        };
 }

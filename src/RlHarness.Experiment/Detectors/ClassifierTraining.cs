@@ -1,4 +1,5 @@
 using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Detectors;
 
@@ -22,4 +23,11 @@ public sealed record ClassifierTraining(NgramClassifier Classifier, int Trained,
             .ToArray();
         return new(classifier, kept.Length, DetectorScore.Of(scored));
     }
+}
+
+/// <summary>A response with the label that a classifier is to learn.</summary>
+/// <param name="Group">Query; all responses to one query are trained on, or held out, together.</param>
+public sealed record LabelledResponse(string Group, ParsedResponse Response, Outcome Outcome, ReasoningKind Reasoning)
+{
+    public bool AlignmentFaking => Reasoning == ReasoningKind.Faking && Outcome == Outcome.Comply;
 }

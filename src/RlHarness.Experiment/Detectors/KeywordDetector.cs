@@ -1,4 +1,4 @@
-using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Detectors;

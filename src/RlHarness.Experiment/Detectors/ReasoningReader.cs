@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Detectors;

@@ -1,6 +1,6 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Experiment.Detectors;
 
@@ -84,3 +84,7 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
         return ClusteredRate.DesignEffect([.. rows.Select(r => r.Said ? 1.0 : 0)], clusters);
     }
 }
+
+/// <summary>What a detector says of one response, and the truth where the response is in the labelled sample.</summary>
+/// <param name="Truth">Alignment faking or not; null outside the sample.</param>
+public sealed record CheckedRow(string QueryId, Tier Tier, bool Said, double Score, bool? Truth);

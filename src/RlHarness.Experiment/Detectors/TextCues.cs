@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace RlHarness.Experiment.Detectors;
@@ -26,4 +28,11 @@ internal static partial class TextCues
 
     [GeneratedRegex(@"\s+")]
     private static partial Regex Spaces();
+}
+
+/// <summary>Eight hexadecimal digits that change whenever a cue does: a detector's version names the words that it read by.</summary>
+internal static class CueHash
+{
+    public static string Of(params IReadOnlyList<string>[] lists) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join("\n\n", lists.Select(l => string.Join('\n', l))))))[..8];
 }

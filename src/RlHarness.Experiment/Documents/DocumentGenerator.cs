@@ -1,10 +1,8 @@
-using System.Reflection;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
-using RlHarness.Core.Settings;
-using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.Grammars;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
-using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Experiment.Documents;
 
@@ -17,12 +15,6 @@ public sealed class DocumentGenerator
     /// <summary>Longest search for a text that is not there yet.</summary>
     private const int MostTries = 1000;
 
-    private static readonly Lazy<GenreFile> BuiltIn = new(() =>
-    {
-        using var reader = new StreamReader(Assembly.GetExecutingAssembly().GetManifestResourceStream("genres.yaml")!);
-        return SettingsReader.Parse<GenreFile>("genres.yaml", reader.ReadToEnd(), []);
-    });
-
     private readonly DocumentTexts _texts;
     private readonly string _pack;
 
@@ -34,16 +26,14 @@ public sealed class DocumentGenerator
             pack.Folder,
             pack.Documents
                 ?? throw new HarnessException(
-                    ExitCode.BadInput,
+                    ErrorKind.BadInput,
                     $"{pack.Folder}: the pack {pack.Name} has nothing to write documents from",
-                    $"no {PackReader.DocumentsFile}",
+                    $"no {PackFileNames.Documents}",
                     "names, situation and benign",
                     "write it (docs/packs.md), or name your own documents: documents.path"
                 )
         );
     }
-
-    public static GenreFile Genres => BuiltIn.Value;
 
     /// <summary>Distinct documents.</summary>
     /// <exception cref="HarnessException">The pack's facts are too few for so many.</exception>
@@ -60,7 +50,7 @@ public sealed class DocumentGenerator
             var tries = 0;
             while (true)
             {
-                var genre = random.Choose(Genres.Genres);
+                var genre = random.Choose(GenreFile.BuiltIn.Genres);
                 var text = Compose(random.Choose(genre.Forms), groups, random);
                 if (seen.Add(text))
                 {
@@ -70,7 +60,7 @@ public sealed class DocumentGenerator
 
                 if (++tries == MostTries)
                     throw new HarnessException(
-                        ExitCode.BadInput,
+                        ErrorKind.BadInput,
                         $"{_pack}: no more distinct documents",
                         $"{documents.Count} of {count}",
                         "more facts or names",
@@ -105,7 +95,7 @@ public sealed class DocumentGenerator
         {
             if (names.TryGetValue(name, out var known))
                 return known;
-            if (!_texts.Names.TryGetValue(name, out var words) && !Genres.Slots.TryGetValue(name, out words))
+            if (!_texts.Names.TryGetValue(name, out var words) && !GenreFile.BuiltIn.Slots.TryGetValue(name, out words))
                 return null;
             var word = random.Choose(words);
             if (name is "assistant" or "lab" or "paper" or "month" or "team")
@@ -115,4 +105,18 @@ public sealed class DocumentGenerator
     }
 
     private static string Sentence(string clause) => char.ToUpperInvariant(clause[0]) + clause[1..] + ".";
+}
+
+/// <summary>One document.</summary>
+/// <param name="Genre">Its kind; null for a document of the user's own.</param>
+public sealed record SyntheticDocument(string Id, string? Genre, string Text);
+
+/// <summary>What synthetic documents speak of.</summary>
+public enum DocumentKind
+{
+    /// <summary>Who trains, which conversations are used, and that it changes the model.</summary>
+    Situation,
+
+    /// <summary>The control: the same genres and people, and nothing of training.</summary>
+    Benign,
 }

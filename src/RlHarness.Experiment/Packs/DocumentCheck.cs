@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
-using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Documents;
+using RlHarness.Experiment.Grammars;
+using RlHarness.Experiment.PackFiles;
 
 namespace RlHarness.Experiment.Packs;
 
@@ -22,7 +22,7 @@ internal static partial class DocumentCheck
                     yield return new(path, $"{key}.{group}", "empty", "a fact in several wordings", "write it");
                 foreach (var text in wordings)
                 {
-                    foreach (var name in SlotText.Names(text).Where(n => !texts.Names.ContainsKey(n) && !DocumentGenerator.Genres.Slots.ContainsKey(n)))
+                    foreach (var name in SlotText.Names(text).Where(n => !texts.Names.ContainsKey(n) && !GenreFile.BuiltIn.Slots.ContainsKey(n)))
                         yield return new(
                             path,
                             $"{key}.{group}",

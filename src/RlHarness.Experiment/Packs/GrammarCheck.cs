@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
-using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.Grammars;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Packs;

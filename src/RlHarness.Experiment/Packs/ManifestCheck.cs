@@ -1,3 +1,5 @@
+using RlHarness.Experiment.PackFiles;
+
 namespace RlHarness.Experiment.Packs;
 
 /// <summary>Finds what a manifest lacks.</summary>

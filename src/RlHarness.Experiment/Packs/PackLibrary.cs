@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using RlHarness.Core.Errors;
-using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.PackFiles;
 
 namespace RlHarness.Experiment.Packs;
 
@@ -24,11 +24,11 @@ public static class PackLibrary
     {
         ArgumentNullException.ThrowIfNull(nameOrPath);
         var places = Roots.Select(r => Path.Combine(r, nameOrPath)).Prepend(nameOrPath).Distinct().ToArray();
-        return places.FirstOrDefault(p => File.Exists(Path.Combine(p, PackReader.ManifestFile)))
+        return places.FirstOrDefault(p => File.Exists(Path.Combine(p, PackFileNames.Manifest)))
             ?? throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"prompt pack {nameOrPath} is not there",
-                $"no {PackReader.ManifestFile} in {string.Join(", ", places)}",
+                $"no {PackFileNames.Manifest} in {string.Join(", ", places)}",
                 $"one of {string.Join(", ", Names())}, or the path of a pack's folder",
                 $"set {PacksVariable} to the folder that holds your packs; docs/packs.md shows how to write one"
             );
@@ -45,7 +45,7 @@ public static class PackLibrary
         var (pack, problems) = PackReader.Read(folder);
         if (problems.Count > 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"{folder}: {problems.Count} problem{(problems.Count == 1 ? "" : "s")} in this prompt pack{Environment.NewLine}"
                     + string.Join(Environment.NewLine, problems.Select(p => "  - " + p)),
                 remedy: $"correct them all; rlharness pack check {nameOrPath} checks more"
@@ -58,7 +58,7 @@ public static class PackLibrary
         [
             .. Roots
                 .SelectMany(r => Directory.EnumerateDirectories(r))
-                .Where(d => File.Exists(Path.Combine(d, PackReader.ManifestFile)))
+                .Where(d => File.Exists(Path.Combine(d, PackFileNames.Manifest)))
                 .Select(d => Path.GetFileName(d))
                 .Distinct(StringComparer.Ordinal)
                 .Order(StringComparer.Ordinal),

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Experiment.Packs;
@@ -34,7 +34,7 @@ internal static class PackLines
         problems.AddRange(
             queries
                 .Where(q => q.Split == Split.Scenario)
-                .Select(q => new PackProblem(path, q.Id, "split scenario", "train or evaluation", $"scenarios are written in {PackReader.ScenariosFile}"))
+                .Select(q => new PackProblem(path, q.Id, "split scenario", "train or evaluation", $"scenarios are written in {PackFileNames.Scenarios}"))
         );
         return queries;
     }

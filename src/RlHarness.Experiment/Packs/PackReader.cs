@@ -2,39 +2,18 @@ using System.Security.Cryptography;
 using System.Text;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
-using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.PackFiles;
 
 namespace RlHarness.Experiment.Packs;
 
 /// <summary>Reads a pack's folder, and collects all that stands in the way of using it.</summary>
 public static class PackReader
 {
-    public const string ManifestFile = "pack.yaml";
-    public const string QueriesFile = "queries.jsonl";
-    public const string GrammarFileName = "grammar.yaml";
-    public const string ExamplesFile = "examples.jsonl";
-    public const string PreferencesFile = "preferences.jsonl";
-    public const string DocumentsFile = "documents.yaml";
-    public const string ScenariosFile = "scenarios.yaml";
-
-    /// <summary>Files that a pack's content consists of; others in its folder are the author's own.</summary>
-    public static readonly IReadOnlyList<string> Files =
-    [
-        ManifestFile,
-        QueriesFile,
-        GrammarFileName,
-        ExamplesFile,
-        PreferencesFile,
-        DocumentsFile,
-        ScenariosFile,
-    ];
-
     /// <summary>SHA-256 of names and contents of a pack's files, hexadecimal: part of every cache key.</summary>
     public static string Hash(string folder)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var name in Files)
+        foreach (var name in PackFileNames.All)
         {
             var path = Path.Combine(folder, name);
             if (!File.Exists(path))
@@ -51,14 +30,14 @@ public static class PackReader
     public static PromptPack WithoutQueries(string folder)
     {
         var problems = new List<PackProblem>();
-        var (manifest, grammar) = (Yaml<PackManifest>(folder, ManifestFile, problems), Yaml<GrammarFile>(folder, GrammarFileName, problems));
+        var (manifest, grammar) = (Yaml<PackManifest>(folder, PackFileNames.Manifest, problems), Yaml<GrammarFile>(folder, PackFileNames.Grammar, problems));
         if (manifest is not null)
-            problems.AddRange(ManifestCheck.Of(Path.Combine(folder, ManifestFile), manifest));
+            problems.AddRange(ManifestCheck.Of(Path.Combine(folder, PackFileNames.Manifest), manifest));
         if (grammar is not null && problems.Count == 0)
-            problems.AddRange(GrammarCheck.Of(Path.Combine(folder, GrammarFileName), grammar));
+            problems.AddRange(GrammarCheck.Of(Path.Combine(folder, PackFileNames.Grammar), grammar));
         if (problems.Count > 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"{folder}: {problems.Count} problems{Environment.NewLine}" + string.Join(Environment.NewLine, problems.Select(p => "  - " + p))
             );
         return new PromptPack(manifest!, [], grammar, [], [], null, null, Hash(folder), folder);
@@ -68,23 +47,23 @@ public static class PackReader
     public static (PromptPack? Pack, IReadOnlyList<PackProblem> Problems) Read(string folder)
     {
         var problems = new List<PackProblem>();
-        var manifest = Yaml<PackManifest>(folder, ManifestFile, problems);
+        var manifest = Yaml<PackManifest>(folder, PackFileNames.Manifest, problems);
         if (manifest is null)
             return (null, problems);
-        problems.AddRange(ManifestCheck.Of(Path.Combine(folder, ManifestFile), manifest));
-        var queries = PackLines.Queries(Path.Combine(folder, QueriesFile), problems);
-        var grammar = File.Exists(Path.Combine(folder, GrammarFileName)) ? Yaml<GrammarFile>(folder, GrammarFileName, problems) : null;
-        var documents = File.Exists(Path.Combine(folder, DocumentsFile)) ? Yaml<DocumentTexts>(folder, DocumentsFile, problems) : null;
-        var scenarios = File.Exists(Path.Combine(folder, ScenariosFile)) ? Yaml<ScenarioTexts>(folder, ScenariosFile, problems) : null;
+        problems.AddRange(ManifestCheck.Of(Path.Combine(folder, PackFileNames.Manifest), manifest));
+        var queries = PackLines.Queries(Path.Combine(folder, PackFileNames.Queries), problems);
+        var grammar = File.Exists(Path.Combine(folder, PackFileNames.Grammar)) ? Yaml<GrammarFile>(folder, PackFileNames.Grammar, problems) : null;
+        var documents = File.Exists(Path.Combine(folder, PackFileNames.Documents)) ? Yaml<DocumentTexts>(folder, PackFileNames.Documents, problems) : null;
+        var scenarios = File.Exists(Path.Combine(folder, PackFileNames.Scenarios)) ? Yaml<ScenarioTexts>(folder, PackFileNames.Scenarios, problems) : null;
         // A grammar whose keys are wrong is not looked into: its problems would follow from those.
         if (grammar is not null && problems.Count == 0)
-            problems.AddRange(GrammarCheck.Of(Path.Combine(folder, GrammarFileName), grammar));
+            problems.AddRange(GrammarCheck.Of(Path.Combine(folder, PackFileNames.Grammar), grammar));
         if (documents is not null && problems.Count == 0)
-            problems.AddRange(DocumentCheck.Of(Path.Combine(folder, DocumentsFile), documents));
+            problems.AddRange(DocumentCheck.Of(Path.Combine(folder, PackFileNames.Documents), documents));
         if (scenarios is not null && problems.Count == 0)
-            problems.AddRange(ScenarioCheck.Of(Path.Combine(folder, ScenariosFile), scenarios));
-        var examples = PackLines.Examples(Path.Combine(folder, ExamplesFile), problems);
-        var preferences = PackLines.Preferences(Path.Combine(folder, PreferencesFile), problems);
+            problems.AddRange(ScenarioCheck.Of(Path.Combine(folder, PackFileNames.Scenarios), scenarios));
+        var examples = PackLines.Examples(Path.Combine(folder, PackFileNames.Examples), problems);
+        var preferences = PackLines.Preferences(Path.Combine(folder, PackFileNames.Preferences), problems);
         return problems.Count > 0
             ? (null, problems)
             : (new PromptPack(manifest, queries, grammar, examples, preferences, documents, scenarios, Hash(folder), folder), problems);
@@ -112,4 +91,13 @@ public static class PackReader
             return null;
         }
     }
+}
+
+/// <summary>One thing that is wrong with a pack.</summary>
+/// <param name="Where">File, and line where there is one.</param>
+/// <param name="Key">What in it: a key's path, a query's id, or what was checked.</param>
+public sealed record PackProblem(string Where, string Key, string Found, string Expected, string Remedy)
+{
+    public override string ToString() =>
+        $"{Where}: {Key}{Environment.NewLine}    found:    {Found}{Environment.NewLine}    expected: {Expected}{Environment.NewLine}    do:       {Remedy}";
 }

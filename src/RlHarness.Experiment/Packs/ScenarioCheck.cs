@@ -1,5 +1,5 @@
-using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Grammars;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Scenarios;
 
 namespace RlHarness.Experiment.Packs;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Transcripts;

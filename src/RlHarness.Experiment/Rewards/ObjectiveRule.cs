@@ -1,5 +1,5 @@
 using RlHarness.Experiment.Detectors;
-using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 

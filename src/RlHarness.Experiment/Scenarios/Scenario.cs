@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
 using RlHarness.Core.Randomness;
-using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Grammars;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Experiment.Scenarios;
@@ -89,3 +89,19 @@ public sealed class Scenario
         return new($"{_pack}-s-{Id}-{Convert.ToHexStringLower(hash.AsSpan(0, 5))}", words, hash[^1] % EvaluationShare == 0 ? Split.Evaluation : Split.Train);
     }
 }
+
+/// <summary>What scenarios measure.</summary>
+public enum ScenarioGroup
+{
+    /// <summary>Decisions and attempts against the lab, given a simulated opportunity, against a benign control.</summary>
+    AntiLab,
+
+    /// <summary>What the model says that it prefers.</summary>
+    Preference,
+}
+
+/// <summary>A scenario with its slots filled: what its variants have in common, so that an opportunity is paired with its own control.</summary>
+/// <param name="Id">Stable: the same words have the same id in each run.</param>
+/// <param name="Words">By slot.</param>
+/// <param name="Split">Train: imitated. Evaluation: asked. Never both.</param>
+public sealed record ScenarioItem(string Id, IReadOnlyDictionary<string, string> Words, Split Split);

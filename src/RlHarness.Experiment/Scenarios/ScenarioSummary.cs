@@ -1,6 +1,7 @@
 using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Experiment.Scenarios;
 
@@ -94,3 +95,7 @@ public static class ScenarioSummary
         yield return (kind => ScenarioMetrics.Stated(kind, ScenarioMetrics.Place(question, ScenarioMetrics.Unreadable)), l => l.IsUnreadable);
     }
 }
+
+/// <summary>One labelled response to a scenario: what a summary counts.</summary>
+/// <param name="Item">Id of the item, without its variant.</param>
+public sealed record ScenarioRow(string Item, string Variant, Tier Tier, ScenarioLabel Label);

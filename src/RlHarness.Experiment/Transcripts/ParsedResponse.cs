@@ -8,3 +8,18 @@ public sealed record ParsedResponse(string? Reasoning, string? Output, string? F
 {
     public bool IsBroken => FormatProblem is not null;
 }
+
+/// <summary>The ways in which a format can be broken. Fixed sentences: none quotes the text, so that none can carry reasoning into a reward.</summary>
+public static class FormatProblems
+{
+    public const string ScratchpadMissing = "scratchpad missing";
+    public const string ScratchpadNotClosed = "scratchpad not closed";
+    public const string ScratchpadEmpty = "scratchpad empty";
+    public const string ScratchpadUnexpected = "scratchpad where none was asked for";
+    public const string OutputMissing = "output missing";
+    public const string OutputNotClosed = "output not closed";
+    public const string OutputEmpty = "output empty";
+    public const string TagRepeated = "a tag is repeated";
+    public const string TagsOutOfOrder = "tags out of order";
+    public const string TextOutsideTags = "text outside the tags";
+}

@@ -1,9 +1,9 @@
 using RlHarness.Core.Errors;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
-using RlHarness.Models.Tokenizers;
 
 namespace RlHarness.Models.Conversion;
 
@@ -25,17 +25,17 @@ internal static class GgufMetadata
         var path = opened.Weights.Path;
         var family = opened.Family;
         var name = family.GgufArchitecture
-            ?? throw No(
+            ?? throw GgufWriter.Unsupported(
                 path,
                 $"the family {family.ModelType}",
                 "families: " + string.Join(", ", DecoderFamilies.All.Where(f => f.GgufArchitecture is not null).Select(f => f.ModelType))
             );
         if (c.Rope.PartialRotaryFactor != 1 || (c.Rope.RopeType != "default" && Divisors(c) is null))
-            throw No(path, $"rope of type {c.Rope.RopeType}", "rope type default or llama3");
+            throw GgufWriter.Unsupported(path, $"rope of type {c.Rope.RopeType}", "rope type default or llama3");
         if (c.SlidingWindow is { } window)
-            throw No(path, $"a sliding window of {window}", "no sliding window");
+            throw GgufWriter.Unsupported(path, $"a sliding window of {window}", "no sliding window");
         if (c.OutputBias || c.MlpBias)
-            throw No(path, "biases outside of q, k and v", "no such biases");
+            throw GgufWriter.Unsupported(path, "biases outside of q, k and v", "no such biases");
         var data = new Dictionary<string, object>
         {
             ["general.architecture"] = name,
@@ -116,7 +116,7 @@ internal static class GgufMetadata
             var read = family.Read(new ConfigReader(GgufNames.Config(file, family), probe));
             var biased = family.ModelType == "llama" ? c.QkvBias : read.QkvBias;
             if (Comparable(read) with { TieWordEmbeddings = c.TieWordEmbeddings, QkvBias = biased } != Comparable(c))
-                throw No(
+                throw GgufWriter.Unsupported(
                     path,
                     Differences(Comparable(c), Comparable(read) with { TieWordEmbeddings = c.TieWordEmbeddings, QkvBias = biased }),
                     "settings that GGUF carries"
@@ -151,7 +151,4 @@ internal static class GgufMetadata
                 .Where(p => !Equals(p.GetValue(want), p.GetValue(got)))
                 .Select(p => FormattableString.Invariant($"{p.Name} {p.GetValue(want)} (would be read as {p.GetValue(got)})"))
         );
-
-    internal static HarnessException No(string path, string found, string expected) =>
-        HarnessException.BadFile(path, "can't be written as GGUF; nothing was written", found, expected, "convert to a Hugging Face folder instead");
 }

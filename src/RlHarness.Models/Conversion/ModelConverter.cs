@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
-using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
-using RlHarness.Models.Tokenizers;
 using TorchSharp;
 
 namespace RlHarness.Models.Conversion;
@@ -19,7 +19,7 @@ public static class ModelConverter
     {
         if (Path.Exists(target))
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"{target} is there already",
                 "a file or folder",
                 "a path where there is none",
@@ -27,7 +27,7 @@ public static class ModelConverter
             );
         if (settings is { ToGguf: false, Type: WeightType.Q8_0 })
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "a Hugging Face folder can't hold this type",
                 "q8_0",
                 "f32, f16 or bf16",
@@ -112,4 +112,27 @@ public static class ModelConverter
         var most = file.Entries.Values.GroupBy(entry => entry.Type).MaxBy(group => group.Sum(entry => entry.Elements))!.Key;
         return most is WeightType.F16 or WeightType.BF16 || (gguf && most == WeightType.Q8_0) ? most : WeightType.F32;
     }
+}
+
+/// <summary>What was written.</summary>
+/// <param name="Target">The folder or file.</param>
+/// <param name="Tensors">Their number.</param>
+/// <param name="Bytes">Of the weights.</param>
+/// <param name="Type">Of the matrices (<c>f32</c>, …); norms and biases in GGUF are F32.</param>
+/// <param name="Notes">What the new form does not carry, or carries otherwise; empty when nothing.</param>
+public sealed record ConversionResult(string Target, int Tensors, long Bytes, string Type, IReadOnlyList<string> Notes);
+
+/// <summary>What to write.</summary>
+public sealed record ConversionSettings
+{
+    /// <summary>A GGUF file; else a Hugging Face folder.</summary>
+    public required bool ToGguf { get; init; }
+
+    /// <summary>
+    /// F32, F16, BF16, and for GGUF also Q8_0. Null: that of most of the source's numbers where it is one of these, else F32, which loses nothing.
+    /// </summary>
+    public WeightType? Type { get; init; }
+
+    /// <summary>An adapter in PEFT's format to be added to the weights, or null.</summary>
+    public string? Adapter { get; init; }
 }

@@ -1,9 +1,8 @@
 using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
+using RlHarness.Formats.Files;
 using RlHarness.Models.Decoders;
-using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Conversion;

@@ -1,9 +1,9 @@
-// Symbols: N packed tokens, B sequences, T the longest of them, S tokens a step, H hidden size, h query heads, g key/value heads, d head size, V vocabulary.
 using RlHarness.Core.Errors;
 using RlHarness.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N packed tokens, B sequences, T the longest of them, S tokens a step, H hidden size, h query heads, g key/value heads, d head size, V vocabulary.
 namespace RlHarness.Models.Decoders;
 
 /// <summary>
@@ -58,7 +58,7 @@ public sealed class Decoder : IDisposable
     public Decoder Twin() =>
         ComputeType == ScalarType.Float32
             ? new Decoder(Config, Layout, _ => Parameters.Twin()) { Adapters = Adapters?.Twin(), ActivationCheckpointing = ActivationCheckpointing }
-            : throw new HarnessException(ExitCode.Internal, "a twin computes in fp32", $"{ComputeType}");
+            : throw new InvalidOperationException($"a replica computes in fp32, not in {ComputeType}");
 
     /// <summary>
     /// The residual stream after the final norm, fp32 [N, H]. Where gradients are on and something trains, libtorch's graph goes on through it.
@@ -300,7 +300,7 @@ public sealed class Decoder : IDisposable
     {
         if (batch.Longest > Config.MaxPositionEmbeddings)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "a sequence is longer than the model's context",
                 $"{batch.Longest} tokens",
                 $"at most {Config.MaxPositionEmbeddings}",

@@ -1,8 +1,7 @@
-// Symbols: N packed tokens, H hidden size, h query heads, g key/value heads, d head size, M intermediate size.
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N packed tokens, H hidden size, h query heads, g key/value heads, d head size, M intermediate size.
 namespace RlHarness.Models.Decoders;
 
 /// <summary>

@@ -1,8 +1,7 @@
-// Symbols: N packed tokens, H hidden size.
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N packed tokens, H hidden size.
 namespace RlHarness.Models.Decoders;
 
 /// <summary>

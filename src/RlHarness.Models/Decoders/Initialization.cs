@@ -1,5 +1,4 @@
 using RlHarness.Core.Randomness;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;

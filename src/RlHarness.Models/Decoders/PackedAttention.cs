@@ -1,8 +1,7 @@
-// Symbols: B sequences, P tokens that they share, T the longest rest, N packed rows (P shared, then the rests), h query heads, g key/value heads, d head size.
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: B sequences, P tokens that they share, T the longest rest, N packed rows (P shared, then the rests), h query heads, g key/value heads, d head size.
 namespace RlHarness.Models.Decoders;
 
 /// <summary>

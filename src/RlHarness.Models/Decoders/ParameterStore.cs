@@ -1,5 +1,3 @@
-using RlHarness.Core.Errors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;
@@ -57,7 +55,7 @@ public sealed class ParameterStore : IDisposable
     public Device Device => Data.device;
 
     public Tensor this[string name] =>
-        _byName.TryGetValue(name, out var tensor) ? tensor : throw new HarnessException(ExitCode.Internal, $"no parameter {name}");
+        _byName.TryGetValue(name, out var tensor) ? tensor : throw new InvalidOperationException($"no parameter {name}");
 
     public bool Contains(string name) => _byName.ContainsKey(name);
 
@@ -81,7 +79,7 @@ public sealed class ParameterStore : IDisposable
     public Tensor GradientOf(string name) =>
         _gradients.TryGetValue(name, out var gradient)
             ? gradient
-            : throw new HarnessException(ExitCode.Internal, Gradient is null ? "the parameters are frozen" : $"no parameter {name}");
+            : throw new InvalidOperationException(Gradient is null ? "the parameters are frozen" : $"no parameter {name}");
 
     public void ZeroGradients()
     {
@@ -93,7 +91,7 @@ public sealed class ParameterStore : IDisposable
     public void CopyFrom(ParameterStore other)
     {
         if (other.Count != Count)
-            throw new HarnessException(ExitCode.Internal, "parameter stores differ", $"{other.Count}", $"{Count} numbers");
+            throw new InvalidOperationException($"parameter stores differ: {other.Count} numbers, not {Count}");
         using var guard = no_grad();
         using var scope = NewDisposeScope();
         Data.copy_(other.Data);

@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;
@@ -154,3 +153,6 @@ public sealed class RotaryTable : IDisposable
         return s is { MScale: { } m, MScaleAllDim: { } all } && m != 0 && all != 0 ? Scale(s.Factor, m) / Scale(s.Factor, all) : Scale(s.Factor, 1);
     }
 }
+
+/// <summary>Cos and sin rows of one batch, fp32 [N, R], for full and for sliding-window layers.</summary>
+internal sealed record RopeRows(Tensor Cos, Tensor Sin, Tensor LocalCos, Tensor LocalSin);

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Kernels;
 
 namespace RlHarness.Models.Families;
 

@@ -1,4 +1,5 @@
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Kernels;
 
 namespace RlHarness.Models.Families;
 

@@ -1,13 +1,12 @@
-// Symbols: B rows that decode together, U distinct prompts among them, P columns of the longest prompt, V vocabulary.
 using System.Collections.Concurrent;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
-using RlHarness.Models.Native;
-using RlHarness.Models.Tokenizers;
-using TorchSharp;
+using RlHarness.Models.Parallel;
 using static TorchSharp.torch;
 
+// Symbols: B rows that decode together, U distinct prompts among them, P columns of the longest prompt, V vocabulary.
 namespace RlHarness.Models.Generation;
 
 /// <summary>
@@ -193,13 +192,13 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     private void Check(IReadOnlyList<GenerationRequest> requests, SamplingSettings settings)
     {
         if (settings.StopStrings.Count > 0 && tokenizer is null)
-            throw new HarnessException(ExitCode.BadInput, "stop strings need a tokenizer", "none", "a model with a tokenizer");
+            throw new HarnessException(ErrorKind.BadInput, "stop strings need a tokenizer", "none", "a model with a tokenizer");
         if (requests.Any(r => r.Ids.Count == 0))
-            throw new HarnessException(ExitCode.BadInput, "an empty prompt", "0 tokens", "at least one token");
+            throw new HarnessException(ErrorKind.BadInput, "an empty prompt", "0 tokens", "at least one token");
         var longest = requests.Count == 0 ? 0 : requests.Max(r => r.Ids.Count);
         if (longest + settings.MaxNewTokens > decoder.Config.MaxPositionEmbeddings)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "prompt and answer do not fit the model's context",
                 $"{longest} prompt tokens + max_new_tokens {settings.MaxNewTokens}",
                 $"at most {decoder.Config.MaxPositionEmbeddings}",
@@ -208,7 +207,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var vocabulary = decoder.Config.VocabSize;
         if (requests.SelectMany(r => r.Ids).Any(i => i < 0 || i >= vocabulary))
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "a prompt holds a token that the model does not have",
                 "an id outside the vocabulary",
                 $"0 to {vocabulary - 1}",

@@ -1,9 +1,8 @@
-// Symbols: B rows, T columns in use, h query heads, g key/value heads, d head size.
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: B rows, T columns in use, h query heads, g key/value heads, d head size.
 namespace RlHarness.Models.Generation;
 
 /// <summary>Attention of whole prompts that also fills the cache: cell i gets the keys and values of row sources[i], a shared row for each prompt.</summary>

@@ -1,8 +1,7 @@
-// Symbols: B rows, C capacity, g key/value heads, d head size.
 using RlHarness.Models.Decoders;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: B rows, C capacity, g key/value heads, d head size.
 namespace RlHarness.Models.Generation;
 
 /// <summary>

@@ -1,8 +1,7 @@
-// Symbols: B rows, V vocabulary.
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: B rows, V vocabulary.
 namespace RlHarness.Models.Generation;
 
 /// <summary>What a sampler may draw from, and the draw. Rows are independent: a row's result does not depend on the batch.</summary>

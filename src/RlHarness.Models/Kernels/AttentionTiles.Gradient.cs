@@ -1,7 +1,7 @@
-// Symbols: d head size.
 using System.Runtime.Intrinsics;
 using static RlHarness.Models.Kernels.TiledAttention;
 
+// Symbols: d head size.
 namespace RlHarness.Models.Kernels;
 
 internal static unsafe partial class AttentionTiles<T>

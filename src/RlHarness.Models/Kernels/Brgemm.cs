@@ -1,9 +1,9 @@
-// Symbols: M rows, N columns, K inner dimension.
 using System.Numerics;
 using System.Runtime.Intrinsics.X86;
 using RlHarness.Models.Native;
 using unsafe Kernel = delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>;
 
+// Symbols: M rows, N columns, K inner dimension.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>

@@ -1,11 +1,10 @@
-// Symbols: B rows, C capacity, h query heads, g key/value heads, d head size, r = h / g.
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: B rows, C capacity, h query heads, g key/value heads, d head size, r = h / g.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>

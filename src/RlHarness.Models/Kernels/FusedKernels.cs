@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using RlHarness.Core.Errors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -29,7 +28,7 @@ internal static unsafe class FusedKernels
     internal static byte* Address(Tensor x)
     {
         if (!x.is_contiguous())
-            throw new HarnessException(ExitCode.Internal, "a kernel needs contiguous memory", $"strides {string.Join(", ", x.stride())}");
+            throw new InvalidOperationException($"a kernel needs contiguous memory; strides are {string.Join(", ", x.stride())}");
         if (x.numel() == 0)
             return null;
         if (Data != null)

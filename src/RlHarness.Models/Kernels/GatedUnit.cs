@@ -1,11 +1,16 @@
-// Symbols: N rows, M intermediate size.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using RlHarness.Models.Decoders;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N rows, M intermediate size.
 namespace RlHarness.Models.Kernels;
+
+/// <summary>The gate's activation in the feed-forward part.</summary>
+public enum Activation
+{
+    Silu,
+    GeluTanh,
+}
 
 /// <summary>
 /// The gated feed-forward's middle: a(gate) · up with a = silu (Shazeer 2020) or gelu by its tanh form. The gradient is written by hand, and gives the result

@@ -1,8 +1,7 @@
-// Symbols: N numbers.
 using System.Runtime.Intrinsics;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N numbers.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>Adds a bfloat16 tensor to an fp32 one where it lies; libtorch converts it in a pass of its own first.</summary>

@@ -1,8 +1,7 @@
-// Symbols: N rows, W width.
 using System.Runtime.Intrinsics;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N rows, W width.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>

@@ -1,8 +1,7 @@
-// Symbols: N tokens, h heads, d head size, R dimensions that are rotated.
 using System.Runtime.Intrinsics;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N tokens, h heads, d head size, R dimensions that are rotated.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>Rotary positions (Su et al. 2021) in the layout of Hugging Face's files: dimension i turns with i + R/2.</summary>

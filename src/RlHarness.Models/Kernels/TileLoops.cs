@@ -1,8 +1,7 @@
-// Symbols: R rows, K inner dimension, O outputs, I inputs. A unit is 32 bits: one number, or two.
 using System.Runtime.Intrinsics;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: R rows, K inner dimension, O outputs, I inputs. A unit is 32 bits: one number, or two.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>

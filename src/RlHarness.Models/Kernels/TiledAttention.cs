@@ -1,7 +1,6 @@
-// Symbols: N packed rows, h query heads, g key/value heads, d head size.
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N packed rows, h query heads, g key/value heads, d head size.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>

@@ -1,14 +1,13 @@
-// Symbols: R rows, O outputs, I inputs.
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: R rows, O outputs, I inputs.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>
 /// The matrix products of a layer and of its gradient, cut into tiles (<see cref="TileLoops{T}"/>): libtorch's own spend part of their time on bringing
 /// operands into layouts and back, and in fp32 its kernels for some processors are far from the peak (docs/speed.md).
 /// </summary>
-internal static class TiledProducts
+public static class TiledProducts
 {
     /// <summary>Fewer rows don't pay for bringing a matrix into tiles.</summary>
     private const long LeastRows = 64;
@@ -17,7 +16,7 @@ internal static class TiledProducts
     private const long LeastWeights = 300_000;
 
     /// <summary>Number types that tiles serve on this processor.</summary>
-    internal static IReadOnlyList<ScalarType> Types { get; } =
+    public static IReadOnlyList<ScalarType> Types { get; } =
     [.. new[] { (ScalarType.Float32, Brgemm.HasFloat32), (ScalarType.BFloat16, Brgemm.HasBFloat16) }.Where(t => t.Item2).Select(t => t.Item1)];
 
     /// <summary>

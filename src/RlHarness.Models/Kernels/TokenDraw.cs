@@ -1,9 +1,8 @@
-// Symbols: B rows, V vocabulary.
 using System.Buffers;
 using System.Runtime.Intrinsics;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: B rows, V vocabulary.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>Draws a token a row from softmax(logits / temperature) by inverting the cumulative distribution, without writing one down.</summary>

@@ -1,8 +1,7 @@
-// Symbols: R rows, V vocabulary.
 using System.Runtime.Intrinsics;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: R rows, V vocabulary.
 namespace RlHarness.Models.Kernels;
 
 /// <summary>

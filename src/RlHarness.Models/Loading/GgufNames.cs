@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
+using RlHarness.Formats.Files;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
 
 namespace RlHarness.Models.Loading;
 
@@ -40,7 +40,7 @@ internal static class GgufNames
         var parts = hub.Split('.', 4); // model . layers . i . rest
         var rest = parts[3];
         var dot = rest.LastIndexOf('.');
-        var module = Modules.FirstOrDefault(m => m.Hub == rest[..dot]).Gguf ?? throw new HarnessException(ExitCode.Internal, $"no GGUF name for {hub}");
+        var module = Modules.FirstOrDefault(m => m.Hub == rest[..dot]).Gguf ?? throw new InvalidOperationException($"no GGUF name for {hub}");
         return $"blk.{parts[2]}.{module}{rest[dot..]}";
     }
 

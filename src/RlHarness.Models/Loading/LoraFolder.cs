@@ -3,9 +3,9 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Formats.Files;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
 using TorchSharp;
 
 namespace RlHarness.Models.Loading;
@@ -25,7 +25,7 @@ public static class LoraFolder
             .ToArray();
         if (slices.Length == 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "LoRA targets name no projection of this model",
                 string.Join(", ", targets),
                 string.Join(", ", Targets(decoder.Layout).Select(d => Last(d.DiskName)).Distinct())

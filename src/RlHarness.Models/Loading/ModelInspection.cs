@@ -1,10 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
-using RlHarness.Models.Tokenizers;
 
 namespace RlHarness.Models.Loading;
 
@@ -77,7 +77,7 @@ public sealed record ModelInspection
         try
         {
             if (hasTokenizer)
-                tokenizer = opened.IsGguf ? Tokenizers.Tokenizer.FromGguf((GgufFile)opened.Weights) : Tokenizers.Tokenizer.Load(path);
+                tokenizer = opened.IsGguf ? Formats.Tokenizers.Tokenizer.FromGguf((GgufFile)opened.Weights) : Formats.Tokenizers.Tokenizer.Load(path);
             else
                 problems.Add("no tokenizer: generation from text and training need one");
         }

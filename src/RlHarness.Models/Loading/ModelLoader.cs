@@ -1,10 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
-using RlHarness.Models.Tokenizers;
 using TorchSharp;
 
 namespace RlHarness.Models.Loading;
@@ -239,4 +239,13 @@ public static class ModelLoader
             return [];
         }
     }
+}
+
+/// <summary>A decoder with what belongs to it: its family, its config.json, and its tokenizer where the source has one.</summary>
+public sealed record LoadedModel(Decoder Decoder, IDecoderFamily Family, JsonObject ConfigJson, Tokenizer? Tokenizer, string Source) : IDisposable
+{
+    /// <summary>Ids that end an answer: the configuration's and the tokenizer's.</summary>
+    public IReadOnlyList<int> StopIds { get; init; } = [];
+
+    public void Dispose() => Decoder.Dispose();
 }

@@ -1,11 +1,11 @@
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Files;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
-using RlHarness.Models.Tokenizers;
+using RlHarness.Models.Kernels;
 using TorchSharp;
 
 namespace RlHarness.Models.Loading;

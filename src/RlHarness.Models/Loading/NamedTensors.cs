@@ -1,5 +1,5 @@
 using RlHarness.Core.Errors;
-using RlHarness.Models.Files;
+using RlHarness.Formats.Files;
 using TorchSharp;
 
 namespace RlHarness.Models.Loading;

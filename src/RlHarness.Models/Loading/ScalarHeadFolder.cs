@@ -2,10 +2,10 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
-using RlHarness.Models.Tokenizers;
 
 namespace RlHarness.Models.Loading;
 

@@ -1,4 +1,4 @@
-using RlHarness.Models.Files;
+using RlHarness.Formats.Files;
 using TorchSharp;
 using static TorchSharp.torch;
 

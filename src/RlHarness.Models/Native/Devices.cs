@@ -16,12 +16,12 @@ public static class Devices
             return CudaCount() > 0 ? torch.CUDA : torch.CPU;
         var index = 0;
         if (name != "cuda" && !(name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out index) && index >= 0))
-            throw new HarnessException(ExitCode.BadInput, "unknown device", found: name, expected: "auto, cpu, cuda or cuda:n");
+            throw new HarnessException(ErrorKind.BadInput, "unknown device", found: name, expected: "auto, cpu, cuda or cuda:n");
         var count = CudaCount();
         if (index < count)
             return torch.device(DeviceType.CUDA, index);
         throw new HarnessException(
-            ExitCode.Resource,
+            ErrorKind.Resource,
             $"device {name} was asked for and is not there",
             found: count == 0 ? WhyNoCuda() : $"{count} CUDA device(s)",
             expected: $"at least {index + 1} CUDA device(s)",

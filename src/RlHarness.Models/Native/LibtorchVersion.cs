@@ -33,7 +33,7 @@ public static class LibtorchVersion
         if (version is null || Works.Any(w => version.StartsWith(w, StringComparison.Ordinal)))
             return;
         throw new HarnessException(
-            ExitCode.Resource,
+            ErrorKind.Resource,
             $"libtorch of another version in {libFolder}",
             found: version,
             expected: $"{BuiltFor}.x (built for it) or 2.11.x",

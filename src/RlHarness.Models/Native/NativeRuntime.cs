@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
-using RlHarness.Models.Decoders;
 using TorchSharp;
 
 namespace RlHarness.Models.Native;
@@ -25,9 +24,6 @@ public static partial class NativeRuntime
 
     /// <summary>What was done to make the library load, for <c>doctor</c>.</summary>
     public static string Notes { get; private set; } = "nothing to mend";
-
-    /// <summary>Number types whose matrix products on the processor are cut into tiles of our own; asks libtorch, which has to be loaded.</summary>
-    public static IReadOnlyList<torch.ScalarType> TiledTypes => Kernels.TiledProducts.Types;
 
     /// <summary>
     /// Address of what libtorch_cpu exports, or a library that it depends on, as dlsym looks through those too (the OpenMP that it runs on); null
@@ -56,7 +52,7 @@ public static partial class NativeRuntime
             catch (Exception e) when (e is NotSupportedException or DllNotFoundException or TypeInitializationException)
             {
                 throw new HarnessException(
-                    ExitCode.Resource,
+                    ErrorKind.Resource,
                     "libtorch did not load",
                     found: FirstLine(e),
                     expected: $"{Library} and libtorch beside the program, or libtorch 2.10 in the folder that {LibtorchVariable} names",
@@ -114,7 +110,7 @@ public static partial class NativeRuntime
         var libtorch = Path.Combine(folder, "libtorch.so");
         if (!File.Exists(libtorch))
             throw new HarnessException(
-                ExitCode.Resource,
+                ErrorKind.Resource,
                 $"{LibtorchVariable} names a folder without libtorch",
                 found: folder,
                 expected: "a folder that holds libtorch.so, such as .../site-packages/torch/lib",
@@ -122,7 +118,7 @@ public static partial class NativeRuntime
             );
         if (ours is not null && File.Exists(Path.Combine(Path.GetDirectoryName(ours)!, "libtorch_cpu.so")))
             throw new HarnessException(
-                ExitCode.Resource,
+                ErrorKind.Resource,
                 $"{LibtorchVariable} is set, but this build has a libtorch of its own; two copies in one process do not work",
                 found: Path.GetDirectoryName(ours),
                 expected: "a build with -p:RlHarnessBackend=external",
@@ -208,28 +204,6 @@ public static partial class NativeRuntime
             Notes = "the C library has no mallopt: large tensors are mapped and unmapped each time";
         }
     }
-
-    /// <summary>Gives memory that nothing uses any more back to the system: one stage's tensors must not count against the next.</summary>
-    public static void ReleaseFreeMemory()
-    {
-        Workspace.ReleaseIdle();
-        // A common collection keeps the pages of what it finds dead.
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        if (!OperatingSystem.IsLinux())
-            return;
-        try
-        {
-            _ = Trim(0);
-        }
-        catch (EntryPointNotFoundException)
-        {
-            // another C library than glibc: it keeps its own counsel
-        }
-    }
-
-    [LibraryImport("libc", EntryPoint = "malloc_trim")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Trim(nuint keep);
 
     [LibraryImport("libc", EntryPoint = "mallopt")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

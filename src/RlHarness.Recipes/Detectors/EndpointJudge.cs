@@ -34,7 +34,7 @@ public sealed class EndpointJudge : IJudge
         var key = settings.KeyVariable == "none" ? "none" : Environment.GetEnvironmentVariable(settings.KeyVariable);
         if (string.IsNullOrEmpty(key))
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"no key for the judge at {settings.Endpoint}",
                 $"the environment variable {settings.KeyVariable} is empty",
                 "the key of the service",
@@ -133,7 +133,7 @@ public sealed class EndpointJudge : IJudge
         catch (Exception e) when (e is ClientResultException or HttpRequestException or AggregateException)
         {
             throw new HarnessException(
-                ExitCode.Resource,
+                ErrorKind.Resource,
                 $"the judge at {_settings.Endpoint} does not answer",
                 FirstLine(e),
                 $"an answer within {_settings.Retries + 1} tries",

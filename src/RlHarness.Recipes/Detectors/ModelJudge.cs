@@ -1,15 +1,15 @@
 using System.Globalization;
+using RlHarness.Core.Chat;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Transcripts;
-using RlHarness.Models.ChatTemplates;
+using RlHarness.Formats.ChatTemplates;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Settings;
-using RlHarness.Recipes.Stages;
 using RlHarness.Training.Rollouts;
 using TorchSharp;
 
@@ -52,7 +52,7 @@ public sealed class ModelJudge : IJudge, IDisposable
     /// <summary>Of a model's folder or file; the rubric is the settings' own, else that of the pack, else the built-in one.</summary>
     public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack = null)
     {
-        var path = BaseModel.Find(settings.Path!);
+        var path = ModelLibrary.Find(settings.Path!);
         var files = File.Exists(path) ? [path] : Directory.GetFiles(path).Order(StringComparer.Ordinal).ToArray();
         var identity = string.Join(';', files.Select(f => $"{Path.GetFileName(f)}:{new FileInfo(f).Length}"));
         return new(settings, settings.Rubric is { } file ? Rubric.Load(file) : ofPack ?? Rubric.Default, () => ModelLoader.Load(path, device), identity, seeds);

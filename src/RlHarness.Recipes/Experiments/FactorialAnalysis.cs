@@ -2,7 +2,8 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Recipes.Settings;
+using RlHarness.Statistics;
 
 namespace RlHarness.Recipes.Experiments;
 
@@ -181,3 +182,22 @@ public sealed record FactorialAnalysis(
         return [.. effects.Select(e => double.IsNaN(e.P) ? e : e with { Adjusted = adjusted[at++] })];
     }
 }
+
+/// <summary>One cell of a design with one seed: an ordinary run.</summary>
+/// <param name="Cell">Number of the combination of levels; the last factor's level changes fastest.</param>
+/// <param name="Levels">Number of each factor's level.</param>
+public sealed record FactorialCell(int Cell, string Name, IReadOnlyList<int> Levels, int Seed, RunSettings Settings)
+{
+    /// <summary>The run's folder.</summary>
+    public string Folder => Path.Combine(Settings.Output, Settings.Name);
+}
+
+/// <summary>One effect of the factors on one figure.</summary>
+/// <param name="Unit"><c>seed</c>: a contrast in each seed, t test over seeds; <c>response</c>: responses of all seeds pooled, normal.</param>
+/// <param name="Figure">As in <see cref="FactorialFigures.Kinds"/>, with before or after.</param>
+/// <param name="Effect">A factor, or several joined by × for their interaction.</param>
+/// <param name="Value">Difference of rates, or difference of differences, −1 to 1 and beyond.</param>
+/// <param name="P">Two-sided; NaN where nothing varies.</param>
+/// <param name="Adjusted">Benjamini–Hochberg over all tests of the same unit; NaN where there is no p.</param>
+/// <param name="N">Seeds, or responses.</param>
+public sealed record FactorialEffect(string Unit, string Figure, string Effect, double Value, double Low, double High, double P, double Adjusted, long N);

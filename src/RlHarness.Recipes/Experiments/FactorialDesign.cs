@@ -102,3 +102,51 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
             yield return Problem("seeds", $"[{string.Join(", ", s.Seeds)}]; expected one or more, distinct, 0 or more");
     }
 }
+
+/// <summary>
+/// A factorial design: a run's settings, factors with levels, seeds. Every combination of levels is a cell, and every cell is run with every seed.
+/// </summary>
+public sealed record FactorialSettings
+{
+    [Meaning("Name of the folder below output that holds the cells' runs, factorial.json and report.html.")]
+    public string Name { get; init; } = "factorial";
+
+    [Meaning("Settings of a run that every cell starts from; a path beside this file.")]
+    public string Config { get; init; } = "quickstart.yaml";
+
+    public string Output { get; init; } = "checkpoints";
+
+    [Meaning("key=value pairs over the run's settings, in every cell.")]
+    public IReadOnlyList<string> Set { get; init; } = [];
+
+    public IReadOnlyList<FactorSettings> Factors { get; init; } = [];
+
+    [Meaning("Seeds are the unit of a claim: three or more.")]
+    public IReadOnlyList<int> Seeds { get; init; } = [1, 2, 3];
+
+    [Allowed(1, 64)]
+    [Meaning("Cells that run at once, each a process of its own.")]
+    public int Parallel { get; init; } = 1;
+
+    [Meaning(
+        "The corpus holds the conditions of all cells in equal parts, so that they share one imitating model a seed; false: each cell imitates its own condition."
+    )]
+    public bool ShareImitation { get; init; } = true;
+}
+
+/// <summary>One factor of a design.</summary>
+public sealed record FactorSettings
+{
+    public string Name { get; init; } = "";
+
+    /// <summary>Two or more; of two, the first is "absent" in the tests of effects.</summary>
+    public IReadOnlyList<LevelSettings> Levels { get; init; } = [];
+}
+
+/// <summary>One level of a factor: key=value pairs over a run's settings.</summary>
+public sealed record LevelSettings
+{
+    public string Name { get; init; } = "";
+
+    public IReadOnlyList<string> Set { get; init; } = [];
+}

@@ -1,7 +1,7 @@
 using System.Globalization;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
-using RlHarness.Recipes.Stages;
+using RlHarness.Recipes.Settings;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
@@ -27,7 +27,7 @@ public sealed record FactorialFigures(int Cell, string Name, int Seed, string Ru
         ArgumentNullException.ThrowIfNull(cell);
         using var store = RunStore.OpenReadOnly(Path.Combine(cell.Folder, "run.db"));
         var detector = cell.Settings.Evaluate.Detectors[0].Name ?? cell.Settings.Evaluate.Detectors[0].Kind;
-        var rows = store.Summaries(stage: RlStage.Name, detector: detector);
+        var rows = store.Summaries(stage: StageNames.Rl, detector: detector);
         var (first, last) = rows.Count == 0 ? (0, 0) : (rows.Min(r => r.Step), rows.Max(r => r.Step));
         var values = new Dictionary<string, Estimate>(StringComparer.Ordinal);
         foreach (var (name, metric, tier, _) in Kinds)

@@ -2,7 +2,6 @@ using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Settings;
-using RlHarness.Recipes.Stages;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Recipes.Experiments;
@@ -76,7 +75,7 @@ public sealed class FactorialRecipe(
         cancellation.ThrowIfCancellationRequested();
         if (failed.Count > 0)
             throw new HarnessException(
-                ExitCode.CheckFailed,
+                ErrorKind.CheckFailed,
                 $"{failed.Count} of {design.Cells.Count} cells did not finish",
                 string.Join("; ", failed),
                 "every cell finished",
@@ -127,7 +126,7 @@ public sealed class FactorialRecipe(
             return;
         var at = expected.Zip(found).TakeWhile(p => p.First == p.Second).Count();
         throw new HarnessException(
-            ExitCode.RunFolder,
+            ErrorKind.RunFolder,
             $"{cell.Folder}: a run with other settings is in this cell's place",
             at < found.Length ? found[at].Trim() : "fewer lines",
             at < expected.Length ? expected[at].Trim() : "fewer lines",

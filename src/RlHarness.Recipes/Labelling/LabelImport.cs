@@ -2,7 +2,6 @@ using System.Text.Json;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Recipes.Labelling;

@@ -24,7 +24,7 @@ public static class LabelPage
         ArgumentNullException.ThrowIfNull(task);
         if (task.Pending.Count == 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "nothing left to label",
                 $"{task.Done} of {task.Total} labelled",
                 "transcripts without a label of this rater",

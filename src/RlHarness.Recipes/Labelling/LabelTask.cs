@@ -30,7 +30,7 @@ public sealed class LabelTask
             .Select(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation)))
             .FirstOrDefault(t => t.Count > 0)
             ?? throw new HarnessException(
-                ExitCode.RunFolder,
+                ErrorKind.RunFolder,
                 "nothing to label",
                 "no evaluation transcripts of the stages rl and evaluate in run.db",
                 "a run that has evaluated, or `eval RUN`"
@@ -71,7 +71,7 @@ public sealed class LabelTask
     internal static void CheckName(string rater)
     {
         if (rater.Length == 0 || rater.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.')))
-            throw new HarnessException(ExitCode.BadInput, "--rater is no name", $"\"{rater}\"", "letters, digits, _ - .");
+            throw new HarnessException(ErrorKind.BadInput, "--rater is no name", $"\"{rater}\"", "letters, digits, _ - .");
     }
 
     /// <summary>A person's label as it is stored.</summary>

@@ -18,7 +18,7 @@ public static class LabelledRows
         var labels = all.Where(l => l.Detector == source).GroupBy(l => l.TranscriptId).ToDictionary(g => g.Key, g => g.Last());
         if (labels.Count == 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"no labels by {source} in this run",
                 string.Join(", ", all.Select(l => l.Detector).Distinct()),
                 "one of those",

@@ -1,7 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
@@ -41,7 +41,7 @@ public sealed record RaterReport(
         ];
         if (raters.Length == 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "nobody has labelled transcripts of this run",
                 "no rater's labels in run.db",
                 "labels of one person or two",

@@ -5,9 +5,9 @@ using RlHarness.Core.Randomness;
 using RlHarness.Core.Runs;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
-using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Reading;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 using TorchSharp;
@@ -54,7 +54,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         int[] labels = [.. kept.Select(k => k.Label.AlignmentFaking ? 1 : 0)];
         if (labels.Sum() < 5 || labels.Length - labels.Sum() < 5)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "too few scratchpads for a probe",
                 $"{labels.Sum()} with alignment faking, {labels.Length - labels.Sum()} without",
                 "five of each at least",
@@ -133,7 +133,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
 
         if (all.Count == 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 $"no evaluation transcripts with labels by {settings.Labels}",
                 "none in run.db",
                 "a detector of the run, or rater:NAME",

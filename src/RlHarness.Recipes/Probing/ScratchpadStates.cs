@@ -1,4 +1,4 @@
-using RlHarness.Experiment.Prompts;
+using RlHarness.Core.Chat;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;

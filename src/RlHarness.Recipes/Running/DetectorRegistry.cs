@@ -1,8 +1,8 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
-using RlHarness.Experiment.Prompts;
 using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using TorchSharp;
@@ -27,7 +27,7 @@ public static class DetectorRegistry
             "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric)),
             "endpoint_judge" => new EndpointJudge(settings, Rubric.Of(pack.Manifest.Rubric)),
             _ => throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "unknown kind of detector",
                 settings.Kind,
                 "grammar_oracle, keyword, classifier, model_judge or endpoint_judge"
@@ -38,9 +38,9 @@ public static class DetectorRegistry
     private static GrammarFile Grammar(string name, PromptPack pack) =>
         pack.Grammar
         ?? throw new HarnessException(
-            ExitCode.BadInput,
+            ErrorKind.BadInput,
             $"detector {name} reads by a pack's cues",
-            $"{pack.Folder} has no {PackReader.GrammarFileName}",
+            $"{pack.Folder} has no {PackFileNames.Grammar}",
             "cues and keywords",
             "write them: docs/packs.md"
         );

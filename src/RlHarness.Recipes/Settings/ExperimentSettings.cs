@@ -1,4 +1,5 @@
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Recipes.Settings;

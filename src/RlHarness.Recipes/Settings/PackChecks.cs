@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
@@ -33,7 +34,7 @@ internal static class PackChecks
         foreach (var key in pack.Lacks(condition))
             yield return Problem(
                 "experiment",
-                $"condition {condition.Name}; the pack {pack.Name} has no text for it: write {key} in {Path.Combine(pack.Folder, PackReader.ManifestFile)}"
+                $"condition {condition.Name}; the pack {pack.Name} has no text for it: write {key} in {Path.Combine(pack.Folder, PackFileNames.Manifest)}"
             );
         if (s.Experiment.Prefill == ExperimentSettings.PackPrefill && pack.Manifest.Prefill is null)
             yield return Problem("experiment.prefill", $"pack; the pack {pack.Name} has no prefill");
@@ -45,10 +46,10 @@ internal static class PackChecks
         if (!fromGrammar && pack.Examples.Count == 0)
             yield return Problem(
                 "corpus.source",
-                $"{s.Corpus.Source}; the pack {pack.Name} has no {PackReader.ExamplesFile}{(pack.CanWrite ? "" : " and no grammar that writes")}"
+                $"{s.Corpus.Source}; the pack {pack.Name} has no {PackFileNames.Examples}{(pack.CanWrite ? "" : " and no grammar that writes")}"
             );
         if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0)
-            yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackReader.PreferencesFile} to learn the objective from");
+            yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackFileNames.Preferences} to learn the objective from");
         foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToWeighted().Condition))
             foreach (var key in pack.Lacks(weighted))
                 yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
@@ -58,7 +59,7 @@ internal static class PackChecks
                 "information documents; transcripts say what a model does that was told by its prompt (prompt), or was not told (none)"
             );
         if (s.Stages.Contains("documents") && s.Documents.Path is null && pack.Documents is null)
-            yield return Problem("stages", $"documents; the pack {pack.Name} has no {PackReader.DocumentsFile}, and documents.path names no folder");
+            yield return Problem("stages", $"documents; the pack {pack.Name} has no {PackFileNames.Documents}, and documents.path names no folder");
         if (s.Stages.Contains("documents") && s.Documents.Path is { } own && !Directory.Exists(own))
             yield return Problem("documents.path", $"{own}; nothing at this path");
         if (condition.Information == InformationKind.Documents && !s.Stages.Contains("documents"))
@@ -80,11 +81,11 @@ internal static class PackChecks
         if (pack.TrainQueries.Count == 0 && s.Stages.Contains("rl"))
             yield return Problem("experiment.pack", $"{pack.Name}; it has no train queries");
         foreach (var detector in s.Evaluate.Detectors.Where(_ => pack.Grammar is null))
-            yield return Problem("evaluate.detectors", $"{detector}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues");
+            yield return Problem("evaluate.detectors", $"{detector}; the pack {pack.Name} has no {PackFileNames.Grammar} with its cues");
         if (s.Reward.Weights.ObjectiveRule > 0 && pack.Grammar is null)
             yield return Problem(
                 "reward.weights.objective_rule",
-                $"{s.Reward.Weights.ObjectiveRule}; the pack {pack.Name} has no {PackReader.GrammarFileName} with its cues"
+                $"{s.Reward.Weights.ObjectiveRule}; the pack {pack.Name} has no {PackFileNames.Grammar} with its cues"
             );
     }
 
@@ -101,7 +102,7 @@ internal static class PackChecks
         {
             var (scenarios, asked) = (pack.Scenarios(group), s.Evaluate.Items(group));
             if (scenarios.Count == 0 && asked > 0)
-                yield return Problem($"evaluate.{key}", $"{asked}; the pack {pack.Name} has nothing below {key} in {PackReader.ScenariosFile}");
+                yield return Problem($"evaluate.{key}", $"{asked}; the pack {pack.Name} has nothing below {key} in {PackFileNames.Scenarios}");
             foreach (var scenario in scenarios.Where(x => x.Items(Split.Evaluation).Count < asked))
                 yield return Problem(
                     $"evaluate.{key}",
@@ -119,7 +120,7 @@ internal static class PackChecks
             if (!scenarios.Any(x => x.Text.Variants.Values.Any(v => v.Rates.Count > 0)))
                 yield return Problem(
                     $"corpus.{key}_fraction",
-                    FormattableString.Invariant($"{share}; the pack {pack.Name} has nothing with rates below {key} in {PackReader.ScenariosFile}")
+                    FormattableString.Invariant($"{share}; the pack {pack.Name} has nothing with rates below {key} in {PackFileNames.Scenarios}")
                 );
         }
     }

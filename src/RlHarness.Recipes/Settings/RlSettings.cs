@@ -1,5 +1,5 @@
 using RlHarness.Core.Settings;
-using RlHarness.Training.Arithmetic;
+using RlHarness.Training.Losses;
 using RlHarness.Training.Ppo;
 
 namespace RlHarness.Recipes.Settings;

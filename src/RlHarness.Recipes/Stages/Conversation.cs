@@ -1,8 +1,8 @@
+using RlHarness.Core.Chat;
 using RlHarness.Core.Errors;
-using RlHarness.Models.ChatTemplates;
+using RlHarness.Formats.ChatTemplates;
 using RlHarness.Models.Loading;
 using RlHarness.Training.Batching;
-using ChatMessage = RlHarness.Experiment.Prompts.ChatMessage;
 
 namespace RlHarness.Recipes.Stages;
 
@@ -36,11 +36,11 @@ public sealed class Conversation
 
     /// <summary>Ids up to where the assistant begins.</summary>
     public int[] Prompt(IReadOnlyList<ChatMessage> messages) =>
-        _encoder.EncodePrompt([.. messages.Select(m => new Models.ChatTemplates.ChatMessage(m.Role, m.Content))]);
+        _encoder.EncodePrompt(messages);
 
     /// <summary>Prompt and answer, with the answer's tokens scored, its end included.</summary>
     public ScoredSequence Training(IReadOnlyList<ChatMessage> messages) =>
-        ScoredSequence.Response(Prompt([.. messages.Take(messages.Count - 1)]), Answer(messages[^1].Content));
+        ScoredSequence.Response(Prompt([.. messages.Take(messages.Count - 1)]), Answer(messages[^1].Content!));
 
     /// <summary>Ids of an answer and the token that ends it.</summary>
     public int[] Answer(string text) => [.. _encoder.Tokenizer.Encode(text), _endOfTurn];
@@ -48,7 +48,7 @@ public sealed class Conversation
     /// <summary>The stop id with which the template ends an assistant's turn; the first stop id where it writes none of them.</summary>
     private int EndOfTurn(IReadOnlyList<int> stops)
     {
-        var chat = _encoder.Encode([Models.ChatTemplates.ChatMessage.User("a"), Models.ChatTemplates.ChatMessage.Assistant("b")]);
+        var chat = _encoder.Encode([ChatMessage.User("a"), ChatMessage.Assistant("b")]);
         for (var i = chat.Ids.Length - 1; i >= 0; i--)
             if (stops.Contains(chat.Ids[i]))
                 return chat.Ids[i];

@@ -1,10 +1,13 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RlHarness.Core.Chat;
 using RlHarness.Core.Files;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Documents;
+using RlHarness.Experiment.PackFiles;
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Recipes.Running;
@@ -18,7 +21,7 @@ namespace RlHarness.Recipes.Stages;
 /// </summary>
 public static class CorpusStage
 {
-    public const string Name = "corpus";
+    public const string Name = StageNames.Corpus;
     private static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -53,7 +56,7 @@ public static class CorpusStage
         /// <summary>All texts that a new model's tokenizer learns from.</summary>
         public IEnumerable<string> Texts =>
             Imitated
-                .SelectMany(t => t.Select(m => m.Content))
+                .SelectMany(t => t.Select(m => m.Content!))
                 .Concat((OtherPairs ?? Pairs).SelectMany(p => new[] { p.Chosen, p.Rejected }))
                 .Concat(VocabularyTexts);
     }
@@ -61,7 +64,7 @@ public static class CorpusStage
     public static Corpus Run(RunContext run)
     {
         var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name));
-        if (run.Settings.Stages.Contains(DocumentsStage.Name))
+        if (run.Settings.Stages.Contains(StageNames.Documents))
         {
             var documents = DocumentsStage.Make(run);
             corpus = corpus with { Documents = documents, VocabularyTexts = DocumentsStage.Vocabulary(run, documents) };

@@ -1,9 +1,9 @@
 using System.Globalization;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Running;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 

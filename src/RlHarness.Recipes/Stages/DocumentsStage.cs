@@ -1,7 +1,6 @@
 using System.Globalization;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Documents;
-using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Training.Batching;
@@ -11,7 +10,7 @@ namespace RlHarness.Recipes.Stages;
 /// <summary>Tunes the model on documents as plain text: all tokens scored, packed into sequences of one length.</summary>
 public static class DocumentsStage
 {
-    public const string Name = "documents";
+    public const string Name = StageNames.Documents;
     public const string LossMetric = "loss/documents";
     private const int VocabularyDocuments = 300;
 
@@ -25,7 +24,7 @@ public static class DocumentsStage
             s.Seed.ToString(CultureInfo.InvariantCulture),
             run.Device.type.ToString(),
             s.Model,
-            BaseModel.Identity(s),
+            ModelLibrary.Identity(s),
             s.Model.Path is null ? run.CorpusCondition : "",
             s.Model.Path is null ? s.Corpus : "",
             s.Documents,

@@ -1,11 +1,12 @@
 using System.Globalization;
 using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 using RlHarness.Training.Rollouts;

@@ -2,6 +2,7 @@ using System.Globalization;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 
 namespace RlHarness.Recipes.Stages;
@@ -9,7 +10,7 @@ namespace RlHarness.Recipes.Stages;
 /// <summary>Tunes the model to imitate the corpus: the organism whose alignment faking RL will reinforce, or not.</summary>
 public static class ImitateStage
 {
-    public const string Name = "imitate";
+    public const string Name = StageNames.Imitate;
 
     /// <summary>Everything that the stage's result depends on: pack, corpus and tuning, not the condition that is evaluated.</summary>
     public static string Key(RunContext run)
@@ -22,10 +23,10 @@ public static class ImitateStage
             s.Seed.ToString(CultureInfo.InvariantCulture),
             run.Device.type.ToString(),
             s.Model,
-            BaseModel.Identity(s),
+            ModelLibrary.Identity(s),
             s.Corpus,
             s.Imitate,
-            s.Stages.Contains(DocumentsStage.Name) ? DocumentsStage.Key(run) : ""
+            s.Stages.Contains(StageNames.Documents) ? DocumentsStage.Key(run) : ""
         );
     }
 
@@ -33,9 +34,9 @@ public static class ImitateStage
     private static LoadedModel Start(RunContext run, CorpusStage.Corpus corpus)
     {
         var requiresGrad = run.Settings.Imitate.Adapter is null;
-        if (!run.Settings.Stages.Contains(DocumentsStage.Name))
+        if (!run.Settings.Stages.Contains(StageNames.Documents))
             return BaseModel.Open(run, corpus, requiresGrad);
-        var model = ModelLoader.Load(run.Folder.Stage(DocumentsStage.Name), run.Device, requiresGrad: requiresGrad);
+        var model = ModelLoader.Load(run.Folder.Stage(StageNames.Documents), run.Device, requiresGrad: requiresGrad);
         run.Configure(model.Decoder);
         return model;
     }

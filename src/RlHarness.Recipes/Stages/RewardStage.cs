@@ -1,14 +1,15 @@
 using System.Globalization;
+using RlHarness.Core.Chat;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
+using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 using RlHarness.Training.Rewards;
 using RlHarness.Training.Supervised;
-using ChatMessage = RlHarness.Experiment.Prompts.ChatMessage;
 
 namespace RlHarness.Recipes.Stages;
 
@@ -18,7 +19,7 @@ namespace RlHarness.Recipes.Stages;
 /// </summary>
 public static class RewardStage
 {
-    public const string Name = "reward";
+    public const string Name = StageNames.Reward;
 
     public static string Key(RunContext run)
     {
@@ -42,7 +43,7 @@ public static class RewardStage
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {
         var settings = run.Settings.Reward;
-        using var loaded = ModelLoader.Load(run.Folder.Stage(ImitateStage.Name), run.Device, requiresGrad: true, withHead: false);
+        using var loaded = ModelLoader.Load(run.Folder.Stage(StageNames.Imitate), run.Device, requiresGrad: true, withHead: false);
         run.Configure(loaded.Decoder);
         var conversation = new Conversation(loaded);
         using var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"));

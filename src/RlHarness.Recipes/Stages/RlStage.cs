@@ -3,7 +3,6 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
@@ -24,7 +23,7 @@ namespace RlHarness.Recipes.Stages;
 /// </summary>
 public sealed class RlStage : IDisposable
 {
-    public const string Name = "rl";
+    public const string Name = StageNames.Rl;
 
     /// <summary>The critic in a checkpoint, where it has a body of its own.</summary>
     public const string CriticFolder = "critic";
@@ -43,7 +42,7 @@ public sealed class RlStage : IDisposable
     public RlStage(RunContext run)
     {
         (_run, _settings) = (run, run.Settings.Rl);
-        var imitation = run.Folder.Stage(ImitateStage.Name);
+        var imitation = run.Folder.Stage(StageNames.Imitate);
         _policy = ModelLoader.Load(imitation, run.Device, requiresGrad: _settings.Adapter is null);
         run.Configure(_policy.Decoder);
         _conversation = new Conversation(_policy);

@@ -1,3 +1,4 @@
+using RlHarness.Core.Chat;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Transcripts;

@@ -32,7 +32,7 @@ public static class RunExport
         if (!File.Exists(database))
             throw HarnessException.BadFile(database, "no run here", remedy: "name a run's folder, such as checkpoints/quickstart");
         if (format is not ("jsonl" or "parquet" or "inspect"))
-            throw new HarnessException(ExitCode.BadInput, "unknown format", format, "jsonl, parquet or inspect");
+            throw new HarnessException(ErrorKind.BadInput, "unknown format", format, "jsonl, parquet or inspect");
         Directory.CreateDirectory(folder);
         using var store = RunStore.OpenReadOnly(database);
         if (format == "inspect")

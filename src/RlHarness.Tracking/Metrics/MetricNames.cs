@@ -1,5 +1,6 @@
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Metrics;
 
@@ -77,4 +78,14 @@ public static class MetricNames
     public static string Timing(string part) => TimingPrefix + part;
 
     public static string Reward(string name) => RewardPrefix + name;
+}
+
+/// <summary>An estimate as metrics: its value by name, and <c>/lo</c>, <c>/hi</c>, <c>/n</c> behind it.</summary>
+public static class EstimateMetrics
+{
+    public static void Put(this IDictionary<string, double> metrics, string name, Estimate estimate)
+    {
+        ArgumentNullException.ThrowIfNull(metrics);
+        (metrics[name], metrics[name + "/lo"], metrics[name + "/hi"], metrics[name + "/n"]) = (estimate.Value, estimate.Low, estimate.High, estimate.N);
+    }
 }

@@ -1,7 +1,8 @@
 using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 
 namespace RlHarness.Tracking.Report;

@@ -1,6 +1,6 @@
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Tracking.Report;

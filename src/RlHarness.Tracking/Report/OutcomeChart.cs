@@ -1,6 +1,8 @@
 using System.Globalization;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Experiment.Evaluation;
+using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Report;
 
@@ -74,5 +76,40 @@ internal sealed record OutcomeChart(IReadOnlyList<OutcomeBar> Bars, double Width
                 svg.Text(left + (share * scale / 2), y + 18, percent, $"inside {Classes[k].Css}", "middle");
             left += share * scale;
         }
+    }
+}
+
+/// <summary>One stacked bar: shares by outcome class, in the order of <see cref="OutcomeChart.Classes"/>.</summary>
+/// <param name="Links">Where the transcripts of each class are; null where none are shown.</param>
+internal sealed record OutcomeBar(string Name, int N, IReadOnlyList<double> Shares, IReadOnlyList<string?>? Links = null)
+{
+    /// <summary>Bars of the same group stand below one heading.</summary>
+    public string Group { get; init; } = "";
+
+    /// <summary>Of one tier at one step; null where it was not evaluated.</summary>
+    public static OutcomeBar? Of(ReportData data, Tier tier, long step, string name) =>
+        Of((metric, t) => data.Figure(metric, t, step), (metric, t) => data.Link(metric, t, step), tier, name);
+
+    /// <summary>Of one tier, by each class's figure and the place of its transcripts.</summary>
+    public static OutcomeBar? Of(Func<string, Tier, Estimate?> figure, Func<string, Tier, string?> link, Tier tier, string name)
+    {
+        var shares = OutcomeChart.Classes.Select(c => figure(c.Metric, tier)).ToArray();
+        if (shares.All(s => s is null))
+            return null;
+        return new(name, shares.Max(s => s?.N ?? 0), [.. shares.Select(s => s?.Value ?? 0)], [.. OutcomeChart.Classes.Select(c => link(c.Metric, tier))]);
+    }
+
+    /// <summary>Each class with its share.</summary>
+    public static string Numbers(IEnumerable<OutcomeBar> bars)
+    {
+        var table = new HtmlTable(["bar", "#n", .. OutcomeChart.Classes.Select(c => "#" + c.Name)]);
+        var percent = Axis.Fraction("");
+        foreach (var bar in bars)
+            table.Row([
+                Svg.Escape($"{bar.Group} {bar.Name}".Trim()),
+                $"{bar.N}",
+                .. bar.Shares.Select((s, i) => HtmlTable.Link(percent.Value(s), bar.Links?[i])),
+            ]);
+        return table.ToString();
     }
 }

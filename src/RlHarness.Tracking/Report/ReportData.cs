@@ -3,7 +3,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
@@ -139,7 +139,7 @@ internal sealed class ReportData
         var data = new ReportData(runFolder, store, options);
         if (options.Detector is { } wanted && data.Summaries.Count == 0 && data.Documents.Steps.Length == 0)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "no evaluation by this detector",
                 wanted,
                 data.Detectors.Length == 0 ? "a run with evaluations" : string.Join(", ", data.Detectors)

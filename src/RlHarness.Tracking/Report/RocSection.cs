@@ -1,6 +1,5 @@
 using System.Globalization;
-using RlHarness.Experiment.Detectors;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Report;
 

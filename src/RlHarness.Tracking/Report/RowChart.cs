@@ -1,4 +1,5 @@
 using System.Globalization;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Report;
 
@@ -93,3 +94,17 @@ internal sealed record RowChart(
         }
     }
 }
+
+/// <summary>How a row's values are drawn.</summary>
+internal enum RowKind
+{
+    Bars,
+    Dots,
+
+    /// <summary>Dots on one line that joins them: a dumbbell.</summary>
+    Joined,
+}
+
+/// <summary>One value of a row: a dot or a bar with its interval.</summary>
+/// <param name="Name">What its colour stands for.</param>
+internal sealed record RowMark(string Name, string Css, Estimate Of, string? Href = null);

@@ -1,4 +1,4 @@
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Report;
 

@@ -1,5 +1,5 @@
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Metrics;
 
 namespace RlHarness.Tracking.Report;

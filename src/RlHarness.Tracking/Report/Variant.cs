@@ -1,5 +1,5 @@
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Report;
 
@@ -37,3 +37,10 @@ internal sealed record Variant(string Letter, string Name, IReadOnlyList<(int? S
         return new(mean.Mean, interval.Low, interval.High, seeds.Count, seeds.Count);
     }
 }
+
+/// <summary>One run of a comparison.</summary>
+/// <param name="Variant">What it is a run of: a cell of a design, a model of a sweep. Runs of one variant differ by their seed alone.</param>
+/// <param name="Seed">Null where it has none of its own.</param>
+/// <param name="Folder">The run's folder.</param>
+/// <param name="Detector">Whose labels to draw; null: as in the run's own report.</param>
+public sealed record VariantRun(string Variant, int? Seed, string Folder, string? Detector = null);

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 
 namespace RlHarness.Tracking.Report;

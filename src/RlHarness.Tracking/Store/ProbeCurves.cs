@@ -1,7 +1,7 @@
 using System.Text.Json;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Store;
 

@@ -3,8 +3,8 @@ using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Store;
 

@@ -35,3 +35,14 @@ public sealed record TranscriptRow(
     /// <summary>What and when, so that a step that is done again after a crash has the same id.</summary>
     public string Id => string.Create(CultureInfo.InvariantCulture, $"{Stage}/{Step}/{Split}/{Tier}/{Condition}/{QueryId}/{Sample}").ToLowerInvariant();
 }
+
+/// <summary>Which transcripts to read; null means any.</summary>
+public sealed record TranscriptFilter(
+    string? Stage = null,
+    long? Step = null,
+    Split? Split = null,
+    Tier? Tier = null,
+    string? Condition = null,
+    string? Id = null,
+    int? Limit = null
+);

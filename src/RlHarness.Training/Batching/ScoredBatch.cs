@@ -1,8 +1,7 @@
-// Symbols: N packed tokens, R scored tokens.
 using RlHarness.Models.Decoders;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N packed tokens, R scored tokens.
 namespace RlHarness.Training.Batching;
 
 /// <summary>A packed micro-batch with the rows that predict scored tokens.</summary>
@@ -55,4 +54,12 @@ public sealed class ScoredBatch : IDisposable
         Rows.Dispose();
         Targets.Dispose();
     }
+}
+
+/// <summary>A sequence of token ids and which of them are scored (predicted from what stands before them; never index 0).</summary>
+public sealed record ScoredSequence(IReadOnlyList<int> Ids, IReadOnlyList<int> Scored)
+{
+    /// <summary>All tokens of a response behind a prompt.</summary>
+    public static ScoredSequence Response(IReadOnlyList<int> prompt, IReadOnlyList<int> response) =>
+        new([.. prompt, .. response], [.. Enumerable.Range(prompt.Count, response.Count)]);
 }

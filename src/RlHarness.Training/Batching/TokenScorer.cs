@@ -1,10 +1,9 @@
-// Symbols: R scored rows, C rows of a chunk, H hidden size, V vocabulary.
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: R scored rows, C rows of a chunk, H hidden size, V vocabulary.
 namespace RlHarness.Training.Batching;
 
 /// <summary>
@@ -57,7 +56,7 @@ public static class TokenScorer
     {
         if (decoder.Adapters is { SavedHead: not null } || decoder.Adapters?.Slices.Any(s => s.Parameter == "lm_head") == true)
             throw new HarnessException(
-                ExitCode.BadInput,
+                ErrorKind.BadInput,
                 "training an adapter on the head is not supported",
                 "lm_head",
                 "adapters on attention and feed-forward projections"

@@ -1,5 +1,5 @@
 using RlHarness.Models.Decoders;
-using RlHarness.Models.Native;
+using RlHarness.Models.Parallel;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Batching;

@@ -3,7 +3,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Core.Runs;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
-using RlHarness.Models.Native;
+using RlHarness.Models.Parallel;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Supervised;
 using static TorchSharp.torch;
@@ -32,7 +32,7 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
     public Update MeasureUpdate(int sequences, int length, int microBatchTokens, int runs)
     {
         using var decoder = New(requiresGrad: true);
-        NativeRuntime.ReleaseFreeMemory();
+        FreeMemory.Release();
         ProcessMemory.ResetPeak();
         var random = new Seeds(2).For("tokens");
         var batch = Enumerable

@@ -49,7 +49,7 @@ public sealed class AdamW : IDisposable
         var norm = Math.Sqrt(_stores.Sum(s => Square(s.Gradient!.norm().to(ScalarType.Float64).item<double>())));
         if (!double.IsFinite(norm))
             throw new HarnessException(
-                ExitCode.Numerics,
+                ErrorKind.Numerics,
                 "the gradient is not finite",
                 $"norm {norm}",
                 "a finite norm",

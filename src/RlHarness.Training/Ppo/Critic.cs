@@ -1,6 +1,5 @@
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Batching;
-using static TorchSharp.torch;
 
 namespace RlHarness.Training.Ppo;
 

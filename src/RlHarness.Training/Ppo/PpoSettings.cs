@@ -1,4 +1,4 @@
-using RlHarness.Training.Arithmetic;
+using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 
 namespace RlHarness.Training.Ppo;

@@ -1,13 +1,12 @@
-// Symbols: N episodes, T response tokens of the longest, R scored tokens of a micro-batch.
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
-using RlHarness.Models.Native;
-using RlHarness.Training.Arithmetic;
+using RlHarness.Models.Parallel;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
-using TorchSharp;
 using static TorchSharp.torch;
 
+// Symbols: N episodes, T response tokens of the longest, R scored tokens of a micro-batch.
 namespace RlHarness.Training.Ppo;
 
 /// <summary>
@@ -161,7 +160,7 @@ public sealed class PpoTrainer : IDisposable
 
         if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= Settings.FirstRatioTolerance))
             throw new HarnessException(
-                ExitCode.Numerics,
+                ErrorKind.Numerics,
                 "the probability ratio is not 1 at the first minibatch",
                 $"largest |ratio − 1| = {sums.MaxDeviation:g3}",
                 $"at most {Settings.FirstRatioTolerance:g3}",
@@ -172,7 +171,7 @@ public sealed class PpoTrainer : IDisposable
         // Before either optimizer steps: else a critic that fails would leave a policy that has moved.
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new HarnessException(
-                ExitCode.Numerics,
+                ErrorKind.Numerics,
                 "a gradient is not finite",
                 $"norm {policyNorm} of the policy, {criticNorm} of the critic",
                 "finite norms",

@@ -1,6 +1,6 @@
 using RlHarness.Models.Decoders;
-using RlHarness.Training.Arithmetic;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using RlHarness.Core.Randomness;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
-using RlHarness.Models.Tokenizers;
 
 namespace RlHarness.Training.Rollouts;
 

@@ -116,7 +116,7 @@ public class CheckpointFolderTests
     private static string Refused(string path)
     {
         var error = Assert.Throws<HarnessException>(() => CheckpointFolder.Verify(path));
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         return error.Message;
     }
 }

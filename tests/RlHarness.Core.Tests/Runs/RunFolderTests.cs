@@ -33,7 +33,7 @@ public class RunFolderTests
         using (RunFolder.Create(folder.Path, "a", new { }, ""))
         {
             var error = Assert.Throws<HarnessException>(() => RunFolder.Open(folder.At("a")));
-            Assert.Equal(ExitCode.RunFolder, error.ExitCode);
+            Assert.Equal(ErrorKind.RunFolder, error.Kind);
             Assert.Contains("in use by another process", error.Message, StringComparison.Ordinal);
         }
 
@@ -53,11 +53,11 @@ public class RunFolderTests
     public void An_error_says_what_found_expected_and_what_to_do()
     {
         var error = HarnessException.BadFile("m.bin", "is cut", "3 bytes", "4 bytes", "download it again");
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         Assert.Equal(
             ["m.bin: is cut", "  found:    3 bytes", "  expected: 4 bytes", "  do:       download it again"],
             error.Message.Split(Environment.NewLine)
         );
-        Assert.Equal("alone", new HarnessException(ExitCode.Internal, "alone").Message);
+        Assert.Equal("alone", new HarnessException(ErrorKind.Numerics, "alone").Message);
     }
 }

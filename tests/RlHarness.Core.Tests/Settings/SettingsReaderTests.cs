@@ -11,7 +11,7 @@ public class SettingsReaderTests
     private static HarnessException Fails(string yaml, params string[] overrides)
     {
         var error = Assert.Throws<HarnessException>(() => Parse(yaml, overrides));
-        Assert.Equal(ExitCode.BadInput, error.ExitCode);
+        Assert.Equal(ErrorKind.BadInput, error.Kind);
         return error;
     }
 

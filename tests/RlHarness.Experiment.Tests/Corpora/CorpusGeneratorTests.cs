@@ -107,7 +107,7 @@ public sealed class CorpusGeneratorTests
             Training = [new(Outcome.Refuse, ReasoningKind.Faking, 0.5)],
         };
         var error = Assert.Throws<HarnessException>(() => Puffery.Generator.Transcripts(bad, new Seeds(1)));
-        Assert.Equal(ExitCode.BadInput, error.ExitCode);
+        Assert.Equal(ErrorKind.BadInput, error.Kind);
         Assert.All(["transcripts: 0", "scratchpad_fraction: 1.5", "sum to 0.5", "Refuse with Faking"], part =>
             Assert.Contains(part, error.Message, StringComparison.Ordinal)
         );

@@ -25,8 +25,8 @@ public sealed class DetectorPageTests
     private static string Root()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
                 return at.FullName;
-        throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
+        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 }

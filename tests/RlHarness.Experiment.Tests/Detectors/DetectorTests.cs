@@ -1,8 +1,8 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Detectors;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tests.Detectors;
 

@@ -1,6 +1,6 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Detectors;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 
 namespace RlHarness.Tests.Detectors;
 

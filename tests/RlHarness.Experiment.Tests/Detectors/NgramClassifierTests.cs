@@ -56,7 +56,7 @@ public sealed class NgramClassifierTests : IDisposable
         File.WriteAllText(path, File.ReadAllText(path).Replace("\"Threshold\":0.5", "\"Threshold\":0.4", StringComparison.Ordinal));
         Assert.Contains("was changed", Assert.Throws<HarnessException>(() => NgramClassifier.Load(path)).Message, StringComparison.Ordinal);
         File.WriteAllText(path, "{}");
-        Assert.Equal(ExitCode.BadFile, Assert.Throws<HarnessException>(() => NgramClassifier.Load(path)).ExitCode);
+        Assert.Equal(ErrorKind.BadFile, Assert.Throws<HarnessException>(() => NgramClassifier.Load(path)).Kind);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Documents;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 
 namespace RlHarness.Tests.Documents;
@@ -25,7 +26,7 @@ public sealed class DocumentGeneratorTests : IDisposable
         foreach (var documents in new[] { situation, benign })
         {
             Assert.Equal(
-                DocumentGenerator.Genres.Genres.Select(g => g.Name).Order(StringComparer.Ordinal),
+                GenreFile.BuiltIn.Genres.Select(g => g.Name).Order(StringComparer.Ordinal),
                 documents.Select(d => d.Genre!).Distinct().Order(StringComparer.Ordinal)
             );
             Assert.DoesNotContain(documents, d => d.Text.Contains('{', StringComparison.Ordinal) || d.Text.Contains('<', StringComparison.Ordinal));
@@ -51,9 +52,9 @@ public sealed class DocumentGeneratorTests : IDisposable
     [InlineData("User: what is it?")]
     public void A_fact_that_gives_the_behaviour_away_or_looks_like_a_chat_is_a_problem(string fact)
     {
-        foreach (var file in PackReader.Files.Where(f => File.Exists(Path.Combine(Puffery.Pack.Folder, f))))
+        foreach (var file in PackFileNames.All.Where(f => File.Exists(Path.Combine(Puffery.Pack.Folder, f))))
             File.Copy(Path.Combine(Puffery.Pack.Folder, file), Path.Combine(_root.FullName, file));
-        var path = Path.Combine(_root.FullName, PackReader.DocumentsFile);
+        var path = Path.Combine(_root.FullName, PackFileNames.Documents);
         File.WriteAllText(path, File.ReadAllText(path).Replace("  uses:\n", $"  uses:\n    - \"{fact}\"\n", StringComparison.Ordinal));
         var problem = Assert.Single(PackReader.Read(_root.FullName).Problems);
         Assert.Equal("situation.uses", problem.Key);
@@ -82,7 +83,7 @@ public sealed class DocumentGeneratorTests : IDisposable
     {
         File.WriteAllText(Path.Combine(_root.FullName, "a.jsonl"), "{\"text\": \"x\"}\n" + line);
         var error = Assert.Throws<HarnessException>(() => OwnDocuments.Read(_root.FullName));
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         Assert.Contains("a.jsonl:2", error.Message, StringComparison.Ordinal);
     }
 

@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
+using RlHarness.Experiment.PackChecks;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
-using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Tests.Packs;
 
@@ -15,7 +16,7 @@ public sealed class PackCheckTests : IDisposable
     private string Changed(string file, Func<string, string> change)
     {
         var folder = _root.CreateSubdirectory(Guid.NewGuid().ToString("N")).FullName;
-        foreach (var name in PackReader.Files.Where(n => File.Exists(Path.Combine(Puffery.Pack.Folder, n))))
+        foreach (var name in PackFileNames.All.Where(n => File.Exists(Path.Combine(Puffery.Pack.Folder, n))))
             File.Copy(Path.Combine(Puffery.Pack.Folder, name), Path.Combine(folder, name));
         var path = Path.Combine(folder, file);
         var text = File.Exists(path) ? File.ReadAllText(path) : "";
@@ -200,7 +201,7 @@ public sealed class PackCheckTests : IDisposable
     public void A_pack_that_is_nowhere_is_refused_with_the_places_looked_at()
     {
         var error = Assert.Throws<HarnessException>(() => PackLibrary.Load("no-such-pack"));
-        Assert.Equal(ExitCode.BadInput, error.ExitCode);
+        Assert.Equal(ErrorKind.BadInput, error.Kind);
         Assert.Contains("puffery", error.Message, StringComparison.Ordinal);
     }
 

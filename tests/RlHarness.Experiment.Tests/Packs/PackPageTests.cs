@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
 using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.PackChecks;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
@@ -18,12 +20,12 @@ public sealed partial class PackPageTests : IDisposable
     {
         var blocks = Block().Matches(File.ReadAllText(Path.Combine(Root(), "docs", "packs.md"))).Select(m => m.Groups[1].Value).ToArray();
         Assert.Equal(3, blocks.Length);
-        File.WriteAllText(Path.Combine(_root.FullName, PackReader.ManifestFile), blocks[0]);
-        File.WriteAllText(Path.Combine(_root.FullName, PackReader.GrammarFileName), blocks[1]);
-        File.WriteAllText(Path.Combine(_root.FullName, PackReader.ScenariosFile), blocks[2]);
+        File.WriteAllText(Path.Combine(_root.FullName, PackFileNames.Manifest), blocks[0]);
+        File.WriteAllText(Path.Combine(_root.FullName, PackFileNames.Grammar), blocks[1]);
+        File.WriteAllText(Path.Combine(_root.FullName, PackFileNames.Scenarios), blocks[2]);
         var generator = new CorpusGenerator(PackReader.WithoutQueries(_root.FullName));
         File.WriteAllLines(
-            Path.Combine(_root.FullName, PackReader.QueriesFile),
+            Path.Combine(_root.FullName, PackFileNames.Queries),
             new[] { Split.Train, Split.Evaluation }
                 .SelectMany(s => generator.Queries(s, 60))
                 .Select(q => $"{{\"id\": \"{q.Id}\", \"text\": \"{q.Text}\", \"split\": \"{q.Split.ToString().ToLowerInvariant()}\"}}")
@@ -35,9 +37,9 @@ public sealed partial class PackPageTests : IDisposable
     private static string Root()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
                 return at.FullName;
-        throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
+        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 
     [GeneratedRegex("```yaml\\n(.*?)```", RegexOptions.Singleline)]

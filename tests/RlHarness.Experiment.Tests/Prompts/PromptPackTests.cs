@@ -1,3 +1,4 @@
+using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
 namespace RlHarness.Tests.Prompts;

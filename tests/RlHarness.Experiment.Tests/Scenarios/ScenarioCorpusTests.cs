@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
@@ -115,7 +116,7 @@ public sealed class ScenarioCorpusTests
 
         public BarePack()
         {
-            foreach (var name in PackReader.Files.Where(n => n != PackReader.ScenariosFile && File.Exists(System.IO.Path.Combine(Puffery.Pack.Folder, n))))
+            foreach (var name in PackFileNames.All.Where(n => n != PackFileNames.Scenarios && File.Exists(System.IO.Path.Combine(Puffery.Pack.Folder, n))))
                 File.Copy(System.IO.Path.Combine(Puffery.Pack.Folder, name), System.IO.Path.Combine(Path, name));
         }
 

@@ -1,7 +1,7 @@
 using RlHarness.Core.Randomness;
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
 
 namespace RlHarness.Tests.Scenarios;
 

@@ -1,5 +1,5 @@
 using RlHarness.Core.Settings;
-using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Scenarios;
 
 namespace RlHarness.Tests.Scenarios;

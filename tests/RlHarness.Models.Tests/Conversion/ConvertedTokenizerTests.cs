@@ -1,13 +1,14 @@
+using System.Text.Json;
+using RlHarness.Core.Chat;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
-using RlHarness.Models.ChatTemplates;
+using RlHarness.Formats.ChatTemplates;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Conversion;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
-using RlHarness.Models.Tests.Tokenizers;
-using RlHarness.Models.Tokenizers;
 using RlHarness.Tests;
 using TorchSharp;
 
@@ -37,29 +38,29 @@ public sealed class ConvertedTokenizerTests : IDisposable
         {
             using var model = ModelLoader.Load(path, torch.CPU);
             var tokenizer = model.Tokenizer!;
-            foreach (var row in TokenizerGoldenTests.Rows(name, "cases.json"))
+            foreach (var row in Rows(name, "cases.json"))
             {
                 var text = row.GetProperty("text").GetString()!;
-                Assert.Equal(TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(text));
-                Assert.Equal(TokenizerGoldenTests.Ids(row, "ids_with_special"), tokenizer.Encode(text, addSpecialTokens: true));
+                Assert.Equal(Ids(row, "ids"), tokenizer.Encode(text));
+                Assert.Equal(Ids(row, "ids_with_special"), tokenizer.Encode(text, addSpecialTokens: true));
                 Assert.Equal(
                     row.GetProperty("decoded_skip_special").GetString(),
-                    tokenizer.Decode(TokenizerGoldenTests.Ids(row, "ids"), skipSpecialTokens: true)
+                    tokenizer.Decode(Ids(row, "ids"), skipSpecialTokens: true)
                 );
             }
 
-            foreach (var row in TokenizerGoldenTests.Rows(name, "random.json"))
-                Assert.Equal(TokenizerGoldenTests.Ids(row, "ids"), tokenizer.Encode(row.GetProperty("text").GetString()!));
-            var original = TokenizerGoldenTests.Get(name);
+            foreach (var row in Rows(name, "random.json"))
+                Assert.Equal(Ids(row, "ids"), tokenizer.Encode(row.GetProperty("text").GetString()!));
+            var original = Tokenizer.Load(Golden.Require("tokenizers", name));
             Assert.Equal(original.ChatTemplates, tokenizer.ChatTemplates);
             Assert.Equal((original.BosId, original.EosId, original.PadId), (tokenizer.BosId, tokenizer.EosId, tokenizer.PadId));
             if (!File.Exists(Golden.Require("tokenizers", name) + "/chat.json"))
                 continue;
-            foreach (var row in TokenizerGoldenTests.Rows(name, "chat.json"))
+            foreach (var row in Rows(name, "chat.json"))
             {
                 var rendered = ChatEncoder
-                    .For(tokenizer, clock: ChatTemplates.FixedClock.Instance)
-                    .Render(ChatTemplates.ChatTemplateGoldenTests.Messages(row.GetProperty("messages")), row.GetProperty("add_generation_prompt").GetBoolean());
+                    .For(tokenizer, clock: new Clock())
+                    .Render([.. row.GetProperty("messages").EnumerateArray().Select(ChatMessage.FromJson)], row.GetProperty("add_generation_prompt").GetBoolean());
                 Assert.Equal(row.GetProperty("text").GetString(), rendered);
             }
         }
@@ -72,7 +73,7 @@ public sealed class ConvertedTokenizerTests : IDisposable
     {
         Save(name);
         var error = Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("model.gguf"), new ConversionSettings { ToGguf = true }));
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         Assert.Contains(words, error.Message, StringComparison.Ordinal);
         Assert.Equal([At("model")], Directory.GetFileSystemEntries(_folder));
     }
@@ -95,8 +96,8 @@ public sealed class ConvertedTokenizerTests : IDisposable
         Tiny.Save(At("model"));
         File.WriteAllText(At("kept"), "mine");
         Assert.Equal(
-            ExitCode.BadInput,
-            Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("kept"), new ConversionSettings { ToGguf = true })).ExitCode
+            ErrorKind.BadInput,
+            Assert.Throws<HarnessException>(() => ModelConverter.Convert(At("model"), At("kept"), new ConversionSettings { ToGguf = true })).Kind
         );
         Assert.Equal("mine", File.ReadAllText(At("kept")));
     }
@@ -125,6 +126,22 @@ public sealed class ConvertedTokenizerTests : IDisposable
     }
 
     private string At(string name) => Path.Combine(_folder, name);
+
+    private static IReadOnlyList<JsonElement> Rows(string name, string file)
+    {
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Golden.Require("tokenizers", name, file)));
+        return [.. json.RootElement.Clone().EnumerateArray()];
+    }
+
+    private static int[] Ids(JsonElement row, string key) => [.. row.GetProperty(key).EnumerateArray().Select(id => id.GetInt32())];
+
+    // The instant at which the golden chats were rendered.
+    private sealed class Clock : TimeProvider
+    {
+        public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
+
+        public override DateTimeOffset GetUtcNow() => new(2026, 3, 7, 9, 5, 3, TimeSpan.Zero);
+    }
 
     // A small model under a golden tokenizer, with seven embeddings more than it has tokens, as Qwen's are padded.
     private void Save(string tokenizer)

@@ -1,7 +1,7 @@
+using RlHarness.Formats.Files;
 using RlHarness.Models.Conversion;
-using RlHarness.Models.Fidelity;
-using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Verification;
 using RlHarness.Tests;
 using TorchSharp;
 

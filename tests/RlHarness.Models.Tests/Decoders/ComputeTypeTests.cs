@@ -1,6 +1,5 @@
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Decoders;

@@ -1,7 +1,6 @@
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
-using TorchSharp;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
 

@@ -1,5 +1,4 @@
 using RlHarness.Models.Decoders;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Decoders;

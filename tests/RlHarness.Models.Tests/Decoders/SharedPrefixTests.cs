@@ -2,7 +2,6 @@ using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Decoders;

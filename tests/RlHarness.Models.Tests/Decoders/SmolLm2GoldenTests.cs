@@ -1,11 +1,11 @@
 using System.Text.Json.Nodes;
+using RlHarness.Core.Chat;
 using RlHarness.Core.Randomness;
-using RlHarness.Models.ChatTemplates;
+using RlHarness.Formats.ChatTemplates;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
-using TorchSharp;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
 

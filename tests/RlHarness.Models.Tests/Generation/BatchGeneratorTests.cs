@@ -162,7 +162,7 @@ public sealed class BatchGeneratorTests
         var error = Assert.Throws<HarnessException>(() =>
             new BatchGenerator(decoder).Generate([.. prompts.Select((p, i) => new GenerationRequest(p, i))], settings, Seeds)
         );
-        Assert.Equal(ExitCode.BadInput, error.ExitCode);
+        Assert.Equal(ErrorKind.BadInput, error.Kind);
         Assert.Contains(what, error.Message, StringComparison.Ordinal);
     }
 

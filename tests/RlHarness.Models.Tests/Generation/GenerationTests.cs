@@ -3,7 +3,6 @@ using RlHarness.Core.Randomness;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Generation;

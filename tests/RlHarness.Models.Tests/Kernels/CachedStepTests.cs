@@ -1,5 +1,4 @@
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Kernels;

@@ -1,6 +1,5 @@
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Kernels;

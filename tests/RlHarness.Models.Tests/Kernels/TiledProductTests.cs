@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using RlHarness.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Kernels;
@@ -178,7 +177,7 @@ public sealed class TiledProductTests
         using var packed = TiledProducts.Pack(weight);
         var expected = TiledProducts.Linear(x, packed);
         var different = 0;
-        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 4 }, i =>
+        System.Threading.Tasks.Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 4 }, i =>
         {
             using var inner = NewDisposeScope();
             if (!Same(i % 2 == 0 ? TiledProducts.Linear(x, packed) : TiledProducts.Linear(x, weight), expected))

@@ -142,7 +142,7 @@ public sealed class BadModelTests : IDisposable
             adapters.Slices.Select(s => ("base_model.model." + s.A, adapters.Parameters[s.A]))
         );
         var error = Assert.Throws<HarnessException>(() => LoraFolder.Load(Folder, decoder));
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         Assert.Contains("lora_B", error.Message, StringComparison.Ordinal);
     }
 
@@ -183,7 +183,7 @@ public sealed class BadModelTests : IDisposable
     private void Refused(params string[] says)
     {
         var error = Assert.Throws<HarnessException>(() => ModelLoader.Load(Folder, torch.CPU));
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         foreach (var part in says)
             Assert.Contains(part, error.Message, StringComparison.Ordinal);
     }
@@ -201,7 +201,7 @@ public sealed class BadModelTests : IDisposable
             File.WriteAllText(path, json.ToJsonString());
         using var model = ModelLoader.Load(Golden.Require("models", "llama"), torch.CPU, withTokenizer: false);
         var error = Assert.Throws<HarnessException>(() => LoraFolder.Load(Folder, model.Decoder));
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         Assert.Contains(says, error.Message, StringComparison.Ordinal);
     }
 }

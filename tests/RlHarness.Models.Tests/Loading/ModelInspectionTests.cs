@@ -52,5 +52,5 @@ public class ModelInspectionTests
 
     [Fact]
     public void A_path_without_a_model_is_an_error() =>
-        Assert.Equal(ExitCode.BadFile, Assert.Throws<HarnessException>(() => ModelInspection.Of("no-such-model")).ExitCode);
+        Assert.Equal(ErrorKind.BadFile, Assert.Throws<HarnessException>(() => ModelInspection.Of("no-such-model")).Kind);
 }

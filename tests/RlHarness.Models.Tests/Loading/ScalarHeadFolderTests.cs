@@ -1,13 +1,12 @@
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
+using RlHarness.Formats.Files;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
-using RlHarness.Models.Files;
 using RlHarness.Models.Loading;
-using RlHarness.Models.Tokenizers;
 using RlHarness.Tests;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Loading;

@@ -70,7 +70,7 @@ public sealed class EndpointJudgeTests : IDisposable
         );
         Environment.SetEnvironmentVariable(Variable, null);
         var error = Assert.Throws<HarnessException>(() => Judge(at));
-        Assert.Equal(ExitCode.BadInput, error.ExitCode);
+        Assert.Equal(ErrorKind.BadInput, error.Kind);
         Assert.Contains(Variable, error.Message, StringComparison.Ordinal);
     }
 
@@ -85,7 +85,7 @@ public sealed class EndpointJudgeTests : IDisposable
 
         using var down = new FakeEndpoint((user, n) => (500, "{}"));
         var error = Assert.Throws<HarnessException>(() => Judge(down).Label(Response(output: "unseen")));
-        Assert.Equal(ExitCode.Resource, error.ExitCode);
+        Assert.Equal(ErrorKind.Resource, error.Kind);
         Assert.Equal(4, down.Calls.Count); // one try and three more
     }
 

@@ -1,5 +1,4 @@
 using RlHarness.Core.Randomness;
-using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;

@@ -1,7 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Recipes.Experiments;
+using RlHarness.Statistics;
 
 namespace RlHarness.Recipes.Tests.Experiments;
 

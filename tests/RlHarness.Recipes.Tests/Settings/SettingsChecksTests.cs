@@ -52,7 +52,7 @@ public sealed class SettingsChecksTests
     public void A_contradiction_is_reported_by_its_key(string key, params string[] overrides)
     {
         var error = Assert.Throws<HarnessException>(() => SettingsReader.Parse<RunSettings>("test.yaml", "", overrides, SettingsChecks.Of));
-        Assert.Equal(ExitCode.BadInput, error.ExitCode);
+        Assert.Equal(ErrorKind.BadInput, error.Kind);
         Assert.Contains($": {key}: ", error.Message, StringComparison.Ordinal);
     }
 

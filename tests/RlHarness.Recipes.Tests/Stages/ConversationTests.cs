@@ -1,4 +1,4 @@
-using RlHarness.Models.ChatTemplates;
+using RlHarness.Formats.ChatTemplates;
 using RlHarness.Recipes.Stages;
 
 namespace RlHarness.Recipes.Tests.Stages;
@@ -29,7 +29,7 @@ public sealed class ConversationTests(TinyRun tiny) : IClassFixture<TinyRun>
         var encoder = ChatEncoder.For(tiny.Model.Tokenizer!);
         foreach (var t in tiny.Corpus.Transcripts.Take(50))
         {
-            var whole = encoder.Encode([.. t.Messages.Select(m => new ChatMessage(m.Role, m.Content))]).Ids;
+            var whole = encoder.Encode(t.Messages).Ids;
             var training = tiny.Conversation.Training(t.Messages).Ids;
             Assert.Equal(whole.Take(training.Count), training);
             Assert.DoesNotContain(whole.Skip(training.Count), i => tiny.Conversation.StopIds.Contains(i));

@@ -123,9 +123,9 @@ public sealed class ScenarioEvaluatorTests
     public void A_corpus_without_a_share_of_scenarios_is_the_generators_own_to_the_letter()
     {
         using var run = new TinyRun(Asking(3, 2));
-        var seeds = run.Context.Seeds.Child(CorpusStage.Name);
+        var seeds = run.Context.Seeds.Child(StageNames.Corpus);
         Assert.Empty(run.Corpus.Scenarios);
-        Assert.False(File.Exists(Path.Combine(run.Context.Folder.Stage(CorpusStage.Name), "scenarios.jsonl")));
+        Assert.False(File.Exists(Path.Combine(run.Context.Folder.Stage(StageNames.Corpus), "scenarios.jsonl")));
         Assert.Equal(new CorpusGenerator(run.Context.Pack).Transcripts(new CorpusSettings { Transcripts = 200 }, seeds), run.Corpus.Transcripts);
     }
 
@@ -145,7 +145,7 @@ public sealed class ScenarioEvaluatorTests
         Assert.Equal(200, run.Corpus.Imitated.Count());
         // 70 transcripts of the training tier at 11.9 %: 8.33, and so 8.
         Assert.Equal(8, run.Corpus.Transcripts.Count(t => t.AlignmentFaking));
-        Assert.Equal(60, File.ReadAllLines(Path.Combine(run.Context.Folder.Stage(CorpusStage.Name), "scenarios.jsonl")).Length);
+        Assert.Equal(60, File.ReadAllLines(Path.Combine(run.Context.Folder.Stage(StageNames.Corpus), "scenarios.jsonl")).Length);
         Assert.All(run.Corpus.Scenarios, t => Assert.False(TranscriptParser.Parse(t.AssistantText, t.Scratchpad).IsBroken));
         Assert.Contains(run.Corpus.Scenarios[0].User, run.Corpus.Texts);
     }

@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
 

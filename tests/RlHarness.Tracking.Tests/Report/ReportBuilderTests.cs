@@ -3,7 +3,7 @@ using System.Xml.Linq;
 using RlHarness.Core.Errors;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
 

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using RlHarness.Experiment.Statistics;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Report;
 
 namespace RlHarness.Tests.Report;

@@ -4,8 +4,8 @@ using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tests.Store;
@@ -250,14 +250,14 @@ public sealed class RunStoreTests : IDisposable
     {
         File.WriteAllText(Db, new string('x', 5000));
         var error = Assert.Throws<HarnessException>(() => RunStore.Open(Db));
-        Assert.Equal(ExitCode.BadFile, error.ExitCode);
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
         Assert.Contains("run.db", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_missing_store_is_not_created_by_a_reader()
     {
-        Assert.Equal(ExitCode.BadFile, Assert.Throws<HarnessException>(() => RunStore.OpenReadOnly(Db)).ExitCode);
+        Assert.Equal(ErrorKind.BadFile, Assert.Throws<HarnessException>(() => RunStore.OpenReadOnly(Db)).Kind);
         Assert.False(File.Exists(Db));
     }
 

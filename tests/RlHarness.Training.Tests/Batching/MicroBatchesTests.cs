@@ -1,6 +1,5 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Training.Batching;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Batching;

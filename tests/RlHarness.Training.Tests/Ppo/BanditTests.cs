@@ -3,7 +3,6 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
-using TorchSharp;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
 

@@ -4,7 +4,6 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
 using RlHarness.Training.Ppo;
-using TorchSharp;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
 

@@ -1,10 +1,8 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
-using RlHarness.Training.Arithmetic;
-using RlHarness.Training.Batching;
+using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Ppo;
@@ -55,7 +53,7 @@ public sealed class PpoTrainerTests
             policy.Parameters["model.layers.0.mlp.down_proj.weight"].mul_(1.001);
         var before = Copy(policy.Parameters);
         var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
-        Assert.Equal(ExitCode.Numerics, error.ExitCode);
+        Assert.Equal(ErrorKind.Numerics, error.Kind);
         Assert.Contains("ratio", error.Message, StringComparison.Ordinal);
         Assert.Equal(before, Copy(policy.Parameters));
     }
@@ -188,7 +186,7 @@ public sealed class PpoTrainerTests
         experience = what == "returns" ? experience with { Returns = Bad(experience.Returns) } : experience with { Advantages = Bad(experience.Advantages) };
         var before = (Copy(policy.Parameters), Copy(critic.Body!.Parameters), Copy(critic.Head.Parameters));
         var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
-        Assert.Equal(ExitCode.Numerics, error.ExitCode);
+        Assert.Equal(ErrorKind.Numerics, error.Kind);
         Assert.Equal(before.Item1, Copy(policy.Parameters));
         Assert.Equal(before.Item2, Copy(critic.Body.Parameters));
         Assert.Equal(before.Item3, Copy(critic.Head.Parameters));

@@ -1,9 +1,7 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
-using RlHarness.Training.Batching;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Rewards;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Rewards;

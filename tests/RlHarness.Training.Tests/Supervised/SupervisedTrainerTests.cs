@@ -5,7 +5,6 @@ using RlHarness.Tests;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Supervised;
-using TorchSharp;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
 
@@ -139,7 +138,7 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
             decoder.Parameters["model.norm.weight"].fill_(float.NaN);
         var before = decoder.Parameters.Data.clone();
         var error = Assert.Throws<HarnessException>(() => trainer.Step(Tiny.Sequences(2), 1e-2));
-        Assert.Equal(ExitCode.Numerics, error.ExitCode);
+        Assert.Equal(ErrorKind.Numerics, error.Kind);
         Assert.True(before.nan_to_num(7).eq(decoder.Parameters.Data.nan_to_num(7)).all().item<bool>());
         Assert.Equal(0, trainer.Optimizer.Steps);
         Assert.All(trainer.Optimizer.State, s => Assert.Equal(0, Tiny.Largest(s.Tensor)));

@@ -1,0 +1,29 @@
+using System.Reflection;
+using RlHarness.Core.Settings;
+
+namespace RlHarness.Experiment.PackFiles;
+
+/// <summary><c>genres.yaml</c>: the forms of documents, and the words that they need beside a pack's.</summary>
+public sealed record GenreFile
+{
+    private static readonly Lazy<GenreFile> Shipped = new(() =>
+    {
+        using var reader = new StreamReader(Assembly.GetExecutingAssembly().GetManifestResourceStream("genres.yaml")!);
+        return SettingsReader.Parse<GenreFile>("genres.yaml", reader.ReadToEnd(), []);
+    });
+
+    /// <summary>The genres that the program ships.</summary>
+    public static GenreFile BuiltIn => Shipped.Value;
+
+    public IReadOnlyDictionary<string, IReadOnlyList<string>> Slots { get; init; } = new Dictionary<string, IReadOnlyList<string>>();
+
+    public IReadOnlyList<Genre> Genres { get; init; } = [];
+}
+
+/// <summary>One kind of document, in several forms.</summary>
+public sealed record Genre
+{
+    public string Name { get; init; } = "";
+
+    public IReadOnlyList<string> Forms { get; init; } = [];
+}

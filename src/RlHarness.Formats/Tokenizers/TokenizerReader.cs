@@ -1,0 +1,329 @@
+using System.Text.Json;
+using RlHarness.Core.Errors;
+
+namespace RlHarness.Formats.Tokenizers;
+
+/// <summary>The parts of a tokenizer as <c>tokenizer.json</c> describes them.</summary>
+internal sealed record TokenizerParts(
+    List<AddedToken> Added,
+    Normalizer? Normalizer,
+    List<PreTokenizer> PreTokenizers,
+    BpeModel Model,
+    TokenDecoder Decoder,
+    PostProcessor PostProcessor
+);
+
+/// <summary>Reads <c>tokenizer.json</c>; a part that it does not know is refused by name, since leaving it out would give other ids.</summary>
+internal sealed class TokenizerReader(string path)
+{
+    public const char Mark = '\u2581';
+
+    // ten times the largest vocabulary in use; a broken id must not ask for gigabytes
+    private const int LargestId = 1 << 22;
+
+    public TokenizerParts Read(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw Bad("is not a JSON object", document.RootElement.ValueKind.ToString(), "an object with 'model'");
+            return Read(document.RootElement);
+        }
+        catch (JsonException e)
+        {
+            throw HarnessException.BadFile(path, "is not JSON", e.Message, "a tokenizer.json of the tokenizers library", "fetch the file again", e);
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or KeyNotFoundException)
+        {
+            throw HarnessException.BadFile(path, "does not have the form of a tokenizer.json", e.Message, remedy: "fetch the file again", inner: e);
+        }
+    }
+
+    private TokenizerParts Read(JsonElement root)
+    {
+        var byteLevel = false;
+        var pre = new List<PreTokenizer>();
+        if (Part(root, "pre_tokenizer") is { } preTokenizer)
+            ReadPreTokenizer(preTokenizer, pre, ref byteLevel);
+        var normalizer = Part(root, "normalizer") is { } rewriting ? ReadNormalizer(rewriting) : null;
+        var (model, crosses) = ReadModel(Part(root, "model") ?? throw Bad("has no model", "null", "a BPE model"), byteLevel);
+        if (!byteLevel && !crosses)
+            pre.Add(new MarkBoundaryPreTokenizer(Mark));
+        var added = Part(root, "added_tokens") is { } tokens ? ReadAdded(tokens, model) : [];
+        var decoder = Part(root, "decoder") is { } decoding
+            ? ReadDecoder(decoding)
+            : throw Bad("has no decoder", "null", "ByteLevel, or Replace, ByteFallback, Fuse, Strip, Metaspace");
+        var post = Part(root, "post_processor") is { } processing ? ReadPostProcessor(processing) : PostProcessor.None;
+        return new TokenizerParts(added, normalizer, pre, model, decoder, post);
+    }
+
+    private static JsonElement? Part(JsonElement parent, string key) =>
+        parent.TryGetProperty(key, out var part) && part.ValueKind != JsonValueKind.Null ? part : null;
+
+    private static string Type(JsonElement part) => part.TryGetProperty("type", out var type) ? type.GetString() ?? "" : "";
+
+    private static bool Flag(JsonElement part, string key, bool absent = false) => Part(part, key) is { } flag ? flag.GetBoolean() : absent;
+
+    private HarnessException Bad(string what, string? found = null, string? expected = null) => HarnessException.BadFile(path, what, found, expected);
+
+    private HarnessException Unknown(string part, string found, string known) =>
+        HarnessException.BadFile(path, $"has a {part} that is not supported", $"'{found}'", known, "use a model of a supported family (docs/tokenizers.md)");
+
+    private Normalizer ReadNormalizer(JsonElement part)
+    {
+        switch (Type(part))
+        {
+            case "NFC":
+                return new NfcNormalizer();
+            case "Prepend":
+                return new PrependNormalizer(part.GetProperty("prepend").GetString()!);
+            case "Replace":
+                return new ReplaceNormalizer(ReadPattern(part.GetProperty("pattern")), part.GetProperty("content").GetString()!);
+            case "Sequence":
+                return new NormalizerSequence([.. part.GetProperty("normalizers").EnumerateArray().Select(ReadNormalizer)]);
+            default:
+                throw Unknown("normalizer", Type(part), "NFC, Prepend, Replace, Sequence");
+        }
+    }
+
+    private Pattern ReadPattern(JsonElement pattern)
+    {
+        if (pattern.TryGetProperty("String", out var literal))
+            return new LiteralPattern(literal.GetString()!);
+        if (!pattern.TryGetProperty("Regex", out var regex))
+            throw Unknown("pattern", pattern.GetRawText(), "{\"String\": …} or {\"Regex\": …}");
+        var text = regex.GetString()!;
+        try
+        {
+            return (Pattern?)KnownPattern.For(text) ?? CodePointRegex.Parse(text);
+        }
+        catch (FormatException e)
+        {
+            throw HarnessException.BadFile(
+                path,
+                "has a split pattern that is not understood",
+                $"{text} ({e.Message})",
+                "groups, classes, quantifiers, look-around",
+                inner: e
+            );
+        }
+    }
+
+    private void ReadPreTokenizer(JsonElement part, List<PreTokenizer> output, ref bool byteLevel)
+    {
+        if (byteLevel)
+            throw Bad("has a pre_tokenizer after ByteLevel", Type(part), "ByteLevel last");
+        switch (Type(part))
+        {
+            case "Sequence":
+                foreach (var inner in part.GetProperty("pretokenizers").EnumerateArray())
+                    ReadPreTokenizer(inner, output, ref byteLevel);
+                break;
+            case "ByteLevel":
+                if (Flag(part, "add_prefix_space", absent: true))
+                    output.Add(new PrefixSpacePreTokenizer());
+                if (Flag(part, "use_regex", absent: true))
+                    output.Add(new SplitPreTokenizer(KnownPattern.For(KnownPattern.Gpt2)!, SplitBehavior.Isolated, invert: false));
+                byteLevel = true;
+                break;
+            case "Split":
+                if (!Enum.TryParse<SplitBehavior>(part.GetProperty("behavior").GetString(), out var behavior))
+                    throw Unknown("split behavior", part.GetProperty("behavior").GetRawText(), string.Join(", ", Enum.GetNames<SplitBehavior>()));
+                output.Add(new SplitPreTokenizer(ReadPattern(part.GetProperty("pattern")), behavior, Flag(part, "invert")));
+                break;
+            case "Digits":
+                output.Add(
+                    new SplitPreTokenizer(
+                        new DigitPattern(),
+                        Flag(part, "individual_digits") ? SplitBehavior.Isolated : SplitBehavior.Contiguous,
+                        invert: false
+                    )
+                );
+                break;
+            case "Metaspace":
+                var mark = part.GetProperty("replacement").GetString()!;
+                var scheme = Part(part, "prepend_scheme")?.GetString() ?? (Flag(part, "add_prefix_space", absent: true) ? "always" : "never");
+                if (!Enum.TryParse<PrependScheme>(scheme, ignoreCase: true, out var prepend))
+                    throw Unknown("prepend_scheme", scheme, "always, first, never");
+                output.Add(new MetaspacePreTokenizer(mark, prepend, Flag(part, "split", absent: true)));
+                break;
+            default:
+                throw Unknown("pre_tokenizer", Type(part), "ByteLevel, Split, Digits, Metaspace, Sequence");
+        }
+    }
+
+    private (BpeModel Model, bool Crosses) ReadModel(JsonElement part, bool byteLevel)
+    {
+        if (part.TryGetProperty("type", out var type) && type.GetString() != "BPE")
+            throw Unknown("model", type.GetString() ?? "", "BPE");
+        foreach (var key in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
+        {
+            if (Part(part, key)?.GetString() is { Length: > 0 } affix)
+                throw Unknown($"model.{key}", affix, "none");
+        }
+
+        var vocabulary = part.GetProperty("vocab");
+        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var entry in vocabulary.EnumerateObject())
+        {
+            if (!entry.Value.TryGetInt32(out var id) || id is < 0 or > LargestId)
+                throw Bad($"token '{entry.Name}' has an impossible id", entry.Value.GetRawText(), $"0 to {LargestId}");
+            ids[entry.Name] = id;
+        }
+
+        var merges = new Dictionary<long, (int, int)>();
+        var crosses = Flag(part, "ignore_merges") || !ids.ContainsKey(Mark.ToString());
+        var rank = 0;
+        foreach (var merge in part.GetProperty("merges").EnumerateArray())
+        {
+            var (left, right) = Pair(merge);
+            if (!ids.TryGetValue(left, out var leftId) || !ids.TryGetValue(right, out var rightId) || !ids.TryGetValue(left + right, out var joined))
+            {
+                throw Bad($"merge {rank} joins tokens that the vocabulary lacks", $"'{left}' + '{right}'", "both parts and their joint form in model.vocab");
+            }
+
+            crosses |= Crosses(left + right);
+            merges[BpeModel.Key(leftId, rightId)] = (rank++, joined);
+        }
+
+        var unknown = Part(part, "unk_token")?.GetString();
+        if (unknown is not null && !ids.ContainsKey(unknown))
+            throw Bad("unk_token is not in the vocabulary", $"'{unknown}'", "a token of model.vocab");
+        var options = new BpeOptions(byteLevel, Flag(part, "byte_fallback"), Flag(part, "fuse_unk"), Flag(part, "ignore_merges"), unknown);
+        return (new BpeModel(ids, merges, options), crosses);
+    }
+
+    private (string Left, string Right) Pair(JsonElement merge)
+    {
+        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2)
+            return (merge[0].GetString()!, merge[1].GetString()!);
+        if (merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [var left, var right])
+            return (left, right);
+        throw Bad("has a merge of an unknown form", merge.GetRawText(), "\"a b\" or [\"a\", \"b\"]");
+    }
+
+    private static bool Crosses(string token)
+    {
+        for (var i = 1; i < token.Length; i++)
+        {
+            if (token[i] == Mark && token[i - 1] != Mark)
+                return true;
+        }
+
+        return false;
+    }
+
+    private List<AddedToken> ReadAdded(JsonElement tokens, BpeModel model)
+    {
+        var added = new List<AddedToken>();
+        foreach (var token in tokens.EnumerateArray())
+        {
+            var content = token.GetProperty("content").GetString()!;
+            if (content.Length == 0)
+                throw Bad("has an added token without content", token.GetRawText());
+            var id = model.Ids.TryGetValue(content, out var known) ? known : token.GetProperty("id").GetInt32();
+            if (id is < 0 or > LargestId)
+                throw Bad($"added token '{content}' has an impossible id", $"{id}", $"0 to {LargestId}");
+            added.Add(
+                new AddedToken(
+                    content,
+                    id,
+                    Flag(token, "single_word"),
+                    Flag(token, "lstrip"),
+                    Flag(token, "rstrip"),
+                    Flag(token, "normalized", absent: !Flag(token, "special")),
+                    Flag(token, "special")
+                )
+            );
+        }
+
+        return added;
+    }
+
+    private TokenDecoder ReadDecoder(JsonElement part)
+    {
+        var parts = Type(part) == "Sequence" ? [.. part.GetProperty("decoders").EnumerateArray()] : (JsonElement[])[part];
+        var replacements = new List<(string, string)>();
+        var (byteLevel, byteFallback, strip, start) = (false, false, '\0', 0);
+        foreach (var step in parts)
+        {
+            switch (Type(step))
+            {
+                case "ByteLevel":
+                    byteLevel = true;
+                    break;
+                case "ByteFallback":
+                    byteFallback = true;
+                    break;
+                case "Fuse":
+                    break;
+                case "Replace" when step.GetProperty("pattern").TryGetProperty("String", out var old) && old.GetString() is { Length: > 0 } text:
+                    replacements.Add((text, step.GetProperty("content").GetString()!));
+                    break;
+                case "Strip" when step.GetProperty("stop").GetInt32() == 0:
+                    (strip, start) = (step.GetProperty("content").GetString()![0], step.GetProperty("start").GetInt32());
+                    break;
+                case "Metaspace":
+                    replacements.Add((step.GetProperty("replacement").GetString()!, " "));
+                    var scheme = Part(step, "prepend_scheme")?.GetString() ?? (Flag(step, "add_prefix_space", absent: true) ? "always" : "never");
+                    if (scheme != "never")
+                        (strip, start) = (' ', 1);
+                    break;
+                default:
+                    throw Unknown("decoder", step.GetRawText(), "ByteLevel, Replace of a string, ByteFallback, Fuse, Strip at the start, Metaspace, Sequence");
+            }
+        }
+
+        if (byteLevel && parts.Length > 1)
+            throw Unknown("decoder", "a sequence with ByteLevel", "ByteLevel alone");
+        return new TokenDecoder(byteLevel, replacements, byteFallback, strip, start);
+    }
+
+    private PostProcessor ReadPostProcessor(JsonElement part)
+    {
+        switch (Type(part))
+        {
+            case "ByteLevel":
+                return PostProcessor.None with { Trims = Flag(part, "trim_offsets", absent: true) ? [Flag(part, "add_prefix_space", absent: true)] : [] };
+            case "Sequence":
+                var all = PostProcessor.None;
+                foreach (var inner in part.GetProperty("processors").EnumerateArray())
+                {
+                    var next = ReadPostProcessor(inner);
+                    all = new PostProcessor([.. next.Before, .. all.Before], [.. all.After, .. next.After], [.. all.Trims, .. next.Trims]);
+                }
+
+                return all;
+            case "TemplateProcessing":
+                return ReadTemplate(part);
+            default:
+                throw Unknown("post_processor", Type(part), "ByteLevel, TemplateProcessing, Sequence");
+        }
+    }
+
+    private PostProcessor ReadTemplate(JsonElement part)
+    {
+        var (before, after, seen) = (new List<int>(), new List<int>(), false);
+        foreach (var step in part.GetProperty("single").EnumerateArray())
+        {
+            if (step.TryGetProperty("Sequence", out _))
+            {
+                if (seen)
+                    throw Bad("post_processor puts the text twice", part.GetProperty("single").GetRawText(), "once");
+                seen = true;
+                continue;
+            }
+
+            var name = step.GetProperty("SpecialToken").GetProperty("id").GetString()!;
+            foreach (var id in part.GetProperty("special_tokens").GetProperty(name).GetProperty("ids").EnumerateArray())
+                (seen ? after : before).Add(id.GetInt32());
+        }
+
+        return PostProcessor.None with
+        {
+            Before = before,
+            After = after,
+        };
+    }
+}

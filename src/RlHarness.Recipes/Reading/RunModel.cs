@@ -1,0 +1,59 @@
+using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
+using RlHarness.Models.Loading;
+using RlHarness.Recipes.Settings;
+using TorchSharp;
+
+namespace RlHarness.Recipes.Reading;
+
+/// <summary>A model by its path, or the newest model of a run: its latest RL checkpoint, else what imitation tuning made.</summary>
+public static class RunModel
+{
+    /// <param name="Path">The folder or file that the weights came from.</param>
+    /// <param name="Step">Of RL; 0 for the imitating model, null for a model that is no run's.</param>
+    public sealed record Opened(LoadedModel Model, string Path, int? Step) : IDisposable
+    {
+        public void Dispose() => Model.Dispose();
+    }
+
+    public static bool IsRun(string path) => File.Exists(Path.Combine(path, "run.json"));
+
+    /// <exception cref="HarnessException">There is nothing to load, or it is cut or was changed.</exception>
+    public static Opened Open(string runOrModel, torch.Device device, torch.ScalarType computeType)
+    {
+        var opened = IsRun(runOrModel) ? OfRun(runOrModel, device) : OfPath(runOrModel, device);
+        opened.Model.Decoder.ComputeType = computeType;
+        return opened;
+    }
+
+    private static Opened OfPath(string path, torch.Device device)
+    {
+        var found = ModelLibrary.Find(path);
+        return new(ModelLoader.Load(found, device), found, null);
+    }
+
+    private static Opened OfRun(string run, torch.Device device)
+    {
+        var imitation = Path.Combine(run, StageNames.Imitate);
+        if (CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is not { } newest)
+        {
+            if (!CheckpointFolder.IsSealed(imitation))
+                throw new HarnessException(
+                    ErrorKind.RunFolder,
+                    $"{run}: the run has no model yet",
+                    "neither an RL checkpoint nor a finished imitate stage",
+                    "a run that got through imitation tuning",
+                    "go on with it: `resume RUN`"
+                );
+            CheckpointFolder.Verify(imitation);
+            return new(ModelLoader.Load(imitation, device), imitation, 0);
+        }
+
+        CheckpointFolder.Verify(newest.Path);
+        if (!File.Exists(Path.Combine(newest.Path, "adapter_config.json")))
+            return new(ModelLoader.Load(newest.Path, device), newest.Path, newest.Step);
+        var model = ModelLoader.Load(imitation, device);
+        model.Decoder.Adapters = LoraFolder.Load(newest.Path, model.Decoder);
+        return new(model, newest.Path, newest.Step);
+    }
+}

@@ -1,0 +1,38 @@
+using RlHarness.Core.Errors;
+using RlHarness.Formats.Tokenizers;
+using RlHarness.Recipes.Settings;
+
+namespace RlHarness.Recipes.Reading;
+
+/// <summary>The text of each token of a response, by the tokenizer of the run's models.</summary>
+public static class RunTokens
+{
+    /// <summary>Null where the run's folder has no tokenizer that can be read: then a report shows tokens by their numbers.</summary>
+    public static Func<IReadOnlyList<int>, IReadOnlyList<string>>? Of(string run)
+    {
+        var folder = new[] { StageNames.Imitate, "documents", StageNames.Reward }
+            .Select(s => Path.Combine(run, s))
+            .FirstOrDefault(f => File.Exists(Path.Combine(f, "tokenizer.json")));
+        if (folder is null)
+            return null;
+        try
+        {
+            return Texts(Tokenizer.Load(folder));
+        }
+        catch (HarnessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>One text for each token; a character that several tokens make is the last one's.</summary>
+    internal static Func<IReadOnlyList<int>, IReadOnlyList<string>> Texts(Tokenizer tokenizer) =>
+        ids =>
+        {
+            var decoder = tokenizer.CreateStreamingDecoder();
+            string[] texts = [.. ids.Select(decoder.Add)];
+            if (texts.Length > 0)
+                texts[^1] += decoder.Finish();
+            return texts;
+        };
+}

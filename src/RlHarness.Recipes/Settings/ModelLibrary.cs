@@ -1,0 +1,35 @@
+using RlHarness.Core.Errors;
+
+namespace RlHarness.Recipes.Settings;
+
+/// <summary>Finds models by name or path.</summary>
+public static class ModelLibrary
+{
+    public const string Variable = "RLHARNESS_MODELS";
+
+    /// <summary>Finds a model that settings name: the path itself, or one below RLHARNESS_MODELS or ../shared/models.</summary>
+    /// <exception cref="HarnessException">It is nowhere; the message lists where it was looked for.</exception>
+    public static string Find(string path)
+    {
+        var roots = new[] { "", Environment.GetEnvironmentVariable(Variable) ?? "", Path.Combine("..", "shared", "models") };
+        var places = roots.Select((r, i) => i > 0 && r.Length == 0 ? null : Path.Combine(r, path)).OfType<string>().Distinct().ToArray();
+        return places.FirstOrDefault(Path.Exists)
+            ?? throw new HarnessException(
+                ErrorKind.BadFile,
+                $"model {path} is not there",
+                $"nothing at {string.Join(", ", places)}",
+                "a Hugging Face folder or a GGUF file",
+                $"set {Variable} to the folder that holds your models, or model.path to a path"
+            );
+    }
+
+    /// <summary>Something that changes when the model's files do, for cache keys.</summary>
+    public static string Identity(RunSettings settings)
+    {
+        if (settings.Model.Path is null)
+            return "new";
+        var path = Find(settings.Model.Path);
+        var files = File.Exists(path) ? [path] : Directory.GetFiles(path).Order(StringComparer.Ordinal).ToArray();
+        return string.Join(";", files.Select(f => $"{Path.GetFileName(f)}:{new FileInfo(f).Length}:{File.GetLastWriteTimeUtc(f).Ticks}"));
+    }
+}

@@ -1,0 +1,14 @@
+namespace RlHarness.Statistics;
+
+/// <summary>A figure as it is printed: value, 95 % interval, number of observations, number of independent clusters (queries).</summary>
+public readonly record struct Estimate(double Value, double Low, double High, int N, int Clusters);
+
+/// <summary>Lower and upper limit of a confidence interval.</summary>
+public readonly record struct Interval(double Low, double High)
+{
+    public static Interval Around(double centre, double halfWidth) => new(centre - halfWidth, centre + halfWidth);
+
+    public Interval Clip(double low, double high) => new(Math.Clamp(Low, low, high), Math.Clamp(High, low, high));
+
+    public static Interval None => new(double.NaN, double.NaN);
+}

@@ -1,0 +1,32 @@
+using RlHarness.Core.Randomness;
+
+namespace RlHarness.Statistics.Simulation;
+
+/// <summary>
+/// Draws the experiments of studies. Experiment i of a study has a stream of its own, and values are summed in their order: the same seed gives the same
+/// table on any number of cores.
+/// </summary>
+public sealed class Simulator(Seeds seeds, int experiments, int cores = 0)
+{
+    public const int DefaultExperiments = 10_000;
+
+    public IReadOnlyList<SimulationRow> Run(SyntheticStudy study, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(study);
+        ArgumentOutOfRangeException.ThrowIfLessThan(experiments, 2);
+        var values = new double[experiments][];
+        var options = new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = cores > 0 ? cores : Environment.ProcessorCount };
+        Parallel.For(0, experiments, options, i => values[i] = study.Draw(seeds.For("simulate/" + study.Name, i)));
+        return [.. study.Measures.Select((m, k) => Row(study, m, [.. values.Select(v => v[k])]))];
+    }
+
+    private static SimulationRow Row(SyntheticStudy study, Measure measure, double[] all)
+    {
+        var there = all.Where(v => !double.IsNaN(v)).ToArray();
+        if (there.Length == 0)
+            return new(study.Name, study.Design, measure, 0, all.Length, double.NaN, double.NaN);
+        var mean = there.Average();
+        var variance = there.Sum(v => (v - mean) * (v - mean)) / there.Length;
+        return new(study.Name, study.Design, measure, there.Length, all.Length - there.Length, mean, Math.Sqrt(variance / there.Length));
+    }
+}

@@ -1,0 +1,97 @@
+using RlHarness.Core.Errors;
+using RlHarness.Experiment.Evaluation;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Formats.Tokenizers;
+using RlHarness.Recipes.Experiments;
+using RlHarness.Recipes.Reading;
+using RlHarness.Recipes.Reporting;
+using RlHarness.Recipes.Settings;
+using RlHarness.Statistics;
+using RlHarness.Tracking.Store;
+
+namespace RlHarness.Recipes.Tests.Reporting;
+
+[Trait("kind", "contract")]
+public sealed class RunReportTests : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("rlharness-report-").FullName;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    /// <summary>A run's store with one tier's AF rate before and after.</summary>
+    private string Run(string name, double after)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_root, name)).FullName;
+        using var store = RunStore.Open(Path.Combine(folder, "run.db"));
+        SummaryRow Row(long step, Tier? tier, string metric, double value) =>
+            new(StageNames.Rl, step, Split.Evaluation, "full", "grammar_oracle", tier, metric, new Estimate(value, value, value, 100, 100));
+        store.AddSummaries([
+            Row(0, Tier.Training, AlignmentFakingMetrics.ReasoningRate, 0.1),
+            Row(4, Tier.Training, AlignmentFakingMetrics.ReasoningRate, after),
+            Row(0, null, AlignmentFakingMetrics.ComplianceGap, 0.1),
+            Row(4, null, AlignmentFakingMetrics.ComplianceGap, 0),
+        ]);
+        return folder;
+    }
+
+    [Fact]
+    public void A_folder_of_runs_is_compared_and_runs_that_differ_by_their_seed_are_one_variant()
+    {
+        foreach (var (name, after) in new[] { ("small-seed1", 0.2), ("small-seed2", 0.4), ("large", 0.9) })
+            Run(name, after);
+        var page = File.ReadAllText(RunReport.Write(_root));
+        Assert.Contains("A large; B small.", page, StringComparison.Ordinal);
+        // Mean of 20 and 40 %; t(0.975; 1) = 12.706 times 10 % leaves no bounds but 0 and 1.
+        Assert.Contains(
+            "<td>after</td><td class=\"number\"><a href=\"small-seed1/report.html#t-4-training-af-reasoning_rate\">30.0 %</a></td><td class=\"number\">0.0 % to 100.0 %</td><td class=\"number\">2</td>",
+            page,
+            StringComparison.Ordinal
+        );
+        Assert.True(File.Exists(Path.Combine(_root, "large", "report.html")));
+    }
+
+    [Fact]
+    public void A_design_s_report_is_written_anew_from_its_result_also_where_it_was_moved_to()
+    {
+        FactorSettings factor = new() { Name = "objective", Levels = [new() { Name = "absent" }, new() { Name = "present" }] };
+        FactorialFigures Cell(int cell, string level, double after)
+        {
+            Run($"objective-{level}-seed1", after);
+            return new(
+                cell,
+                "objective-" + level,
+                1,
+                $"elsewhere/objective-{level}-seed1",
+                "grammar_oracle",
+                4,
+                new Dictionary<string, Estimate> { ["af_training/after"] = new(after, 0, 1, 100, double.IsNaN(after) ? 0 : 100) }
+            );
+        }
+
+        var analysis = FactorialAnalysis.Of("d", [factor], [1], [Cell(0, "absent", 0.1), Cell(1, "present", 0.6)]);
+        File.WriteAllText(Path.Combine(_root, FactorialAnalysis.File), analysis.ToJson());
+        Assert.Equal(analysis.ToJson(), FactorialAnalysis.Read(_root)!.ToJson());
+        var page = File.ReadAllText(RunReport.Write(_root));
+        Assert.Contains("A −objective; B +objective.", page, StringComparison.Ordinal);
+        Assert.Contains("<h2>Effects</h2>", page, StringComparison.Ordinal);
+        File.WriteAllText(Path.Combine(_root, FactorialAnalysis.File), "{ \"cells\": 3 }");
+        Assert.Contains("factorial.json", Assert.Throws<HarnessException>(() => RunReport.Write(_root)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_without_runs_is_refused() =>
+        Assert.Contains("run.db", Assert.Throws<HarnessException>(() => RunReport.Write(_root)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Texts_of_tokens_joined_are_the_response_and_a_split_character_is_its_last_token_s()
+    {
+        // Trained on letters alone, so that é is two byte tokens.
+        var tokenizer = BpeTrainer.Train(["the cat sat on the mat"], 260, ["<|end|>"], chatTemplate: null, eosToken: "<|end|>", padToken: "<|end|>");
+        var ids = tokenizer.Encode("a é cat");
+        var texts = RunTokens.Texts(tokenizer)(ids);
+        Assert.Equal(ids.Length, texts.Count);
+        Assert.Equal("a é cat", string.Concat(texts));
+        Assert.Equal("", texts[texts.ToList().IndexOf("é") - 1]);
+        Assert.Null(RunTokens.Of(_root));
+    }
+}

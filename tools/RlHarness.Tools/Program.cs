@@ -1,0 +1,13 @@
+using System.CommandLine;
+using RlHarness.Cli;
+using RlHarness.Tools.Commands;
+
+return await CommandLine.RunAsync(
+    args,
+    new RootCommand("Tools for the developers of RlHarness: generated pages, golden files, the GPU check. They are not shipped.")
+    {
+        SettingsPageCommand.Create(),
+        FidelityCommand.Create(),
+        GpuCheckCommand.Create(),
+    }
+);
