@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using RlHarness.Tests;
 
 namespace RlHarness.Core.Tests;
 
@@ -33,7 +34,7 @@ public class ArchitectureTests
     public void Every_project_below_src_is_in_the_picture() =>
         Assert.Equal(
             Arrows.Keys.Order(StringComparer.Ordinal),
-            Directory.GetDirectories(Path.Combine(Root, "src")).Select(d => Path.GetFileName(d)["RlHarness.".Length..]).Order(StringComparer.Ordinal)
+            Directory.GetDirectories(Repository.At("src")).Select(d => Path.GetFileName(d)["RlHarness.".Length..]).Order(StringComparer.Ordinal)
         );
 
     [Theory]
@@ -50,24 +51,14 @@ public class ArchitectureTests
     public void The_command_line_holds_no_algorithm() =>
         Assert.DoesNotContain(Sources("Cli"), f => File.ReadAllText(f).Contains(".backward(", StringComparison.Ordinal));
 
-    private static string Root { get; } = FindRoot();
-
     private static IEnumerable<string> References(string room, string kind) =>
         XDocument
-            .Load(Path.Combine(Root, "src", $"RlHarness.{room}", $"RlHarness.{room}.csproj"))
+            .Load(Repository.At("src", $"RlHarness.{room}", $"RlHarness.{room}.csproj"))
             .Descendants(kind)
             .Select(e => (string)e.Attribute("Include")!);
 
     private static IEnumerable<string> Sources(string room) =>
         Directory
-            .EnumerateFiles(Path.Combine(Root, "src", $"RlHarness.{room}"), "*.cs", SearchOption.AllDirectories)
+            .EnumerateFiles(Repository.At("src", $"RlHarness.{room}"), "*.cs", SearchOption.AllDirectories)
             .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
-
-    private static string FindRoot()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
-                return at.FullName;
-        throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
-    }
 }

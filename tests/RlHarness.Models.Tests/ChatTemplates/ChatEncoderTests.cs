@@ -4,7 +4,6 @@ using RlHarness.Models.ChatTemplates;
 using RlHarness.Models.Tests.Tokenizers;
 using RlHarness.Models.Tokenizers;
 using RlHarness.Tests;
-using Xunit.Abstractions;
 
 namespace RlHarness.Models.Tests.ChatTemplates;
 
@@ -19,7 +18,7 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
         BpeTrainer.Train(["hello there how are you", "one two three"], 300, ["<|pad|>", "<|im_start|>", "<|im_end|>"], ChatMl, "<|im_end|>", "<|pad|>")
     );
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("gemma")]
     [InlineData("llama2")]
     [InlineData("llama3")]
@@ -105,7 +104,7 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
         Assert.Equal(second.AssistantMask, first.AssistantMask);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_template_that_drops_earlier_reasoning_leaves_the_rest_to_be_told()
     {
         // Qwen3 writes empty reasoning before a last answer that has none, and drops it from earlier ones
@@ -130,7 +129,7 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
         Assert.Contains("{% generation %}", error.Message, StringComparison.Ordinal);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("phi3", "<|end|>")]
     [InlineData("gemma", "<end_of_turn>")]
     [InlineData("llama2", "</s>")]

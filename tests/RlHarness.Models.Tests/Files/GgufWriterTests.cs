@@ -42,7 +42,7 @@ public sealed class GgufWriterTests : IDisposable
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_golden_file_written_again_is_the_same_byte_for_byte()
     {
         var source = Golden.Require("gguf", "llama_mixed.gguf");
@@ -59,7 +59,7 @@ public sealed class GgufWriterTests : IDisposable
         Assert.Equal(File.ReadAllBytes(source), File.ReadAllBytes(path));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Quantised_as_gguf_py_quantises()
     {
         using var file = GgufFile.Open(Golden.Require("gguf", "qwen2_q8_0.gguf"));
@@ -71,7 +71,7 @@ public sealed class GgufWriterTests : IDisposable
         Assert.Equal(file.Bytes(entry).ToArray(), Quantizer.FromFloat(WeightType.Q8_0, original));
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_tokenizer_survives_the_way_through_gguf()
     {
         var path = Path.Combine(_folder, "t.gguf");

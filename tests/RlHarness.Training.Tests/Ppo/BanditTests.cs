@@ -4,7 +4,6 @@ using RlHarness.Models.Generation;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
 using TorchSharp;
-using Xunit.Abstractions;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Ppo;

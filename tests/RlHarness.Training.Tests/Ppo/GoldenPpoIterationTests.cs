@@ -5,7 +5,6 @@ using RlHarness.Models.Loading;
 using RlHarness.Tests;
 using RlHarness.Training.Ppo;
 using TorchSharp;
-using Xunit.Abstractions;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Ppo;
@@ -14,7 +13,7 @@ namespace RlHarness.Training.Tests.Ppo;
 [Trait("kind", "arithmetic")]
 public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("ppo_iteration_joint", 4096, 1)]
     [InlineData("ppo_iteration_separate", 4096, 1)]
     [InlineData("ppo_iteration_separate", 4096, 2)]

@@ -6,7 +6,6 @@ using RlHarness.Training.Batching;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Supervised;
 using TorchSharp;
-using Xunit.Abstractions;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Supervised;
@@ -16,7 +15,7 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
 {
     private static readonly AdamWSettings Settings = new() { LearningRate = 1e-2 };
 
-    [SkippableTheory]
+    [Theory]
     [InlineData(12, 1)]
     [InlineData(20, 1)]
     [InlineData(4096, 1)]
