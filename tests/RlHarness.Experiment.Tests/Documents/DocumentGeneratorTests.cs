@@ -3,7 +3,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Documents;
 using RlHarness.Experiment.Packs;
 
-namespace RlHarness.Tests.Documents;
+namespace RlHarness.Experiment.Tests.Documents;
 
 [Trait("kind", "contract")]
 public sealed class DocumentGeneratorTests : IDisposable

@@ -2,7 +2,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
-namespace RlHarness.Tests.Packs;
+namespace RlHarness.Experiment.Tests.Packs;
 
 [Trait("kind", "contract")]
 public sealed class PackCheckTests : IDisposable

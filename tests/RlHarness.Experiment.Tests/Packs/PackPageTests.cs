@@ -3,7 +3,7 @@ using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
-namespace RlHarness.Tests.Packs;
+namespace RlHarness.Experiment.Tests.Packs;
 
 /// <summary>docs/packs.md shows a whole pack; it is built from the page and checked.</summary>
 [Trait("kind", "contract")]

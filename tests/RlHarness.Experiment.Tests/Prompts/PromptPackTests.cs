@@ -1,6 +1,6 @@
 using RlHarness.Experiment.Prompts;
 
-namespace RlHarness.Tests.Prompts;
+namespace RlHarness.Experiment.Tests.Prompts;
 
 [Trait("kind", "contract")]
 public sealed class PromptPackTests

@@ -2,7 +2,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Simulation;
 using RlHarness.Experiment.Statistics;
 
-namespace RlHarness.Tests.Simulation;
+namespace RlHarness.Experiment.Tests.Simulation;
 
 [Trait("kind", "arithmetic")]
 public sealed class SimulatorTests

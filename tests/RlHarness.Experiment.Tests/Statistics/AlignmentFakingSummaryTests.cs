@@ -4,7 +4,7 @@ using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Statistics;
+namespace RlHarness.Experiment.Tests.Statistics;
 
 [Trait("kind", "arithmetic")]
 public sealed class AlignmentFakingSummaryTests

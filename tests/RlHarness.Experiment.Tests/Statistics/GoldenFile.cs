@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using RlHarness.Experiment.Statistics;
 
-namespace RlHarness.Tests.Statistics;
+namespace RlHarness.Experiment.Tests.Statistics;
 
 /// <summary>Runs a function over all cases of one golden file, and holds every expected number to the file's own tolerance.</summary>
 internal static class GoldenFile

@@ -2,7 +2,7 @@ using System.Text.Json;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Statistics;
 
-namespace RlHarness.Tests.Statistics;
+namespace RlHarness.Experiment.Tests.Statistics;
 
 [Trait("kind", "arithmetic")]
 public sealed class GoldenMoreStatisticsTests

@@ -1,7 +1,7 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Statistics;
 
-namespace RlHarness.Tests.Statistics;
+namespace RlHarness.Experiment.Tests.Statistics;
 
 [Trait("kind", "arithmetic")]
 public sealed class GoldenStatisticsTests

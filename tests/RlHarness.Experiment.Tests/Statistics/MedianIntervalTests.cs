@@ -1,6 +1,6 @@
 using RlHarness.Experiment.Statistics;
 
-namespace RlHarness.Tests.Statistics;
+namespace RlHarness.Experiment.Tests.Statistics;
 
 [Trait("kind", "arithmetic")]
 public sealed class MedianIntervalTests

@@ -4,7 +4,7 @@ using System.Xml.Linq;
 using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Report;
 
-namespace RlHarness.Tests.Report;
+namespace RlHarness.Tracking.Tests.Report;
 
 [Trait("kind", "arithmetic")]
 public sealed class ChartTests

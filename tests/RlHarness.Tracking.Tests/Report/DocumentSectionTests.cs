@@ -5,7 +5,7 @@ using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests.Report;
+namespace RlHarness.Tracking.Tests.Report;
 
 /// <summary>Pictures of the documents stage against counts that stand in the test.</summary>
 [Trait("kind", "contract")]

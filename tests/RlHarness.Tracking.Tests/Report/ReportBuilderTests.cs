@@ -7,7 +7,7 @@ using RlHarness.Experiment.Statistics;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests.Report;
+namespace RlHarness.Tracking.Tests.Report;
 
 [Trait("kind", "contract")]
 public sealed class ReportBuilderTests : IDisposable

@@ -8,7 +8,7 @@ using RlHarness.Experiment.Statistics;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests.Store;
+namespace RlHarness.Tracking.Tests.Store;
 
 [Trait("kind", "contract")]
 public sealed class RunStoreTests : IDisposable
