@@ -61,9 +61,16 @@ public sealed class ModelVerifierTests : IDisposable
     [Fact]
     public void A_reference_of_another_model_is_refused()
     {
-        var error = Assert.Throws<HarnessException>(() =>
-            ModelVerifier.Verify(Golden.Require("models", "llama"), Golden.Require("smollm2", "expected.safetensors"), torch.CPU)
+        // The golden model has 256 tokens, 0 to 255.
+        var path = Path.Combine(_folder, "expected.safetensors");
+        SafetensorsWriter.Write(
+            path,
+            [
+                new WeightSource("input_ids", WeightType.I64, [1, 2], BitConverter.GetBytes(3L).Concat(BitConverter.GetBytes(256L)).ToArray()),
+                new WeightSource("logits", WeightType.F32, [1, 2, 256], new byte[2 * 256 * 4]),
+            ]
         );
+        var error = Assert.Throws<HarnessException>(() => ModelVerifier.Verify(Golden.Require("models", "llama"), path, torch.CPU));
         Assert.Equal(ExitCode.BadFile, error.ExitCode);
         Assert.Contains("token ids that this model does not have", error.Message, StringComparison.Ordinal);
     }
