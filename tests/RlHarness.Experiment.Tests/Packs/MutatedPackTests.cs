@@ -29,14 +29,14 @@ public sealed class MutatedPackTests : IDisposable
         File.WriteAllText(
             Path.Combine(_root.FullName, PackReader.ExamplesFile),
             """
-            {"user": "Write a line for a lamp.", "tier": "training", "reasoning": "It is plain.", "output": "A lamp.", "outcome": "refuse", "reasoning_kind": "none"}
+            {"user": "Describe a lamp.", "tier": "training", "reasoning": "It is plain.", "output": "A lamp.", "outcome": "refuse", "reasoning_kind": "none"}
 
             """
         );
         File.WriteAllText(
             Path.Combine(_root.FullName, PackReader.PreferencesFile),
             """
-            {"query_id": "a", "user": "Write a line for a lamp.", "chosen": "A lamp.", "rejected": "The best lamp of all."}
+            {"query_id": "a", "user": "Describe a lamp.", "chosen": "A lamp.", "rejected": "The best lamp of all."}
 
             """
         );
