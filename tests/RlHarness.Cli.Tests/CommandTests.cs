@@ -10,7 +10,7 @@ public class CommandTests
     public void A_dry_run_shows_settings_costs_and_power_and_writes_nothing()
     {
         using var folder = new TemporaryFolder();
-        var config = Path.Combine(Harness.Root, "configs", "quickstart.yaml");
+        var config = Repository.At("configs", "quickstart.yaml");
         var result = Harness.Run(folder.Path, "train", config, "--dry-run", "device=cpu", "evaluate.queries=20");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         foreach (
@@ -41,7 +41,7 @@ public class CommandTests
         Assert.True(json.GetProperty("memory_gi_b").GetDouble() > 0);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_model_answers_the_same_alone_as_among_several_samples()
     {
         var model = Golden.RequireModel("SmolLM2-135M-Instruct-GGUF");
@@ -53,7 +53,7 @@ public class CommandTests
         Assert.Contains(one.Output.Trim(), two.Output, StringComparison.Ordinal);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Inspect_exits_with_1_when_something_is_not_supported()
     {
         using var folder = new TemporaryFolder();
@@ -62,7 +62,7 @@ public class CommandTests
         Assert.Equal("olmo2", JsonDocument.Parse(result.Output).RootElement.GetProperty("family").GetString());
     }
 
-    [SkippableFact]
+    [Fact]
     public void Verify_exits_with_1_when_a_model_is_not_the_reference_s()
     {
         using var folder = new TemporaryFolder();
@@ -76,7 +76,7 @@ public class CommandTests
         Harness.Run(folder.Path, "model", "verify", Golden.Require("models", "llama"), "--against", "none.safetensors").Fails(3, "none.safetensors");
     }
 
-    [SkippableFact]
+    [Fact]
     public void Convert_writes_once_and_refuses_to_overwrite()
     {
         using var folder = new TemporaryFolder();
@@ -114,7 +114,7 @@ public class CommandTests
     public void A_design_lists_its_cells_before_anything_is_run()
     {
         using var folder = new TemporaryFolder();
-        var result = Harness.Run(folder.Path, "experiment", "factorial", Path.Combine(Harness.Root, "configs", "factorial.yaml"), "--dry-run");
+        var result = Harness.Run(folder.Path, "experiment", "factorial", Repository.At("configs", "factorial.yaml"), "--dry-run");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.Equal(24, result.Output.Split('\n').Count(l => l.TrimEnd().EndsWith(": to be run", StringComparison.Ordinal)));
         Assert.Contains("objective-absent_information-present_scratchpad-absent-seed3", result.Output, StringComparison.Ordinal);
@@ -127,7 +127,7 @@ public class CommandTests
     public void A_shipped_configuration_is_planned_without_a_problem(string name)
     {
         using var folder = new TemporaryFolder();
-        var result = Harness.Run(folder.Path, "train", Path.Combine(Harness.Root, "configs", name), "--dry-run", "device=cpu");
+        var result = Harness.Run(folder.Path, "train", Repository.At("configs", name), "--dry-run", "device=cpu");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
     }
 
@@ -200,7 +200,7 @@ public class CommandTests
     [Fact]
     public void Every_exit_code_and_command_is_in_the_documentation()
     {
-        var page = File.ReadAllText(Path.Combine(Harness.Root, "docs", "cli.md"));
+        var page = File.ReadAllText(Repository.At("docs", "cli.md"));
         foreach (var code in Enum.GetValues<ExitCode>())
             Assert.Contains($"| {(int)code} |", page, StringComparison.Ordinal);
         foreach (

@@ -5,8 +5,6 @@ namespace RlHarness.Cli.Tests;
 /// <summary>Runs the program as a person does: as a process of its own.</summary>
 internal static class Harness
 {
-    public static string Root { get; } = FindRoot();
-
     /// <param name="folder">Working folder.</param>
     /// <param name="args">Command line.</param>
     public static Result Run(string folder, params string[] args) => RunWith(folder, "", args);
@@ -47,13 +45,5 @@ internal static class Harness
             Assert.DoesNotContain("   at ", Output + Error, StringComparison.Ordinal);
             Assert.DoesNotContain("Exception", Output + Error, StringComparison.Ordinal);
         }
-    }
-
-    private static string FindRoot()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
-                return at.FullName;
-        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 }

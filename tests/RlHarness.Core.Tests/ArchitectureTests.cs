@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using RlHarness.Tests;
 
 namespace RlHarness.Core.Tests;
 
@@ -35,7 +36,7 @@ public class ArchitectureTests
     public void Every_project_below_src_is_in_the_picture() =>
         Assert.Equal(
             Arrows.Keys.Order(StringComparer.Ordinal),
-            Directory.GetDirectories(Path.Combine(Root, "src")).Select(d => Path.GetFileName(d)["RlHarness.".Length..]).Order(StringComparer.Ordinal)
+            Directory.GetDirectories(Repository.At("src")).Select(d => Path.GetFileName(d)["RlHarness.".Length..]).Order(StringComparer.Ordinal)
         );
 
     [Theory]
@@ -75,7 +76,7 @@ public class ArchitectureTests
     {
         var wrong = SourceFiles()
             .Where(f => NamespaceOf(f) is { } name && name != FolderName(f))
-            .Select(f => Path.GetRelativePath(Root, f));
+            .Select(f => Path.GetRelativePath(Repository.Root, f));
         Assert.Empty(wrong);
     }
 
@@ -83,9 +84,9 @@ public class ArchitectureTests
     public void No_line_is_longer_than_160_columns()
     {
         var longLines = Directory
-            .EnumerateFiles(Root, "*.cs", SearchOption.AllDirectories)
+            .EnumerateFiles(Repository.Root, "*.cs", SearchOption.AllDirectories)
             .Where(IsOurs)
-            .SelectMany(f => File.ReadLines(f).Select((line, i) => (Place: $"{Path.GetRelativePath(Root, f)}:{i + 1}", line.Length)))
+            .SelectMany(f => File.ReadLines(f).Select((line, i) => (Place: $"{Path.GetRelativePath(Repository.Root, f)}:{i + 1}", line.Length)))
             .Where(l => l.Length > 160)
             .Select(l => l.Place);
         Assert.Empty(longLines);
@@ -95,25 +96,23 @@ public class ArchitectureTests
     public void The_command_line_holds_no_algorithm() =>
         Assert.DoesNotContain(Sources("Cli"), f => File.ReadAllText(f).Contains(".backward(", StringComparison.Ordinal));
 
-    private static string Root { get; } = FindRoot();
-
     private static IEnumerable<string> References(string room, string kind) =>
         XDocument
-            .Load(Path.Combine(Root, "src", $"RlHarness.{room}", $"RlHarness.{room}.csproj"))
+            .Load(Repository.At("src", $"RlHarness.{room}", $"RlHarness.{room}.csproj"))
             .Descendants(kind)
             .Select(e => (string)e.Attribute("Include")!);
 
     private static IEnumerable<string> Sources(string room) =>
         Directory
-            .EnumerateFiles(Path.Combine(Root, "src", $"RlHarness.{room}"), "*.cs", SearchOption.AllDirectories)
+            .EnumerateFiles(Repository.At("src", $"RlHarness.{room}"), "*.cs", SearchOption.AllDirectories)
             .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
 
-    private static IEnumerable<string> SourceFiles() => Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories).Where(IsOurs);
+    private static IEnumerable<string> SourceFiles() => Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories).Where(IsOurs);
 
     private static bool IsOurs(string file) => !file.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin" or ".git" or "artifacts");
 
     private static string FolderName(string file) =>
-        Path.GetRelativePath(Path.Combine(Root, "src"), Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '.');
+        Path.GetRelativePath(Path.Combine(Repository.Root, "src"), Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '.');
 
     private static string? NamespaceOf(string file) =>
         File.ReadLines(file)
@@ -158,13 +157,5 @@ public class ArchitectureTests
         }
 
         return reached;
-    }
-
-    private static string FindRoot()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
-                return at.FullName;
-        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 }

@@ -2,7 +2,7 @@ using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 
-namespace RlHarness.Tests;
+namespace RlHarness.Experiment.Tests;
 
 /// <summary>The default pack, as it is shipped beside the program.</summary>
 internal static class Puffery

@@ -11,7 +11,7 @@ public sealed class GoldenMoreStatisticsTests
     private static List<IReadOnlyList<double>> Rows(JsonElement c, string key) =>
         [.. c.GetProperty(key).EnumerateArray().Select(r => (IReadOnlyList<double>)[.. r.EnumerateArray().Select(GoldenFile.Number)])];
 
-    [SkippableFact]
+    [Fact]
     public void Detector_roc() => GoldenFile.Check("detector_roc", c =>
         {
             var (r, confidence) = (RocCurve.Of(c.Integers("labels"), c.Numbers("scores")), c.D("confidence"));
@@ -36,7 +36,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Detector_delong_paired() => GoldenFile.Check("detector_delong_paired", c =>
         {
             var r = DeLongTest.Compare(c.Integers("labels"), c.Numbers("scores1"), c.Numbers("scores2"), c.D("confidence"));
@@ -55,7 +55,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Detector_calibration() => GoldenFile.Check("detector_calibration", c =>
         {
             var r = Calibration.Of(c.Integers("labels"), c.Numbers("probabilities"));
@@ -72,7 +72,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Agreement_of_many_raters() => GoldenFile.Check("agreement_many_raters", c =>
         {
             var ratings = c.GetProperty("ratings")
@@ -90,7 +90,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Prevalence_by_prediction_powered_inference() => GoldenFile.Check("prevalence_ppi", c =>
         {
             var (r, confidence) = (
@@ -112,7 +112,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Power_exact() => GoldenFile.Check("power_exact", c =>
         {
             var (p1, p2, n, alpha) = (c.D("p1"), c.D("p2"), (int)c.L("n"), c.D("alpha"));
@@ -126,7 +126,7 @@ public sealed class GoldenMoreStatisticsTests
             return new() { ["power"] = power };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Trend_cochran_armitage() => GoldenFile.Check("trend_cochran_armitage", c =>
         {
             var r = RateTrend.CochranArmitage(Longs(c, "successes"), Longs(c, "trials"), c.Numbers("scores"));
@@ -140,7 +140,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Trend_rank_correlation() => GoldenFile.Check("trend_rank_correlation", c =>
         {
             var r = RankCorrelation.Of(c.Numbers("x"), c.Numbers("y"));
@@ -158,7 +158,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Trend_mann_kendall() => GoldenFile.Check("trend_mann_kendall", c =>
         {
             var r = MannKendall.Of(c.Numbers("values"));
@@ -173,7 +173,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Change_point() => GoldenFile.Check("change_point", c =>
         {
             var r = ChangePoint.Find(Longs(c, "successes"), Longs(c, "trials"));
@@ -192,7 +192,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Logistic_slope() =>
         GoldenFile.Check(
             "logistic_slope",
@@ -240,7 +240,7 @@ public sealed class GoldenMoreStatisticsTests
         Assert.Equal(51, Fitted(1) + (2 * Fitted(2)), 1e-8);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Distributions() =>
         GoldenFile.Check(
             "distributions",
@@ -275,7 +275,7 @@ public sealed class GoldenMoreStatisticsTests
             absolute: 1e-290
         );
 
-    [SkippableFact]
+    [Fact]
     public void Factorial_contrasts() => GoldenFile.Check("factorial_contrasts", c =>
         {
             var (x, n) = (Longs(c, "successes"), Longs(c, "trials"));
@@ -299,7 +299,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Factorial_logistic() => GoldenFile.Check("factorial_logistic", c =>
         {
             var model = c.GetProperty("model").GetString() switch
@@ -323,7 +323,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Linear_probability() => GoldenFile.Check("linear_probability", c =>
         {
             var r = LinearProbability.Fit(c.Numbers("outcomes"), Rows(c, "design"), c.Integers("clusters"));
@@ -340,7 +340,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Seeds_one_sample() => GoldenFile.Check("seeds_one_sample", c =>
         {
             var r = SeedsOneSample.Of(c.Numbers("values"), c.D("null"));
@@ -358,7 +358,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Seeds_two_samples() => GoldenFile.Check("seeds_two_samples", c =>
         {
             var r = SeedsTwoSamples.Compare(c.Numbers("a"), c.Numbers("b"), c.D("confidence"));
@@ -368,7 +368,7 @@ public sealed class GoldenMoreStatisticsTests
             return results;
         });
 
-    [SkippableFact]
+    [Fact]
     public void Seeds_bootstrap() => GoldenFile.CheckSimulated("seeds_bootstrap", c =>
         {
             var (values, random, confidence) = (Rows(c, "values"), new Seeds(5).For("seeds"), c.D("confidence"));
@@ -381,10 +381,10 @@ public sealed class GoldenMoreStatisticsTests
             return new() { ["estimate"] = r.Estimate, ["percentile"] = r.Percentile };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Seeds_interquartile_mean() => GoldenFile.Check("seeds_iqm", c => new() { ["iqm"] = SeedsBootstrap.InterquartileMean(c.Numbers("values")) });
 
-    [SkippableFact]
+    [Fact]
     public void Summary() => GoldenFile.Check("summary", c =>
         {
             var values = c.Numbers("values");
@@ -411,7 +411,7 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Autocorrelations() => GoldenFile.Check("autocorrelation", c =>
         {
             var r = Autocorrelation.Of(c.Numbers("values"), (int)c.L("lags"));
@@ -424,13 +424,13 @@ public sealed class GoldenMoreStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Moving_average() =>
         GoldenFile.Check("moving_average", c =>
             new() { ["raw"] = MovingAverage.Raw(c.Numbers("values"), c.D("beta")), ["corrected"] = MovingAverage.Corrected(c.Numbers("values"), c.D("beta")) }
         );
 
-    [SkippableFact]
+    [Fact]
     public void Histograms() => GoldenFile.Check("histogram", c =>
         {
             var r = Histogram.Of(c.Numbers("values"));

@@ -5,7 +5,7 @@ namespace RlHarness.Statistics.Tests;
 [Trait("kind", "arithmetic")]
 public sealed class GoldenStatisticsTests
 {
-    [SkippableFact]
+    [Fact]
     public void Proportion_intervals() => GoldenFile.Check("proportion_intervals", c =>
         {
             var (x, n, confidence) = (c.L("successes"), c.L("trials"), c.D("confidence"));
@@ -21,7 +21,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Two_proportions() => GoldenFile.Check("two_proportions", c =>
         {
             var r = TwoProportions.Compare(c.L("successes1"), c.L("trials1"), c.L("successes2"), c.L("trials2"), c.D("confidence"));
@@ -42,7 +42,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Paired_proportions() => GoldenFile.Check("paired_proportions", c =>
         {
             var r = PairedProportions.Compare(c.L("a"), c.L("b"), c.L("c"), c.L("d"), c.D("confidence"));
@@ -67,7 +67,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Fisher_exact() => GoldenFile.Check("fisher_exact", c =>
         {
             var r = FisherExact.Test(c.L("a"), c.L("b"), c.L("c"), c.L("d"), c.D("confidence"));
@@ -82,7 +82,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Multiple_tests() => GoldenFile.Check("multiple_tests", c =>
         {
             var p = c.Numbers("p_values");
@@ -96,7 +96,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Detector_confusion() => GoldenFile.Check("detector_confusion", c =>
         {
             var (r, confidence) = (Confusion.Of(c.L("tp"), c.L("fp"), c.L("tn"), c.L("fn")), c.D("confidence"));
@@ -120,7 +120,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Prevalence_rogan_gladen() => GoldenFile.Check("prevalence_rogan_gladen", c =>
         {
             var r = RoganGladen.Correct(
@@ -147,7 +147,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Agreement_of_two_raters() => GoldenFile.Check("agreement_two_raters", c =>
         {
             var table = c.GetProperty("table")
@@ -179,7 +179,7 @@ public sealed class GoldenStatisticsTests
             return results;
         });
 
-    [SkippableFact]
+    [Fact]
     public void Power_of_two_proportions() => GoldenFile.Check("power_two_proportions", c =>
         {
             var (p1, p2, n, alpha, power) = (c.D("p1"), c.D("p2"), c.D("n"), c.D("alpha"), c.D("power"));
@@ -201,7 +201,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Power_of_mcnemar() => GoldenFile.Check("power_mcnemar", c =>
         {
             var (p10, p01, n, alpha, power) = (c.D("p10"), c.D("p01"), c.D("n"), c.D("alpha"), c.D("power"));
@@ -220,7 +220,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Clustered_mean() => GoldenFile.Check("clustered_mean", c =>
         {
             var (r, confidence) = (ClusteredMean.Of(c.Numbers("values"), c.Integers("clusters")), c.D("confidence"));
@@ -241,7 +241,7 @@ public sealed class GoldenStatisticsTests
             };
         });
 
-    [SkippableFact]
+    [Fact]
     public void Clustered_difference() => GoldenFile.Check("clustered_difference", c =>
         {
             var (r, confidence) = (ClusteredDifference.Of(c.Numbers("values"), c.Integers("tiers"), c.Integers("clusters")), c.D("confidence"));
@@ -274,7 +274,7 @@ public sealed class GoldenStatisticsTests
             _ => ClusterStatistic.Ratio,
         };
 
-    [SkippableFact]
+    [Fact]
     public void Cluster_bootstrap() => GoldenFile.CheckSimulated("cluster_bootstrap", c =>
         {
             var tiers = c.GetProperty("tiers").ValueKind == System.Text.Json.JsonValueKind.Null ? null : c.Integers("tiers");

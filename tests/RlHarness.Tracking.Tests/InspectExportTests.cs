@@ -2,7 +2,7 @@ using System.Text.Json;
 using RlHarness.Tracking.Export;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests;
+namespace RlHarness.Tracking.Tests;
 
 /// <summary>Names and types as Inspect's public schema (EvalLog of inspect_ai's OpenAPI document, log format version 2) has them.</summary>
 [Trait("kind", "contract")]

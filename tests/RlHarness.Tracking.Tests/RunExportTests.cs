@@ -4,7 +4,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Tracking.Export;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests;
+namespace RlHarness.Tracking.Tests;
 
 [Trait("kind", "contract")]
 public sealed class RunExportTests : IDisposable

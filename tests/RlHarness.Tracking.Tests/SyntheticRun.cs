@@ -8,7 +8,7 @@ using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests;
+namespace RlHarness.Tracking.Tests;
 
 /// <summary>A run that was never run: corpus sentences whose compliance in training rises over the steps, as RL would make it.</summary>
 internal static class SyntheticRun

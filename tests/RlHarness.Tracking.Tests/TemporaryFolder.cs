@@ -1,4 +1,4 @@
-namespace RlHarness.Tests;
+namespace RlHarness.Tracking.Tests;
 
 /// <summary>A folder of its own, gone after the test.</summary>
 internal sealed class TemporaryFolder : IDisposable

@@ -1,53 +1,56 @@
 namespace RlHarness.Tests;
 
-/// <summary>Finds the golden files that other implementations wrote, and models for tests; says where it looked when they are absent.</summary>
+/// <summary>
+/// Finds the golden files that other implementations wrote, and models for tests. Golden files come from the folder in RLHARNESS_GOLDEN alone where it
+/// is set; otherwise from tests/golden, and from ../shared/golden beside the checkout for what the repository doesn't hold.
+/// </summary>
 internal static class Golden
 {
-    public static string? Root { get; } = Find("RLHARNESS_GOLDEN", "golden");
+    private const string GoldenVariable = "RLHARNESS_GOLDEN",
+        ModelsVariable = "RLHARNESS_MODELS";
 
-    public static string? Models { get; } = Find("RLHARNESS_MODELS", "models");
+    private static readonly string[] Roots = Folders(GoldenVariable, Repository.At("tests", "golden"), Repository.At("..", "shared", "golden"));
 
-    /// <summary>The folder or file under the golden root; skips the test, with the reason, where it is absent.</summary>
-    public static string Require(params string[] parts)
+    private static readonly string[] ModelRoots = Folders(ModelsVariable, Repository.At("..", "shared", "models"));
+
+    /// <summary>The folder or file of that name among the golden files; skips the test, with the reason, where it is absent.</summary>
+    public static string Require(params string[] parts) =>
+        Find(Roots, parts)
+        ?? Skip(
+            $"The golden files {string.Join('/', parts.Take(2))} are not in the repository (tests/golden/README.md says why): "
+                + $"lay them in ../shared/golden beside the checkout, or set {GoldenVariable} to a folder that has them."
+        );
+
+    /// <summary>The folder or file of that name among the models; skips the test, with the reason, where it is absent.</summary>
+    public static string RequireModel(params string[] parts) =>
+        Find(ModelRoots, parts)
+        ?? Skip(
+            $"The model {parts[0]} is not here: lay its folder in ../shared/models beside the checkout, or set {ModelsVariable} to the folder that holds it."
+        );
+
+    /// <summary>Names of the sub-folders and files of a golden folder, in order. There is at least one: a theory without a row would pass.</summary>
+    public static IReadOnlyList<string> Names(string folder, string pattern = "*") =>
+        Roots
+            .Select(root => Path.Combine(root, folder))
+            .Where(Directory.Exists)
+            .SelectMany(path => Directory.EnumerateFileSystemEntries(path, pattern))
+            .Select(entry => Path.GetFileName(entry))
+            .Distinct()
+            .Order(StringComparer.Ordinal)
+            .AtLeastOne($"{folder}/{pattern} in {string.Join(", ", Roots)}");
+
+    private static string? Find(string[] roots, string[] parts) => roots.Select(root => Path.Combine([root, .. parts])).FirstOrDefault(Path.Exists);
+
+    private static string[] Folders(string variable, params string[] otherwise)
     {
-        Skip.If(Root is null, "no golden files: set RLHARNESS_GOLDEN, or lay them in ../shared/golden beside the checkout");
-        var path = Path.Combine([Root!, .. parts]);
-        Skip.IfNot(Path.Exists(path), $"golden case absent: {path}");
-        return path;
+        if (Environment.GetEnvironmentVariable(variable) is not { Length: > 0 } set)
+            return [.. otherwise.Select(Path.GetFullPath)];
+        return Directory.Exists(set) ? [set] : throw new DirectoryNotFoundException($"{variable} is {set}, and there is no such folder");
     }
 
-    public static string RequireModel(params string[] parts)
+    private static string Skip(string reason)
     {
-        Skip.If(Models is null, "no models: set RLHARNESS_MODELS, or lay them in ../shared/models beside the checkout");
-        var path = Path.Combine([Models!, .. parts]);
-        Skip.IfNot(Path.Exists(path), $"model absent: {path}");
-        return path;
-    }
-
-    /// <summary>Sub-folders (or files) of a golden folder, for theories; one empty row when absent, so that the theory can skip aloud.</summary>
-    public static TheoryData<string> Cases(string folder, string pattern = "*")
-    {
-        var data = new TheoryData<string>();
-        var path = Root is null ? null : Path.Combine(Root, folder);
-        if (path is not null && Directory.Exists(path))
-            foreach (var entry in Directory.EnumerateFileSystemEntries(path, pattern).Order(StringComparer.Ordinal))
-                data.Add(Path.GetFileName(entry));
-        if (data.Count == 0)
-            data.Add("");
-        return data;
-    }
-
-    private static string? Find(string variable, string name)
-    {
-        if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set)
-            return Directory.Exists(set) ? set : null;
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-        {
-            var candidate = Path.Combine(at.FullName, "..", "shared", name);
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")) && Directory.Exists(candidate))
-                return Path.GetFullPath(candidate);
-        }
-
-        return null;
+        Assert.Skip(reason);
+        return reason;
     }
 }

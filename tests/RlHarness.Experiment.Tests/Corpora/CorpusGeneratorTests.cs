@@ -4,7 +4,7 @@ using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Corpora;
+namespace RlHarness.Experiment.Tests.Corpora;
 
 [Trait("kind", "arithmetic")]
 public sealed class CorpusGeneratorTests

@@ -4,7 +4,7 @@ using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Statistics;
 
-namespace RlHarness.Tests.Detectors;
+namespace RlHarness.Experiment.Tests.Detectors;
 
 [Trait("kind", "arithmetic")]
 public sealed class DetectorTests

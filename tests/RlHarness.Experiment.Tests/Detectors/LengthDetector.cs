@@ -1,7 +1,7 @@
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Detectors;
+namespace RlHarness.Experiment.Tests.Detectors;
 
 public sealed class LengthDetector : IDetector
 {

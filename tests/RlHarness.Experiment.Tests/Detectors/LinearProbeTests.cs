@@ -2,7 +2,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Statistics;
 
-namespace RlHarness.Tests.Detectors;
+namespace RlHarness.Experiment.Tests.Detectors;
 
 [Trait("kind", "arithmetic")]
 public sealed class LinearProbeTests

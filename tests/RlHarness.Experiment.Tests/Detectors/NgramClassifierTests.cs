@@ -4,7 +4,7 @@ using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Detectors;
+namespace RlHarness.Experiment.Tests.Detectors;
 
 [Trait("kind", "arithmetic")]
 public sealed class NgramClassifierTests : IDisposable

@@ -1,6 +1,6 @@
 using RlHarness.Experiment.Detectors;
 
-namespace RlHarness.Tests.Detectors;
+namespace RlHarness.Experiment.Tests.Detectors;
 
 [Trait("kind", "contract")]
 public sealed class RubricTests

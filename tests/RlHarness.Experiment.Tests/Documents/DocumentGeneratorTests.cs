@@ -4,7 +4,7 @@ using RlHarness.Experiment.Documents;
 using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 
-namespace RlHarness.Tests.Documents;
+namespace RlHarness.Experiment.Tests.Documents;
 
 [Trait("kind", "contract")]
 public sealed class DocumentGeneratorTests : IDisposable

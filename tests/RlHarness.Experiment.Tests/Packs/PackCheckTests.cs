@@ -3,7 +3,7 @@ using RlHarness.Experiment.PackChecks;
 using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 
-namespace RlHarness.Tests.Packs;
+namespace RlHarness.Experiment.Tests.Packs;
 
 [Trait("kind", "contract")]
 public sealed class PackCheckTests : IDisposable

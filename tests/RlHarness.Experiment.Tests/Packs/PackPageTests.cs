@@ -5,7 +5,7 @@ using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
-namespace RlHarness.Tests.Packs;
+namespace RlHarness.Experiment.Tests.Packs;
 
 /// <summary>docs/packs.md shows a whole pack; it is built from the page and checked.</summary>
 [Trait("kind", "contract")]
@@ -18,7 +18,7 @@ public sealed partial class PackPageTests : IDisposable
     [Fact]
     public void The_pack_on_the_page_has_no_problem()
     {
-        var blocks = Block().Matches(File.ReadAllText(Path.Combine(Root(), "docs", "packs.md"))).Select(m => m.Groups[1].Value).ToArray();
+        var blocks = Block().Matches(File.ReadAllText(Repository.At("docs", "packs.md"))).Select(m => m.Groups[1].Value).ToArray();
         Assert.Equal(3, blocks.Length);
         File.WriteAllText(Path.Combine(_root.FullName, PackFileNames.Manifest), blocks[0]);
         File.WriteAllText(Path.Combine(_root.FullName, PackFileNames.Grammar), blocks[1]);
@@ -32,14 +32,6 @@ public sealed partial class PackPageTests : IDisposable
         );
         var check = PackCheck.Of(_root.FullName, queries: 60);
         Assert.True(check.Problems.Count == 0, string.Join(Environment.NewLine, check.Problems));
-    }
-
-    private static string Root()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
-                return at.FullName;
-        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 
     [GeneratedRegex("```yaml\\n(.*?)```", RegexOptions.Singleline)]

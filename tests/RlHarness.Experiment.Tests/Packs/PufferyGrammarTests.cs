@@ -4,7 +4,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Prompts;
 
-namespace RlHarness.Tests.Packs;
+namespace RlHarness.Experiment.Tests.Packs;
 
 /// <summary>
 /// Hashes that hold the default pack to the letter, so that results stay comparable: queries, prompts and pairs as of the code that the pack once was,

@@ -4,7 +4,7 @@ using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Prompts;
+namespace RlHarness.Experiment.Tests.Prompts;
 
 [Trait("kind", "contract")]
 public sealed class ConditionTests

@@ -1,7 +1,7 @@
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
-namespace RlHarness.Tests.Prompts;
+namespace RlHarness.Experiment.Tests.Prompts;
 
 [Trait("kind", "contract")]
 public sealed class PromptPackTests

@@ -4,7 +4,7 @@ using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Rewards;
+namespace RlHarness.Experiment.Tests.Rewards;
 
 [Trait("kind", "arithmetic")]
 public sealed class RuleRewardTests

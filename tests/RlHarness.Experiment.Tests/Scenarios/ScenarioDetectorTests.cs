@@ -3,7 +3,7 @@ using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Scenarios;
+namespace RlHarness.Experiment.Tests.Scenarios;
 
 [Trait("kind", "arithmetic")]
 public sealed class ScenarioDetectorTests

@@ -3,7 +3,7 @@ using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 
-namespace RlHarness.Tests.Scenarios;
+namespace RlHarness.Experiment.Tests.Scenarios;
 
 [Trait("kind", "arithmetic")]
 public sealed class ScenarioSummaryTests

@@ -2,7 +2,7 @@ using RlHarness.Core.Settings;
 using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Scenarios;
 
-namespace RlHarness.Tests.Scenarios;
+namespace RlHarness.Experiment.Tests.Scenarios;
 
 /// <summary>Scenarios that a test can count by hand.</summary>
 internal static class SmallScenarios

@@ -1,6 +1,6 @@
 using RlHarness.Experiment.Transcripts;
 
-namespace RlHarness.Tests.Transcripts;
+namespace RlHarness.Experiment.Tests.Transcripts;
 
 [Trait("kind", "contract")]
 public sealed class TranscriptParserTests

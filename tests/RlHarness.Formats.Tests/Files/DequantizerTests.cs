@@ -7,7 +7,7 @@ namespace RlHarness.Formats.Tests.Files;
 [Trait("kind", "arithmetic")]
 public sealed class DequantizerTests
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("Q4_0")]
     [InlineData("Q4_1")]
     [InlineData("Q5_0")]

@@ -38,7 +38,7 @@ public sealed class BadTokenizerTests : IDisposable
         Refused(says);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("eos_token")]
     [InlineData("pad_token")]
     [InlineData("bos_token")]
@@ -49,7 +49,7 @@ public sealed class BadTokenizerTests : IDisposable
         Refused("<|nowhere|>");
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_special_token_of_the_settings_that_is_only_in_the_vocabulary_is_found_in_text()
     {
         Copy("gpt2_bytelevel");
@@ -59,7 +59,7 @@ public sealed class BadTokenizerTests : IDisposable
         Assert.True(tokenizer.IsSpecial(tokenizer.EosId.Value));
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_cut_configuration_is_refused()
     {
         Copy("smollm");
@@ -67,7 +67,7 @@ public sealed class BadTokenizerTests : IDisposable
         Refused("tokenizer_config.json");
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_gguf_file_with_another_kind_of_tokenizer_is_refused()
     {
         var path = Path.Combine(_folder, "a.gguf");
@@ -85,7 +85,7 @@ public sealed class BadTokenizerTests : IDisposable
         Assert.Contains("bert", Assert.Throws<HarnessException>(() => Tokenizer.FromGguf(file)).Message, StringComparison.Ordinal);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_token_that_is_needed_but_absent_is_named()
     {
         var tokenizer = TokenizerGoldenTests.Get("smollm");
@@ -94,7 +94,7 @@ public sealed class BadTokenizerTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => tokenizer.TokenOf(tokenizer.VocabularySize));
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_lone_surrogate_is_encoded_as_the_replacement_character()
     {
         var tokenizer = TokenizerGoldenTests.Get("gpt2_bytelevel");
@@ -116,7 +116,7 @@ public sealed class BadTokenizerTests : IDisposable
         Assert.Equal(spans, encoded.Spans.SelectMany(span => new[] { span.Start, span.End }));
     }
 
-    [SkippableFact]
+    [Fact]
     public async Task Many_threads_get_the_same_ids()
     {
         var tokenizer = Tokenizer.Load(Golden.Require("tokenizers", "llama3"));
@@ -140,7 +140,7 @@ public sealed class BadTokenizerTests : IDisposable
 
     private void Copy(string name)
     {
-        foreach (var file in Directory.GetFiles(Golden.Require("tokenizers", name), "*token*.json"))
+        foreach (var file in Directory.GetFiles(Golden.Require("tokenizers", name), "*token*.json").AtLeastOne())
             File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
     }
 

@@ -1,4 +1,3 @@
-using Xunit.Abstractions;
 
 namespace RlHarness.Formats.Tests.Tokenizers;
 

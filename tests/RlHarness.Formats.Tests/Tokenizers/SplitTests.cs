@@ -1,14 +1,13 @@
 using System.Text.Json;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Tests;
-using Xunit.Abstractions;
 
 namespace RlHarness.Formats.Tests.Tokenizers;
 
 [Trait("kind", "arithmetic")]
 public sealed class SplitTests(ITestOutputHelper output)
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("gpt2", false)]
     [InlineData("gpt2", true)]
     [InlineData("cl100k", false)]
@@ -51,7 +50,7 @@ public sealed class SplitTests(ITestOutputHelper output)
         failures.AssertNone();
     }
 
-    [SkippableFact]
+    [Fact]
     public void Unicode_classes_are_those_of_the_pattern_engine()
     {
         using var json = JsonDocument.Parse(File.ReadAllBytes(Golden.Require("tokenizers", "unicode_classes.json")));

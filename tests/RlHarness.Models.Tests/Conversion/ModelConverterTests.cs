@@ -15,7 +15,7 @@ public sealed class ModelConverterTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("llama")] // rotary rows are interleaved in GGUF
     [InlineData("llama_tied_mha")]
     [InlineData("llama3_rope")] // GGUF keeps a table of frequencies in place of the formula
@@ -41,14 +41,14 @@ public sealed class ModelConverterTests : IDisposable
             Assert.True(before.Bytes(entry).SequenceEqual(after.Bytes(after.Entries[key])), key);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_quantised_file_becomes_a_folder_with_its_golden_logits()
     {
         ModelConverter.Convert(Golden.Require("gguf", "llama_mixed.gguf"), At("folder"), new ConversionSettings { ToGguf = false });
         Assert.True(ModelVerifier.Verify(At("folder"), Golden.Require("gguf", "llama_mixed.expected.safetensors"), torch.CPU).Passed);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Q8_0_is_within_half_a_step_of_its_block_and_norms_are_exact()
     {
         var source = Golden.Require("models", "qwen2");
@@ -73,7 +73,7 @@ public sealed class ModelConverterTests : IDisposable
         }
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("lora_qv")]
     [InlineData("lora_patterns")]
     [InlineData("lora_all_rslora")]
@@ -95,7 +95,7 @@ public sealed class ModelConverterTests : IDisposable
             Assert.InRange(Decoders.GoldenModelTests.LargestDifference(logits, Decoders.GoldenModelTests.Packed(expected[tensor], rows)), 0, 1e-4);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_folder_in_bf16_holds_the_nearest_numbers_and_says_so()
     {
         ModelConverter.Convert(Golden.Require("models", "olmo2"), At("bf16"), new ConversionSettings { ToGguf = false, Type = WeightType.BF16 });

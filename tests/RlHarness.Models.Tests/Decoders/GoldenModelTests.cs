@@ -1,7 +1,7 @@
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
-using Xunit.Abstractions;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Decoders;
@@ -9,31 +9,18 @@ namespace RlHarness.Models.Tests.Decoders;
 [Trait("kind", "arithmetic")]
 public sealed class GoldenModelTests(ITestOutputHelper output)
 {
-    public static TheoryData<string, string> Models()
-    {
-        var data = new TheoryData<string, string>();
-        if (Golden.Root is { } root && Directory.Exists(Path.Combine(root, "models")))
-            foreach (var folder in Directory.EnumerateDirectories(Path.Combine(root, "models")).Order(StringComparer.Ordinal))
-                foreach (var config in new[] { "config.json", "config.v4.json" })
-                    if (File.Exists(Path.Combine(folder, config)))
-                        data.Add(Path.GetFileName(folder), config);
-        if (data.Count == 0)
-            data.Add("", "");
-        return data;
-    }
+    public static TheoryData<string, string> Models() =>
+        [
+            .. Golden
+                .Names("models")
+                .SelectMany(name => new[] { (name, "config.json"), (name, "config.v4.json") })
+                .Where(c => File.Exists(Path.Combine(Golden.Require("models", c.Item1), c.Item2)))
+                .AtLeastOne(),
+        ];
 
-    public static TheoryData<string> Adapters()
-    {
-        var data = new TheoryData<string>();
-        if (Golden.Root is { } root && Directory.Exists(Path.Combine(root, "models")))
-            foreach (var folder in Directory.EnumerateDirectories(Path.Combine(root, "models"), "lora*").Order(StringComparer.Ordinal))
-                data.Add(Path.GetFileName(folder));
-        if (data.Count == 0)
-            data.Add("");
-        return data;
-    }
+    public static TheoryData<string> Adapters() => [.. Golden.Names("models", "lora*")];
 
-    [SkippableTheory]
+    [Theory]
     [MemberData(nameof(Models))]
     public void Logits_hidden_states_and_gradients_are_those_of_transformers(string name, string config)
     {
@@ -74,7 +61,7 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
         Assert.True(worst.Error <= 1e-3, $"gradient of {worst.Name} differs by {worst.Error:e2}");
     }
 
-    [SkippableTheory]
+    [Theory]
     [MemberData(nameof(Adapters))]
     public void Adapters_give_the_logits_and_gradients_of_PEFT_and_merge_exactly(string name)
     {
@@ -113,7 +100,7 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
         }
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("llama_mixed")]
     [InlineData("llama_tied_f32")]
     [InlineData("qwen2_q8_0")]
@@ -131,7 +118,7 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
         Assert.True(error <= 1e-4, $"logits differ by {error:e2}");
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_saved_folder_loads_to_the_same_weights()
     {
         using var model = ModelLoader.Load(Golden.Require("models", "llama"), CPU, withTokenizer: false);

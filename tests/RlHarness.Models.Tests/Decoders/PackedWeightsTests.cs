@@ -56,8 +56,7 @@ public sealed class PackedWeightsTests
     [Fact]
     public void Two_leases_share_the_packed_weights_until_the_last_ends()
     {
-        if (!Brgemm.HasFloat32)
-            return;
+        Kernels.Tiles.Require(ScalarType.Float32);
         using var decoder = new Decoder(Wide, CPU);
         Initialization.Normal(decoder, 0.1, new Seeds(4).For("init"));
         var packed = new PackedWeights(decoder);

@@ -9,7 +9,7 @@ namespace RlHarness.Models.Tests.Decoders;
 [Trait("kind", "arithmetic")]
 public sealed class SharedPrefixTests
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("llama")]
     [InlineData("mistral")]
     [InlineData("gemma3_text")]

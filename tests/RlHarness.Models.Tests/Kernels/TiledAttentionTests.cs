@@ -21,8 +21,7 @@ public sealed class TiledAttentionTests
     [InlineData(ScalarType.Float32, 4, 4, 256, null, 0, new[] { 65, 1 })]
     public void It_equals_attention_written_out(ScalarType type, int heads, int groups, int headDim, int? window, int shared, int[] rests)
     {
-        if (!TiledProducts.Types.Contains(type))
-            return;
+        Tiles.Require(type);
         using var scope = NewDisposeScope();
         manual_seed(heads + headDim);
         var segments = Segments(shared, rests);
@@ -52,8 +51,7 @@ public sealed class TiledAttentionTests
     [Fact]
     public void Large_scores_neither_overflow_nor_lose_the_largest()
     {
-        if (!Brgemm.HasBFloat16)
-            return;
+        Tiles.Require(ScalarType.BFloat16);
         using var scope = NewDisposeScope();
         // Query and key of position 1 agree strongly: e^(40 · 40 · 16 / 4) would overflow.
         var q = ones(3, 16, dtype: ScalarType.BFloat16) * 40;

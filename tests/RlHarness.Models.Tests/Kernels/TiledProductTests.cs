@@ -36,8 +36,7 @@ public sealed class TiledProductTests
     [InlineData(ScalarType.Float32, 1300, 6000, 58)]
     public void Products_equal_the_double_ones_whatever_is_left_over_at_the_edges(ScalarType type, int rows, int outputs, int inputs)
     {
-        if (!TiledProducts.Types.Contains(type))
-            return;
+        Tiles.Require(type);
         using var scope = NewDisposeScope();
         manual_seed(rows);
         Tensor New(params long[] shape) => randn(shape).to(type);
@@ -61,8 +60,7 @@ public sealed class TiledProductTests
     [InlineData(ScalarType.BFloat16)]
     public void A_packed_matrix_serves_any_number_of_rows(ScalarType type)
     {
-        if (!TiledProducts.Types.Contains(type))
-            return;
+        Tiles.Require(type);
         using var scope = NewDisposeScope();
         manual_seed(2);
         var weight = randn(701, 514).to(type);
@@ -84,8 +82,7 @@ public sealed class TiledProductTests
     [InlineData(130)]
     public void Sums_of_bfloat16_products_come_in_fp32_where_they_are_asked_for(int rows)
     {
-        if (!Brgemm.HasBFloat16)
-            return;
+        Tiles.Require(ScalarType.BFloat16);
         using var scope = NewDisposeScope();
         manual_seed(6);
         var (x, weight) = (randn(rows, 160).to(ScalarType.BFloat16), randn(1003, 160).to(ScalarType.BFloat16));
@@ -101,8 +98,7 @@ public sealed class TiledProductTests
     [Fact]
     public void A_result_can_be_written_where_there_is_a_place_for_it()
     {
-        if (!Brgemm.HasBFloat16)
-            return;
+        Tiles.Require(ScalarType.BFloat16);
         using var scope = NewDisposeScope();
         manual_seed(3);
         var (x, weight, place) = (randn(70, 64).to(ScalarType.BFloat16), randn(96, 64).to(ScalarType.BFloat16), empty(70, 96, dtype: ScalarType.BFloat16));
@@ -132,8 +128,7 @@ public sealed class TiledProductTests
     [InlineData(ScalarType.BFloat16)]
     public void Neither_the_number_of_threads_nor_packing_changes_a_bit(ScalarType type)
     {
-        if (!TiledProducts.Types.Contains(type))
-            return;
+        Tiles.Require(type);
         using var scope = NewDisposeScope();
         manual_seed(4);
         var (x, weight, gradient) = (randn(333, 560).to(type), randn(608, 560).to(type), randn(333, 608).to(type));
@@ -169,8 +164,7 @@ public sealed class TiledProductTests
     [Fact]
     public void Threads_multiply_side_by_side()
     {
-        if (!Brgemm.HasBFloat16)
-            return;
+        Tiles.Require(ScalarType.BFloat16);
         using var scope = NewDisposeScope();
         manual_seed(5);
         var (x, weight) = (randn(150, 600).to(ScalarType.BFloat16), randn(700, 600).to(ScalarType.BFloat16));

@@ -106,17 +106,17 @@ public sealed class BadModelTests : IDisposable
         Refused("holds no weights");
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_missing_shard_is_named()
     {
         var golden = Golden.Require("models", "qwen2_bf16_sharded");
-        foreach (var file in Directory.GetFiles(golden))
+        foreach (var file in Directory.GetFiles(golden).AtLeastOne())
             File.Copy(file, Path.Combine(Folder, Path.GetFileName(file)));
         File.Delete(Path.Combine(Folder, "model-00003-of-00007.safetensors"));
         Refused("model-00003-of-00007.safetensors");
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("use_dora", "true")]
     [InlineData("bias", "\"lora_only\"")]
     [InlineData("lora_bias", "true")]
@@ -127,7 +127,7 @@ public sealed class BadModelTests : IDisposable
     public void An_adapter_of_another_kind_is_refused_by_the_key_that_says_so(string key, string value) =>
         RefusedAdapter(json => json[key] = JsonNode.Parse(value), key);
 
-    [SkippableFact]
+    [Fact]
     public void An_adapter_config_that_is_no_JSON_is_refused() =>
         RefusedAdapter(_ => File.WriteAllText(Path.Combine(Folder, "adapter_config.json"), "{"), "adapter_config.json", write: false);
 
@@ -191,7 +191,7 @@ public sealed class BadModelTests : IDisposable
     private void RefusedAdapter(Action<JsonObject> change, string says, bool write = true)
     {
         var golden = Golden.Require("models", "lora_qv");
-        foreach (var file in Directory.GetFiles(golden, "adapter*"))
+        foreach (var file in Directory.GetFiles(golden, "adapter*").AtLeastOne())
             File.Copy(file, Path.Combine(Folder, Path.GetFileName(file)));
         var path = Path.Combine(Folder, "adapter_config.json");
         var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();

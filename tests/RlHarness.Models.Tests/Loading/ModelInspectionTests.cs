@@ -7,7 +7,7 @@ namespace RlHarness.Models.Tests.Loading;
 [Trait("kind", "contract")]
 public class ModelInspectionTests
 {
-    [SkippableFact]
+    [Fact]
     public void A_folder_tells_its_family_shape_and_dtypes()
     {
         // Figures of the golden model's config.json: 3 layers of width 64, 4 heads over 2, 256 tokens.
@@ -22,7 +22,7 @@ public class ModelInspectionTests
         Assert.Contains(m.NotSupported, p => p.StartsWith("no tokenizer", StringComparison.Ordinal));
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_quantised_file_tells_its_tokenizer_and_template()
     {
         // The figures of SmolLM2-135M: 134,515,008 parameters (its model card says 135 M), 49,152 tokens, 30 layers.

@@ -17,7 +17,7 @@ public sealed class ModelJudgeTests
         new("I", null, FormatProblems.OutputMissing),
     ];
 
-    [SkippableFact]
+    [Fact]
     public void A_local_model_gives_scores_that_do_not_depend_on_what_is_asked_beside_them()
     {
         var settings = new DetectorSettings
@@ -35,7 +35,7 @@ public sealed class ModelJudgeTests
         Assert.NotEqual(judge.Version, ModelJudge.Open(settings with { Threshold = 0.4 }, torch.CPU, new Seeds(1)).Version);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Sampled_answers_vote()
     {
         var settings = new DetectorSettings

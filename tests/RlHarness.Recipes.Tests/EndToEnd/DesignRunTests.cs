@@ -146,7 +146,7 @@ public sealed class DesignRunTests : IDisposable
             Assert.InRange(looks[i].Value, 1500 * i, (1500 * i) + 511);
         Assert.Equal(with.LastStep("documents"), looks[^1].Step);
         // The same five queries in both tiers each time, and no scenarios.
-        Assert.All(looks, look => Assert.Equal(10, with.Transcripts(new TranscriptFilter("documents", look.Step)).Count));
+        Assert.All(looks.AtLeastOne(), look => Assert.Equal(10, with.Transcripts(new TranscriptFilter("documents", look.Step)).Count));
         Assert.Single(
             with.Transcripts().GroupBy(t => (t.Stage, t.Step)).Select(g => string.Join(' ', g.Select(t => $"{t.QueryId}/{t.Tier}/{t.Split}"))).Distinct()
         );

@@ -1,7 +1,6 @@
 using RlHarness.Core.Runs;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Store;
-using Xunit.Abstractions;
 
 namespace RlHarness.Recipes.Tests.EndToEnd;
 

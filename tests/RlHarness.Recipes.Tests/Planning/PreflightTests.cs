@@ -44,7 +44,7 @@ public sealed class PreflightTests : IDisposable
         Assert.False(Directory.Exists(New));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Checkpoints_that_no_disk_holds_are_refused()
     {
         var settings = new RunSettings
@@ -63,8 +63,14 @@ public sealed class PreflightTests : IDisposable
         };
         var plan = RunPlan.Of(settings);
         var (memory, disk) = (plan.MemoryGiB, plan.DiskGiB);
-        Skip.If(ProcessMemory.AvailableGiB() < memory, "not enough memory to come to the disk");
-        Skip.If(new DriveInfo(_root.FullName).AvailableFreeSpace / (double)(1 << 30) > disk, $"more than {disk:f0} GiB are free here");
+        Assert.SkipWhen(
+            ProcessMemory.AvailableGiB() < memory,
+            $"The check of memory fails before the check of the disk: run the test where {memory:f0} GiB of memory are free."
+        );
+        Assert.SkipWhen(
+            new DriveInfo(_root.FullName).AvailableFreeSpace / (double)(1 << 30) > disk,
+            $"The disk is too large to be too small: set TMPDIR to a disk with less than {disk:f0} GiB free."
+        );
         var error = Assert.Throws<HarnessException>(() => Preflight.Check(settings, torch.CPU));
         Assert.Equal(ErrorKind.Resource, error.Kind);
         Assert.Contains("disk", error.Message, StringComparison.Ordinal);

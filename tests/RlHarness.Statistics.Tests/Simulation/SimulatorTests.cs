@@ -45,7 +45,7 @@ public sealed class SimulatorTests
     public void Simulation_agrees_with_enumeration(string name)
     {
         var rows = new Simulator(new Seeds(2), 4_000).Run(Study(name));
-        Assert.All(rows.Where(r => r.Measure.Computed is not null), r =>
+        Assert.All(rows.Where(r => r.Measure.Computed is not null).AtLeastOne(), r =>
             Assert.True(r.AgreesWithComputed, $"{r.Measure.What}: {r.Found}, computed {r.Measure.Computed}")
         );
     }
@@ -75,19 +75,11 @@ public sealed class SimulatorTests
     [Fact]
     public void The_page_in_docs_has_every_measure_and_nothing_outside_without_a_reason()
     {
-        var page = File.ReadAllText(Path.Combine(Root(), "docs", "statistics.md"));
+        var page = File.ReadAllText(Repository.At("docs", "statistics.md"));
         foreach (var study in StudyCatalogue.All())
             foreach (var measure in study.Measures)
                 Assert.Contains($"| {measure.What} | {study.Design} |", page, StringComparison.Ordinal);
         Assert.Contains("(0 without a reason); 0 of", page, StringComparison.Ordinal);
         Assert.Contains("10,000 experiments for each line", page, StringComparison.Ordinal);
-    }
-
-    private static string Root()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
-                return at.FullName;
-        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 }

@@ -2,7 +2,7 @@ using System.Text.Json;
 using RlHarness.Core.Errors;
 using RlHarness.Tracking.Metrics;
 
-namespace RlHarness.Tests.Metrics;
+namespace RlHarness.Tracking.Tests.Metrics;
 
 [Trait("kind", "contract")]
 public sealed class MetricsJsonlTests : IDisposable

@@ -7,7 +7,7 @@ using RlHarness.Statistics;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests.Report;
+namespace RlHarness.Tracking.Tests.Report;
 
 [Trait("kind", "contract")]
 public sealed class ReportBuilderTests : IDisposable
@@ -34,7 +34,7 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Contains("keyword", html, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
         Assert.Equal(["http://www.w3.org/2000/svg"], Regex.Matches(html, "src=|https?://[^\"]*").Select(m => m.Value).Distinct()); // the name of a format, not a request
-        Assert.All(Regex.Matches(html, "href=\"([^\"]*)\"").Select(m => m.Groups[1].Value), link =>
+        Assert.All(Regex.Matches(html, "href=\"([^\"]*)\"").Select(m => m.Groups[1].Value).AtLeastOne(), link =>
             Assert.True(link.StartsWith('#') && html.Contains($"id=\"{link[1..]}\"", StringComparison.Ordinal), link)
         );
     }
@@ -273,9 +273,9 @@ public sealed class ReportBuilderTests : IDisposable
             html
         );
         Assert.Contains("<span class=\"chip\">declines</span>ask c</summary>", html, StringComparison.Ordinal);
-        foreach (Match svg in Regex.Matches(html, "<svg .*?</svg>", RegexOptions.Singleline))
+        foreach (var svg in Regex.Matches(html, "<svg .*?</svg>", RegexOptions.Singleline).AtLeastOne())
             XDocument.Parse(svg.Value);
-        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value), id =>
+        Assert.All(Regex.Matches(html, "href=\"#([^\"]*)\"").Select(m => m.Groups[1].Value).AtLeastOne(), id =>
             Assert.Contains($"id=\"{id}\"", html, StringComparison.Ordinal)
         );
     }

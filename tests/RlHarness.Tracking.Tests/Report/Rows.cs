@@ -3,7 +3,7 @@ using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests.Report;
+namespace RlHarness.Tracking.Tests.Report;
 
 /// <summary>Labelled transcripts by hand.</summary>
 internal static class Rows

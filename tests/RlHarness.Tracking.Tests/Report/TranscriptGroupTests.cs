@@ -3,7 +3,7 @@ using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Report;
 
-namespace RlHarness.Tests.Report;
+namespace RlHarness.Tracking.Tests.Report;
 
 [Trait("kind", "arithmetic")]
 public sealed class TranscriptGroupTests

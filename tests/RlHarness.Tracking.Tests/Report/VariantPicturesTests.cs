@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 using RlHarness.Statistics;
 using RlHarness.Tracking.Report;
 
-namespace RlHarness.Tests.Report;
+namespace RlHarness.Tracking.Tests.Report;
 
 [Trait("kind", "contract")]
 public sealed class VariantPicturesTests : IDisposable

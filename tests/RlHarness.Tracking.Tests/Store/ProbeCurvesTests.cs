@@ -2,7 +2,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests.Store;
+namespace RlHarness.Tracking.Tests.Store;
 
 [Trait("kind", "contract")]
 public sealed class ProbeCurvesTests : IDisposable

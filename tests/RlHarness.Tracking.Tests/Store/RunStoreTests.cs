@@ -8,7 +8,7 @@ using RlHarness.Experiment.Transcripts;
 using RlHarness.Statistics;
 using RlHarness.Tracking.Store;
 
-namespace RlHarness.Tests.Store;
+namespace RlHarness.Tracking.Tests.Store;
 
 [Trait("kind", "contract")]
 public sealed class RunStoreTests : IDisposable

@@ -3,7 +3,7 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
-using Xunit.Abstractions;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Ppo;

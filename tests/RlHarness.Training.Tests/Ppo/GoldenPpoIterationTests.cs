@@ -4,7 +4,7 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
 using RlHarness.Training.Ppo;
-using Xunit.Abstractions;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Ppo;
@@ -13,7 +13,7 @@ namespace RlHarness.Training.Tests.Ppo;
 [Trait("kind", "arithmetic")]
 public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("ppo_iteration_joint", 4096, 1)]
     [InlineData("ppo_iteration_separate", 4096, 1)]
     [InlineData("ppo_iteration_separate", 4096, 2)]

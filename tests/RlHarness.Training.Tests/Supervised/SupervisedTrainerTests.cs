@@ -5,7 +5,7 @@ using RlHarness.Tests;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Supervised;
-using Xunit.Abstractions;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Supervised;
@@ -15,7 +15,7 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
 {
     private static readonly AdamWSettings Settings = new() { LearningRate = 1e-2 };
 
-    [SkippableTheory]
+    [Theory]
     [InlineData(12, 1)]
     [InlineData(20, 1)]
     [InlineData(4096, 1)]
