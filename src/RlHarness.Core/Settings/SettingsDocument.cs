@@ -19,7 +19,7 @@ public static class SettingsDocument
     {
         text.Append(path.Length == 0 ? "## Run" : $"## `{path}`").Append("\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n");
         var nested = new List<(string Path, Type Type, object? Default)>();
-        foreach (var property in Properties(type))
+        foreach (var property in SettingProperties.Of(type))
         {
             var bare = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
             var key = SettingNames.Snake(property.Name);
@@ -46,9 +46,6 @@ public static class SettingsDocument
         foreach (var part in nested)
             Section(text, part.Path, part.Type, part.Default);
     }
-
-    private static IEnumerable<PropertyInfo> Properties(Type type) =>
-        type.GetProperties().Where(p => p.SetMethod is not null && p.GetIndexParameters().Length == 0);
 
     private static bool IsRecord(Type type) => type.IsClass && type != typeof(string) && !type.IsGenericType;
 

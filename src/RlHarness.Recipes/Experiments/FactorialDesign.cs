@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Packs;
 using RlHarness.Recipes.Settings;
 
@@ -20,6 +21,7 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
     public static FactorialDesign Read(string path, IReadOnlyList<string> overrides)
     {
         var own = typeof(FactorialSettings).GetProperties().Select(p => SettingNames.Snake(p.Name)).ToHashSet(StringComparer.Ordinal);
+        static bool IsOf(string key, string set) => key == set || key.StartsWith(set + ".", StringComparison.Ordinal);
         bool IsOwn(string o) => own.Contains(o.Split('=')[0]);
         var settings = SettingsReader.Read<FactorialSettings>(path, [.. overrides.Where(IsOwn)], Problems);
         var folder = Path.Combine(settings.Output, settings.Name);
@@ -29,8 +31,13 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         foreach (var (levels, cell) in Combinations(settings.Factors).Select((l, i) => (l, i)))
         {
             var name = string.Join('_', settings.Factors.Select((f, i) => $"{f.Name}-{f.Levels[levels[i]].Name}"));
-            var set = settings.Factors.SelectMany((f, i) => f.Levels[levels[i]].Set);
-            var run = SettingsReader.Read<RunSettings>(config, [.. common, .. set], SettingsChecks.Of);
+            var set = settings.Factors.SelectMany((f, i) => f.Levels[levels[i]].Set).ToArray();
+            // What all cells share may be without effect in some of them; what a level sets is meant for its cells.
+            var run = SettingsReader.Read<RunSettings>(
+                config,
+                [.. common, .. set],
+                (s, written) => SettingsChecks.Of(s, written.Only(key => set.Any(o => IsOf(key, o.Split('=')[0]))))
+            );
             foreach (var seed in settings.Seeds)
                 cells.Add(new(cell, name, levels, seed, run with { Name = $"{name}-seed{seed}", Seed = seed, Output = folder }));
         }
@@ -44,13 +51,7 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         var conditions = cells
             .Select(c => CorpusStageSettings.Imitated(c.Settings.Experiment.ToCondition(PackLibrary.Load(c.Settings.Experiment.Pack))))
             .Distinct()
-            .Select(c => new ConditionSettings
-            {
-                Objective = c.Objective,
-                Information = c.Information,
-                Scratchpad = c.Scratchpad,
-                Tiers = c.ThreeTiers ? 3 : 2,
-            })
+            .Select(c => new WeightedCondition(c))
             .ToArray();
         return
         [
@@ -76,7 +77,7 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         return all;
     }
 
-    private static IEnumerable<SettingsProblem> Problems(FactorialSettings s)
+    private static IEnumerable<SettingsProblem> Problems(FactorialSettings s, WrittenSettings written)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');

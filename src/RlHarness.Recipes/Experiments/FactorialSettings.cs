@@ -13,11 +13,13 @@ public sealed record FactorialSettings
     [Meaning("Settings of a run that every cell starts from; a path beside this file.")]
     public string Config { get; init; } = "quickstart.yaml";
 
+    [Meaning("Folder that the folder of the design is written to.")]
     public string Output { get; init; } = "checkpoints";
 
     [Meaning("key=value pairs over the run's settings, in every cell.")]
     public IReadOnlyList<string> Set { get; init; } = [];
 
+    [Meaning("Factors of the design, 1 to 6; every combination of their levels is a cell.")]
     public IReadOnlyList<FactorSettings> Factors { get; init; } = [];
 
     [Meaning("Seeds are the unit of a claim: three or more.")]
@@ -28,7 +30,8 @@ public sealed record FactorialSettings
     public int Parallel { get; init; } = 1;
 
     [Meaning(
-        "The corpus holds the conditions of all cells in equal parts, so that they share one imitating model a seed; false: each cell imitates its own condition."
+        "The corpus holds the conditions of all cells in equal parts, so that they share one imitating model a seed; false: each cell imitates its "
+            + "own condition."
     )]
     public bool ShareImitation { get; init; } = true;
 }
