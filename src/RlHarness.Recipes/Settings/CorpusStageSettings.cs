@@ -11,7 +11,7 @@ public sealed record CorpusStageSettings : CorpusSettings
     [OneOf("auto", "grammar", "examples")]
     [Meaning(
         "Where transcripts come from. grammar: written from the pack's grammar; examples: the pack's examples.jsonl; auto: the grammar where there "
-            + "is one."
+            + "is one. With examples, what shapes written transcripts (number, tiers, tables, conditions) must be left out."
     )]
     public string Source { get; init; } = "auto";
 

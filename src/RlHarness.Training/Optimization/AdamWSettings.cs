@@ -34,13 +34,16 @@ public record AdamWSettings
 public sealed record OptimizerSettings : AdamWSettings
 {
     [Meaning(
-        "Shape of the learning rate after the warm-up. constant: no warm-up and no decay; constant_with_warmup: no decay; linear: falls to 0 at "
-            + "the last step; cosine: falls to 0 along half a cosine."
+        "Shape of the learning rate after the warm-up. constant: no warm-up and no decay; constant_with_warmup: no decay; linear: falls in equal "
+            + "parts and would be 0 after the last step; cosine: falls to 0 along half a cosine."
     )]
     public ScheduleKind Schedule { get; init; } = ScheduleKind.Cosine;
 
     [Allowed(0, 1)]
-    [Meaning("Share of the steps over which the learning rate rises linearly, rounded to whole steps. Must be left out when schedule is constant.")]
+    [Meaning(
+        "Share of the steps over which the learning rate rises linearly, rounded to whole steps; supervised tuning begins at 0, RL above it. Must "
+            + "be left out when schedule is constant."
+    )]
     public double Warmup { get; init; } = 0.05;
 
     /// <summary>Learning rate of a supervised step, 0, 1, … of <paramref name="total"/>, as transformers has it.</summary>
