@@ -13,7 +13,7 @@ public sealed record DetectorSettings
     )]
     public string Kind { get; init; } = "grammar_oracle";
 
-    [Meaning("Name in labels, metrics and report; null: the kind. Two detectors of one kind need two names.")]
+    [Meaning("Name in labels, metrics and report; null: the kind. Two of one kind need two names. Only for classifier and judges.")]
     public string? Name { get; init; }
 
     [Meaning("The file of a classifier, or the Hugging Face folder or GGUF file of a model_judge. Only for these two kinds.")]

@@ -232,6 +232,8 @@ internal static class InertSettings
             var (d, at) = (s.Evaluate.Detectors[i], $"evaluate.detectors[{i}]");
             var endpoint = d.Kind == "endpoint_judge";
             var inert = new List<(string Key, string Why, string Remedy)>();
+            if (d.Kind is "grammar_oracle" or "keyword")
+                inert.Add(("name", $"a detector of kind {d.Kind} always has the name of its kind", "set kind: classifier or the kind of a judge"));
             if (d.Kind is not ("classifier" or "model_judge"))
                 inert.Add(("path", $"the kind is {d.Kind}", "set kind: classifier or kind: model_judge"));
             if (!d.IsJudge)

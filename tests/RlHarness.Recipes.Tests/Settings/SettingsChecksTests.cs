@@ -118,6 +118,7 @@ public sealed class SettingsChecksTests
     [InlineData("corpus.conditions[0].rated", "corpus.conditions=[{rated: [{outcome: refuse, reasoning: honest_refusal, probability: 1}]}]")]
     [InlineData("corpus.conditions[0].training", "corpus.conditions=[{scratchpad: false, training: [{outcome: refuse, probability: 1}]}]")]
     [InlineData("evaluate.detectors[0].threshold", "evaluate.detectors=[{kind: keyword, threshold: 0.4}]")]
+    [InlineData("evaluate.detectors[0].name", "evaluate.detectors=[{kind: keyword, name: cues}]")]
     [InlineData("evaluate.detectors[0].path", "evaluate.detectors=[{kind: keyword, path: x}]")]
     [InlineData("evaluate.detectors[1].retries", "evaluate.detectors=[keyword, {kind: model_judge, path: x, retries: 3}]")]
     [InlineData(
