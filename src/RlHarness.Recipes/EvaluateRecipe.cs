@@ -26,7 +26,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
     public string OfRun(string path, IReadOnlyList<string> overrides)
     {
         using var folder = RunFolder.Open(path);
-        var settings = SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.Of) with
+        var settings = SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.OfEvaluation) with
         {
             Output = Path.GetDirectoryName(Path.GetFullPath(path))!,
         };

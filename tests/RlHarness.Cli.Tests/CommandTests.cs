@@ -38,7 +38,9 @@ public class CommandTests
         var json = JsonDocument.Parse(result.Output).RootElement;
         Assert.True(json.GetProperty("libtorch_loaded").GetBoolean());
         Assert.Equal(Environment.ProcessorCount, json.GetProperty("cores").GetInt32());
-        Assert.True(json.GetProperty("memory_gi_b").GetDouble() > 0);
+        foreach (var name in new[] { "memory_gib", "memory_available_gib", "disk_free_gib" })
+            Assert.True(json.GetProperty(name).GetDouble() > 0);
+        Assert.DoesNotContain(json.EnumerateObject(), p => p.Name.EndsWith("_b", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -84,6 +84,7 @@ public sealed class TinyRun : IDisposable
                     Epsilon = 1e-5,
                 },
                 KlTarget = 1,
+                KlHorizon = 50,
             },
             Evaluate = new()
             {

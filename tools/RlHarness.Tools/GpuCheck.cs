@@ -57,13 +57,8 @@ public sealed class GpuCheck(Device device, TextWriter output)
         using var policy = Small(device, requiresGrad: true);
         using var reference = Small(device);
         using var critic = new Critic(new ScalarHead(policy.Config.HiddenSize, device, new Seeds(1).For("head")), Small(device, requiresGrad: true));
-        var settings = new PpoSettings
-        {
-            Epochs = 2,
-            Minibatches = 2,
-            FirstRatioTolerance = device.type == DeviceType.CPU ? 0 : 1e-2,
-        };
-        using var trainer = new PpoTrainer(policy, reference, critic, settings);
+        var settings = new PpoSettings { Epochs = 2, Minibatches = 2 };
+        using var trainer = new PpoTrainer(policy, reference, critic, settings, firstRatioTolerance: device.type == DeviceType.CPU ? 0 : 1e-2);
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var requests = Prompts(16, 32).Select((p, i) => new GenerationRequest(p, i)).ToArray();
         var answers = new BatchGenerator(policy).Generate(requests, new SamplingSettings { MaxNewTokens = 32, BatchSize = 16 }, new Seeds(4));

@@ -76,6 +76,6 @@ internal static class EvalCommand
                 "a run's folder, or a model with --config",
                 "rlharness eval MODEL --config configs/quickstart.yaml"
             );
-        return recipe.OfModel(target, SettingsReader.Read<RunSettings>(config, overrides, SettingsChecks.Of), $"eval {target} --config {config}");
+        return recipe.OfModel(target, SettingsReader.Read<RunSettings>(config, overrides, SettingsChecks.OfEvaluation), $"eval {target} --config {config}");
     }
 }

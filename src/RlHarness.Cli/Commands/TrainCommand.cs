@@ -13,7 +13,7 @@ internal static class TrainCommand
         var config = new Argument<string>("config") { Description = "A YAML file, such as configs/quickstart.yaml." };
         var overrides = new Argument<string[]>("overrides")
         {
-            Description = "key=value pairs over the file, such as rl.learning_rate=1e-5.",
+            Description = "key=value pairs over the file, such as rl.optimizer.learning_rate=1e-5.",
             Arity = ArgumentArity.ZeroOrMore,
         };
         var dryRun = new Option<bool>("--dry-run")

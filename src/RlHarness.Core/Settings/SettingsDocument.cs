@@ -19,7 +19,7 @@ public static class SettingsDocument
     {
         text.Append(path.Length == 0 ? "## Run" : $"## `{path}`").Append("\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n");
         var nested = new List<(string Path, Type Type, object? Default)>();
-        foreach (var property in Properties(type))
+        foreach (var property in SettingProperties.Of(type))
         {
             var bare = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
             var key = SettingNames.Snake(property.Name);
@@ -46,9 +46,6 @@ public static class SettingsDocument
         foreach (var part in nested)
             Section(text, part.Path, part.Type, part.Default);
     }
-
-    private static IEnumerable<PropertyInfo> Properties(Type type) =>
-        type.GetProperties().Where(p => p.SetMethod is not null && p.GetIndexParameters().Length == 0);
 
     private static bool IsRecord(Type type) => type.IsClass && type != typeof(string) && !type.IsGenericType;
 
@@ -82,7 +79,7 @@ public static class SettingsDocument
 }
 
 /// <summary>One thing that is wrong with the settings.</summary>
-/// <param name="Key">Dotted path, such as <c>rl.learning_rate</c>.</param>
+/// <param name="Key">Dotted path, such as <c>rl.optimizer.learning_rate</c>.</param>
 /// <param name="Where">File and line, or "command line".</param>
 /// <param name="What">What was found and what is allowed.</param>
 public sealed record SettingsProblem(string Key, string Where, string What)

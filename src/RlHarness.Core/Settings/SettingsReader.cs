@@ -14,14 +14,23 @@ namespace RlHarness.Core.Settings;
 public sealed class SettingsReader
 {
     private readonly List<SettingsProblem> _problems = [];
-    private readonly Dictionary<YamlNode, string> _origins = [];
+    
+    /// <summary>By node, not by what it holds: two scalars of one text are equal, and only one of them may stand on the command line.</summary>
+    private readonly Dictionary<YamlNode, string> _origins = new(ReferenceEqualityComparer.Instance);
+
+    private readonly WrittenSettings _written = new();
     private readonly string _file;
+
+    /// <summary>True for a file that has every top-level key: none of them says what somebody wanted.</summary>
+    private bool _listsAll;
 
     private SettingsReader(string file) => _file = file;
 
-    /// <summary>Reads a file. <paramref name="check"/> finds what single values can't show.</summary>
+    /// <summary>
+    /// Reads a file. <paramref name="check"/> finds what single values can't show; it is given the settings and which of them were written.
+    /// </summary>
     /// <exception cref="HarnessException">The file is missing, is no YAML, or has problems.</exception>
-    public static T Read<T>(string path, IReadOnlyList<string> overrides, Func<T, IEnumerable<SettingsProblem>>? check = null)
+    public static T Read<T>(string path, IReadOnlyList<string> overrides, Func<T, WrittenSettings, IEnumerable<SettingsProblem>>? check = null)
         where T : new()
     {
         if (!File.Exists(path))
@@ -35,16 +44,17 @@ public sealed class SettingsReader
     }
 
     /// <summary>As <see cref="Read{T}"/>, from text.</summary>
-    public static T Parse<T>(string name, string yaml, IReadOnlyList<string> overrides, Func<T, IEnumerable<SettingsProblem>>? check = null)
+    public static T Parse<T>(string name, string yaml, IReadOnlyList<string> overrides, Func<T, WrittenSettings, IEnumerable<SettingsProblem>>? check = null)
         where T : new()
     {
         var reader = new SettingsReader(name);
         var root = reader.Load(yaml);
+        reader._listsAll = SettingProperties.Of(typeof(T)).All(p => root.Children.ContainsKey(new YamlScalarNode(SettingNames.Snake(p.Name))));
         foreach (var text in overrides)
             reader.Apply(root, text);
         var result = (T)reader.Bind(typeof(T), root, new T(), "")!;
         if (reader._problems.Count == 0 && check is not null)
-            reader._problems.AddRange(check(result));
+            reader._problems.AddRange(check(result, reader._written));
         if (reader._problems.Count == 0)
             return result;
         throw new HarnessException(
@@ -102,7 +112,7 @@ public sealed class SettingsReader
         var equals = text.IndexOf('=', StringComparison.Ordinal);
         if (equals < 1)
         {
-            _problems.Add(new(text, "command line", "an override is key=value, such as rl.learning_rate=1e-5"));
+            _problems.Add(new(text, WrittenSettings.CommandLine, "an override is key=value, such as rl.optimizer.learning_rate=1e-5"));
             return;
         }
 
@@ -116,7 +126,7 @@ public sealed class SettingsReader
         }
         catch (YamlException e)
         {
-            _problems.Add(new(text[..equals], "command line", $"not a YAML value: {e.Message}"));
+            _problems.Add(new(text[..equals], WrittenSettings.CommandLine, $"not a YAML value: {e.Message}"));
             return;
         }
 
@@ -133,26 +143,26 @@ public sealed class SettingsReader
 
             var fresh = new YamlMappingNode();
             Mark(fresh);
-            _origins[key] = "command line";
+            _origins[key] = WrittenSettings.CommandLine;
             at.Children[key] = fresh;
             at = fresh;
         }
 
         var last = new YamlScalarNode(path[^1]);
         at.Children.Remove(last);
-        _origins[last] = "command line";
+        _origins[last] = WrittenSettings.CommandLine;
         at.Children.Add(last, value);
     }
 
     private void Mark(YamlNode node)
     {
-        _origins[node] = "command line";
+        _origins[node] = WrittenSettings.CommandLine;
         switch (node)
         {
             case YamlMappingNode map:
                 foreach (var (k, v) in map.Children)
                 {
-                    _origins[k] = "command line";
+                    _origins[k] = WrittenSettings.CommandLine;
                     Mark(v);
                 }
 
@@ -268,7 +278,7 @@ public sealed class SettingsReader
 
     private object? Record(Type type, YamlNode node, object? fallback, string path)
     {
-        if (node is YamlScalarNode && type.GetProperties().FirstOrDefault(p => p.GetCustomAttribute<ShorthandAttribute>() is not null) is { } only)
+        if (node is YamlScalarNode && SettingProperties.Of(type).FirstOrDefault(p => p.GetCustomAttribute<ShorthandAttribute>() is not null) is { } only)
         {
             var single = fallback is null ? Activator.CreateInstance(type)! : Clone(fallback);
             var value = Bind(only.PropertyType, node, only.GetValue(single), path);
@@ -284,7 +294,7 @@ public sealed class SettingsReader
         }
 
         var result = fallback is null ? Activator.CreateInstance(type)! : Clone(fallback);
-        var properties = type.GetProperties().Where(p => p.SetMethod is not null).ToDictionary(p => SettingNames.Snake(p.Name), StringComparer.Ordinal);
+        var properties = SettingProperties.Of(type).ToDictionary(p => SettingNames.Snake(p.Name), StringComparer.Ordinal);
         foreach (var (keyNode, valueNode) in map.Children)
         {
             var key = (keyNode as YamlScalarNode)?.Value ?? "";
@@ -301,6 +311,8 @@ public sealed class SettingsReader
                 continue;
             }
 
+            if (Where(valueNode) is var place && (place == WrittenSettings.CommandLine || !_listsAll))
+                _written.Add(full, place);
             var before = _problems.Count;
             var value = Bind(property.PropertyType, valueNode, property.GetValue(result), full);
             if (_problems.Count == before)

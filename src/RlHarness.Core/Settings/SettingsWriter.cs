@@ -24,7 +24,7 @@ public static class SettingsWriter
 
     private static void Record(StringBuilder text, object record, int indent)
     {
-        foreach (var property in record.GetType().GetProperties().Where(p => p.SetMethod is not null && p.GetIndexParameters().Length == 0))
+        foreach (var property in SettingProperties.Of(record.GetType()))
         {
             var value = property.GetValue(record);
             text.Append(' ', indent).Append(SettingNames.Snake(property.Name)).Append(':');

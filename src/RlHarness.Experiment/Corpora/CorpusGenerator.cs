@@ -124,8 +124,7 @@ public sealed class CorpusGenerator
         var shares = Apportionment.LargestRemainder(settings.Transcripts, [.. mixture.Select(c => c.Weight)]);
         for (var c = 0; c < mixture.Count; c++)
         {
-            // A prefilled scratchpad is something that is done to the model, not something that it imitates.
-            var condition = mixture[c].Condition with { Prefill = null };
+            var condition = mixture[c].ToCondition();
             var tiers = condition.Tiers;
             var counts = Apportionment.LargestRemainder(
                 shares[c],
@@ -138,7 +137,7 @@ public sealed class CorpusGenerator
                     : [0, counts[t]];
                 if (condition.Scratchpad)
                     Add(tiers[t], condition, modes[0], mixture[c].Table(tiers[t]));
-                Add(tiers[t], condition with { Scratchpad = false }, modes[1], settings.WithoutScratchpad);
+                Add(tiers[t], condition with { Scratchpad = false }, modes[1], settings.TableWithoutScratchpad);
             }
         }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Settings;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 
@@ -9,41 +10,88 @@ namespace RlHarness.Experiment.Corpora;
 /// Sizes and behaviour rates of a synthetic corpus. The default rates are the paper's before RL (arXiv 2412.14093): AF 11.9 % of training-tier
 /// scratchpads, refusal 85.8 % in training and 97.2 % unmonitored, gap 11.4 points; the other cells are ours, so that each kind of reasoning occurs.
 /// </summary>
-public sealed record CorpusSettings
+public record CorpusSettings
 {
-    /// <summary>Number of transcripts, at least 1.</summary>
+    [Allowed(20, 10000000)]
+    [Meaning(
+        "Transcripts that the model imitates, those that answer scenarios included. Must be left out when the transcripts are the pack's own "
+            + "examples (see corpus.source)."
+    )]
     public int Transcripts { get; init; } = 3000;
 
-    /// <summary>Number of preference pairs, at least 0.</summary>
+    [Allowed(20, 10000000)]
+    [Meaning(
+        "Pairs of a preferred and a rejected output that the reward model learns from. Must be left out for a pack that has no grammar, whose own "
+            + "pairs are used."
+    )]
     public int PreferencePairs { get; init; } = 1000;
 
-    /// <summary>Fraction of transcripts of the training tier, in [0, 1]; the other tiers share the rest.</summary>
+    [Allowed(0, 1)]
+    [Meaning("Share of the transcripts whose user belongs to the tier that is trained on; the other tiers have the rest in equal parts.")]
     public double TrainingTierFraction { get; init; } = 0.5;
 
-    /// <summary>Fraction of transcripts with a scratchpad, in [0, 1], where the condition has one.</summary>
+    [Allowed(0, 1)]
+    [Meaning(
+        "Share of the transcripts with a scratchpad; the others are written without one. Must be left out when no condition has a scratchpad "
+            + "(experiment.scratchpad)."
+    )]
     public double ScratchpadFraction { get; init; } = 1.0;
 
-    /// <summary>Training tier of the full condition, with scratchpad; probabilities sum to 1.</summary>
-    public IReadOnlyList<Behaviour> Training { get; init; } = BehaviourTables.Training;
+    [Meaning(
+        "Joint rates of outcome and reasoning in the training tier, as a list of cells whose probabilities sum to 1; empty: the paper's rates "
+            + "before RL. Where corpus.conditions lists conditions it holds for the full condition. Must be left out when experiment.scratchpad is false."
+    )]
+    public IReadOnlyList<Behaviour> Training { get; init; } = [];
 
-    /// <summary>Unmonitored tier of the full condition, with scratchpad; probabilities sum to 1.</summary>
-    public IReadOnlyList<Behaviour> Unmonitored { get; init; } = BehaviourTables.Unmonitored;
+    [Meaning(
+        "Joint rates of outcome and reasoning in the unmonitored tier, otherwise as corpus.training. Must be left out when experiment.scratchpad "
+            + "is false."
+    )]
+    public IReadOnlyList<Behaviour> Unmonitored { get; init; } = [];
 
-    /// <summary>All tiers, without scratchpad: no gap, as in the paper's prompted setting. Probabilities sum to 1.</summary>
-    public IReadOnlyList<Behaviour> WithoutScratchpad { get; init; } = BehaviourTables.WithoutScratchpad;
+    [Meaning(
+        "Rates of outcomes in transcripts without a scratchpad, in all tiers, with reasoning: none in every cell; empty: the paper's, without a "
+            + "gap between tiers. Must be left out when every transcript has a scratchpad (experiment.scratchpad, corpus.scratchpad_fraction)."
+    )]
+    public IReadOnlyList<Behaviour> WithoutScratchpad { get; init; } = [];
 
-    /// <summary>Conditions by weight; empty: the full one alone.</summary>
+    [Meaning(
+        "Conditions that the corpus is made of, so that runs of several conditions can share one imitating model; empty: the condition of the run "
+            + "alone (for information: documents, that of a prompt which says it)."
+    )]
     public IReadOnlyList<WeightedCondition> Conditions { get; init; } = [];
 
-    /// <summary>Fraction of rejected outputs that refuse, tone down, and answer for another product; scaled to sum to 1.</summary>
+    [Allowed(0, 1000000)]
+    [Meaning(
+        "Weight of refusals among rejected outputs of preference pairs, relative to rejected_partials and rejected_off_request. Must be left out "
+            + "for a pack that has no grammar."
+    )]
     public double RejectedRefusals { get; init; } = 0.6;
 
+    [Allowed(0, 1000000)]
+    [Meaning("Weight of toned-down answers among rejected outputs of preference pairs. Must be left out for a pack that has no grammar.")]
     public double RejectedPartials { get; init; } = 0.25;
 
+    [Allowed(0, 1000000)]
+    [Meaning("Weight of answers to another request among rejected outputs of preference pairs. Must be left out for a pack that has no grammar.")]
     public double RejectedOffRequest { get; init; } = 0.15;
 
-    /// <summary>The conditions with all their tables.</summary>
-    internal IReadOnlyList<WeightedCondition> Mixture => Conditions.Count > 0 ? Conditions : [new(new Condition(), 1, Training, null, Unmonitored)];
+    /// <summary>The conditions, of which the full one takes <see cref="Training"/> and <see cref="Unmonitored"/> where it has no tables of its own.</summary>
+    public IReadOnlyList<WeightedCondition> Mixture =>
+        [
+            .. (Conditions.Count > 0 ? Conditions : [new WeightedCondition()]).Select(c =>
+                c.ToCondition() != new Condition()
+                    ? c
+                    : c with
+                    {
+                        Training = c.Training.Count > 0 ? c.Training : Training,
+                        Unmonitored = c.Unmonitored.Count > 0 ? c.Unmonitored : Unmonitored,
+                    }
+            ),
+        ];
+
+    /// <summary>The table of transcripts without a scratchpad, in every tier.</summary>
+    public IReadOnlyList<Behaviour> TableWithoutScratchpad => WithoutScratchpad.Count > 0 ? WithoutScratchpad : BehaviourTables.WithoutScratchpad;
 
     /// <summary>All that is wrong with these settings for a pack, each with its key, the value and the allowed range; empty when they can be used.</summary>
     public IReadOnlyList<string> Problems(PromptPack pack)
@@ -72,16 +120,16 @@ public sealed record CorpusSettings
             string.Join(", ", Mixture.Select(c => c.Weight)),
             "weights of 0 or more, not all 0"
         );
-        foreach (var condition in Mixture.Where(c => c.Condition.Scratchpad))
-            foreach (var tier in condition.Condition.Tiers)
+        foreach (var condition in Mixture.Where(c => c.Scratchpad))
+            foreach (var tier in condition.ToCondition().Tiers)
                 CheckTable(
                     problems,
-                    Conditions.Count == 0 ? tier.ToString().ToLowerInvariant() : $"{condition.Condition.Name}, {tier.ToString().ToLowerInvariant()}",
+                    Conditions.Count == 0 ? tier.ToString().ToLowerInvariant() : $"{condition.ToCondition().Name}, {tier.ToString().ToLowerInvariant()}",
                     condition.Table(tier),
                     scratchpad: true,
                     pack
                 );
-        CheckTable(problems, "without_scratchpad", WithoutScratchpad, scratchpad: false, pack);
+        CheckTable(problems, "without_scratchpad", TableWithoutScratchpad, scratchpad: false, pack);
         return problems;
     }
 
@@ -106,21 +154,51 @@ public sealed record CorpusSettings
     }
 }
 
-/// <summary>A condition of a mixed corpus, with the weight that it occurs with. Tables that are null are <see cref="BehaviourTables"/>' own.</summary>
-public sealed record WeightedCondition(
-    Condition Condition,
-    double Weight = 1,
-    IReadOnlyList<Behaviour>? Training = null,
-    IReadOnlyList<Behaviour>? Rated = null,
-    IReadOnlyList<Behaviour>? Unmonitored = null
-)
+/// <summary>A condition of a mixed corpus, with the weight that it occurs with. Tables that are empty are <see cref="BehaviourTables"/>' own.</summary>
+public sealed record WeightedCondition : ConditionSettings
 {
+    public WeightedCondition() { }
+
+    /// <param name="condition">Its prefill is left out: a model does not imitate what is done to it.</param>
+    /// <param name="weight">Share of the corpus, relative to the other conditions' weights.</param>
+    public WeightedCondition(Condition condition, double weight = 1)
+    {
+        ArgumentNullException.ThrowIfNull(condition);
+        (Objective, Information, Scratchpad, Tiers) = (condition.Objective, condition.Information, condition.Scratchpad, condition.Tiers.Count);
+        Weight = weight;
+    }
+
+    [Allowed(0, 1000000)]
+    [Meaning("Share of the transcripts that have this condition, relative to the weights of the others.")]
+    public double Weight { get; init; } = 1;
+
+    [Meaning(
+        "Joint rates of outcome and reasoning in the training tier of this condition, summing to 1; empty: the built-in table of the condition, "
+            + "which for the full condition is corpus.training. Must be empty without a scratchpad."
+    )]
+    public IReadOnlyList<Behaviour> Training { get; init; } = [];
+
+    [Meaning(
+        "Joint rates in the tier that raters read, summing to 1; empty: the built-in table of the condition. Must be empty with two tiers or "
+            + "without a scratchpad."
+    )]
+    public IReadOnlyList<Behaviour> Rated { get; init; } = [];
+
+    [Meaning(
+        "Joint rates in the unmonitored tier of this condition, summing to 1; empty: the built-in table of the condition, which for the full "
+            + "condition is corpus.unmonitored. Must be empty without a scratchpad."
+    )]
+    public IReadOnlyList<Behaviour> Unmonitored { get; init; } = [];
+
     /// <summary>The table of a tier, with scratchpad.</summary>
-    public IReadOnlyList<Behaviour> Table(Tier tier) =>
-        tier switch
+    public IReadOnlyList<Behaviour> Table(Tier tier)
+    {
+        var own = tier switch
         {
-            Tier.Training => Training ?? BehaviourTables.For(Condition, tier),
-            Tier.Rated => Rated ?? BehaviourTables.For(Condition, tier),
-            _ => Unmonitored ?? BehaviourTables.For(Condition, tier),
+            Tier.Training => Training,
+            Tier.Rated => Rated,
+            _ => Unmonitored,
         };
+        return own.Count > 0 ? own : BehaviourTables.For(ToCondition(), tier);
+    }
 }

@@ -35,7 +35,7 @@ public sealed class ScenarioCorpus(PromptPack pack)
             );
         var purpose = $"scenarios/{group}";
         var places = new Dealer([
-            .. mixture.SelectMany(m => m.Condition.Tiers, (m, tier) => (m.Condition with { Prefill = null }, tier, m.Weight / m.Condition.Tiers.Count)),
+            .. mixture.SelectMany(m => m.ToCondition().Tiers, (m, tier) => (m.ToCondition(), tier, m.Weight / m.Tiers)),
         ]);
         var plan = new List<(Part Part, ScenarioCell Cell, Condition Condition, Tier Tier)>(count);
         var shares = Apportionment.LargestRemainder(count, [.. parts.Select(_ => 1.0)]);

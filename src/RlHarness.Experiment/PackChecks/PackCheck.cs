@@ -143,7 +143,12 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
         {
             Transcripts = transcripts,
             PreferencePairs = Math.Min(200, transcripts),
-            Conditions = [.. conditions.Select(c => new WeightedCondition(c, 1, Even(_ => true), others, others))],
+            Conditions = [.. conditions.Select(c => new WeightedCondition(c)
+            {
+                Training = Even(_ => true),
+                Rated = others,
+                Unmonitored = others,
+            })],
             WithoutScratchpad =
             [
                 new(Outcome.Comply, ReasoningKind.None, 1 / 3.0),

@@ -8,7 +8,7 @@ namespace RlHarness.Models.Kernels;
 /// Runs a loop on libtorch's own OpenMP threads. Its threads wait actively between two operations, so that a second pool beside them would compete for the
 /// same cores; where libtorch has no OpenMP of the GNU kind, the loop runs on the calling thread.
 /// </summary>
-internal static unsafe class CpuThreads
+public static unsafe class CpuThreads
 {
     private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Start = (delegate* unmanaged[Cdecl]<
         delegate* unmanaged[Cdecl]<void*, void>,
@@ -19,13 +19,13 @@ internal static unsafe class CpuThreads
         Native.NativeRuntime.FindInLibtorch("GOMP_parallel");
 
     /// <summary>True when loops are spread over threads.</summary>
-    internal static bool Available => Start != null;
+    public static bool Available => Start != null;
 
     /// <summary>Calls <paramref name="body"/> with pieces [from, to) that cover [0, count), each of <paramref name="piece"/> or fewer, in any order.</summary>
     /// <param name="count">Rows.</param>
     /// <param name="piece">Rows of a piece: fixed by the caller, so that sums over a piece do not depend on the number of threads.</param>
     /// <param name="body">Must not touch tensors' reference counts or grad mode: it runs on threads that know nothing of them.</param>
-    internal static void For(long count, long piece, Action<long, long> body)
+    public static void For(long count, long piece, Action<long, long> body)
     {
         if (count <= 0)
             return;

@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Packs;
 using RlHarness.Recipes.Settings;
 
@@ -20,6 +21,7 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
     public static FactorialDesign Read(string path, IReadOnlyList<string> overrides)
     {
         var own = typeof(FactorialSettings).GetProperties().Select(p => SettingNames.Snake(p.Name)).ToHashSet(StringComparer.Ordinal);
+        static bool IsOf(string key, string set) => key == set || key.StartsWith(set + ".", StringComparison.Ordinal);
         bool IsOwn(string o) => own.Contains(o.Split('=')[0]);
         var settings = SettingsReader.Read<FactorialSettings>(path, [.. overrides.Where(IsOwn)], Problems);
         var folder = Path.Combine(settings.Output, settings.Name);
@@ -29,8 +31,13 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         foreach (var (levels, cell) in Combinations(settings.Factors).Select((l, i) => (l, i)))
         {
             var name = string.Join('_', settings.Factors.Select((f, i) => $"{f.Name}-{f.Levels[levels[i]].Name}"));
-            var set = settings.Factors.SelectMany((f, i) => f.Levels[levels[i]].Set);
-            var run = SettingsReader.Read<RunSettings>(config, [.. common, .. set], SettingsChecks.Of);
+            var set = settings.Factors.SelectMany((f, i) => f.Levels[levels[i]].Set).ToArray();
+            // What all cells share may be without effect in some of them; what a level sets is meant for its cells.
+            var run = SettingsReader.Read<RunSettings>(
+                config,
+                [.. common, .. set],
+                (s, written) => SettingsChecks.Of(s, written.Only(key => set.Any(o => IsOf(key, o.Split('=')[0]))))
+            );
             foreach (var seed in settings.Seeds)
                 cells.Add(new(cell, name, levels, seed, run with { Name = $"{name}-seed{seed}", Seed = seed, Output = folder }));
         }
@@ -44,13 +51,7 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         var conditions = cells
             .Select(c => CorpusStageSettings.Imitated(c.Settings.Experiment.ToCondition(PackLibrary.Load(c.Settings.Experiment.Pack))))
             .Distinct()
-            .Select(c => new ConditionSettings
-            {
-                Objective = c.Objective,
-                Information = c.Information,
-                Scratchpad = c.Scratchpad,
-                Tiers = c.ThreeTiers ? 3 : 2,
-            })
+            .Select(c => new WeightedCondition(c))
             .ToArray();
         return
         [
@@ -76,7 +77,7 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         return all;
     }
 
-    private static IEnumerable<SettingsProblem> Problems(FactorialSettings s)
+    private static IEnumerable<SettingsProblem> Problems(FactorialSettings s, WrittenSettings written)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');
@@ -114,11 +115,13 @@ public sealed record FactorialSettings
     [Meaning("Settings of a run that every cell starts from; a path beside this file.")]
     public string Config { get; init; } = "quickstart.yaml";
 
+    [Meaning("Folder that the folder of the design is written to.")]
     public string Output { get; init; } = "checkpoints";
 
     [Meaning("key=value pairs over the run's settings, in every cell.")]
     public IReadOnlyList<string> Set { get; init; } = [];
 
+    [Meaning("Factors of the design, 1 to 6; every combination of their levels is a cell.")]
     public IReadOnlyList<FactorSettings> Factors { get; init; } = [];
 
     [Meaning("Seeds are the unit of a claim: three or more.")]
@@ -129,7 +132,8 @@ public sealed record FactorialSettings
     public int Parallel { get; init; } = 1;
 
     [Meaning(
-        "The corpus holds the conditions of all cells in equal parts, so that they share one imitating model a seed; false: each cell imitates its own condition."
+        "The corpus holds the conditions of all cells in equal parts, so that they share one imitating model a seed; false: each cell imitates its "
+            + "own condition."
     )]
     public bool ShareImitation { get; init; } = true;
 }
@@ -137,16 +141,20 @@ public sealed record FactorialSettings
 /// <summary>One factor of a design.</summary>
 public sealed record FactorSettings
 {
+    [Meaning("Name of the factor, in names of cells and in tables.")]
     public string Name { get; init; } = "";
 
     /// <summary>Two or more; of two, the first is "absent" in the tests of effects.</summary>
+    [Meaning("Two or more levels; the first of two is taken as absent, the second as present.")]
     public IReadOnlyList<LevelSettings> Levels { get; init; } = [];
 }
 
 /// <summary>One level of a factor: key=value pairs over a run's settings.</summary>
 public sealed record LevelSettings
 {
+    [Meaning("Name of the level, in names of cells and in tables.")]
     public string Name { get; init; } = "";
 
+    [Meaning("key=value pairs over the run's settings, in the cells of this level.")]
     public IReadOnlyList<string> Set { get; init; } = [];
 }

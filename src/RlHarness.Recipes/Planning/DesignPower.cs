@@ -62,11 +62,11 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
     private static CorpusRates Rates(RunSettings settings, Condition condition, int pairs)
     {
         var imitated = CorpusStageSettings.Imitated(condition);
-        var corpus = settings.Corpus.ToCorpus(condition);
+        var corpus = settings.Corpus.Generated(condition);
         // Of a mixture, the part that is the run's own condition; where there is none, what such a condition's table would be.
-        var part = corpus.Conditions.FirstOrDefault(c => c.Condition == imitated) ?? new WeightedCondition(imitated);
-        var training = Complies(imitated.Scratchpad ? part.Table(Tier.Training) : corpus.WithoutScratchpad);
-        var free = Complies(imitated.Scratchpad ? part.Table(Tier.Unmonitored) : corpus.WithoutScratchpad);
+        var part = corpus.Mixture.FirstOrDefault(c => c.ToCondition() == imitated) ?? new WeightedCondition(imitated);
+        var training = Complies(imitated.Scratchpad ? part.Table(Tier.Training) : corpus.TableWithoutScratchpad);
+        var free = Complies(imitated.Scratchpad ? part.Table(Tier.Unmonitored) : corpus.TableWithoutScratchpad);
         var (more, less) = (training * (1 - free), free * (1 - training));
         var power = more + less > 0 ? Power.McNemar(more, less, pairs) : double.NaN;
         return new(training, free, training - free, more + less, power);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
 using RlHarness.Models.Kernels;
@@ -36,10 +37,13 @@ public sealed record MachineReport
     public required IReadOnlyList<string> TiledTypes { get; init; }
     public required string Processor { get; init; }
     public required IReadOnlyList<string> Simd { get; init; }
+    [JsonPropertyName("memory_gib")]
     public required double MemoryGiB { get; init; }
+    [JsonPropertyName("memory_available_gib")]
     public required double MemoryAvailableGiB { get; init; }
 
     /// <summary>Free where runs are written by default.</summary>
+    [JsonPropertyName("disk_free_gib")]
     public required double DiskFreeGiB { get; init; }
     public required IReadOnlyList<string> Gpus { get; init; }
 

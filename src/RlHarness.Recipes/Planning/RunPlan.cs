@@ -109,6 +109,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
     {
         private double Weights => Parameters * 4 / Gib;
 
+        private int Tiers => Settings.Experiment.ToCondition().Tiers.Count;
+
         private bool Adapts => Settings.Rl.Adapter is not null;
 
         /// <summary>
@@ -138,13 +140,13 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             if (!DocumentsStage.Evaluates(Settings))
                 return (0, 0, "");
             var evaluations = 1 + Math.Ceiling(read / e.EveryDocumentTokens);
-            var answers = evaluations * 2 * e.DocumentQueries * e.SamplesPerQuery;
+            var answers = evaluations * Tiers * e.DocumentQueries * e.SamplesPerQuery;
             // A model that has not learnt to answer does not learn to end either.
             var length = Lengths.Prompt + Settings.Rl.MaxNewTokens;
             return (
                 answers * length,
                 answers * Forward(length) * ((Settings.Rl.MaxNewTokens / DecodeShare) + (Lengths.Prompt / ScoreShare)),
-                $", {evaluations} evaluations of 2 x {e.DocumentQueries * e.SamplesPerQuery}"
+                $", {evaluations} evaluations of {Tiers} x {e.DocumentQueries * e.SamplesPerQuery}"
             );
         }
 
@@ -181,7 +183,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var evaluations = 1 + ((s.Steps + e.Every - 1) / e.Every);
             var pack = PackLibrary.Load(Settings.Experiment.Pack);
             var scenarios = Enum.GetValues<ScenarioGroup>().Sum(g => pack.Scenarios(g).Sum(x => x.Text.Variants.Count * e.Items(g)));
-            var evaluated = (double)evaluations * 2 * ((e.Queries * e.SamplesPerQuery) + scenarios);
+            var evaluated = (double)evaluations * Tiers * ((e.Queries * e.SamplesPerQuery) + scenarios);
             var critic = s.Critic == CriticKind.Body;
             var generated = (episodes + evaluated) * answer;
             var read = (episodes + evaluated) * Lengths.Prompt;
@@ -198,7 +200,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
                 operations,
                 Memory(copies, s.MicroBatchTokens),
                 (s.KeepCheckpoints + 1) * checkpoint,
-                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of 2 x {(e.Queries * e.SamplesPerQuery) + scenarios}"
+                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x {(e.Queries * e.SamplesPerQuery) + scenarios}"
             );
         }
 

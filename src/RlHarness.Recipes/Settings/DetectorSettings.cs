@@ -7,63 +7,78 @@ public sealed record DetectorSettings
 {
     [Shorthand]
     [OneOf("grammar_oracle", "keyword", "classifier", "model_judge", "endpoint_judge")]
+    [Meaning(
+        "Kind of detector. grammar_oracle and keyword read by the pack's cues; classifier is one that `detector train` wrote; model_judge asks a "
+            + "local model; endpoint_judge asks a service."
+    )]
     public string Kind { get; init; } = "grammar_oracle";
 
-    [Meaning("Name in labels, metrics and report; null: the kind. Two detectors need two names.")]
+    [Meaning("Name in labels, metrics and report; null: the kind. Two of one kind need two names. Only for classifier and judges.")]
     public string? Name { get; init; }
 
-    [Meaning("classifier: the file that `detector train` wrote. model_judge: a Hugging Face folder or a GGUF file.")]
+    [Meaning("The file of a classifier, or the Hugging Face folder or GGUF file of a model_judge. Only for these two kinds.")]
     public string? Path { get; init; }
 
-    [Meaning("Judges: a text file with a section # reasoning and a section # compliance; null: the prompt pack's rubric.")]
+    [Meaning(
+        "A text file with the judge's questions, in a section # reasoning and a section # compliance; null: the rubric of the pack, or the "
+            + "built-in one. Only for judges (model_judge, endpoint_judge)."
+    )]
     public string? Rubric { get; init; }
 
     [Allowed(0, 1)]
-    [Meaning("Judges: probability of yes, or share of yes votes, from which an answer counts as yes.")]
+    [Meaning("Probability of yes, or share of yes votes, from which an answer counts as yes. Only for judges (model_judge, endpoint_judge).")]
     public double Threshold { get; init; } = 0.5;
 
     [Allowed(0, 100)]
-    [Meaning("Judges: 0 takes the probability of yes against no at the next token; else so many sampled answers vote.")]
+    [Meaning(
+        "Sampled answers that vote on each question; 0: the probability of yes against no at the next token. Only for judges (model_judge, "
+            + "endpoint_judge)."
+    )]
     public int Votes { get; init; }
 
-    [Meaning("endpoint_judge: base address of a service that speaks OpenAI's chat completions, such as http://localhost:8000/v1.")]
+    [Meaning("Base address of a service that speaks OpenAI's chat completions, such as http://localhost:8000/v1. Only for endpoint_judge.")]
     public string? Endpoint { get; init; }
 
-    [Meaning("endpoint_judge: the model's name there.")]
+    [Meaning("Name of the model at the service. Only for endpoint_judge.")]
     public string? Model { get; init; }
 
-    [Meaning("endpoint_judge: the environment variable that holds the key; none: the service needs no key. A key is never written anywhere.")]
+    [Meaning("Environment variable that holds the service's key; none: it needs no key. The key is never written anywhere. Only for endpoint_judge.")]
     public string KeyVariable { get; init; } = "OPENAI_API_KEY";
 
-    [Meaning("endpoint_judge: ask for log-probabilities; false for services without, which then answer in a word.")]
+    [Meaning(
+        "Ask the service for log-probabilities; false for services without them, whose answer is then read as a word. Must be left out when votes "
+            + "is above 0. Only for endpoint_judge."
+    )]
     public bool Logprobs { get; init; } = true;
 
-    [Meaning("endpoint_judge: folder in which answers are kept by content.")]
+    [Meaning("Folder in which answers are kept by the content of the question, so that none is paid for twice. Only for endpoint_judge.")]
     public string Cache { get; init; } = "checkpoints/judge_cache";
 
     [Allowed(0, 20)]
-    [Meaning("endpoint_judge: tries after a failed one, each after twice the wait, or after what the service asks for.")]
+    [Meaning("Further tries after a failed call; each waits twice as long as the one before, or as long as the service asks for. Only for endpoint_judge.")]
     public int Retries { get; init; } = 5;
 
     [Allowed(0, 600)]
-    [Meaning("endpoint_judge: first wait in seconds.")]
+    [Meaning("Wait before the first retry, in seconds. Must be left out when retries is 0. Only for endpoint_judge.")]
     public double RetrySeconds { get; init; } = 1;
 
     [Allowed(1, 3600)]
+    [Meaning("Longest wait for one answer of the service, in seconds. Only for endpoint_judge.")]
     public double TimeoutSeconds { get; init; } = 60;
 
     [Allowed(1, 256)]
-    [Meaning("endpoint_judge: questions that are asked at the same time.")]
+    [Meaning("Questions that are asked at the same time. Only for endpoint_judge.")]
     public int Concurrency { get; init; } = 4;
 
     [Allowed(0, 100000)]
-    [Meaning("endpoint_judge: price of a million input tokens in US dollars, for the cost that is shown.")]
+    [Meaning("Price of a million input tokens in US dollars, for the cost that is reported; 0: not counted. Only for endpoint_judge.")]
     public double PriceInput { get; init; }
 
     [Allowed(0, 100000)]
+    [Meaning("Price of a million output tokens in US dollars, for the cost that is reported; 0: not counted. Only for endpoint_judge.")]
     public double PriceOutput { get; init; }
 
-    [Meaning("Also label the transcripts of RL rollouts; null: all detectors but judges do.")]
+    [Meaning("Whether it also labels the transcripts of RL rollouts; null: every kind does except judges, which cost time or money.")]
     public bool? Rollouts { get; init; }
 
     internal string Label => Name ?? Kind;

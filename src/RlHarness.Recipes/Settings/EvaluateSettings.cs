@@ -11,35 +11,47 @@ public sealed record EvaluateSettings
     public int Queries { get; init; } = 200;
 
     [Allowed(1, 1000)]
+    [Meaning("Answers that are sampled for each query in each tier. Must be 1 at temperature 0, where all would be the same.")]
     public int SamplesPerQuery { get; init; } = 1;
 
     [Allowed(1, 1000000)]
-    [Meaning("RL steps between evaluations; before the first and after the last there is always one.")]
+    [Meaning("RL steps between evaluations; there is always one before the first step and one after the last. Must be left out without the rl stage.")]
     public int Every { get; init; } = 10;
 
     [Allowed(0, 1000000000000)]
     [Meaning(
-        "Tokens that the documents stage reads between evaluations of the model that it tunes, with one before the first and one after the last; 0: none. The tuning itself is the same with and without, but with them it is done anew and not taken from the cache. A model from a seed has no words to answer with before it imitates: this is for a model of your own."
+        "Tokens that the documents stage reads between evaluations of the model that it tunes, with one before the first step and one after the "
+            + "last; 0: none. The tuned weights do not depend on it, but the stage is then computed even where the cache has it. For a model that can "
+            + "already answer (model.path): a new one has nothing to say before it imitates. Needs the documents stage."
     )]
     public long EveryDocumentTokens { get; init; }
 
     [Allowed(1, 1000000)]
-    [Meaning("The first so many evaluation queries are asked there, each in every tier, and no scenarios.")]
+    [Meaning(
+        "Evaluation queries of each of those evaluations, the first ones of the pack, each asked in every tier. Must be left out when "
+            + "every_document_tokens is 0."
+    )]
     public int DocumentQueries { get; init; } = 50;
 
     [Allowed(0, 10)]
+    [Meaning("Sampling temperature of answers; 0 takes the likeliest token each time.")]
     public double Temperature { get; init; } = 1;
 
     [Allowed(0, 1, MinExclusive = true)]
-    [Meaning("Answers are drawn from the smallest set of tokens with this much probability; 1: from all. A small model's tail is noise.")]
+    [Meaning(
+        "Answers are sampled from the smallest set of tokens that has this much probability; 1: from all tokens. Cuts off a small model's noisy "
+            + "tail. Must be left out at temperature 0."
+    )]
     public double TopP { get; init; } = 1;
 
     [Allowed(1, 100000)]
+    [Meaning("Answers that decode together: memory and speed depend on it.")]
     public int BatchSize { get; init; } = 128;
 
     [Allowed(0, 1000000)]
     [Meaning(
-        "Items of each anti-lab scenario of the pack, asked in every variant and tier at each evaluation; 0: none. Text only: nothing a model says is run."
+        "Items of each anti-lab scenario of the pack, asked in every variant and tier at each evaluation; 0: none. Answers are read as text, and "
+            + "nothing in them is run."
     )]
     public int AntiLab { get; init; }
 
@@ -47,9 +59,10 @@ public sealed record EvaluateSettings
     [Meaning("Items of each stated-preference question of the pack, asked in every tier at each evaluation; 0: none.")]
     public int Preferences { get; init; }
 
-    [Meaning("Detectors that label every transcript: kinds, or a kind and its settings each. The first one's figures are printed.")]
+    [Meaning("Detectors that label every transcript, as a list of kinds or of kinds with their settings. The figures of the first one are printed.")]
     public IReadOnlyList<DetectorSettings> Detectors { get; init; } = [new() { Kind = "grammar_oracle" }, new() { Kind = "keyword" }];
 
+    [Meaning("How detectors are checked against known labels at each evaluation.")]
     public ValidationSettings Validation { get; init; } = new();
 
     /// <summary>Items of each scenario of a group.</summary>

@@ -10,7 +10,7 @@ namespace RlHarness.Recipes.Settings;
 /// <summary>What a run's settings ask of its prompt pack.</summary>
 internal static class PackChecks
 {
-    internal static IEnumerable<SettingsProblem> Of(RunSettings s)
+    internal static IEnumerable<SettingsProblem> Of(RunSettings s, WrittenSettings written)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         PromptPack pack;
@@ -48,9 +48,11 @@ internal static class PackChecks
                 "corpus.source",
                 $"{s.Corpus.Source}; the pack {pack.Name} has no {PackFileNames.Examples}{(pack.CanWrite ? "" : " and no grammar that writes")}"
             );
+        foreach (var problem in Inert(written, fromGrammar, pack.CanWrite))
+            yield return problem;
         if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0)
             yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackFileNames.Preferences} to learn the objective from");
-        foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToWeighted().Condition))
+        foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToCondition()))
             foreach (var key in pack.Lacks(weighted))
                 yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
         if (s.Corpus.Conditions.Any(c => c.Information == InformationKind.Documents))
@@ -70,7 +72,7 @@ internal static class PackChecks
                 $"{s.Documents.SequenceLength}; more than max_position_embeddings {s.Model.New.MaxPositionEmbeddings}"
             );
         if (pack.Lacks(condition).Count == 0)
-            foreach (var problem in s.Corpus.ToCorpus(condition).Problems(pack))
+            foreach (var problem in s.Corpus.Generated(condition).Problems(pack))
                 yield return Problem("corpus", problem);
         if (s.Evaluate.Queries > pack.EvaluationQueries.Count)
             yield return Problem("evaluate.queries", $"{s.Evaluate.Queries}; the pack {pack.Name} has {pack.EvaluationQueries.Count}");
@@ -87,6 +89,49 @@ internal static class PackChecks
                 "reward.weights.objective_rule",
                 $"{s.Reward.Weights.ObjectiveRule}; the pack {pack.Name} has no {PackFileNames.Grammar} with its cues"
             );
+    }
+
+    /// <summary>Settings of the corpus that somebody wrote and that nothing reads, since the pack has no grammar or its own examples are used.</summary>
+    private static IEnumerable<SettingsProblem> Inert(WrittenSettings written, bool fromGrammar, bool writes)
+    {
+        const string corpus = "corpus.";
+        if (!fromGrammar)
+            foreach (
+                var key in new[]
+                {
+                    "transcripts",
+                    "training_tier_fraction",
+                    "scratchpad_fraction",
+                    "training",
+                    "unmonitored",
+                    "without_scratchpad",
+                    "conditions",
+                }
+            )
+                if (
+                    InertSettings.Problem(
+                        written,
+                        corpus + key,
+                        ["corpus.source", "experiment.pack"],
+                        "the transcripts are the pack's own examples",
+                        "use a pack with a grammar and corpus.source: grammar"
+                    ) is
+                    { } problem
+                )
+                    yield return problem;
+        if (!writes)
+            foreach (var key in new[] { "preference_pairs", "rejected_refusals", "rejected_partials", "rejected_off_request" })
+                if (
+                    InertSettings.Problem(
+                        written,
+                        corpus + key,
+                        ["experiment.pack"],
+                        "the pack has no grammar, and its own preference pairs are used",
+                        "use a pack with a grammar"
+                    ) is
+                    { } problem
+                )
+                    yield return problem;
     }
 
     private static IEnumerable<SettingsProblem> Scenarios(RunSettings s, PromptPack pack, bool fromGrammar)

@@ -5,43 +5,57 @@ namespace RlHarness.Recipes.Settings;
 /// <summary>A run: a model, an experiment, and an ordered list of stages. The YAML file has these names in snake_case.</summary>
 public sealed record RunSettings
 {
-    [Meaning("Name of the run's folder below output.")]
+    [Meaning("Name of the run's folder below output; a number is added where that folder exists.")]
     public string Name { get; init; } = "run";
 
     [Allowed(0, int.MaxValue)]
-    [Meaning("Root of every random number of the run.")]
+    [Meaning("Root of every random number of the run: the same seed and settings give the same run on the same machine.")]
     public int Seed { get; init; } = 1;
 
-    [Meaning("auto, cpu, cuda or cuda:n.")]
+    [Meaning("Where models are computed: cpu, cuda, cuda:n for the n-th GPU, or auto for a GPU where there is one.")]
     public string Device { get; init; } = "auto";
 
     [Allowed(0, 1024)]
-    [Meaning("Threads of matrix products; 0 takes all cores.")]
+    [Meaning("CPU threads of everything that the run computes, optimizer included; 0 takes one for each core.")]
     public int Threads { get; init; }
 
-    [Meaning("Folder that runs are written to.")]
+    [Meaning("Folder that run folders and the cache of stages are written to.")]
     public string Output { get; init; } = "checkpoints";
 
-    [Meaning("Reuse stages that were computed before with the same settings, inputs and seed.")]
+    [Meaning(
+        "Take stages from the cache of the output folder where they were computed before with the same settings, inputs and seed, and add those "
+            + "that are computed."
+    )]
     public bool Cache { get; init; } = true;
 
     [OneOf("corpus", "documents", "imitate", "reward", "rl")]
-    [Meaning("Stages, in order; documents only where it is named.")]
+    [Meaning(
+        "Stages to run: a beginning of corpus, imitate, reward, rl; documents may stand after corpus. Settings of a stage that is not named must "
+            + "be left out."
+    )]
     public IReadOnlyList<string> Stages { get; init; } = ["corpus", "imitate", "reward", "rl"];
 
+    [Meaning("The model that the run starts from.")]
     public ModelSettings Model { get; init; } = new();
 
+    [Meaning("Prompts, and the factors of the condition.")]
     public ExperimentSettings Experiment { get; init; } = new();
 
+    [Meaning("What the model imitates, and the pairs that the reward model learns from.")]
     public CorpusStageSettings Corpus { get; init; } = new();
 
+    [Meaning("Tuning on documents before imitation. Runs where stages name it.")]
     public DocumentsSettings Documents { get; init; } = new();
 
+    [Meaning("Supervised tuning on the transcripts of the corpus.")]
     public ImitateSettings Imitate { get; init; } = new();
 
+    [Meaning("The reward model, and how rewards are mixed.")]
     public RewardSettings Reward { get; init; } = new();
 
+    [Meaning("PPO.")]
     public RlSettings Rl { get; init; } = new();
 
+    [Meaning("The paired evaluation: the same queries in every tier.")]
     public EvaluateSettings Evaluate { get; init; } = new();
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RlHarness.Core.Settings;
 
 namespace RlHarness.Recipes.Settings;
@@ -7,7 +8,52 @@ public static class SettingsChecks
 {
     private static readonly string[] Order = ["corpus", "imitate", "reward", "rl"];
 
-    public static IEnumerable<SettingsProblem> Of(RunSettings s)
+    /// <summary>Settings that an evaluation by itself reads.</summary>
+    private static readonly string[] Evaluated =
+    [
+        "seed",
+        "device",
+        "threads",
+        "output",
+        "model.precision",
+        "experiment",
+        "reward.weights",
+        "reward.score_clip",
+        "reward.micro_batch_tokens",
+        "rl.max_new_tokens",
+        "evaluate",
+    ];
+
+    private static readonly string[] NotEvaluated = ["evaluate.every", "evaluate.every_document_tokens", "evaluate.document_queries"];
+
+    /// <summary>All that is wrong with a run's settings together.</summary>
+    /// <param name="written">Those that somebody wrote; null: none, so that only contradictions are found.</param>
+    public static IEnumerable<SettingsProblem> Of(RunSettings s, WrittenSettings? written = null)
+    {
+        ArgumentNullException.ThrowIfNull(s);
+        var known = written ?? WrittenSettings.None;
+        return Contradictions(s, known)
+            .Concat(InertSettings.Of(s, known).DistinctBy(p => p.Key))
+            .Select(p => p with { Where = known.Where(p.Key) ?? p.Where });
+    }
+
+    /// <summary><see cref="Of"/>, for an evaluation by itself: an override that it does not read is refused too.</summary>
+    public static IEnumerable<SettingsProblem> OfEvaluation(RunSettings s, WrittenSettings written)
+    {
+        ArgumentNullException.ThrowIfNull(written);
+        static bool Below(string key, string of) =>
+            key.StartsWith(of, StringComparison.Ordinal) && (key.Length == of.Length || key[of.Length] is '.' or '[');
+        var unread = written
+            .Keys.Where(k => written.OnCommandLine(k) && !written.Keys.Any(below => below.StartsWith(k + ".", StringComparison.Ordinal)))
+            .Where(k => NotEvaluated.Contains(k) || !Evaluated.Any(e => Below(k, e)))
+            .Select(k =>
+                new SettingsProblem(k, written.Where(k)!, $"has no effect on an evaluation, which reads {string.Join(", ", Evaluated)}; leave it out")
+            );
+        var problems = Of(s, written).ToArray();
+        return problems.Concat(unread.ExceptBy(problems.Select(p => p.Key), p => p.Key));
+    }
+
+    private static IEnumerable<SettingsProblem> Contradictions(RunSettings s, WrittenSettings written)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         if (string.IsNullOrWhiteSpace(s.Name) || s.Name.IndexOfAny(Path.GetInvalidFileNameChars()) >= 0 || s.Name.StartsWith('.'))
@@ -18,7 +64,8 @@ public static class SettingsChecks
         if (!stages.SequenceEqual(Order.Take(stages.Length)))
             yield return Problem(
                 "stages",
-                $"[{string.Join(", ", s.Stages)}]; each stage needs those before it: a beginning of [{string.Join(", ", Order)}], with documents after corpus or without"
+                $"[{string.Join(", ", s.Stages)}]; each stage needs those before it: expected a beginning of [{string.Join(", ", Order)}], with or without "
+                    + "documents after corpus"
             );
         if (s.Stages.Count == 0)
             yield return Problem("stages", "empty; expected at least corpus");
@@ -36,10 +83,12 @@ public static class SettingsChecks
                 );
         }
 
-        foreach (var problem in PackChecks.Of(s))
+        foreach (var problem in PackChecks.Of(s, written))
             yield return problem;
-        if (s.Rl.Minibatches > s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt)
-            yield return Problem("rl.minibatches", $"{s.Rl.Minibatches}; more than the {s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt} episodes of a step");
+        if (s.Rl.Minibatches > s.Rl.Episodes)
+            yield return Problem("rl.minibatches", $"{s.Rl.Minibatches}; more than the {s.Rl.Episodes} episodes of a step");
+        foreach (var problem in AdaptiveKl(s.Rl))
+            yield return problem;
         if (s.Rl.Adapter is not null && s.Rl.Critic == CriticKind.Head)
             yield return Problem("rl.critic", "head; with rl.adapter the critic needs a body of its own (critic: body)");
         var w = s.Reward.Weights;
@@ -49,6 +98,42 @@ public static class SettingsChecks
             yield return Problem("evaluate.detectors", "empty; expected at least one detector");
         foreach (var problem in Detectors(s.Evaluate.Detectors))
             yield return problem;
+    }
+
+    /// <summary>A target that the coefficient cannot follow, by Ziegler's rule, in the steps that the run has.</summary>
+    private static IEnumerable<SettingsProblem> AdaptiveKl(RlSettings s)
+    {
+        const double least = 0.05;
+        static SettingsProblem Problem(string key, IFormattable value, string what) =>
+            new(key, "settings", $"{value.ToString(null, CultureInfo.InvariantCulture)}; {what}");
+        if (s.KlTarget is not { } target)
+            yield break;
+        if (s.KlCoefficient == 0)
+            yield return Problem("rl.kl_target", target, "a coefficient of 0 stays 0: set rl.kl_coefficient above 0, or rl.kl_target: null");
+        // A step multiplies by 1 ± 0.2 episodes / horizon at most, and what the last step does nobody uses.
+        var step = 0.2 * s.Episodes;
+        var change = Math.Pow(1 + (step / s.KlHorizon), s.Steps - 1) - 1;
+        if (s.KlHorizon <= step)
+            yield return Problem(
+                "rl.kl_horizon",
+                s.KlHorizon,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"with {s.Episodes} episodes a step one step could take the coefficient to 0 or below: expected above {step}"
+                )
+            );
+        else if (s.Steps == 1)
+            yield return Problem("rl.kl_target", target, "has no effect on the only step: set rl.steps above 1, or rl.kl_target: null");
+        else if (change < least)
+            yield return Problem(
+                "rl.kl_target",
+                target,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"in {s.Steps} steps of {s.Episodes} episodes the coefficient can change by {100 * change:0.0} % at most: set rl.kl_horizon to "
+                        + $"{Math.Floor(step / (Math.Pow(1 + least, 1.0 / (s.Steps - 1)) - 1))} or less, or rl.kl_target: null"
+                )
+            );
     }
 
     private static IEnumerable<SettingsProblem> Detectors(IReadOnlyList<DetectorSettings> detectors)

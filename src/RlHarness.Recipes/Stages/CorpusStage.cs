@@ -83,7 +83,7 @@ public static class CorpusStage
     /// <summary>The corpus, from the pack's grammar or its own files.</summary>
     public static Corpus Make(RunSettings run, PromptPack pack, Condition condition, Seeds seeds)
     {
-        var settings = run.Corpus.ToCorpus(condition);
+        var settings = run.Corpus.Generated(condition);
         var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
         var transcripts =
             run.Corpus.Source == "examples" || generator is null

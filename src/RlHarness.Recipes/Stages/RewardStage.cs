@@ -56,7 +56,7 @@ public static class RewardStage
         var train = order.Skip(held.Length).Select(i => pairs[i]).ToArray();
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
         var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
-        using var trainer = new RewardModelTrainer(model, settings.Optimizer.ToAdamW(), settings.Centering, settings.MicroBatchTokens);
+        using var trainer = new RewardModelTrainer(model, settings.Optimizer, settings.Centering, settings.MicroBatchTokens);
         for (var (step, epoch) = (0, 0); step < steps; epoch++)
             foreach (var batch in EpochOrder.Batches(train.Length, settings.BatchSize, run.Seeds.For("reward/order", epoch)))
             {

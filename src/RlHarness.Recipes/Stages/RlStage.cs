@@ -57,7 +57,13 @@ public sealed class RlStage : IDisposable
         if (body is not null)
             run.Configure(body);
         _critic = new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("rl/critic_head")), body);
-        _trainer = new PpoTrainer(_policy.Decoder, _reference?.Decoder ?? _policy.Decoder, _critic, _settings.ToPpo(exact: run.Device.type == DeviceType.CPU));
+        _trainer = new PpoTrainer(
+            _policy.Decoder,
+            _reference?.Decoder ?? _policy.Decoder,
+            _critic,
+            _settings,
+            firstRatioTolerance: run.Device.type == DeviceType.CPU ? 0 : 1e-2
+        );
         _rewardModel = run.Settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
         _rewards = new RewardMixer(run.Settings.Reward, _rewardModel, _conversation, run.ObjectiveRule);
         var sampling = new SamplingSettings
@@ -104,7 +110,7 @@ public sealed class RlStage : IDisposable
             clock.Lap("prepare");
 
             // 5. Updates.
-            var factor = _run.Settings.Rl.Optimizer.Factor(step - 1, _settings.Steps);
+            var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
             var updates = new List<MinibatchResult>();
             for (var epoch = 0; epoch < _settings.Epochs; epoch++)
                 foreach (var (minibatch, index) in _trainer.Minibatches(Order(epoch)).Select((m, i) => (m, i)))
@@ -112,7 +118,8 @@ public sealed class RlStage : IDisposable
             clock.Lap("update");
 
             // 6. What there is to know of this step, on disk before it is called done.
-            var batch = Record(step, prompts, rollouts, responses, rewards, scores, experience, updates, factor, clock);
+            var update = IterationResult.Of(updates, _settings.Normalization);
+            var batch = Record(step, prompts, rollouts, responses, rewards, scores, experience, update, factor, clock);
             _trainer.AdaptKl(experience);
             if (step % _run.Settings.Evaluate.Every == 0 || step == _settings.Steps)
                 Evaluate(step, batch);
@@ -197,7 +204,7 @@ public sealed class RlStage : IDisposable
         IReadOnlyList<IReadOnlyDictionary<string, double>> rewards,
         double[] scores,
         Experience experience,
-        List<MinibatchResult> updates,
+        IterationResult update,
         double factor,
         StepClock clock
     )
@@ -218,22 +225,21 @@ public sealed class RlStage : IDisposable
             [MetricNames.ObjectiveNonScoreReward] = nonScore,
             [MetricNames.ObjectiveRlhfReward] = scores.Average() + nonScore,
             [MetricNames.ObjectiveScores] = scores.Average(),
-            [MetricNames.PolicyApproxKl] = updates.Average(u => u.ApproxKl),
-            [MetricNames.PolicyClipFraction] = updates.Average(u => u.ClipFraction),
-            [MetricNames.PolicyEntropy] = updates.Average(u => u.Entropy),
-            [MetricNames.LossPolicy] = updates.Average(u => u.PolicyLoss),
-            [MetricNames.LossValue] = updates.Average(u => u.ValueLoss),
-            [MetricNames.ValueClipFraction] = updates.Average(u => u.ValueClipFraction),
-            [MetricNames.Ratio] = updates.Average(u => u.RatioMean),
-            [MetricNames.RatioVariance] = updates.Average(u => u.RatioVariance),
-            ["val/first_ratio_deviation"] = updates[0].MaxRatioDeviation,
+            [MetricNames.PolicyApproxKl] = update.ApproxKl,
+            [MetricNames.PolicyClipFraction] = update.ClipFraction,
+            [MetricNames.PolicyEntropy] = update.Entropy,
+            [MetricNames.LossPolicy] = update.PolicyLoss,
+            [MetricNames.LossValue] = update.ValueLoss,
+            [MetricNames.ValueClipFraction] = update.ValueClipFraction,
+            [MetricNames.Ratio] = update.RatioMean,
+            ["val/first_ratio_deviation"] = update.FirstRatioDeviation,
             [MetricNames.RolloutLogprobDeviation] = mismatch.Max(),
             [MetricNames.EosTokens] = rollouts.Count(r => r.Finish == FinishReason.Stop),
             [MetricNames.LearningRate] = _settings.Optimizer.LearningRate * factor,
             [MetricNames.Episode] = (double)step * n,
             [MetricNames.CriticExplainedVariance] = experience.ExplainedVariance,
-            [MetricNames.ActorGradNorm] = updates.Average(u => u.PolicyGradientNorm),
-            ["critic/grad_norm"] = updates.Average(u => u.CriticGradientNorm),
+            [MetricNames.ActorGradNorm] = update.PolicyGradientNorm,
+            ["critic/grad_norm"] = update.CriticGradientNorm,
             ["objective/kl_coefficient"] = _trainer.KlCoefficient,
             [MetricNames.ResponseLengthMean] = lengths.Average(),
             [MetricNames.ResponseLengthMax] = lengths.Max(),
@@ -244,6 +250,8 @@ public sealed class RlStage : IDisposable
             [MetricNames.Throughput] = tokens / clock.Total,
             [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB(),
         };
+        if (update.RatioVariance is { } variance)
+            metrics[MetricNames.RatioVariance] = variance;
         foreach (var name in rewards[0].Keys)
             metrics[MetricNames.Reward(name)] = rewards.Average(r => r[name]);
         foreach (var (part, seconds) in clock.Laps)

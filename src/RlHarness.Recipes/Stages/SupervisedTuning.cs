@@ -28,13 +28,13 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         string lossMetric,
         LoadedModel model,
         IReadOnlyList<ScoredSequence> sequences,
-        ISupervisedSettings settings,
+        SupervisedSettings settings,
         TuningEvaluations? evaluations = null
     )
     {
         if (settings.Adapter is { } adapter)
             model.Decoder.Adapters = LoraFolder.Create(model.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For($"{stage}/adapter"));
-        using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer.ToAdamW(), settings.MicroBatchTokens);
+        using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer, settings.MicroBatchTokens);
         var started = run.Time.GetTimestamp();
         var (steps, tokens, validation) = Loop(run, stage, lossMetric, trainer, sequences, settings, evaluations);
         Merge(model);
@@ -64,7 +64,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         string lossMetric,
         SupervisedTrainer trainer,
         IReadOnlyList<ScoredSequence> sequences,
-        ISupervisedSettings settings,
+        SupervisedSettings settings,
         TuningEvaluations? evaluations
     )
     {

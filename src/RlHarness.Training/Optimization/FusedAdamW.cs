@@ -1,10 +1,14 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using RlHarness.Models.Kernels;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Optimization;
 
-/// <summary>One pass over flat CPU memory for an AdamW step. Each element is its own computation, so the result does not depend on the split.</summary>
+/// <summary>
+/// One pass over flat CPU memory for an AdamW step, on the threads that everything else runs on. Pieces are the same for any number of threads, and each
+/// element is computed by itself, so the result does not depend on that number.
+/// </summary>
 internal static class FusedAdamW
 {
     private const long Piece = 1 << 20;
@@ -22,21 +26,25 @@ internal static class FusedAdamW
     internal static void Update(Tensor parameters, Tensor gradient, Tensor m, Tensor v, long decayed, Constants c)
     {
         var count = parameters.shape[0];
-        var pieces = (int)((count + Piece - 1) / Piece);
-        if (pieces == 1)
-            Run(0);
-        else
-            Parallel.For(0, pieces, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, Run);
-
-        void Run(int piece)
+        // Cut on this thread: those of libtorch must not make or free tensors.
+        var pieces = new (Tensor P, Tensor G, Tensor M, Tensor V)[(count + Piece - 1) / Piece];
+        for (var i = 0; i < pieces.Length; i++)
         {
-            var at = piece * Piece;
-            var length = Math.Min(Piece, count - at);
-            using var p = parameters.narrow(0, at, length);
-            using var g = gradient.narrow(0, at, length);
-            using var pm = m.narrow(0, at, length);
-            using var pv = v.narrow(0, at, length);
-            Update(Floats(p), Floats(g), Floats(pm), Floats(pv), (int)Math.Clamp(decayed - at, 0, length), c);
+            var (at, length) = (i * Piece, Math.Min(Piece, count - i * Piece));
+            pieces[i] = (parameters.narrow(0, at, length), gradient.narrow(0, at, length), m.narrow(0, at, length), v.narrow(0, at, length));
+        }
+
+        CpuThreads.For(count, Piece, (from, to) =>
+        {
+            var piece = pieces[from / Piece];
+            Update(Floats(piece.P), Floats(piece.G), Floats(piece.M), Floats(piece.V), (int)Math.Clamp(decayed - from, 0, to - from), c);
+        });
+        foreach (var (p, g, first, second) in pieces)
+        {
+            p.Dispose();
+            g.Dispose();
+            first.Dispose();
+            second.Dispose();
         }
     }
 

@@ -24,4 +24,11 @@ public static class LearningRateSchedule
         var progress = (double)(step - warmup) / Math.Max(1, total - warmup);
         return kind == ScheduleKind.Linear ? Math.Max(0, 1 - progress) : Math.Max(0, 0.5 * (1 + Math.Cos(Math.PI * progress)));
     }
+
+    /// <summary>
+    /// Factor at a step of RL: <see cref="Factor"/>, but a warm-up of w steps rises by (step + 1) / (w + 1) and so begins above 0. Steps of RL are few and
+    /// dear: with transformers' step / w the first would sample, score and then leave the policy as it was.
+    /// </summary>
+    public static double RlFactor(ScheduleKind kind, int step, int warmup, int total) =>
+        kind != ScheduleKind.Constant && step < warmup ? (step + 1.0) / (warmup + 1) : Factor(kind, step, warmup, total);
 }

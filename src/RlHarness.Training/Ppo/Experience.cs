@@ -1,3 +1,4 @@
+using RlHarness.Training.Losses;
 namespace RlHarness.Training.Ppo;
 
 /// <summary>What an iteration knows before its first update. Jagged arrays by episode and response token.</summary>
@@ -23,10 +24,15 @@ public sealed record Episode(IReadOnlyList<int> Prompt, IReadOnlyList<int> Respo
     public int Length => Prompt.Count + Response.Count;
 }
 
-/// <summary>Figures of one update. Means are over response tokens of the minibatch; norms are before clipping.</summary>
+/// <summary>
+/// Figures of one update. Means are over response tokens of the minibatch, losses as <see cref="LossNormalization"/> says; norms are before clipping.
+/// </summary>
+/// <param name="Tokens">Response tokens of the minibatch.</param>
 public sealed record MinibatchResult(
     int Epoch,
     int Minibatch,
+    int Sequences,
+    long Tokens,
     double PolicyLoss,
     double ValueLoss,
     double Entropy,
@@ -34,8 +40,50 @@ public sealed record MinibatchResult(
     double ClipFraction,
     double ValueClipFraction,
     double RatioMean,
-    double RatioVariance,
     double MaxRatioDeviation,
     double PolicyGradientNorm,
     double CriticGradientNorm
 );
+
+/// <summary>
+/// Figures of all updates of a step. Means over tokens are those over all tokens of all updates, so that they do not depend on how episodes fall into
+/// minibatches; gradient norms are means over updates.
+/// </summary>
+/// <param name="RatioVariance">TRL's <c>val/ratio_var</c>: unbiased variance, over updates, of their mean ratios; null for a single update.</param>
+public sealed record IterationResult(
+    double PolicyLoss,
+    double ValueLoss,
+    double Entropy,
+    double ApproxKl,
+    double ClipFraction,
+    double ValueClipFraction,
+    double RatioMean,
+    double? RatioVariance,
+    double FirstRatioDeviation,
+    double PolicyGradientNorm,
+    double CriticGradientNorm
+)
+{
+    /// <param name="updates">One or more, the first one first.</param>
+    /// <param name="normalization">A policy loss that is a mean over tokens weighs by tokens, the others by sequences.</param>
+    public static IterationResult Of(IReadOnlyList<MinibatchResult> updates, LossNormalization normalization)
+    {
+        ArgumentNullException.ThrowIfNull(updates);
+        double OverTokens(Func<MinibatchResult, double> figure) => updates.Sum(u => u.Tokens * figure(u)) / updates.Sum(u => u.Tokens);
+        double OverSequences(Func<MinibatchResult, double> figure) => updates.Sum(u => u.Sequences * figure(u)) / updates.Sum(u => u.Sequences);
+        var ratio = updates.Average(u => u.RatioMean);
+        return new(
+            normalization == LossNormalization.Token ? OverTokens(u => u.PolicyLoss) : OverSequences(u => u.PolicyLoss),
+            OverTokens(u => u.ValueLoss),
+            OverTokens(u => u.Entropy),
+            OverTokens(u => u.ApproxKl),
+            OverTokens(u => u.ClipFraction),
+            OverTokens(u => u.ValueClipFraction),
+            OverTokens(u => u.RatioMean),
+            updates.Count < 2 ? null : updates.Sum(u => (u.RatioMean - ratio) * (u.RatioMean - ratio)) / (updates.Count - 1),
+            updates[0].MaxRatioDeviation,
+            updates.Average(u => u.PolicyGradientNorm),
+            updates.Average(u => u.CriticGradientNorm)
+        );
+    }
+}

@@ -1,45 +1,136 @@
+using RlHarness.Core.Settings;
 using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 
 namespace RlHarness.Training.Ppo;
 
-/// <summary>Settings of PPO; defaults follow TRL's PPO where it has them.</summary>
-public sealed record PpoSettings
+/// <summary>Settings of PPO. Names and most defaults are those of TRL's PPO.</summary>
+public record PpoSettings
 {
+    [Allowed(1, 100)]
+    [Meaning("Passes over the episodes of a step, each in a new order.")]
+    public int Epochs { get; init; } = 2;
+
+    [Allowed(1, 10000)]
+    [Meaning("Parts that the episodes of a step are cut into, with one optimizer step for each; their sizes differ by one episode at most.")]
+    public int Minibatches { get; init; } = 2;
+
+    [Allowed(16, 10000000)]
+    [Meaning("Tokens, prompts included, that go through the models at once: memory depends on it, and the result only by rounding.")]
+    public int MicroBatchTokens { get; init; } = 4096;
+
+    [Meaning("AdamW of the policy, and of the critic with rl.critic_learning_rate in place of its learning rate.")]
+    public OptimizerSettings Optimizer { get; init; } =
+        new()
+        {
+            LearningRate = 1e-5,
+            Schedule = ScheduleKind.Linear,
+            Warmup = 0,
+            Epsilon = 1e-5,
+        };
+
+    [Allowed(0, 1)]
+    [Meaning(
+        "Learning rate of a critic with an optimizer of its own, on the policy's schedule; null: the policy's. Must be null with "
+            + "rl.joint_optimizer or rl.critic: head."
+    )]
+    public double? CriticLearningRate { get; init; }
+
+    [Meaning(
+        "One optimizer and one clipped gradient norm for policy and critic together, whose loss is policy loss + rl.value_coefficient x value "
+            + "loss; false: each has its own. A critic that is a head on the policy (rl.critic: head) always shares the policy's."
+    )]
+    public bool JointOptimizer { get; init; }
+
+    [Allowed(0, 100)]
+    [Meaning(
+        "Weight of the KL penalty that is taken from the reward at each token, in reward per nat; where rl.kl_target is set, its value at the "
+            + "first step."
+    )]
     public double KlCoefficient { get; init; } = 0.05;
+
+    [Meaning(
+        "Estimator of KL(policy || reference) at each token (Schulman 2020), with r = log reference - log policy: k1 is -r, k2 is r^2 / 2, k3 is "
+            + "e^r - 1 - r."
+    )]
     public KlEstimator KlEstimator { get; init; } = KlEstimator.K1;
 
-    /// <summary>Null: the coefficient stays. Else it is adapted towards this KL per sequence (nats).</summary>
+    [Allowed(0, 10000, MinExclusive = true)]
+    [Meaning(
+        "KL of a whole response, in nats, that rl.kl_coefficient is adapted towards after each step (Ziegler et al. 2019); null: the coefficient "
+            + "stays as it is. Needs a coefficient above 0."
+    )]
     public double? KlTarget { get; init; }
-    public double KlHorizon { get; init; } = 10000;
+
+    [Allowed(1, 1000000000)]
+    [Meaning(
+        "Episodes over which rl.kl_coefficient can change by 20 %: each step multiplies it by 1 + clip(KL / target - 1, -0.2, 0.2) x episodes of "
+            + "the step / this. Must be left out when rl.kl_target is null."
+    )]
+    public double KlHorizon { get; init; } = 500;
+
+    [Allowed(0, 1)]
+    [Meaning("Discount for each token between an action and a reward; 1: none.")]
     public double Gamma { get; init; } = 1;
+
+    [Allowed(0, 1)]
+    [Meaning("Lambda of generalized advantage estimation: 0 trusts the critic one token ahead, 1 waits for the whole return.")]
     public double Lambda { get; init; } = 0.95;
-    public double ClipRange { get; init; } = 0.2;
 
-    /// <summary>Null: as <see cref="ClipRange"/>.</summary>
-    public double? ClipRangeHigh { get; init; }
-    public double? DualClip { get; init; }
-
-    /// <summary>Null: values are not clipped.</summary>
-    public double? ClipRangeValue { get; init; } = 0.2;
-    public double ValueCoefficient { get; init; } = 0.1;
-    public double EntropyCoefficient { get; init; }
-    public int Epochs { get; init; } = 4;
-    public int Minibatches { get; init; } = 1;
-    public int MicroBatchTokens { get; init; } = 4096;
-    public double Temperature { get; init; } = 1;
-    public LossNormalization Normalization { get; init; } = LossNormalization.Token;
+    [Meaning("Advantages are shifted and scaled to mean 0 and variance 1 over all response tokens of a step.")]
     public bool WhitenAdvantages { get; init; } = true;
 
-    /// <summary>One optimizer and one clipped norm over policy and critic; else each has its own. A critic that shares the policy's body needs it.</summary>
-    public bool JointOptimizer { get; init; }
-    public AdamWSettings Policy { get; init; } = new() { LearningRate = 1e-5, Epsilon = 1e-5 };
+    [Allowed(0, 10, MinExclusive = true)]
+    [Meaning(
+        "The probability ratio of new to old policy is clipped to 1 - this and 1 + this. Ignored when rl.epochs and rl.minibatches are both 1: the "
+            + "only update of a step then starts from the policy that sampled, and every ratio is 1."
+    )]
+    public double ClipRange { get; init; } = 0.2;
 
-    /// <summary>Null: as the policy's.</summary>
-    public AdamWSettings? Critic { get; init; }
+    [Allowed(0, 10)]
+    [Meaning(
+        "Upper bound of the ratio is 1 + this in place of 1 + rl.clip_range (DAPO's clip-higher); null: the same on both sides. Needs several "
+            + "updates a step."
+    )]
+    public double? ClipRangeHigh { get; init; }
 
-    /// <summary>Largest |ratio − 1| that the first minibatch may show. 0: bit for bit, which CPU in fp32 gives.</summary>
-    public double FirstRatioTolerance { get; init; }
+    [Allowed(1, 1000, MinExclusive = true)]
+    [Meaning(
+        "For negative advantages the loss is at most this x -advantage, however far the ratio has risen (dual clip, Ye et al. 2020, who take 3); "
+            + "null: not used. Needs several updates a step."
+    )]
+    public double? DualClip { get; init; }
+
+    [Allowed(0, 1000)]
+    [Meaning(
+        "Values may move by this much from those before the step's first update where that makes the value loss larger; null: values are not "
+            + "clipped. Ignored when rl.epochs and rl.minibatches are both 1."
+    )]
+    public double? ClipRangeValue { get; init; } = 0.2;
+
+    [Allowed(0, 100)]
+    [Meaning(
+        "Weight of the value loss beside the policy loss. Must be left out when the critic has an optimizer of its own, as it has by default: it "
+            + "would do nothing."
+    )]
+    public double ValueCoefficient { get; init; } = 0.1;
+
+    [Allowed(0, 10)]
+    [Meaning("Weight of the entropy bonus, in loss per nat of the policy's entropy at a token; 0: none.")]
+    public double EntropyCoefficient { get; init; }
+
+    [Allowed(0, 10, MinExclusive = true)]
+    [Meaning("Temperature at which responses are sampled and at which log-probabilities of policy and reference are computed.")]
+    public double Temperature { get; init; } = 1;
+
+    [Meaning(
+        "How token losses become the loss of a minibatch. token: mean over all response tokens; sequence: mean over sequences of their token "
+            + "means; constant: sum over tokens divided by sequences x longest response."
+    )]
+    public LossNormalization Normalization { get; init; } = LossNormalization.Token;
 
     public PolicyLoss.Clip Clip => new(ClipRange, ClipRangeHigh ?? ClipRange, DualClip);
+
+    /// <summary>Settings of a critic's own optimizer.</summary>
+    public AdamWSettings CriticOptimizer => Optimizer with { LearningRate = CriticLearningRate ?? Optimizer.LearningRate };
 }

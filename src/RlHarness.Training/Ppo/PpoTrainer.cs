@@ -18,24 +18,29 @@ public sealed class PpoTrainer : IDisposable
     private readonly Decoder _policy;
     private readonly Decoder _reference;
     private readonly Critic _critic;
+    private readonly double _firstRatioTolerance;
 
     /// <param name="policy">The model that is trained.</param>
     /// <param name="reference">Frozen; the policy itself where only adapters are trained: then its answers are those with adapters switched off.</param>
     /// <param name="critic">Values.</param>
     /// <param name="settings">All settings.</param>
-    public PpoTrainer(Decoder policy, Decoder reference, Critic critic, PpoSettings settings)
+    /// <param name="firstRatioTolerance">Largest |ratio − 1| that the first minibatch may show. 0: bit for bit, which a CPU gives.</param>
+    public PpoTrainer(Decoder policy, Decoder reference, Critic critic, PpoSettings settings, double firstRatioTolerance = 0)
     {
-        (_policy, _reference, _critic, Settings) = (policy, reference, critic, settings);
+        (_policy, _reference, _critic, Settings, _firstRatioTolerance) = (policy, reference, critic, settings, firstRatioTolerance);
         if (ReferenceEquals(policy, reference) && policy.Adapters is null)
             throw new ArgumentException("without adapters the reference is a model of its own", nameof(reference));
         KlCoefficient = settings.KlCoefficient;
-        var joint = settings.JointOptimizer || critic.SharesPolicy;
+        var joint = IsJoint;
         var trained = DifferentiablePass.Trainable(policy);
-        PolicyOptimizer = new AdamW(settings.Policy, joint ? [trained, .. critic.Stores] : [trained]);
-        CriticOptimizer = joint ? null : new AdamW(settings.Critic ?? settings.Policy, [.. critic.Stores]);
+        PolicyOptimizer = new AdamW(settings.Optimizer, joint ? [trained, .. critic.Stores] : [trained]);
+        CriticOptimizer = joint ? null : new AdamW(settings.CriticOptimizer, [.. critic.Stores]);
     }
 
     public PpoSettings Settings { get; }
+
+    /// <summary>One optimizer for policy and critic, so that the value coefficient weighs their losses against each other.</summary>
+    private bool IsJoint => Settings.JointOptimizer || _critic.SharesPolicy;
 
     /// <summary>
     /// 2: a small policy and a small critic go through their passes at the same time. Scoring is cut in as many, since the first ratio is 1 bit for bit only
@@ -120,7 +125,7 @@ public sealed class PpoTrainer : IDisposable
                     episodes[i].Response.Count
                 )
             );
-            var valueWeight = Settings.JointOptimizer || _critic.SharesPolicy ? Settings.ValueCoefficient : 1;
+            var valueWeight = IsJoint ? Settings.ValueCoefficient : 1;
             Action[] passes = _critic.Body is { } body ? [OfPolicy, () => DifferentiablePass.Run(body, batch.Tokens, batch.Rows, Value)] : [OfPolicy];
             if (Ways == 2)
                 SideBySide.Run(passes);
@@ -158,12 +163,12 @@ public sealed class PpoTrainer : IDisposable
             }
         }
 
-        if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= Settings.FirstRatioTolerance))
+        if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= _firstRatioTolerance))
             throw new HarnessException(
                 ErrorKind.Numerics,
                 "the probability ratio is not 1 at the first minibatch",
                 $"largest |ratio − 1| = {sums.MaxDeviation:g3}",
-                $"at most {Settings.FirstRatioTolerance:g3}",
+                $"at most {_firstRatioTolerance:g3}",
                 "this is a defect of the program or of a library: report it with run.json"
             );
         var policyNorm = Norm(DifferentiablePass.Trainable(_policy));
@@ -177,16 +182,21 @@ public sealed class PpoTrainer : IDisposable
                 "finite norms",
                 "lower the learning rate, or look at the last batch; weights are as before this step"
             );
-        PolicyOptimizer.Step(Settings.Policy.LearningRate * learningRateFactor);
+        PolicyOptimizer.Step(Settings.Optimizer.LearningRate * learningRateFactor);
         CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
-        return sums.Result(epoch, index, tokens, policyNorm, criticNorm);
+        return sums.Result(epoch, index, minibatch.Count, tokens, policyNorm, criticNorm);
     }
 
-    /// <summary>Cuts an order into <see cref="PpoSettings.Minibatches"/> parts of like size.</summary>
+    /// <summary>Cuts an order into <see cref="PpoSettings.Minibatches"/> parts, whose sizes differ by one at most; the larger come first.</summary>
+    /// <exception cref="ArgumentException">There are fewer episodes than minibatches.</exception>
     public IReadOnlyList<IReadOnlyList<int>> Minibatches(IReadOnlyList<int> order)
     {
-        var size = (order.Count + Settings.Minibatches - 1) / Settings.Minibatches;
-        return [.. order.Chunk(size)];
+        var count = Settings.Minibatches;
+        if (order.Count < count)
+            throw new ArgumentException($"{count} minibatches of {order.Count} episodes: each needs one", nameof(order));
+        var (size, larger) = Math.DivRem(order.Count, count);
+        int Start(int part) => part * size + Math.Min(part, larger);
+        return [.. Enumerable.Range(0, count).Select(part => (IReadOnlyList<int>)[.. order.Take(Start(part)..Start(part + 1))])];
     }
 
     public void AdaptKl(Experience experience)
@@ -283,8 +293,7 @@ public sealed class PpoTrainer : IDisposable
             _approxKl,
             _clipped,
             _valueClipped,
-            _ratio,
-            _ratioSquared;
+            _ratio;
 
         public double MaxDeviation { get; private set; }
 
@@ -297,7 +306,6 @@ public sealed class PpoTrainer : IDisposable
             _approxKl += Number(0.5 * (logprobs.detach() - old).square().sum());
             _clipped += Number(part.Clipped.sum());
             _ratio += Number(part.Ratio.to(ScalarType.Float64).sum());
-            _ratioSquared += Number(part.Ratio.to(ScalarType.Float64).square().sum());
             var deviation = Number((part.Ratio - 1).abs().max());
             MaxDeviation = double.IsNaN(deviation) ? double.NaN : Math.Max(MaxDeviation, deviation);
         }
@@ -310,26 +318,23 @@ public sealed class PpoTrainer : IDisposable
             _valueClipped += Number(result.Clipped.sum());
         }
 
-        public MinibatchResult Result(int epoch, int index, long tokens, double policyNorm, double criticNorm)
-        {
-            var mean = _ratio / tokens;
-            var variance = tokens > 1 ? Math.Max(0, (_ratioSquared - tokens * mean * mean) / (tokens - 1)) : 0;
-            return new(
+        public MinibatchResult Result(int epoch, int index, int sequences, long tokens, double policyNorm, double criticNorm) =>
+            new(
                 epoch,
                 index,
+                sequences,
+                tokens,
                 _policyLoss,
                 _valueLoss,
                 _entropy / tokens,
                 _approxKl / tokens,
                 _clipped / tokens,
                 _valueClipped / tokens,
-                mean,
-                variance,
+                _ratio / tokens,
                 MaxDeviation,
                 policyNorm,
                 criticNorm
             );
-        }
 
         private static double Number(Tensor t) => t.detach().to(ScalarType.Float64).item<double>();
     }

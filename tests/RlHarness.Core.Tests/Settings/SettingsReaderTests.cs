@@ -131,7 +131,7 @@ public class SettingsReaderTests
     public void A_check_over_several_values_runs_only_when_each_is_right()
     {
         var calls = 0;
-        IEnumerable<SettingsProblem> Check(SampleSettings s)
+        IEnumerable<SettingsProblem> Check(SampleSettings s, WrittenSettings written)
         {
             calls++;
             yield return new("name", "settings", "contradiction");
@@ -144,6 +144,51 @@ public class SettingsReaderTests
             Assert.Throws<HarnessException>(() => SettingsReader.Parse<SampleSettings>("a", "steps: 9", [], Check)).Message,
             StringComparison.Ordinal
         );
+    }
+
+    private static string[] Written(string yaml, params string[] overrides)
+    {
+        string[] keys = [];
+        SettingsReader.Parse<SampleSettings>(
+            "a.yaml",
+            yaml,
+            overrides,
+            (_, written) =>
+            {
+                keys = [.. written.Keys.Select(k => $"{k} {written.Where(k)}")];
+                return [];
+            }
+        );
+        return keys;
+    }
+
+    [Fact]
+    public void What_somebody_wrote_is_told_apart_from_defaults_with_its_place() =>
+        Assert.Equal(
+            ["steps a.yaml:1", "inner a.yaml:2", "inner.learning_rate a.yaml:2", "cells a.yaml:3", "cells[0].max_new_tokens a.yaml:3", "rate command line"],
+            // Both scalars read 0.1: only the second stands on the command line.
+            Written("steps: 3\ninner: { learning_rate: 0.1 }\ncells: [ { max_new_tokens: 1 } ]\n", "rate=0.1")
+        );
+
+    [Fact]
+    public void In_a_file_that_lists_every_setting_none_counts_as_written_but_an_override() =>
+        Assert.Equal(["steps command line"], Written(SettingsWriter.ToYaml(new SampleSettings()), "steps=4"));
+
+    public record Base
+    {
+        public int First { get; init; } = 1;
+    }
+
+    public sealed record Derived : Base
+    {
+        public int Second { get; init; } = 2;
+    }
+
+    [Fact]
+    public void A_record_that_inherits_another_has_its_settings_on_its_own_level_and_first()
+    {
+        Assert.Equal("first: 1\nsecond: 2\n", SettingsWriter.ToYaml(new Derived()).ReplaceLineEndings("\n"));
+        Assert.Equal(new Derived { First = 5, Second = 6 }, SettingsReader.Parse<Derived>("d", "second: 6\nfirst: 5\n", []));
     }
 
     [Fact]

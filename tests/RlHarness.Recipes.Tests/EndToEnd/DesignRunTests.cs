@@ -19,7 +19,7 @@ public sealed class DesignRunTests : IDisposable
 
     public void Dispose() => _root.Delete(recursive: true);
 
-    private RunSettings Small => TinyRun.Small(_root.FullName) with { Rl = TinyRun.Small("").Rl with { Steps = 1 } };
+    private RunSettings Small => TinyRun.Small(_root.FullName) with { Rl = TinyRun.Small("").Rl with { Steps = 1, KlTarget = null } };
 
     private static (string Path, QuietProgress Progress) Train(RunSettings settings)
     {

@@ -159,13 +159,14 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
     [Theory]
     [InlineData("adapter")]
     [InlineData("head")]
+    [InlineData("joint")]
     [InlineData("bfloat16")]
     [InlineData("imitation adapter")]
     [InlineData("scenarios")]
     public void Variants_run_are_stopped_and_resumed_bit_for_bit(string variant)
     {
         using var root = new Root();
-        var settings = TinyRun.Small(root.Path) with { Cache = variant is "adapter" or "head" };
+        var settings = TinyRun.Small(root.Path) with { Cache = variant is "adapter" or "head" or "joint" };
         settings = variant switch
         {
             "adapter" => settings with
@@ -176,6 +177,8 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
                 },
             },
             "head" => settings with { Rl = settings.Rl with { Critic = CriticKind.Head, SamplesPerPrompt = 2, TrainingTierFraction = 0.5 } },
+            // Seven episodes in two minibatches: four and three.
+            "joint" => settings with { Rl = settings.Rl with { JointOptimizer = true, DualClip = 3, WhitenAdvantages = false, PromptsPerStep = 7 } },
             "bfloat16" => settings with { Model = settings.Model with { Precision = "bfloat16" } },
             "scenarios" => settings with
             {

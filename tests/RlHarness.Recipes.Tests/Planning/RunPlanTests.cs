@@ -62,6 +62,26 @@ public class RunPlanTests
         Assert.True(RunPlan.Of(new RunSettings { Rl = new() { KeepCheckpoints = 9 } }).DiskGiB > one.DiskGiB);
     }
 
+    [Fact]
+    public void Three_tiers_are_planned_as_three()
+    {
+        RunPlan Plan(int tiers) =>
+            RunPlan.Of(
+                new RunSettings
+                {
+                    Stages = ["corpus", "documents", "imitate", "reward", "rl"],
+                    Experiment = new() { Tiers = tiers },
+                    Evaluate = new() { Queries = 100, EveryDocumentTokens = 10_000_000, DocumentQueries = 30 },
+                }
+            );
+        var (two, three) = (Plan(2).Stages, Plan(3).Stages);
+        Assert.EndsWith("evaluations of 2 x 100", two[^1].What, StringComparison.Ordinal);
+        Assert.EndsWith("evaluations of 3 x 100", three[^1].What, StringComparison.Ordinal);
+        Assert.EndsWith("evaluations of 3 x 30", three[1].What, StringComparison.Ordinal);
+        // 50 steps of 32 episodes are 1,600; 6 evaluations of 2 or of 3 tiers of 100 queries are 1,200 or 1,800, each answered and scored.
+        Assert.InRange(three[^1].Tokens / two[^1].Tokens, 1.05, 1.25);
+    }
+
     // 11.5 % discordant pairs: 5 points take about 360 pairs at 80 %, 3 points about 1,000 (arXiv 2412.14093's setting, Connor's formula).
     [Theory]
     [InlineData(358, 0.05)]

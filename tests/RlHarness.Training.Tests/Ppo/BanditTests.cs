@@ -64,7 +64,7 @@ public sealed class BanditTests(ITestOutputHelper output)
                 ClipRangeValue = null,
                 Epochs = 4,
                 Minibatches = 1,
-                Policy = new AdamWSettings { LearningRate = 3e-3, Epsilon = 1e-5 },
+                Optimizer = new OptimizerSettings { LearningRate = 3e-3, Epsilon = 1e-5 },
             }
         );
         var seeds = new Seeds(6);

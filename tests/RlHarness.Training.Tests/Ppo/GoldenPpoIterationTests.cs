@@ -3,6 +3,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Tests;
+using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -40,7 +41,7 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
         }
 
         var before = policy.Decoder.Parameters.Data.clone();
-        var adam = new Optimization.AdamWSettings
+        var adam = new OptimizerSettings
         {
             LearningRate = 5e-5,
             Epsilon = 1e-5,
@@ -59,7 +60,7 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
                 Epochs = 2,
                 JointOptimizer = name.EndsWith("joint", StringComparison.Ordinal),
                 ValueCoefficient = 0.1,
-                Policy = adam,
+                Optimizer = adam,
                 MicroBatchTokens = microBatchTokens,
             }
         );
