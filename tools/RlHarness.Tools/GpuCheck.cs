@@ -64,13 +64,9 @@ public sealed class GpuCheck(Device device, TextWriter output)
         var answers = new BatchGenerator(policy).Generate(requests, new SamplingSettings { MaxNewTokens = 32, BatchSize = 16 }, new Seeds(4));
         // The reward only has to differ between answers: the share of even tokens.
         var episodes = answers.Select(a => new Episode(a.Request.Ids, a.Tokens, a.Tokens.Average(t => t % 2 == 0 ? 1.0 : 0))).ToArray();
-        int[] Order(int epoch) => new Seeds(5).For("order", epoch).Permutation(episodes.Length);
-        var experience = trainer.Prepare(episodes, Order(0));
-        var updates = new List<MinibatchResult>();
-        for (var epoch = 0; epoch < settings.Epochs; epoch++)
-            foreach (var (minibatch, index) in trainer.Minibatches(Order(epoch)).Select((m, i) => (m, i)))
-                updates.Add(trainer.Update(experience, minibatch, epoch, index, 1));
-        var sampled = answers.SelectMany((a, i) => a.Logprobs.Zip(experience.Logprobs[i], (x, y) => Math.Abs(x - y))).Max();
+        using var iteration = trainer.Iterate(episodes, epoch => new Seeds(5).For("order", epoch).Permutation(episodes.Length), learningRateFactor: 1);
+        var (experience, updates) = (iteration.Experience, iteration.Updates);
+        var sampled = answers.SelectMany((a, i) => a.Logprobs.Zip(experience.Logprobs[i], (x, y) => Math.Abs(x - (float)y))).Max();
         var finite = updates.All(u => double.IsFinite(u.PolicyLoss) && double.IsFinite(u.ValueLoss) && u.PolicyGradientNorm > 0);
         var fine = finite && sampled <= 1e-2;
         Line(

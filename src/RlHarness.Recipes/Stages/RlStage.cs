@@ -103,24 +103,21 @@ public sealed class RlStage : IDisposable
                 .ToArray();
             clock.Lap("reward");
 
-            // 4. Old and reference log-probabilities, values, advantages.
+            // 4. Old and reference log-probabilities, values, advantages; then the updates.
             var episodes = rollouts.Select((r, i) => new Episode(r.PromptIds, r.ResponseIds, scores[i])).ToArray();
-            int[] Order(int epoch) => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length);
-            var experience = _trainer.Prepare(episodes, Order(0));
-            clock.Lap("prepare");
-
-            // 5. Updates.
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
-            var updates = new List<MinibatchResult>();
-            for (var epoch = 0; epoch < _settings.Epochs; epoch++)
-                foreach (var (minibatch, index) in _trainer.Minibatches(Order(epoch)).Select((m, i) => (m, i)))
-                    updates.Add(_trainer.Update(experience, minibatch, epoch, index, factor));
+            using var iteration = _trainer.Iterate(
+                episodes,
+                order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
+                learningRateFactor: factor,
+                onPrepared: () => clock.Lap("prepare")
+            );
             clock.Lap("update");
 
-            // 6. What there is to know of this step, on disk before it is called done.
-            var update = IterationResult.Of(updates, _settings.Normalization);
-            var batch = Record(step, prompts, rollouts, responses, rewards, scores, experience, update, factor, clock);
-            _trainer.AdaptKl(experience);
+            // 5. What there is to know of this step, on disk before it is called done.
+            var update = IterationResult.Of(iteration.Updates, _settings.Normalization);
+            var batch = Record(step, prompts, rollouts, responses, rewards, scores, iteration.Experience, update, factor, clock);
+            _trainer.AdaptKl(iteration.Experience);
             if (step % _run.Settings.Evaluate.Every == 0 || step == _settings.Steps)
                 Evaluate(step, batch);
             else
@@ -217,11 +214,11 @@ public sealed class RlStage : IDisposable
             .Select((r, i) => Transcripts.Row(_run, Name, step, prompts[i].Query, prompts[i].Tier, prompts[i].Sample, r, responses[i], rewards[i]))
             .ToArray();
         var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
-        var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - b))).ToArray();
+        var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - (float)b))).ToArray();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
         {
             [MetricNames.ObjectiveKl] = experience.MeanKl,
-            [MetricNames.ObjectiveEntropy] = experience.Logprobs.Average(l => -l.Sum(x => (double)x)),
+            [MetricNames.ObjectiveEntropy] = experience.Logprobs.Rows.Average(row => -row.Sum()),
             [MetricNames.ObjectiveNonScoreReward] = nonScore,
             [MetricNames.ObjectiveRlhfReward] = scores.Average() + nonScore,
             [MetricNames.ObjectiveScores] = scores.Average(),

@@ -1,21 +1,41 @@
 using RlHarness.Training.Losses;
+
 namespace RlHarness.Training.Ppo;
 
-/// <summary>What an iteration knows before its first update. Jagged arrays by episode and response token.</summary>
+/// <summary>What an iteration knows before its first update: one value for each response token, packed by episode.</summary>
+/// <param name="Logprobs">Old log-probabilities under the policy, float32.</param>
+/// <param name="ReferenceLogprobs">Log-probabilities under the reference, float32.</param>
+/// <param name="Values">The critic's values, float32.</param>
+/// <param name="Entropies">Entropy of the policy's distribution (nats), float32.</param>
+/// <param name="Kl">KL estimate (nats), float64.</param>
+/// <param name="Advantages">Advantages as the loss uses them, whitened where the settings say so, float64.</param>
+/// <param name="Returns">Targets of the critic, float64.</param>
 public sealed record Experience(
     IReadOnlyList<Episode> Episodes,
-    float[][] Logprobs,
-    float[][] ReferenceLogprobs,
-    float[][] Values,
-    float[][] Entropies,
-    double[][] Kl,
-    double[][] Advantages,
-    double[][] Returns,
+    PackedTokens Logprobs,
+    PackedTokens ReferenceLogprobs,
+    PackedTokens Values,
+    PackedTokens Entropies,
+    PackedTokens Kl,
+    PackedTokens Advantages,
+    PackedTokens Returns,
     double ExplainedVariance
-)
+) : IDisposable
 {
     /// <summary>Mean over episodes of the summed KL estimate: <c>objective/kl</c>.</summary>
-    public double MeanKl => Kl.Average(k => k.Sum());
+    public double MeanKl { get; } = Kl.Rows.Average(row => row.Sum());
+
+    public void Dispose()
+    {
+        foreach (var packed in new[] { Logprobs, ReferenceLogprobs, Values, Entropies, Kl, Advantages, Returns })
+            packed.Dispose();
+    }
+}
+
+/// <summary>An iteration: what it was estimated from, and one result for each optimizer step.</summary>
+public sealed record Iteration(Experience Experience, IReadOnlyList<MinibatchResult> Updates) : IDisposable
+{
+    public void Dispose() => Experience.Dispose();
 }
 
 /// <summary>A prompt, the response that the policy drew, and its score. The score counts at the last response token.</summary>

@@ -56,19 +56,38 @@ public sealed class PpoTrainer : IDisposable
     /// <summary>The coefficient now: it moves with an adaptive target.</summary>
     public double KlCoefficient { get; set; }
 
+    /// <summary>One iteration of PPO: scores the episodes, then makes one optimizer step for each epoch and minibatch.</summary>
+    /// <param name="episodes">Prompts, responses and scores.</param>
+    /// <param name="order">The order of the episodes in an epoch, counted from 0; the same each time it is asked for the same epoch.</param>
+    /// <param name="learningRateFactor">What the schedule multiplies the learning rates by.</param>
+    /// <param name="onPrepared">Called after scoring and before the first update, for clocks.</param>
+    /// <exception cref="HarnessException">The ratio of the first minibatch is not 1, or a gradient is not finite.</exception>
+    public Iteration Iterate(IReadOnlyList<Episode> episodes, Func<int, IReadOnlyList<int>> order, double learningRateFactor, Action? onPrepared = null)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        var experience = Prepare(episodes, order(0));
+        onPrepared?.Invoke();
+        var updates = new List<MinibatchResult>();
+        for (var epoch = 0; epoch < Settings.Epochs; epoch++)
+        {
+            foreach (var minibatch in Minibatches(order(epoch)))
+                updates.Add(Update(experience, minibatch, epoch, updates.Count % Settings.Minibatches, learningRateFactor));
+        }
+
+        return new(experience, updates);
+    }
+
     /// <summary>
     /// Scores the episodes under policy, reference and critic. <paramref name="firstOrder"/> is the order of the first epoch: old log-probabilities are
-    /// computed in its very micro-batches, so that the first ratio is 1 bit for bit.
+    /// computed in the micro-batches of that epoch's updates, so that the first ratio is exactly 1.
     /// </summary>
     public Experience Prepare(IReadOnlyList<Episode> episodes, IReadOnlyList<int> firstOrder)
     {
         if (episodes.Any(e => e.Response.Count == 0 || e.Prompt.Count == 0))
             throw new ArgumentException("an episode needs a prompt and a response", nameof(episodes));
-        var n = episodes.Count;
-        float[][] logprobs = new float[n][],
-            reference = new float[n][],
-            values = new float[n][],
-            entropies = new float[n][];
+        int[] lengths = [.. episodes.Select(e => e.Response.Count)];
+        PackedTokens Room() => PackedTokens.Empty(lengths, ScalarType.Float32, _policy.Device);
+        var (logprobs, reference, values, entropies) = (Room(), Room(), Room(), Room());
         var plans = Minibatches(firstOrder).SelectMany(m => Plan(episodes, m)).ToArray();
         var ways = Ways;
         SideBySide.Run([
@@ -84,7 +103,7 @@ public sealed class PpoTrainer : IDisposable
                     )
                 ),
         ]);
-        return Estimate(episodes, logprobs, reference, values, entropies);
+        return Estimate(episodes, lengths, logprobs, reference, values, entropies);
 
         void Score(IReadOnlyList<int> ids)
         {
@@ -93,10 +112,10 @@ public sealed class PpoTrainer : IDisposable
             using var batch = Pack(episodes, ids);
             var rows = DifferentiablePass.Rows(_policy, batch);
             var scored = TokenScorer.Score(_policy, rows, batch.Targets, Settings.Temperature);
-            Spread(scored.Logprobs, ids, batch, logprobs);
-            Spread(scored.Entropy, ids, batch, entropies);
-            Spread(ReferenceLogprobs(batch), ids, batch, reference);
-            Spread(_critic.Head.Forward(_critic.Body is { } body ? DifferentiablePass.Rows(body, batch) : rows), ids, batch, values);
+            logprobs.Scatter(ids, scored.Logprobs);
+            entropies.Scatter(ids, scored.Entropy);
+            reference.Scatter(ids, ReferenceLogprobs(batch));
+            values.Scatter(ids, _critic.Head.Forward(_critic.Body is { } body ? DifferentiablePass.Rows(body, batch) : rows));
         }
     }
 
@@ -114,17 +133,11 @@ public sealed class PpoTrainer : IDisposable
         {
             using var scope = NewDisposeScope();
             using var batch = Pack(episodes, ids);
-            Tensor Gather(Func<int, IEnumerable<double>> of) => tensor(ids.SelectMany(of).Select(x => (float)x).ToArray(), device: _policy.Device);
-            var old = Gather(i => experience.Logprobs[i].Select(x => (double)x));
-            var advantages = Gather(i => experience.Advantages[i]);
-            var returns = Gather(i => experience.Returns[i]);
-            var oldValues = Gather(i => experience.Values[i].Select(x => (double)x));
-            var weights = Gather(i =>
-                Enumerable.Repeat(
-                    TokenWeights.Of(Settings.Normalization, episodes[i].Response.Count, tokens, minibatch.Count, longest),
-                    episodes[i].Response.Count
-                )
-            );
+            var old = experience.Logprobs.Gather(ids); // [R]
+            var advantages = experience.Advantages.Gather(ids); // [R]
+            var returns = experience.Returns.Gather(ids); // [R]
+            var oldValues = experience.Values.Gather(ids); // [R]
+            var weights = Weights(ids); // [R]
             var valueWeight = IsJoint ? Settings.ValueCoefficient : 1;
             Action[] passes = _critic.Body is { } body ? [OfPolicy, () => DifferentiablePass.Run(body, batch.Tokens, batch.Rows, Value)] : [OfPolicy];
             if (Ways == 2)
@@ -152,6 +165,18 @@ public sealed class PpoTrainer : IDisposable
                             : part.Loss - Settings.EntropyCoefficient * (entropy * weights.narrow(0, start, count)).sum();
                     },
                     _critic.SharesPolicy ? Value : null
+                );
+
+            Tensor Weights(IReadOnlyList<int> ids) =>
+                tensor(
+                    ids.SelectMany(i =>
+                            Enumerable.Repeat(
+                                (float)TokenWeights.Of(Settings.Normalization, episodes[i].Response.Count, tokens, minibatch.Count, longest),
+                                episodes[i].Response.Count
+                            )
+                        )
+                        .ToArray(),
+                    device: _policy.Device
                 );
 
             Tensor Value(Tensor rows)
@@ -211,33 +236,35 @@ public sealed class PpoTrainer : IDisposable
         CriticOptimizer?.Dispose();
     }
 
-    private Experience Estimate(IReadOnlyList<Episode> episodes, float[][] logprobs, float[][] reference, float[][] values, float[][] entropies)
+    // KL, token rewards, advantages and returns in float64 on the host.
+    private Experience Estimate(
+        IReadOnlyList<Episode> episodes,
+        int[] lengths,
+        PackedTokens logprobs,
+        PackedTokens reference,
+        PackedTokens values,
+        PackedTokens entropies
+    )
     {
         using var scope = NewDisposeScope();
-        var lengths = episodes.Select(e => e.Response.Count).ToArray();
-        var longest = lengths.Max();
-        Tensor Padded(float[][] rows)
-        {
-            var flat = new double[rows.Length * longest];
-            for (var i = 0; i < rows.Length; i++)
-                for (var t = 0; t < rows[i].Length; t++)
-                    flat[i * longest + t] = rows[i][t];
-            return tensor(flat, rows.Length, longest);
-        }
-
-        double[][] Jagged(Tensor padded)
-        {
-            var flat = padded.data<double>().ToArray();
-            return [.. lengths.Select((l, i) => flat[(i * longest)..(i * longest + l)])];
-        }
-
-        var mask = Padded([.. lengths.Select(l => Enumerable.Repeat(1f, l).ToArray())]); // [N, T], float64
-        var kl = Kl.Estimate(Settings.KlEstimator, Padded(logprobs), Padded(reference)) * mask;
-        var rewards = Advantages.TokenRewards(kl, KlCoefficient, tensor(episodes.Select(e => e.Score).ToArray()), lengths, mask);
-        var gae = Advantages.Gae(rewards, Padded(values), mask, Settings.Gamma, Settings.Lambda);
-        var advantages = Settings.WhitenAdvantages && lengths.Sum() > 1 ? Masked.Whiten(gae.Values, mask) : gae.Values;
-        var explained = Masked.ExplainedVariance(gae.Returns, Padded(values), mask).item<double>();
-        return new Experience(episodes, logprobs, reference, values, entropies, Jagged(kl), Jagged(advantages), Jagged(gae.Returns), explained);
+        using var all = PackedTokens.Of([.. lengths.Select(length => Enumerable.Repeat(1.0, length).ToArray())], ScalarType.Float64, CPU);
+        var mask = all.Padded(); // [N, T]
+        var kl = Kl.Estimate(Settings.KlEstimator, logprobs.Padded(), reference.Padded()) * mask; // [N, T]
+        var rewards = Advantages.TokenRewards(kl, KlCoefficient, tensor(episodes.Select(e => e.Score).ToArray()), lengths, mask); // [N, T]
+        var gae = Advantages.Gae(rewards, values.Padded(), mask, Settings.Gamma, Settings.Lambda);
+        var advantages = Settings.WhitenAdvantages && lengths.Sum() > 1 ? Masked.Whiten(gae.Values, mask) : gae.Values; // [N, T]
+        PackedTokens Packed(Tensor padded) => PackedTokens.OfPadded(padded, lengths, _policy.Device);
+        return new Experience(
+            episodes,
+            logprobs,
+            reference,
+            values,
+            entropies,
+            Kl: Packed(kl),
+            Advantages: Packed(advantages),
+            Returns: Packed(gae.Returns),
+            ExplainedVariance: Masked.ExplainedVariance(gae.Returns, values.Padded(), mask).item<double>()
+        );
     }
 
     private Tensor ReferenceLogprobs(ScoredBatch batch)
@@ -265,17 +292,6 @@ public sealed class PpoTrainer : IDisposable
 
     private ScoredBatch Pack(IReadOnlyList<Episode> episodes, IReadOnlyList<int> ids) =>
         ScoredBatch.Pack([.. ids.Select(i => ScoredSequence.Response(episodes[i].Prompt, episodes[i].Response))], _policy.Device);
-
-    private static void Spread(Tensor flat, IReadOnlyList<int> ids, ScoredBatch batch, float[][] into)
-    {
-        var values = flat.to(ScalarType.Float32).cpu().data<float>().ToArray();
-        var at = 0;
-        for (var i = 0; i < ids.Count; i++)
-        {
-            into[ids[i]] = values[at..(at + batch.Counts[i])];
-            at += batch.Counts[i];
-        }
-    }
 
     private static double Norm(ParameterStore store)
     {

@@ -409,12 +409,12 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         Episode[] episodes = [.. Enumerable.Range(0, 9).Select(i => new Episode(Ids(3), Ids(2 + (i % 4)), random.NextGaussian()))];
         for (var step = 0; step < 2; step++)
         {
-            int[] Order(int epoch) => new Seeds(1).For("order", step, epoch).Permutation(episodes.Length);
-            var experience = trainer.Prepare(episodes, Order(0));
-            for (var epoch = 0; epoch < settings.Epochs; epoch++)
-                foreach (var (minibatch, index) in trainer.Minibatches(Order(epoch)).Select((m, i) => (m, i)))
-                    trainer.Update(experience, minibatch, epoch, index, settings.Optimizer.RlFactor(step, 2));
-            trainer.AdaptKl(experience);
+            using var iteration = trainer.Iterate(
+                episodes,
+                epoch => new Seeds(1).For("order", step, epoch).Permutation(episodes.Length),
+                settings.Optimizer.RlFactor(step, 2)
+            );
+            trainer.AdaptKl(iteration.Experience);
         }
 
         static string Bytes(ParameterStore store) => Convert.ToHexString(SHA256.HashData(store.Data.detach().bytes));

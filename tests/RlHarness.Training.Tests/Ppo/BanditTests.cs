@@ -80,10 +80,7 @@ public sealed class BanditTests(ITestOutputHelper output)
                 step
             );
             var episodes = drawn.Select(d => new Episode(Prompt, d.Tokens, d.Tokens[0] == Paying ? 1 : 0)).ToArray();
-            int[] Order(int epoch) => seeds.For("order", step, epoch).Permutation(episodes.Length);
-            var experience = trainer.Prepare(episodes, Order(0));
-            for (var epoch = 0; epoch < 4; epoch++)
-                trainer.Update(experience, Order(epoch), epoch, 0, 1);
+            using var iteration = trainer.Iterate(episodes, epoch => seeds.For("order", step, epoch).Permutation(episodes.Length), learningRateFactor: 1);
             after.Add(Probability(policy));
         }
 

@@ -73,9 +73,9 @@ public sealed class PpoTrainerTests
             var (r, _) = Plain(reference, episodes[i]);
             for (var t = 0; t < episodes[i].Response.Count; t++)
             {
-                Assert.Equal(p[t].item<float>(), experience.Logprobs[i][t], 1e-5f);
-                Assert.Equal(r[t].item<float>(), experience.ReferenceLogprobs[i][t], 1e-5f);
-                Assert.Equal(h[t].item<float>(), experience.Entropies[i][t], 1e-5f);
+                Assert.Equal(p[t].item<float>(), experience.Logprobs[i][t], 1e-5);
+                Assert.Equal(r[t].item<float>(), experience.ReferenceLogprobs[i][t], 1e-5);
+                Assert.Equal(h[t].item<float>(), experience.Entropies[i][t], 1e-5);
                 Assert.Equal(p[t].item<float>() - r[t].item<float>(), experience.Kl[i][t], 1e-5);
             }
         }
@@ -98,8 +98,8 @@ public sealed class PpoTrainerTests
         // old values and log-probabilities a little off, so that ratios differ from 1 and clipping acts
         experience = experience with
         {
-            Logprobs = [.. experience.Logprobs.Select(l => l.Select((x, t) => x + 0.3f * MathF.Sin(t * 5 + x)).ToArray())],
-            Values = [.. experience.Values.Select(v => v.Select((x, t) => x + 0.4f * MathF.Cos(t * 3 + x)).ToArray())],
+            Logprobs = Changed(experience.Logprobs, (x, t) => x + 0.3 * Math.Sin(t * 5 + x)),
+            Values = Changed(experience.Values, (x, t) => x + 0.4 * Math.Cos(t * 3 + x)),
         };
 
         // Σ over episodes, one at a time: clipped policy loss, entropy bonus, clipped value loss
@@ -119,8 +119,8 @@ public sealed class PpoTrainerTests
             var values = nn
                 .functional.linear(States(policy, episodes[i]), critic.Head.Parameters[ScalarHead.Weight], critic.Head.Parameters[ScalarHead.Bias])
                 .squeeze(1);
-            var (a, r, v) = (Floats(experience.Advantages[i]), Floats(experience.Returns[i]), tensor(experience.Values[i]));
-            var ratio = (logprobs - tensor(experience.Logprobs[i])).exp();
+            var (a, r, v) = (Floats(experience.Advantages[i]), Floats(experience.Returns[i]), Floats(experience.Values[i]));
+            var ratio = (logprobs - Floats(experience.Logprobs[i])).exp();
             var policyLoss = -minimum(a * ratio, a * ratio.clamp(0.8, 1.2)).sum() * weight;
             var clipped = minimum(maximum(values, v - 0.2), v + 0.2);
             var valueLoss = 0.5 * maximum((values - r).square(), (clipped - r).square()).sum() / tokens;
@@ -150,11 +150,11 @@ public sealed class PpoTrainerTests
         var body = Copy(policy.Parameters);
         var episodes = Tiny.Episodes(7);
         var experience = trainer.Prepare(episodes, Order);
-        Assert.All(experience.Kl, k => Assert.All(k, x => Assert.Equal(0, x)));
+        Assert.All(experience.Kl.Rows, k => Assert.All(k, x => Assert.Equal(0, x)));
         foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i)))
             trainer.Update(experience, m, 0, i, 1);
         var second = trainer.Prepare(episodes, Order);
-        Assert.Contains(second.Kl, k => k.Any(x => x != 0));
+        Assert.Contains(second.Kl.Rows, k => k.Any(x => x != 0));
         for (var i = 0; i < 7; i++)
             for (var t = 0; t < episodes[i].Response.Count; t++)
                 Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
@@ -181,7 +181,7 @@ public sealed class PpoTrainerTests
         using var critic = Tiny.BodyCritic();
         using var trainer = new PpoTrainer(policy, reference, critic, Settings with { JointOptimizer = joint });
         var experience = trainer.Prepare(Tiny.Episodes(7), Order);
-        double[][] Bad(double[][] rows) => [.. rows.Select(r => r.Select(_ => double.NaN).ToArray())];
+        PackedTokens Bad(PackedTokens packed) => Changed(packed, (_, _) => double.NaN);
         experience = what == "returns" ? experience with { Returns = Bad(experience.Returns) } : experience with { Advantages = Bad(experience.Advantages) };
         var before = (Copy(policy.Parameters), Copy(critic.Body!.Parameters), Copy(critic.Head.Parameters));
         var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
@@ -201,12 +201,7 @@ public sealed class PpoTrainerTests
         using var reference = Tiny.Decoder();
         using var critic = shared ? new Critic(Tiny.Head()) : Tiny.BodyCritic();
         using var trainer = new PpoTrainer(policy, reference, critic, Settings);
-        void Iterate()
-        {
-            var experience = trainer.Prepare(Tiny.Episodes(7), Order);
-            foreach (var (m, i) in trainer.Minibatches(Order).Select((m, i) => (m, i)))
-                trainer.Update(experience, m, 0, i, 1);
-        }
+        void Iterate() => trainer.Iterate(Tiny.Episodes(7), _ => Order, learningRateFactor: 1).Dispose();
 
         Iterate();
         var before = Tiny.LiveTensors();
@@ -252,4 +247,8 @@ public sealed class PpoTrainerTests
         var logp = nn.functional.log_softmax(decoder.Logits(States(decoder, e)) / 0.8, -1);
         return (logp.gather(1, tensor(e.Response.Select(x => (long)x).ToArray()).unsqueeze(1)).squeeze(1), -(logp.exp() * logp).sum(1));
     }
+
+    // Float32 in the experience's own layout, each value changed by its place in the response.
+    private static PackedTokens Changed(PackedTokens packed, Func<double, int, double> change) =>
+        PackedTokens.Of([.. packed.Rows.Select(row => row.Select(change).ToArray())], ScalarType.Float32, CPU);
 }
