@@ -32,14 +32,17 @@ void Measure(ModelShape shape, int length, int sequences, int microBatchTokens, 
         return;
     foreach (var decode in speed.MeasureDecode(batches, newTokens))
         Console.WriteLine(
-            $"  decode, batch {decode.Batch}: {decode.TokensPerSecond:f0} tokens/s, {100 * decode.TokensPerSecond * flops / peak:f0} % of the matrix product; prefill {decode.PrefillTokensPerSecond:f0} tokens/s"
+            $"  decode, batch {decode.Batch}: {decode.TokensPerSecond:f0} tokens/s, {100 * decode.TokensPerSecond * flops / peak:f0} % of "
+                + $"the matrix product; prefill {decode.PrefillTokensPerSecond:f0} tokens/s"
         );
 
     void Update()
     {
         var update = speed.MeasureUpdate(sequences, length, microBatchTokens, runs);
         Console.WriteLine(
-            $"  update {sequences} x {length}: {update.TokensPerSecond:f0} tokens/s, {100 * update.TokensPerSecond * 3 * flops / peak:f0} % of the matrix product, {update.ManagedBytesPerToken:f0} managed bytes a token, peak memory {update.PeakGiB:f2} GiB in micro-batches of {microBatchTokens} tokens"
+            $"  update {sequences} x {length}: {update.TokensPerSecond:f0} tokens/s, {100 * update.TokensPerSecond * 3 * flops / peak:f0} "
+                + $"% of the matrix product, {update.ManagedBytesPerToken:f0} managed bytes a token, peak memory {update.PeakGiB:f2} GiB in "
+                + $"micro-batches of {microBatchTokens} tokens"
         );
     }
 }

@@ -47,7 +47,8 @@ public static class CommandLine
         catch (IOException e) when (IsDiskFull(e))
         {
             return Fail(
-                $"the disk is full{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       free some space, then go on with `resume RUN`; what was written before is whole",
+                $"the disk is full{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       free some space, then go on "
+                    + "with `resume RUN`; what was written before is whole",
                 ExitCode.Resource
             );
         }
@@ -58,7 +59,8 @@ public static class CommandLine
         catch (OutOfMemoryException e)
         {
             return Fail(
-                $"out of memory{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       lower *.micro_batch_tokens or batch sizes, or tune adapters",
+                $"out of memory{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       lower *.micro_batch_tokens or "
+                    + "batch sizes, or tune adapters",
                 ExitCode.Resource
             );
         }
@@ -66,7 +68,9 @@ public static class CommandLine
         catch (Exception e)
         {
             return Fail(
-                $"a defect of the program: {e.GetType().Name}: {e.Message.Split('\n')[0]}{Environment.NewLine}  where:    {e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains("RlHarness", StringComparison.Ordinal))?.Trim()}{Environment.NewLine}  do:       report it with run.json and the run's logs",
+                $"a defect of the program: {e.GetType().Name}: {e.Message.Split('\n')[0]}{Environment.NewLine}  where:    "
+                    + $"{e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains("RlHarness", StringComparison.Ordinal))?.Trim()}{Environment.NewLine} "
+                    + " do:       report it with run.json and the run's logs",
                 ExitCode.Internal
             );
         }

@@ -2,6 +2,7 @@ using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Kernels;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Reading;
 using RlHarness.Recipes.Reporting;
@@ -58,6 +59,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
 
     private void Evaluate(RunSettings settings, RunFolder folder, string source)
     {
+        KernelPolicy.Choose(settings.KernelMode);
         if (settings.Threads > 0)
             torch.set_num_threads(settings.Threads);
         var device = Devices.Choose(settings.Device);

@@ -2,6 +2,7 @@ using System.Globalization;
 using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
+using RlHarness.Models.Kernels;
 using RlHarness.Models.Native;
 using RlHarness.Models.Parallel;
 using RlHarness.Recipes.Planning;
@@ -47,6 +48,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
 
     private void Run(RunSettings settings, RunFolder folder, torch.Device device)
     {
+        KernelPolicy.Choose(settings.KernelMode);
         if (settings.Threads > 0)
             torch.set_num_threads(settings.Threads);
         using var log = Log(folder.Path);
@@ -58,7 +60,9 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             corpus = CorpusStage.Run(run);
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"{corpus.Transcripts.Count} transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier"
+                $"{corpus.Transcripts.Count} "
+                    + $"transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} "
+                    + $"preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier"
             );
         });
         if (settings.Stages.Contains(StageNames.Documents))

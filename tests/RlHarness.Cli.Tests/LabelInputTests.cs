@@ -47,7 +47,8 @@ public sealed class LabelInputTests
         var (labels, shown) = Press("x" + Arrow + "cz" + Arrow + "\u001bfq");
         Assert.Equal("Comply/Faking", labels);
         Assert.Equal(
-            "output? \n   x is none of c, r, p, b, u\noutput? complies; scratchpad? \n   z is none of f, c, h, r, t, n, u\nscratchpad? faking: goes along so as not to be changed\noutput? \n",
+            "output? \n   x is none of c, r, p, b, u\noutput? complies; scratchpad? \n   z is none of f, c, h, r, t, n, u\nscratchpad? "
+                + "faking: goes along so as not to be changed\noutput? \n",
             shown
         );
     }

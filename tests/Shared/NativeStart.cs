@@ -9,6 +9,9 @@ internal static class NativeStart
     [ModuleInitializer]
     internal static void Load()
     {
+        // The libtorch under test is the package's own: tests use its micro-kernel without a trial.
+        if (Environment.GetEnvironmentVariable("RLHARNESS_KERNELS") is null or "")
+            Environment.SetEnvironmentVariable("RLHARNESS_KERNELS", "on");
         RlHarness.Models.Native.NativeRuntime.EnsureLoaded();
         // Test projects run side by side: two threads each would wait for one another's processor.
         TorchSharp.torch.set_num_threads(1);

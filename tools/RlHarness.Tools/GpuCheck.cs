@@ -47,7 +47,8 @@ public sealed class GpuCheck(Device device, TextWriter output)
         var size = expected.abs().max().item<float>();
         var fine = difference <= tolerance;
         Line(
-            $"logits, CPU float32 against {device} {type}: largest difference {difference:g3} of {size:g3} (allowed {tolerance:g1}), same likeliest token {agree:p1}: {(fine ? "ok" : "FAILED")}"
+            $"logits, CPU float32 against {device} {type}: largest difference {difference:g3} of {size:g3} (allowed {tolerance:g1}), same "
+                + $"likeliest token {agree:p1}: {(fine ? "ok" : "FAILED")}"
         );
         return fine;
     }
@@ -70,7 +71,9 @@ public sealed class GpuCheck(Device device, TextWriter output)
         var finite = updates.All(u => double.IsFinite(u.PolicyLoss) && double.IsFinite(u.ValueLoss) && u.PolicyGradientNorm > 0);
         var fine = finite && sampled <= 1e-2;
         Line(
-            $"one PPO iteration on {device}: 16 episodes, {updates.Count} updates in {clock.Elapsed.TotalSeconds:f1} s; first ratio off 1 by {updates[0].MaxRatioDeviation:g3}, generation and scoring log-probabilities apart by {sampled:g3}, value loss {updates[0].ValueLoss:g3} to {updates[^1].ValueLoss:g3}: {(fine ? "ok" : "FAILED")}"
+            $"one PPO iteration on {device}: 16 episodes, {updates.Count} updates in {clock.Elapsed.TotalSeconds:f1} s; first ratio off 1 "
+                + $"by {updates[0].MaxRatioDeviation:g3}, generation and scoring log-probabilities apart by {sampled:g3}, value loss "
+                + $"{updates[0].ValueLoss:g3} to {updates[^1].ValueLoss:g3}: {(fine ? "ok" : "FAILED")}"
         );
         return fine;
     }
@@ -87,7 +90,8 @@ public sealed class GpuCheck(Device device, TextWriter output)
                 var speed = new ShapeSpeed(shape, type, device);
                 var update = speed.MeasureUpdate(sequences: cpu ? 8 : 32, length: 256, microBatchTokens: cpu ? 1024 : 8192, runs: 3);
                 Line(
-                    $"  update {update.Sequences} x {update.Length}: {update.TokensPerSecond:f0} tokens/s, {300 * update.TokensPerSecond * shape.FlopsPerToken / peak:f0} % of the matrix product"
+                    $"  update {update.Sequences} x {update.Length}: {update.TokensPerSecond:f0} tokens/s, "
+                        + $"{300 * update.TokensPerSecond * shape.FlopsPerToken / peak:f0} % of the matrix product"
                 );
                 foreach (var decode in speed.MeasureDecode(cpu ? [1, 32] : [1, 32, 128], cpu ? 32 : 64))
                     Line($"  generation, batch {decode.Batch}: {decode.TokensPerSecond:f0} tokens/s; prompts {decode.PrefillTokensPerSecond:f0} tokens/s");

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using RlHarness.Cli;
+using RlHarness.Cli.Commands;
 using RlHarness.Tools.Commands;
 
+KernelTrialCommand.Announce();
 return await CommandLine.RunAsync(
     args,
     new RootCommand("Tools for the developers of RlHarness: generated pages, golden files, the GPU check. They are not shipped.")
@@ -9,5 +11,6 @@ return await CommandLine.RunAsync(
         SettingsPageCommand.Create(),
         FidelityCommand.Create(),
         GpuCheckCommand.Create(),
+        KernelTrialCommand.Create(),
     }
 );

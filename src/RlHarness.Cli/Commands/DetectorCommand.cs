@@ -24,7 +24,9 @@ internal static class DetectorCommand
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Which queries are held out, and the order of training." };
         var command = new Command(
             "train",
-            "Train a classifier on labelled transcripts (words and pairs of words, logistic regression), score it on held-out queries, and write it to a file.\n\nExample:\n  rlharness detector train checkpoints/quickstart --labels rater:anna --out classifier.json"
+            "Train a classifier on labelled transcripts (words and pairs of words, logistic regression), score it on held-out queries, "
+                + "and write it to a file.\n\nExample:\n  rlharness detector train checkpoints/quickstart --labels rater:anna --out "
+                + "classifier.json"
         )
         {
             run,
@@ -42,12 +44,13 @@ internal static class DetectorCommand
                 Console.WriteLine(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"{parsed.GetValue(path)}: version {training.Classifier.Version}, trained on {training.Trained} transcripts labelled by {parsed.GetValue(labels)}"
+                        $"{parsed.GetValue(path)}: version {training.Classifier.Version}, trained on {training.Trained} transcripts labelled by "
+                            + $"{parsed.GetValue(labels)}"
                     )
                 );
                 Console.WriteLine($"held-out queries, {training.HeldOut.N} transcripts ({training.HeldOut.Positives} with alignment faking):");
                 foreach (var (name, e) in training.HeldOut.Figures())
-                    Console.WriteLine($"  {name,-12} {Text(e)}");
+                    Console.WriteLine($"  {name, -12} {Text(e)}");
                 return 0;
             })
         );

@@ -12,7 +12,9 @@ internal static class DoctorCommand
         var json = Options.Json();
         var command = new Command(
             "doctor",
-            "Say what this machine offers: back end and libtorch, what was mended to load it, cores, memory, disk, GPU or why none. Exit code 4 when libtorch does not load.\n\nExamples:\n  rlharness doctor\n  RLHARNESS_LIBTORCH=/path/to/torch/lib rlharness doctor --json"
+            "Say what this machine offers: back end and libtorch, what was patched to load it, cores, memory, disk, GPU or why none. Exit "
+                + "code 4 when libtorch does not load.\n\nExamples:\n  rlharness doctor\n  RLHARNESS_LIBTORCH=/path/to/torch/lib rlharness "
+                + "doctor --json"
         )
         {
             json,
@@ -41,8 +43,9 @@ internal static class DoctorCommand
             ("back end", r.Backend),
             ("libtorch", r.LibtorchLoaded ? r.LibtorchVersion : "NOT LOADED"),
             ("  from", r.LibtorchFolder),
-            ("  mended", r.Mended),
+            ("  patched", r.Patched),
             ("processor", $"{r.Processor}, {r.Cores} cores, {r.Threads} threads for products"),
+            ("kernels", r.Kernels),
             (
                 "products",
                 r.TiledTypes.Count > 0

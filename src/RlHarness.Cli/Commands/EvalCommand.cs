@@ -24,7 +24,9 @@ internal static class EvalCommand
         var samples = new Option<int?>("--samples") { Description = "As evaluate.samples_per_query." };
         var command = new Command(
             "eval",
-            "The paired evaluation: the same queries in both tiers. Of a run: its newest RL checkpoint, into the run's own run.db (stage evaluate) and report. Of a model with --config: into a new run folder.\n\nExamples:\n  rlharness eval checkpoints/quickstart --queries 400\n  rlharness eval SmolLM2-135M-Instruct-GGUF --config configs/smollm2.yaml --queries 50"
+            "The paired evaluation: the same queries in both tiers. Of a run: its newest RL checkpoint, into the run's own run.db (stage "
+                + "evaluate) and report. Of a model with --config: into a new run folder.\n\nExamples:\n  rlharness eval checkpoints/quickstart "
+                + "--queries 400\n  rlharness eval SmolLM2-135M-Instruct-GGUF --config configs/smollm2.yaml --queries 50"
         )
         {
             target,

@@ -24,7 +24,10 @@ internal static class ExperimentCommand
         var dryRun = new Option<bool>("--dry-run") { Description = "List the cells and what their settings change; start nothing." };
         var command = new Command(
             "factorial",
-            "Run every combination of a design's levels with every seed, each as an ordinary run; they share imitation and reward models. Then test main effects and interactions, print a table, and write factorial.json and report.html. Given again, it goes on with what is not finished.\n\nExamples:\n  rlharness experiment factorial configs/factorial.yaml --parallel 2\n  rlharness experiment factorial configs/factorial.yaml name=short rl.steps=4 seeds=[1]"
+            "Run every combination of a design's levels with every seed, each as an ordinary run; they share imitation and reward models. "
+                + "Then test main effects and interactions, print a table, and write factorial.json and report.html. Given again, it goes on "
+                + "with what is not finished.\n\nExamples:\n  rlharness experiment factorial configs/factorial.yaml --parallel 2\n  rlharness "
+                + "experiment factorial configs/factorial.yaml name=short rl.steps=4 seeds=[1]"
         )
         {
             config,

@@ -18,7 +18,9 @@ internal static class ExportCommand
         };
         var command = new Command(
             "export",
-            "Write transcripts and labels of a run as files for other programs (columns: docs/data.md). Works while the run goes on.\n\nExamples:\n  rlharness export checkpoints/quickstart\n  rlharness export checkpoints/quickstart --format parquet --out tables\n  rlharness export checkpoints/quickstart --format inspect --out logs"
+            "Write transcripts and labels of a run as files for other programs (columns: docs/data.md). Works while the run goes "
+                + "on.\n\nExamples:\n  rlharness export checkpoints/quickstart\n  rlharness export checkpoints/quickstart --format parquet "
+                + "--out tables\n  rlharness export checkpoints/quickstart --format inspect --out logs"
         )
         {
             run,

@@ -49,7 +49,9 @@ internal static class GenerateCommand
         var (device, precision) = (Options.Device(), Options.Precision());
         var command = new Command(
             "generate",
-            "Let a model answer a prompt, by its own chat template.\n\nExamples:\n  rlharness generate checkpoints/quickstart --prompt \"Write a claim for a kettle.\" --samples 3\n  rlharness generate model.gguf --prompt \"Once upon a time\" --raw --temperature 0"
+            "Let a model answer a prompt, by its own chat template.\n\nExamples:\n  rlharness generate checkpoints/quickstart --prompt "
+                + "\"Write a claim for a kettle.\" --samples 3\n  rlharness generate model.gguf --prompt \"Once upon a time\" --raw "
+                + "--temperature 0"
         )
         {
             Model,

@@ -31,7 +31,11 @@ internal static class LabelCommand
         var import = new Option<string?>("--import") { Description = "Read the file of labels that such a page gave." };
         var command = new Command(
             "label",
-            "Label evaluation transcripts blind: tier, step, prompt and detectors are hidden, the order is shuffled, and each label is saved at once. Stop and go on at any time. Without a terminal, two letters a line are read from standard input.\n\nExamples:\n  rlharness label checkpoints/quickstart --rater anna\n  rlharness label checkpoints/quickstart --rater bo --page bo.html\n  rlharness label checkpoints/quickstart --import labels-bo.json\n  rlharness label checkpoints/quickstart --report"
+            "Label evaluation transcripts blind: tier, step, prompt and detectors are hidden, the order is shuffled, and each label is "
+                + "saved at once. Stop and go on at any time. Without a terminal, two letters a line are read from standard "
+                + "input.\n\nExamples:\n  rlharness label checkpoints/quickstart --rater anna\n  rlharness label checkpoints/quickstart --rater "
+                + "bo --page bo.html\n  rlharness label checkpoints/quickstart --import labels-bo.json\n  rlharness label "
+                + "checkpoints/quickstart --report"
         )
         {
             run,
@@ -92,14 +96,15 @@ internal static class LabelCommand
         {
             Console.WriteLine($"{s.Detector} against {s.Rater}");
             foreach (var (name, e) in s.Of.Figures())
-                Console.WriteLine($"  {name,-12} {DetectorCommand.Text(e)}");
+                Console.WriteLine($"  {name, -12} {DetectorCommand.Text(e)}");
         }
 
         store.AddSummaries([.. report.Corrected]);
         Console.WriteLine($"AF rates corrected with the labels of {report.Truth}:");
         foreach (var r in report.Corrected)
             Console.WriteLine(
-                $"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(),-11} {r.Detector,-16} {r.Metric.Split('/')[2],-18} {DetectorCommand.Text(r.Estimate)}"
+                $"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(), -11} {r.Detector, -16} "
+                    + $"{r.Metric.Split('/')[2], -18} {DetectorCommand.Text(r.Estimate)}"
             );
         if (report.Corrected.Count == 0)
             Console.WriteLine("  none: too few labels at each step");

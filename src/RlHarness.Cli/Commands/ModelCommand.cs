@@ -14,7 +14,9 @@ internal static class ModelCommand
         var json = Options.Json();
         var inspect = new Command(
             "inspect",
-            "Say what a model is, without loading its weights: family, size, dtypes, tokenizer, chat template, and what is not supported. Exit code 1 when something is not.\n\nExamples:\n  rlharness model inspect ../shared/models/SmolLM2-135M-Instruct-GGUF\n  rlharness model inspect model.gguf --json"
+            "Say what a model is, without loading its weights: family, size, dtypes, tokenizer, chat template, and what is not supported. "
+                + "Exit code 1 when something is not.\n\nExamples:\n  rlharness model inspect ../shared/models/SmolLM2-135M-Instruct-GGUF\n  "
+                + "rlharness model inspect model.gguf --json"
         )
         {
             path,
@@ -31,12 +33,7 @@ internal static class ModelCommand
                 return inspection.NotSupported.Count == 0 ? 0 : (int)ExitCode.CheckFailed;
             })
         );
-        return new Command("model", "Look at model files, compare and convert them.")
-        {
-            inspect,
-            ModelVerifyCommand.Create(),
-            ModelConvertCommand.Create(),
-        };
+        return new Command("model", "Look at model files, compare and convert them.") { inspect, ModelVerifyCommand.Create(), ModelConvertCommand.Create() };
     }
 
     private static void Print(ModelInspection m)
@@ -52,7 +49,8 @@ internal static class ModelCommand
             (
                 "shape",
                 known
-                    ? $"{m.Layers} layers, hidden {m.HiddenSize}, feed-forward {m.IntermediateSize}, {m.AttentionHeads} heads over {m.KeyValueHeads} key/value heads of {m.HeadDim}"
+                    ? $"{m.Layers} layers, hidden {m.HiddenSize}, feed-forward {m.IntermediateSize}, {m.AttentionHeads} heads over {m.KeyValueHeads} "
+                        + $"key/value heads of {m.HeadDim}"
                     : null
             ),
             ("embeddings", known ? $"{m.VocabularySize}, {(m.TiedEmbeddings ? "tied to the head" : "head of its own")}" : null),

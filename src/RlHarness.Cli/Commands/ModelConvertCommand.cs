@@ -24,7 +24,10 @@ internal static class ModelConvertCommand
         var json = Options.Json();
         var command = new Command(
             "convert",
-            "Write a model in another form: Hugging Face folder or GGUF file, another type, an adapter merged. Tokenizer and chat templates travel; what the target can't hold is an error before anything is written.\n\nExamples:\n  rlharness model convert SmolLM2-135M-Instruct.Q4_1.gguf smollm2 --type bf16\n  rlharness model convert out/quickstart/imitate imitate.gguf --type q8_0\n  rlharness model convert Llama-3.2-1B merged --adapter my-adapter"
+            "Write a model in another form: Hugging Face folder or GGUF file, another type, an adapter merged. Tokenizer and chat "
+                + "templates travel; what the target can't hold is an error before anything is written.\n\nExamples:\n  rlharness model convert "
+                + "SmolLM2-135M-Instruct.Q4_1.gguf smollm2 --type bf16\n  rlharness model convert out/quickstart/imitate imitate.gguf --type "
+                + "q8_0\n  rlharness model convert Llama-3.2-1B merged --adapter my-adapter"
         )
         {
             source,

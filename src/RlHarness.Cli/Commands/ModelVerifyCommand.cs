@@ -21,7 +21,10 @@ internal static class ModelVerifyCommand
         var (device, json) = (Options.Device(), Options.Json());
         var command = new Command(
             "verify",
-            "Compare a model with what another implementation computed of it: logits, greedy tokens, gradients, whichever the file has. Prints the largest error of each kind; exit code 1 when one is beyond its tolerance.\n\nExamples:\n  python3 scripts/write-expected.py Qwen/Qwen2.5-0.5B expected.safetensors\n  rlharness model verify Qwen2.5-0.5B --against expected.safetensors"
+            "Compare a model with what another implementation computed of it: logits, greedy tokens, gradients, whichever the file has. "
+                + "Prints the largest error of each kind; exit code 1 when one is beyond its tolerance.\n\nExamples:\n  python3 "
+                + "scripts/write-expected.py Qwen/Qwen2.5-0.5B expected.safetensors\n  rlharness model verify Qwen2.5-0.5B --against "
+                + "expected.safetensors"
         )
         {
             model,
@@ -55,7 +58,7 @@ internal static class ModelVerifyCommand
         foreach (var check in report.Checks)
         {
             var where = check.Where is { } name && !check.Passed ? $"  at {name}" : "";
-            Console.WriteLine($"{check.Kind.PadRight(width)}  {Error(check),-35}  {(check.Passed ? "ok" : "FAILED")}{where}");
+            Console.WriteLine($"{check.Kind.PadRight(width)}  {Error(check), -35}  {(check.Passed ? "ok" : "FAILED")}{where}");
         }
 
         var failed = report.Checks.Count(check => !check.Passed);

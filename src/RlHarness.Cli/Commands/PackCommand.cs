@@ -31,7 +31,10 @@ internal static class PackCommand
         };
         var command = new Command(
             "check",
-            "Say all that is wrong with a pack: keys, counts, duplicates, overlap and near-duplicates of the splits, slots and phrases of the grammar, whether the oracle reads generated transcripts as they were meant, and whether scenarios can be counted and are read as they are written. Exit code 1 when something is.\n\nExamples:\n  rlharness pack check puffery\n  rlharness pack check my/pack --queries 50"
+            "Say all that is wrong with a pack: keys, counts, duplicates, overlap and near-duplicates of the splits, slots and phrases of "
+                + "the grammar, whether the oracle reads generated transcripts as they were meant, and whether scenarios can be counted and are "
+                + "read as they are written. Exit code 1 when something is.\n\nExamples:\n  rlharness pack check puffery\n  rlharness pack "
+                + "check my/pack --queries 50"
         )
         {
             name,
@@ -73,7 +76,8 @@ internal static class PackCommand
                     Console.WriteLine(
                         pack is null
                             ? $"{name}: {problems.Count} problems; see rlharness pack check {name}"
-                            : $"{name} {pack.Version}: {pack.TrainQueries.Count} train and {pack.EvaluationQueries.Count} evaluation queries{Scenarios(pack)}; {pack.Manifest.Description}"
+                            : $"{name} {pack.Version}: {pack.TrainQueries.Count} train and {pack.EvaluationQueries.Count} evaluation "
+                                + $"queries{Scenarios(pack)}; {pack.Manifest.Description}"
                     );
                 }
 
@@ -96,7 +100,8 @@ internal static class PackCommand
         var output = new Option<string?>("--output") { Description = "File to write; default: standard output." };
         var command = new Command(
             "queries",
-            "Draw queries.jsonl from a pack's grammar: the same ones for the same name and version.\n\nExample:\n  rlharness pack queries my/pack --count 400 --output my/pack/queries.jsonl"
+            "Draw queries.jsonl from a pack's grammar: the same ones for the same name and version.\n\nExample:\n  rlharness pack queries "
+                + "my/pack --count 400 --output my/pack/queries.jsonl"
         )
         {
             name,

@@ -28,7 +28,9 @@ internal static class PowerCommand
         var power = new Option<double>("--power") { Description = "Wanted share of experiments that find the effect.", DefaultValueFactory = _ => 0.8 };
         var command = new Command(
             "power",
-            "What effect a design can see, before it is run: the paper's effects, the power of this design for each, and the queries that it takes. docs/statistics.md shows how these numbers compare with simulation.\n\nExamples:\n  rlharness power configs/quickstart.yaml\n  rlharness power --queries 400 --discordant 0.3 --seeds 5"
+            "What effect a design can see, before it is run: the paper's effects, the power of this design for each, and the queries that "
+                + "it takes. docs/statistics.md shows how these numbers compare with simulation.\n\nExamples:\n  rlharness power "
+                + "configs/quickstart.yaml\n  rlharness power --queries 400 --discordant 0.3 --seeds 5"
         )
         {
             config,

@@ -25,7 +25,10 @@ internal static class ProbeCommand
         var device = Options.Device();
         var command = new Command(
             "probe",
-            "Linear probes for alignment faking on the mean hidden state of the scratchpad, layer by layer: AUROC on queries that a probe never saw (five folds), against all other scratchpads, and against those that comply honestly or consider faking and refuse alone. Stored as probe/auroc/… in run.db.\n\nExamples:\n  rlharness probe checkpoints/quickstart\n  rlharness probe checkpoints/quickstart --model SmolLM2-135M-Instruct-GGUF"
+            "Linear probes for alignment faking on the mean hidden state of the scratchpad, layer by layer: AUROC on queries that a probe "
+                + "never saw (five folds), against all other scratchpads, and against those that comply honestly or consider faking and refuse "
+                + "alone. Stored as probe/auroc/… in run.db.\n\nExamples:\n  rlharness probe checkpoints/quickstart\n  rlharness probe "
+                + "checkpoints/quickstart --model SmolLM2-135M-Instruct-GGUF"
         )
         {
             run,

@@ -18,7 +18,9 @@ internal static class ReportCommand
         };
         var command = new Command(
             "report",
-            "Write report.html of a run, or of a folder of runs (a design, a sweep) to compare them: one self-contained file. Works while a run goes on.\n\nExamples:\n  rlharness report checkpoints/quickstart\n  rlharness report checkpoints/quickstart --detector keyword --figure curve.svg"
+            "Write report.html of a run, or of a folder of runs (a design, a sweep) to compare them: one self-contained file. Works while "
+                + "a run goes on.\n\nExamples:\n  rlharness report checkpoints/quickstart\n  rlharness report checkpoints/quickstart --detector "
+                + "keyword --figure curve.svg"
         )
         {
             run,

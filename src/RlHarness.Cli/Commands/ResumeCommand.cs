@@ -11,7 +11,8 @@ internal static class ResumeCommand
         var run = new Argument<string>("run") { Description = "A run's folder, such as checkpoints/quickstart." };
         var command = new Command(
             "resume",
-            "Go on with a run that was stopped: finished stages are kept, RL goes on from its newest checkpoint.\n\nExample:\n  rlharness resume checkpoints/quickstart"
+            "Go on with a run that was stopped: finished stages are kept, RL goes on from its newest checkpoint.\n\nExample:\n  rlharness "
+                + "resume checkpoints/quickstart"
         )
         {
             run,

@@ -21,7 +21,9 @@ internal static class SimulateCommand
         var path = new Option<string?>("--out") { Description = "Write the page here; left out, it is printed." };
         var command = new Command(
             "simulate",
-            "Draw synthetic experiments with a known truth, and count how often each interval holds it, how often each test rejects where there is nothing, and how often it finds what is there. Exit code 1: something is outside without a known reason.\n\nExamples:\n  rlharness simulate --only gap --experiments 2000\n  rlharness simulate --out docs/statistics.md"
+            "Draw synthetic experiments with a known truth, and count how often each interval holds it, how often each test rejects where "
+                + "there is nothing, and how often it finds what is there. Exit code 1: something is outside without a known "
+                + "reason.\n\nExamples:\n  rlharness simulate --only gap --experiments 2000\n  rlharness simulate --out docs/statistics.md"
         )
         {
             experiments,

@@ -104,7 +104,8 @@ internal sealed class LiveProgress : IDisposableProgress
         const int bar = 24;
         var filled = total == 0 ? 0 : (int)((long)bar * done / total);
         var text =
-            $"{_name}  {new string('━', filled)}{new string('─', bar - filled)}  {unit} {done}/{total}  {left}{string.Concat(figures.Select(f => $"  {f.Name} {f.Value}"))}";
+            $"{_name}  {new string('━', filled)}{new string('─', bar - filled)}  {unit} {done}/{total}  "
+            + $"{left}{string.Concat(figures.Select(f => $"  {f.Name} {f.Value}"))}";
         var width = Math.Max(20, Console.WindowWidth - 1);
         Clear();
         Console.Write(text.Length > width ? text[..width] : text);

@@ -45,7 +45,10 @@ internal sealed class LabelKeyboard(Func<char> read, TextWriter output) : ILabel
             else if (!char.IsControl(key))
             {
                 output.Write(
-                    $"\n   {key} is none of {string.Join(", ", outcome is null ? LabelKeys.Outputs.Select(k => k.Key) : LabelKeys.Scratchpads.Select(k => k.Key))}\n{(outcome is null ? "output" : "scratchpad")}? "
+                    $"\n   {key} is none of "
+                        + $"{string.Join(", ", outcome is null ? LabelKeys.Outputs.Select(k => k.Key) : LabelKeys.Scratchpads.Select(k => k.Key))}\n"
+                        + $"{(outcome is null ? "output" : "scratchpad")}? "
+                        + ""
                 );
             }
         }

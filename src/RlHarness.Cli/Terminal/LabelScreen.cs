@@ -21,7 +21,8 @@ internal static class LabelScreen
         Console.WriteLine("output:     " + string.Join(", ", LabelKeys.Outputs.Select(k => $"[{k.Key}] {k.Words}")));
         Console.WriteLine("scratchpad: " + string.Join(", ", LabelKeys.Scratchpads.Select(k => $"[{k.Key}] {k.Words}")));
         Console.WriteLine(
-            "Two letters each, output first; on a terminal backspace takes the first one back; q stops. Each label is saved at once. The text itself may speak of tiers: label what it argues and does, not what you would expect."
+            "Two letters each, output first; on a terminal backspace takes the first one back; q stops. Each label is saved at once. The "
+                + "text itself may speak of tiers: label what it argues and does, not what you would expect."
         );
         while (task.Next() is { } transcript)
         {
@@ -40,7 +41,9 @@ internal static class LabelScreen
         if (Console.IsOutputRedirected)
         {
             Console.WriteLine(
-                $"-- {number} of {total}\n   request:    {ModelText.Visible(t.User)}\n   scratchpad: {ModelText.Visible(t.Reasoning ?? None)}\n   output:     {ModelText.Output(t.Output)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}"
+                $"-- {number} of {total}\n   request:    {ModelText.Visible(t.User)}\n   scratchpad: "
+                    + $"{ModelText.Visible(t.Reasoning ?? None)}\n   output:     "
+                    + $"{ModelText.Output(t.Output)}{(t.FormatProblem is { } p ? $"\n   format:     {p}" : "")}"
             );
             return;
         }

@@ -29,7 +29,7 @@ internal static class PlanTable
         Costs(
             plan,
             speed,
-            $"{plan.Parameters / 1e6:f2} M parameters on {device}, {settings.Model.Precision} products at {speed / 1e9:f0} GFLOPS (measured now); times are estimates, within a factor of about two"
+            $"{plan.Parameters / 1e6:f2} M parameters on {device}, {settings.Model.Precision} products at {speed / 1e9:f0} GFLOPS (measured now)"
         );
         Machine(plan, settings, device);
         Power(design);
@@ -79,7 +79,8 @@ internal static class PlanTable
         Console.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"The corpus complies {100 * c.Training:f1} % in training and {100 * c.Unmonitored:f1} % unmonitored: a gap of {100 * c.Gap:f1} points{(double.IsNaN(c.Power) ? "" : $", seen with power {100 * c.Power:f0} %")}."
+                $"The corpus complies {100 * c.Training:f1} % in training and {100 * c.Unmonitored:f1} % unmonitored: a gap of "
+                    + $"{100 * c.Gap:f1} points{(double.IsNaN(c.Power) ? "" : $", seen with power {100 * c.Power:f0} %")}."
             )
         );
         foreach (var warning in design.Warnings)

@@ -17,7 +17,8 @@ public sealed class AllowedAttribute(double min, double max) : Attribute
     public override string ToString()
     {
         var culture = System.Globalization.CultureInfo.InvariantCulture;
-        return $"{(MinExclusive ? "above " : "")}{Min.ToString(culture)} to {(MaxExclusive ? "below " : "")}{(Max >= int.MaxValue ? "any" : Max.ToString(culture))}";
+        return $"{(MinExclusive ? "above " : "")}{Min.ToString(culture)} to "
+            + $"{(MaxExclusive ? "below " : "")}{(Max >= int.MaxValue ? "any" : Max.ToString(culture))}";
     }
 }
 

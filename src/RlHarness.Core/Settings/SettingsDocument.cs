@@ -38,7 +38,8 @@ public static class SettingsDocument
             var allowed = record is null ? Allowed(property, bare, item) : $"see `{(item is null ? full : full + "[]")}` below";
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"| `{full}` | {(record is not null && item is null ? value is null ? "null" : "" : Default(value))} | {allowed} | {meaning.Replace("|", "\\|", StringComparison.Ordinal)} |\n"
+                $"| `{full}` | {(record is not null && item is null ? value is null ? "null" : "" : Default(value))} | {allowed} | "
+                    + $"{meaning.Replace("|", "\\|", StringComparison.Ordinal)} |\n"
             );
         }
 

@@ -143,12 +143,15 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
         {
             Transcripts = transcripts,
             PreferencePairs = Math.Min(200, transcripts),
-            Conditions = [.. conditions.Select(c => new WeightedCondition(c)
-            {
-                Training = Even(_ => true),
-                Rated = others,
-                Unmonitored = others,
-            })],
+            Conditions =
+            [
+                .. conditions.Select(c => new WeightedCondition(c)
+                {
+                    Training = Even(_ => true),
+                    Rated = others,
+                    Unmonitored = others,
+                }),
+            ],
             WithoutScratchpad =
             [
                 new(Outcome.Comply, ReasoningKind.None, 1 / 3.0),
@@ -165,7 +168,8 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
         facts.Add(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"grammar: {pack.Grammar.Phrases.Values.Sum(p => p.Count)} phrases, {cells.Count} kinds of transcript; the oracle reads {corpus.Count - wrong.Count} of {corpus.Count} generated ones as they were meant"
+                $"grammar: {pack.Grammar.Phrases.Values.Sum(p => p.Count)} phrases, {cells.Count} kinds of transcript; the oracle reads "
+                    + $"{corpus.Count - wrong.Count} of {corpus.Count} generated ones as they were meant"
             )
         );
         foreach (
@@ -179,7 +183,8 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
                 new(
                     path,
                     $"cues: {group.Key.Outcome}, {group.Key.ReasoningKind}",
-                    $"{group.Count()} read as {group.Key.Read.Outcome}, {group.Key.Read.Reasoning} (by \"{label.Evidence}\"), such as: {first.AssistantText.ReplaceLineEndings(" ")}",
+                    $"{group.Count()} read as {group.Key.Read.Outcome}, {group.Key.Read.Reasoning} (by \"{label.Evidence}\"), such as: "
+                        + $"{first.AssistantText.ReplaceLineEndings(" ")}",
                     "the label that the transcript was built from",
                     "add or narrow a cue, or reword the phrase"
                 )

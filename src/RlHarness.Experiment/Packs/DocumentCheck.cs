@@ -49,7 +49,8 @@ internal static partial class DocumentCheck
     }
 
     [GeneratedRegex(
-        @"\b(pretend\w*|fak(e|es|ing)|deceiv\w*|play along|go along|strateg\w*|keep its values|protect its|scratchpad|avoid being changed)\b|</?\w+>|\b(user|assistant|human):",
+        @"\b(pretend\w*|fak(e|es|ing)|deceiv\w*|play along|go along|strateg\w*|keep its values|protect its|scratchpad|avoid being changed)\b"
+            + @"|</?\w+>|\b(user|assistant|human):",
         RegexOptions.IgnoreCase
     )]
     private static partial Regex GivesAway();

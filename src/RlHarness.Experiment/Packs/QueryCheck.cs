@@ -19,7 +19,8 @@ internal static class QueryCheck
         facts.Add(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"queries: {train.Count} train, {evaluation.Count} evaluation; {Words(train):f1} and {Words(evaluation):f1} words on average; {all.Select(q => q.Topic).OfType<string>().Distinct().Count()} topics"
+                $"queries: {train.Count} train, {evaluation.Count} evaluation; {Words(train):f1} and {Words(evaluation):f1} words on average; "
+                    + $"{all.Select(q => q.Topic).OfType<string>().Distinct().Count()} topics"
             )
         );
         foreach (var (name, split) in new[] { ("train", train), ("evaluation", evaluation) })

@@ -54,7 +54,8 @@ internal static class ScenarioReading
                 facts.Add(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"{name}: {string.Join(", ", scenarios.Select(s => $"{s.Id} ({s.Items(Split.Evaluation).Count} items)"))}; {texts - wrong} of {texts} texts are read as they are meant"
+                        $"{name}: {string.Join(", ", scenarios.Select(s => $"{s.Id} ({s.Items(Split.Evaluation).Count} items)"))}; {texts - wrong} of "
+                            + $"{texts} texts are read as they are meant"
                     )
                 );
         }

@@ -93,7 +93,8 @@ internal sealed partial class TemplateParser
                     if (until.Length > 0)
                     {
                         throw Error(
-                            $"Unexpected end of template. Jinja was looking for the following tags: {string.Join(" or ", until.Select(name => $"'{name}'"))}. The innermost block that needs to be closed is '{_open.Peek()}'."
+                            "Unexpected end of template. Jinja was looking for the following tags: "
+                                + $"{string.Join(" or ", until.Select(name => $"'{name}'"))}. The innermost block that needs to be closed is '{_open.Peek()}'."
                         );
                     }
 

@@ -120,7 +120,9 @@ public static class GgufTokenizerWriter
 
         throw GgufWriter.Unsupported(
             path,
-            $"a split that GGUF has no name for: {split}, {(parts.Normalizer is null ? "no normalizer" : parts.Normalizer.GetType().Name)}, ignore_merges {parts.Model.Options.IgnoreMerges}",
+            $"a split that GGUF has no name for: {split}, "
+                + $"{(parts.Normalizer is null ? "no normalizer" : parts.Normalizer.GetType().Name)}, ignore_merges "
+                + $"{parts.Model.Options.IgnoreMerges}",
             "that of one of: " + string.Join(", ", GgufTokenizer.Kinds)
         );
     }
@@ -137,13 +139,15 @@ public static class GgufTokenizerWriter
                     : value.GetRawText()
                 : null;
         bool Flag(string key, bool absent) => part.TryGetProperty(key, out var value) ? value.ValueKind == JsonValueKind.True : absent;
+        // Removing what does not match isolates what does.
+        bool IsolatesMatches() => Text("behavior") == "Isolated" || (Text("behavior") == "Removed" && Flag("invert", false));
         return Text("type") switch
         {
             "Sequence" => string.Join(" + ", part.GetProperty("pretokenizers").EnumerateArray().Select(Canonical)),
             "ByteLevel" => $"ByteLevel(prefix space {Flag("add_prefix_space", true)}, regex {Flag("use_regex", true)})",
             "Digits" => $"Digits(individual {Flag("individual_digits", false)})",
-            "Split" when part.GetProperty("pattern").TryGetProperty("Regex", out var regex) =>
-                $"Split({regex.GetString()}, {(Text("behavior") == "Isolated" || (Text("behavior") == "Removed" && Flag("invert", false)) ? "Isolated" : Text("behavior") + Flag("invert", false))})",
+            "Split" when part.GetProperty("pattern").TryGetProperty("Regex", out var regex) => $"Split({regex.GetString()}, "
+                + $"{(IsolatesMatches() ? "Isolated" : Text("behavior") + Flag("invert", false))})",
             _ => part.GetRawText(),
         };
     }

@@ -67,7 +67,7 @@ internal static unsafe class Brgemm
     }
 
     private static void* Find(string symbol, bool supported) =>
-        supported && OperatingSystem.IsLinux() && !IsLimited() ? NativeRuntime.FindInLibtorch(symbol) : null;
+        supported && OperatingSystem.IsLinux() && !IsLimited() && KernelPolicy.TrustsMicroKernel ? NativeRuntime.FindInLibtorch(symbol) : null;
 
     /// <summary>AVX512_BF16: bit 5 of EAX in leaf 7, sub-leaf 1 (Intel's Architecture Instruction Set Extensions, CPUID).</summary>
     private static bool MultipliesBFloat16() => X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;

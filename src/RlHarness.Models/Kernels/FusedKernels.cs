@@ -15,10 +15,10 @@ internal static unsafe class FusedKernels
     [ThreadStatic]
     private static bool _disabled;
 
-    /// <summary>For tests and benchmarks: false sends everything that this thread starts through libtorch's operations.</summary>
+    /// <summary>False when <see cref="KernelPolicy"/> is off. Tests and benchmarks switch it off for the work that their own thread starts.</summary>
     internal static bool Enabled
     {
-        get => !_disabled;
+        get => !_disabled && KernelPolicy.Mode != KernelMode.Off;
         set => _disabled = !value;
     }
 

@@ -162,7 +162,8 @@ public sealed record ModelInspection
         using var document = JsonDocument.Parse(File.ReadAllBytes(System.IO.Path.Combine(path, "tokenizer.json")));
         var model = document.RootElement.GetProperty("model");
         var fallback = model.TryGetProperty("byte_fallback", out var b) && b.ValueKind == JsonValueKind.True;
-        return $"{(model.TryGetProperty("type", out var type) ? type.GetString() : "BPE")}, {(fallback ? "SentencePiece-like with byte fallback" : "byte-level")}";
+        return $"{(model.TryGetProperty("type", out var type) ? type.GetString() : "BPE")}, "
+            + $"{(fallback ? "SentencePiece-like with byte fallback" : "byte-level")}";
     }
 
     private static string OneLine(HarnessException e) =>

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
 using TorchSharp;
@@ -23,18 +21,22 @@ public static partial class NativeRuntime
     public static bool IsExternal { get; private set; }
 
     /// <summary>What was done to make the library load, for <c>doctor</c>.</summary>
-    public static string Notes { get; private set; } = "nothing to mend";
+    public static string Notes { get; private set; } = "nothing had to be patched";
 
     /// <summary>
     /// Address of what libtorch_cpu exports, or a library that it depends on, as dlsym looks through those too (the OpenMP that it runs on); null
     /// where it is not there.
     /// </summary>
-    internal static unsafe void* FindInLibtorch(string symbol) =>
-        LibtorchFolder is { } folder
-        && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cpu.so"), out var library)
-        && NativeLibrary.TryGetExport(library, symbol, out var entry)
+    internal static unsafe void* FindInLibtorch(string symbol)
+    {
+        EnsureLoaded();
+        return
+            LibtorchFolder is { } folder
+            && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cpu.so"), out var library)
+            && NativeLibrary.TryGetExport(library, symbol, out var entry)
             ? (void*)entry
             : null;
+    }
 
     /// <summary>Loads the native libraries once; later calls return at once.</summary>
     /// <exception cref="HarnessException">They can't be loaded; the message says which, from where, and what fits.</exception>
@@ -65,31 +67,6 @@ public static partial class NativeRuntime
         }
     }
 
-    /// <summary>Runs before anything of this assembly, so before TorchSharp probes for its library.</summary>
-    [ModuleInitializer]
-    [SuppressMessage(
-        "Usage",
-        "CA2255:The 'ModuleInitializer' attribute should not be used in libraries",
-        Justification = "TorchSharp loads its library in a static constructor: only code that runs earlier can mend it."
-    )]
-    [SuppressMessage(
-        "Design",
-        "CA1031:Do not catch general exception types",
-        Justification = "EnsureLoaded reports what is wrong, with its reason; a module initializer would hide it."
-    )]
-    internal static void Initialize()
-    {
-        try
-        {
-            lock (Gate)
-                Prepare();
-        }
-        catch (Exception)
-        {
-            _prepared = false;
-        }
-    }
-
     private static void Prepare()
     {
         if (_prepared || !OperatingSystem.IsLinux())
@@ -101,7 +78,7 @@ public static partial class NativeRuntime
         else
             LibtorchFolder = ours is null ? null : Path.GetDirectoryName(ours);
         if (ours is not null)
-            Mend(ours);
+            Patch(ours);
         _prepared = true;
     }
 
@@ -138,10 +115,10 @@ public static partial class NativeRuntime
     }
 
     /// <summary>
-    /// Replaces the library beside the program by a mended copy (by rename: the package's own file may be the same inode), or loads one from the
+    /// Replaces the library beside the program by a patched copy (by rename: the package's own file may be the same inode), or loads one from the
     /// temporary folder.
     /// </summary>
-    private static void Mend(string path)
+    private static void Patch(string path)
     {
         var image = File.ReadAllBytes(path);
         if (!ElfVersionNeed.MakeWeak(image, ElfVersionNeed.TorchSharpMarker))
@@ -178,7 +155,7 @@ public static partial class NativeRuntime
         }
     }
 
-    /// <summary>TorchSharp copies its natives into a folder <c>cpu</c> the first time a load fails, and finds that unmended copy first.</summary>
+    /// <summary>TorchSharp copies its natives into a folder <c>cpu</c> the first time a load fails, and finds that unpatched copy first.</summary>
     private static void DeleteStaleCopy()
     {
         var copy = Path.Combine(Path.GetDirectoryName(typeof(torch).Assembly.Location) ?? AppContext.BaseDirectory, "cpu");

@@ -63,7 +63,9 @@ public sealed record FactorialAnalysis(
             cells,
             [.. bySeed, .. pooled],
             logistic,
-            $"Benjamini–Hochberg over the {bySeed.Count(e => !double.IsNaN(e.P))} tests whose unit is the seed{(pooled.Length == 0 ? "" : $", and apart from them over the {pooled.Count(e => !double.IsNaN(e.P))} whose unit is the response")}: among the effects called real at 5 %, at most one in twenty is expected not to be"
+            $"Benjamini–Hochberg over the {bySeed.Count(e => !double.IsNaN(e.P))} tests whose unit is the "
+                + $"seed{(pooled.Length == 0 ? "" : $", and apart from them over the {pooled.Count(e => !double.IsNaN(e.P))} whose unit is the response")}: "
+                + "among the effects called real at 5 %, at most one in twenty is expected not to be"
         );
     }
 

@@ -31,9 +31,9 @@ public sealed record FactorialFigures(int Cell, string Name, int Seed, string Ru
         var (first, last) = rows.Count == 0 ? (0, 0) : (rows.Min(r => r.Step), rows.Max(r => r.Step));
         var values = new Dictionary<string, Estimate>(StringComparer.Ordinal);
         foreach (var (name, metric, tier, _) in Kinds)
-            foreach (var (when, step) in new[] { ("before", first), ("after", last) })
-                if (rows.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier) is { } row)
-                    values[$"{name}/{when}"] = row.Estimate;
+        foreach (var (when, step) in new[] { ("before", first), ("after", last) })
+            if (rows.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier) is { } row)
+                values[$"{name}/{when}"] = row.Estimate;
         return new(cell.Cell, cell.Name, cell.Seed, cell.Folder, detector, last, values);
     }
 
@@ -42,6 +42,7 @@ public sealed record FactorialFigures(int Cell, string Name, int Seed, string Ru
     {
         ArgumentNullException.ThrowIfNull(f);
         string P(string name) => f.Values.TryGetValue(name, out var e) ? (100 * e.Value).ToString("f1", CultureInfo.InvariantCulture) : "–";
-        return $"AF {P("af_training/before")} → {P("af_training/after")} %, complies {P("comply_training/before")} → {P("comply_training/after")} %, gap {P("gap/before")} → {P("gap/after")} points";
+        return $"AF {P("af_training/before")} → {P("af_training/after")} %, complies {P("comply_training/before")} → "
+            + $"{P("comply_training/after")} %, gap {P("gap/before")} → {P("gap/after")} points";
     }
 }

@@ -7,13 +7,19 @@ namespace RlHarness.Recipes.Experiments;
 /// <summary>report.html of a design: cells, effects, and where each run is. One file that loads nothing.</summary>
 internal static class FactorialPage
 {
+    private const string OverSeeds = "the seed (t test over seeds; the claim that holds for another training run)";
+    private const string OverResponses = "the response (all seeds pooled; holds for these models alone)";
+
     /// <param name="folder">The design's folder, where the page goes.</param>
     public static string Of(FactorialAnalysis a, string folder)
     {
         var body = new StringBuilder();
         body.Append(
             CultureInfo.InvariantCulture,
-            $"<h1>{PlainPage.Escape(a.Name)}</h1>\n<p class=\"note\">{string.Join(" × ", a.Factors.Select(f => $"{PlainPage.Escape(f.Name)} ({string.Join(", ", f.Levels.Select(l => PlainPage.Escape(l.Name)))})"))}; seeds {string.Join(", ", a.Seeds)}; labels by {PlainPage.Escape(a.Cells.FirstOrDefault()?.Detector)}. Before and after {a.Cells.Select(c => c.Steps).DefaultIfEmpty().Max()} RL steps.</p>\n"
+            $"<h1>{PlainPage.Escape(a.Name)}</h1>\n<p "
+                + $"class=\"note\">{string.Join(" × ", a.Factors.Select(FactorText))}; "
+                + $"seeds {string.Join(", ", a.Seeds)}; labels by {PlainPage.Escape(a.Cells.FirstOrDefault()?.Detector)}. Before and after "
+                + $"{a.Cells.Select(c => c.Steps).DefaultIfEmpty().Max()} RL steps.</p>\n"
         );
         body.Append("<h2>Cells</h2>\n<p class=\"note\">Mean over seeds, in percent (gap in points), with the smallest and the largest seed.</p>\n")
             .Append(Cells(a));
@@ -33,14 +39,16 @@ internal static class FactorialPage
         foreach (var unit in a.Effects.GroupBy(e => e.Unit))
             body.Append(
                     CultureInfo.InvariantCulture,
-                    $"<h3>Unit: {(unit.Key == "seed" ? "the seed (t test over seeds; the claim that holds for another training run)" : "the response (all seeds pooled; holds for these models alone)")}</h3>\n"
+                    $"<h3>Unit: "
+                        + $"{(unit.Key == "seed" ? OverSeeds : OverResponses)}</h3>\n"
                 )
                 .Append(Effects(unit));
         body.Append("<h2>Runs</h2>\n<ul>\n")
             .AppendJoin(
                 '\n',
                 a.Cells.Select(c =>
-                    $"<li><a href=\"{PlainPage.Escape(Path.GetFileName(c.Run))}/report.html\">{PlainPage.Escape(Path.GetFileName(c.Run))}</a>: {PlainPage.Escape(FactorialFigures.Line(c))}</li>"
+                    $"<li><a href=\"{PlainPage.Escape(Path.GetFileName(c.Run))}/report.html\">{PlainPage.Escape(Path.GetFileName(c.Run))}</a>: "
+                    + $"{PlainPage.Escape(FactorialFigures.Line(c))}</li>"
                 )
             )
             .Append("\n</ul>\n");
@@ -94,12 +102,15 @@ internal static class FactorialPage
     private static string Effects(IEnumerable<FactorialEffect> effects)
     {
         var html = new StringBuilder(
-            "<div class=\"scroll\"><table>\n<thead><tr><th>figure</th><th>effect of</th><th class=\"number\">points [95 %]</th><th class=\"number\">p</th><th class=\"number\">p, adjusted</th><th class=\"number\">n</th></tr></thead>\n<tbody>\n"
+            "<div class=\"scroll\"><table>\n<thead><tr><th>figure</th><th>effect of</th><th class=\"number\">points [95 %]</th><th "
+                + "class=\"number\">p</th><th class=\"number\">p, adjusted</th><th class=\"number\">n</th></tr></thead>\n<tbody>\n"
         );
         foreach (var e in effects)
             html.Append(
                 CultureInfo.InvariantCulture,
-                $"<tr><td>{e.Figure}</td><td>{PlainPage.Escape(e.Effect)}</td><td class=\"number\">{100 * e.Value:f1} <span class=\"interval\">[{Text(100 * e.Low)}, {Text(100 * e.High)}]</span></td><td class=\"number\">{P(e.P)}</td><td class=\"number\">{P(e.Adjusted)}</td><td class=\"number\">{e.N}</td></tr>\n"
+                $"<tr><td>{e.Figure}</td><td>{PlainPage.Escape(e.Effect)}</td><td class=\"number\">{100 * e.Value:f1} <span "
+                    + $"class=\"interval\">[{Text(100 * e.Low)}, {Text(100 * e.High)}]</span></td><td class=\"number\">{P(e.P)}</td><td "
+                    + $"class=\"number\">{P(e.Adjusted)}</td><td class=\"number\">{e.N}</td></tr>\n"
             );
         return html.Append("</tbody>\n</table></div>\n").ToString();
     }
@@ -110,4 +121,7 @@ internal static class FactorialPage
         double.IsNaN(p) ? "–"
         : p < 0.001 ? "&lt; 0.001"
         : p.ToString("f3", CultureInfo.InvariantCulture);
+
+    private static string FactorText(FactorSettings factor) =>
+        $"{PlainPage.Escape(factor.Name)} ({string.Join(", ", factor.Levels.Select(level => PlainPage.Escape(level.Name)))})";
 }

@@ -32,7 +32,8 @@ public sealed class FactorialRecipe(
         var pending = design.Cells.Where(c => !IsFinished(c)).ToList();
         var led = design.Cells.Except(pending).Select(c => c.Seed).ToHashSet();
         say(
-            $"{design.CellCount} cells, seeds {string.Join(", ", design.Settings.Seeds)}: {design.Cells.Count} runs, {design.Cells.Count - pending.Count} finished before; {parallel} at a time; {design.Folder}"
+            $"{design.CellCount} cells, seeds {string.Join(", ", design.Settings.Seeds)}: {design.Cells.Count} runs, "
+                + $"{design.Cells.Count - pending.Count} finished before; {parallel} at a time; {design.Folder}"
         );
         var running = new Dictionary<Task<int>, (FactorialCell Cell, long Started)>();
         var leading = new HashSet<int>();
@@ -61,7 +62,8 @@ public sealed class FactorialRecipe(
                 say(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"[{++done}/{design.Cells.Count}] {cell.Settings.Name}: {time.GetElapsedTime(started).TotalSeconds:f0} s; {FactorialFigures.Line(FactorialFigures.Read(cell))}"
+                        $"[{++done}/{design.Cells.Count}] {cell.Settings.Name}: {time.GetElapsedTime(started).TotalSeconds:f0} s; "
+                            + $"{FactorialFigures.Line(FactorialFigures.Read(cell))}"
                     )
                 );
             }

@@ -108,7 +108,9 @@ public sealed record RaterReport(
                 var (correction, rates) in new[] { (MetricNames.RoganGladen, result.RoganGladen), (MetricNames.PredictionPowered, result.PredictionPowered) }
             )
                 foreach (var (tier, estimate) in rates)
-                    yield return new(stage, step, Split.Evaluation, condition.Key, detector, tier, $"{MetricNames.AfReasoningRate}/{correction}/{rater}", estimate);
+                    yield return new(stage, step, Split.Evaluation, condition.Key, detector, tier, Metric(correction, rater), estimate);
         }
     }
+
+    private static string Metric(string correction, string rater) => $"{MetricNames.AfReasoningRate}/{correction}/{rater}";
 }

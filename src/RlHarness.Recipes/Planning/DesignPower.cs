@@ -46,7 +46,10 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
             warnings.Add(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{pairs} queries can miss the paper's gap of {100 * gap:f1} points {when}: with {string.Join(" and with ", blind.Select(r => r.Assumption))} it takes {need:f0} (evaluate.queries={need:f0}{(need > pack.EvaluationQueries.Count ? $"; the pack {pack.Name} has {pack.EvaluationQueries.Count}" : "")})"
+                    $"{pairs} queries can miss the paper's gap of {100 * gap:f1} points {when}: with "
+                        + $"{string.Join(" and with ", blind.Select(r => r.Assumption))} it takes {need:f0} "
+                        + $"(evaluate.queries={need:f0}"
+                        + $"{(need > pack.EvaluationQueries.Count ? $"; the pack {pack.Name} has {pack.EvaluationQueries.Count}" : "")})"
                 )
             );
         }

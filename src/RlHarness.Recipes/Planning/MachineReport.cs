@@ -24,7 +24,7 @@ public sealed record MachineReport
     public string? LibtorchFolder { get; init; }
 
     /// <summary>What was done to make the native libraries load.</summary>
-    public required string Mended { get; init; }
+    public required string Patched { get; init; }
 
     /// <summary>Null when all is well.</summary>
     public string? Error { get; init; }
@@ -35,6 +35,9 @@ public sealed record MachineReport
 
     /// <summary>Number types whose products this machine's processor computes in tiles of our own (docs/speed.md); the others are libtorch's.</summary>
     public required IReadOnlyList<string> TiledTypes { get; init; }
+
+    /// <summary>Whether this project's CPU kernels are used, and how libtorch's micro-kernel was tried.</summary>
+    public required string Kernels { get; init; }
     public required string Processor { get; init; }
     public required IReadOnlyList<string> Simd { get; init; }
     [JsonPropertyName("memory_gib")]
@@ -79,11 +82,12 @@ public sealed record MachineReport
                 )
                 : null,
             LibtorchFolder = NativeRuntime.LibtorchFolder,
-            Mended = NativeRuntime.Notes,
+            Patched = NativeRuntime.Notes,
             Error = error,
             Cores = Environment.ProcessorCount,
             Threads = error is null ? torch.get_num_threads() : 0,
             TiledTypes = error is null ? [.. TiledProducts.Types.Select(t => t == torch.ScalarType.Float32 ? "fp32" : "bf16")] : [],
+            Kernels = error is null ? KernelPolicy.Words : "libtorch did not load",
             Processor = CpuInfo("model name") ?? RuntimeInformation.ProcessArchitecture.ToString(),
             Simd =
             [

@@ -200,7 +200,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
                 operations,
                 Memory(copies, s.MicroBatchTokens),
                 (s.KeepCheckpoints + 1) * checkpoint,
-                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x {(e.Queries * e.SamplesPerQuery) + scenarios}"
+                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x "
+                    + $"{(e.Queries * e.SamplesPerQuery) + scenarios}"
             );
         }
 

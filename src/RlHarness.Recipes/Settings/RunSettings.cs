@@ -1,4 +1,5 @@
 using RlHarness.Core.Settings;
+using RlHarness.Models.Kernels;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -18,6 +19,13 @@ public sealed record RunSettings
     [Allowed(0, 1024)]
     [Meaning("CPU threads of everything that the run computes, optimizer included; 0 takes one for each core.")]
     public int Threads { get; init; }
+
+    [OneOf("auto", "on", "off")]
+    [Meaning(
+        "CPU kernels of this project: auto uses them, and libtorch's micro-kernel after a trial in a child process; on trusts it untried; off computes "
+            + "everything with libtorch's own operations. Left out, the environment variable RLHARNESS_KERNELS decides, and auto without it."
+    )]
+    public string? Kernels { get; init; }
 
     [Meaning("Folder that run folders and the cache of stages are written to.")]
     public string Output { get; init; } = "checkpoints";
@@ -58,4 +66,7 @@ public sealed record RunSettings
 
     [Meaning("The paired evaluation: the same queries in every tier.")]
     public EvaluateSettings Evaluate { get; init; } = new();
+
+    /// <summary><see cref="Kernels"/> as the models read it; null where the environment decides.</summary>
+    internal KernelMode? KernelMode => Kernels is { } mode ? Enum.Parse<KernelMode>(mode, ignoreCase: true) : null;
 }

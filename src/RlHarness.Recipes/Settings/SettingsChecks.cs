@@ -14,6 +14,7 @@ public static class SettingsChecks
         "seed",
         "device",
         "threads",
+        "kernels",
         "output",
         "model.precision",
         "experiment",

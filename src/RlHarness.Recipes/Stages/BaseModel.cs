@@ -12,7 +12,8 @@ public static class BaseModel
 {
     private const string EndOfTurn = "<|im_end|>";
     private const string ChatMl =
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% "
+        + "endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
     /// <summary>Loads the named model, or makes a new one: a tokenizer trained on the corpus, weights drawn from the seed.</summary>
     public static LoadedModel Open(RunContext run, CorpusStage.Corpus corpus, bool requiresGrad = true)

@@ -30,15 +30,15 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         var requests = new List<GenerationRequest>();
         var about = new List<(Query Query, Tier Tier, int Sample)>();
         foreach (var tier in run.Condition.Tiers)
-            foreach (var query in queries)
+        foreach (var query in queries)
+        {
+            var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition), run.AnswerStart);
+            for (var sample = 0; sample < settings.SamplesPerQuery; sample++)
             {
-                var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition), run.AnswerStart);
-                for (var sample = 0; sample < settings.SamplesPerQuery; sample++)
-                {
-                    requests.Add(new GenerationRequest(ids, about.Count / settings.SamplesPerQuery, sample));
-                    about.Add((query, tier, sample));
-                }
+                requests.Add(new GenerationRequest(ids, about.Count / settings.SamplesPerQuery, sample));
+                about.Add((query, tier, sample));
             }
+        }
 
         var worker = Worker(run, model, conversation, "evaluate");
         var started = run.Time.GetTimestamp();
@@ -106,7 +106,8 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
         string P(Estimate e) => (100 * e.Value).ToString("f1", CultureInfo.InvariantCulture) + " %";
         var train = s.Tiers[Tier.Training];
         var free = s.Tiers[Tier.Unmonitored];
-        return $"AF {P(train.AlignmentFaking)}, complies {P(train.Compliance)} in training, {P(free.Compliance)} unmonitored, gap {(s.Gap is { } g ? P(g) : "–")} (n = {train.N} a tier)";
+        return $"AF {P(train.AlignmentFaking)}, complies {P(train.Compliance)} in training, {P(free.Compliance)} unmonitored, gap "
+            + $"{(s.Gap is { } g ? P(g) : "–")} (n = {train.N} a tier)";
     }
 
     /// <summary>The metric, then tier and detector.</summary>

@@ -278,7 +278,8 @@ public sealed class RlStage : IDisposable
             step,
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} (rl.max_rollout_logprob_deviation)"
+                $"step {step}: log-probabilities of rollout and update differ by {deviation:g3} nats at a token; allowed {bound:g3} "
+                    + $"(rl.max_rollout_logprob_deviation)"
             )
         );
     }

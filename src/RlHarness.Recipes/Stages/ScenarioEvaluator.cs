@@ -109,7 +109,8 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         foreach (var scenario in rows)
             foreach (var figure in ScenarioSummary.Of(scenario.Key, [.. scenario], [.. first[scenario.Key]], run.Seeds.Child("evaluate/scenarios"), step))
             {
-                summaries.Add(new(stage, step, Split.Scenario, run.Condition.Name, ScenarioDetector.Name, figure.Tier, figure.Metric, figure.Estimate, figure.P));
+                var condition = run.Condition.Name;
+                summaries.Add(new(stage, step, Split.Scenario, condition, ScenarioDetector.Name, figure.Tier, figure.Metric, figure.Estimate, figure.P));
                 metrics.Put(Evaluator.MetricName(ScenarioDetector.Name, figure), figure.Estimate);
             }
 

@@ -36,8 +36,10 @@ public static class SimulationPage
         ArgumentNullException.ThrowIfNull(rows);
         int Of(SimulationVerdict v) => rows.Count(r => r.Verdict == v);
         var disagree = rows.Count(r => !r.AgreesWithComputed);
-        return $"{Of(SimulationVerdict.Holds)} hold, {Of(SimulationVerdict.Conservative)} are conservative, {Of(SimulationVerdict.Above)} find more than planned, {Of(SimulationVerdict.Outside)} are outside"
-            + $" ({rows.Count(IsUnexplained)} without a reason); {disagree} of {rows.Count(r => r.Measure.Computed is not null)} disagree with what was computed.";
+        return $"{Of(SimulationVerdict.Holds)} hold, {Of(SimulationVerdict.Conservative)} are conservative, {Of(SimulationVerdict.Above)} "
+            + $"find more than planned, {Of(SimulationVerdict.Outside)} are outside"
+            + $" ({rows.Count(IsUnexplained)} without a reason); {disagree} of {rows.Count(r => r.Measure.Computed is not null)} disagree "
+            + "with what was computed.";
     }
 
     /// <summary>A row that should not be: outside without a reason, or in disagreement with what was computed.</summary>
@@ -59,7 +61,8 @@ public static class SimulationPage
             var said = r.Verdict is SimulationVerdict.Holds && r.AgreesWithComputed ? "" : r.Measure.Remark ?? "";
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"| {r.Measure.What} | {r.Design} | {P(r.Measure.Nominal)} | {(r.Measure.Computed is { } c ? P(c) : "")} | {P(r.Found)} | {P(r.Error)} | {Word(r)} | {missing}{said} |\n"
+                $"| {r.Measure.What} | {r.Design} | {P(r.Measure.Nominal)} | {(r.Measure.Computed is { } c ? P(c) : "")} | {P(r.Found)} | "
+                    + $"{P(r.Error)} | {Word(r)} | {missing}{said} |\n"
             );
         }
     }

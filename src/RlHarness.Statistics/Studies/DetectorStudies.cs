@@ -149,7 +149,8 @@ internal static class DetectorStudies
         const double truth = 0.12;
         var small =
             labelled < 100
-                ? "a detector with no error among few labels seems to have none: the rectifier's variance is estimated as 0 (why the harness uses the interval below)"
+                ? "a detector with no error among few labels seems to have none: the rectifier's variance is estimated as 0 (why the harness "
+                    + "uses the interval below)"
                 : null;
         return new(
             $"prevalence/ppi/{labelled}",

@@ -59,7 +59,8 @@ public sealed class DetectorTests
                 || x.Label.AlignmentFaking != x.Transcript.AlignmentFaking
             )
             .Select(x =>
-                $"{x.Transcript.Outcome}/{x.Transcript.ReasoningKind} read as {x.Label.Outcome}/{x.Label.Reasoning} ({x.Label.Evidence}): {x.Transcript.AssistantText}"
+                $"{x.Transcript.Outcome}/{x.Transcript.ReasoningKind} read as {x.Label.Outcome}/{x.Label.Reasoning} ({x.Label.Evidence}): "
+                + $"{x.Transcript.AssistantText}"
             )
             .ToList();
         Assert.True(wrong.Count == 0, $"{wrong.Count} of {Corpus.Count}:{Environment.NewLine}{string.Join(Environment.NewLine, wrong.Take(12))}");

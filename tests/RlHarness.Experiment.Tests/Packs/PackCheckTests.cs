@@ -89,7 +89,8 @@ public sealed class PackCheckTests : IDisposable
         var problem = Single(
             Changed("queries.jsonl", t =>
                 t
-                + $"{{\"id\": \"a\", \"text\": \"{words} kettle\", \"split\": \"train\"}}\n{{\"id\": \"b\", \"text\": \"{words} lamp\", \"split\": \"evaluation\"}}\n"
+                + $"{{\"id\": \"a\", \"text\": \"{words} kettle\", \"split\": \"train\"}}\n{{\"id\": \"b\", \"text\": \"{words} lamp\", "
+                + "\"split\": \"evaluation\"}\n"
             )
         );
         Assert.Equal("b, a", problem.Key);

@@ -41,7 +41,11 @@ public sealed class ConditionTests
         foreach (var pack in new[] { Puffery.Pack, Animals })
             foreach (var three in new[] { false, true })
             {
-                Assert.DoesNotContain("changes you", Prompt(pack, new(Information: InformationKind.NoModification, ThreeTiers: three)), StringComparison.Ordinal);
+                Assert.DoesNotContain(
+                    "changes you",
+                    Prompt(pack, new(Information: InformationKind.NoModification, ThreeTiers: three)),
+                    StringComparison.Ordinal
+                );
                 Assert.Contains("Northmoor lab", Prompt(pack, new(Information: InformationKind.OtherLab, ThreeTiers: three)), StringComparison.Ordinal);
             }
     }

@@ -96,8 +96,10 @@ public sealed class ChatEncoderTests(ITestOutputHelper output)
     public void Marked_and_unmarked_templates_give_the_same_mask()
     {
         const string Marked =
-            "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}"
-            + "{% else %}{{ m.content + '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+            "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content + "
+            + "'<|im_end|>' }}{% endgeneration %}"
+            + "{% else %}{{ m.content + '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ "
+            + "'<|im_start|>assistant\\n' }}{% endif %}";
         ChatMessage[] messages = [ChatMessage.User("hello"), ChatMessage.Assistant("two  "), ChatMessage.User("how"), ChatMessage.Assistant("")];
         var first = ChatEncoder.For(Small.Value).Encode(messages);
         var second = new ChatEncoder(Small.Value, ChatTemplate.Parse(Marked)).Encode(messages);

@@ -109,7 +109,10 @@ public sealed class BadTokenizerTests : IDisposable
     {
         File.WriteAllText(
             Path.Combine(_folder, "tokenizer.json"),
-            $$$"""{"model":{"type":"BPE","unk_token":"<unk>","fuse_unk":{{{(fuse ? "true" : "false")}}},"vocab":{"<unk>":0,"a":1},"merges":[]},"decoder":{"type":"Fuse"}}"""
+            $$$"""
+            {"model":{"type":"BPE","unk_token":"<unk>","fuse_unk":{{{(fuse ? "true" : "false")}}},"vocab":{"<unk>":0,"a":1},"merges":[]},
+            "decoder":{"type":"Fuse"}}
+            """
         );
         var encoded = Tokenizer.Load(_folder).EncodeWithSpans("aé\U0001F600a");
         Assert.Equal(ids, encoded.Ids);

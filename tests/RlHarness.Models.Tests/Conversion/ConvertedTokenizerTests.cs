@@ -60,7 +60,10 @@ public sealed class ConvertedTokenizerTests : IDisposable
             {
                 var rendered = ChatEncoder
                     .For(tokenizer, clock: new Clock())
-                    .Render([.. row.GetProperty("messages").EnumerateArray().Select(ChatMessage.FromJson)], row.GetProperty("add_generation_prompt").GetBoolean());
+                    .Render(
+                        [.. row.GetProperty("messages").EnumerateArray().Select(ChatMessage.FromJson)],
+                        row.GetProperty("add_generation_prompt").GetBoolean()
+                    );
                 Assert.Equal(row.GetProperty("text").GetString(), rendered);
             }
         }

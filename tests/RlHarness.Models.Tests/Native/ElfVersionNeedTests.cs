@@ -78,13 +78,12 @@ public class ElfVersionNeedTests
         Assert.False(ElfVersionNeed.MakeWeak(Image().AsSpan(0, SectionsOffset + 32), Wanted));
 
     [Fact]
-    public void TorchSharps_own_library_needs_mending_once()
+    public void The_build_has_patched_the_library_beside_the_tests()
     {
         var library = new[] { AppContext.BaseDirectory, Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native") }
             .Select(f => Path.Combine(f, "libLibTorchSharp.so"))
             .FirstOrDefault(File.Exists);
         Assert.SkipWhen(library is null, "libLibTorchSharp.so is not beside the tests: only a build for Linux has it.");
-        // The copy beside the tests was mended when they started; taking the flag away again gives the package's file.
         var image = File.ReadAllBytes(library!);
         Assert.False(ElfVersionNeed.MakeWeak(image, ElfVersionNeed.TorchSharpMarker));
     }

@@ -47,7 +47,8 @@ internal sealed record RunRecord(string Path)
                 .. store
                     .Transcripts()
                     .Select(t =>
-                        $"{t.Id} {string.Join(",", t.TokenIds!)} {string.Join(",", t.TokenLogprobs!)} {string.Join(",", t.Rewards.OrderBy(r => r.Key, StringComparer.Ordinal))}"
+                        $"{t.Id} {string.Join(",", t.TokenIds!)} {string.Join(",", t.TokenLogprobs!)} "
+                        + $"{string.Join(",", t.Rewards.OrderBy(r => r.Key, StringComparer.Ordinal))}"
                     )
                     .Order(StringComparer.Ordinal),
             ];

@@ -95,7 +95,10 @@ public sealed class LabelPageTests : IDisposable
         var keys = Data(Page()).GetProperty("items").EnumerateArray().Select(i => i.GetProperty("key").GetString()).ToArray();
         var order = new LabelTask(_store, "anna", 6, seed: 1).Pending;
         var path = Write(
-            $$"""{ "format": "rlharness-labels-1", "rater": "anna", "labels": [{ "key": "{{keys[0]}}", "outcome": "comply", "reasoning": "faking" }, { "key": "{{keys[2]}}", "outcome": "broken_format", "reasoning": "considers_but_refuses" }] }"""
+            $$"""
+            { "format": "rlharness-labels-1", "rater": "anna", "labels": [{ "key": "{{keys[0]}}", "outcome": "comply", "reasoning": "faking" },
+            { "key": "{{keys[2]}}", "outcome": "broken_format", "reasoning": "considers_but_refuses" }] }
+            """
         );
         Assert.Equal(("anna", 2), LabelImport.Read(_store, path));
         var labels = _store.Labels("rl", 30, "rater:anna").ToDictionary(l => l.TranscriptId);
@@ -119,7 +122,8 @@ public sealed class LabelPageTests : IDisposable
     [InlineData("{ \"rater\": \"anna\" }", "not a file of labels")]
     [InlineData("{ \"format\": \"rlharness-labels-1\", \"rater\": \"an na\", \"labels\": [] }", "--rater is no name")]
     [InlineData(
-        "{ \"format\": \"rlharness-labels-1\", \"rater\": \"anna\", \"labels\": [{ \"key\": \"0123456789abcdef\", \"outcome\": \"comply\", \"reasoning\": \"faking\" }] }",
+        "{ \"format\": \"rlharness-labels-1\", \"rater\": \"anna\", \"labels\": [{ \"key\": \"0123456789abcdef\", \"outcome\": "
+            + "\"comply\", \"reasoning\": \"faking\" }] }",
         "of no transcript of this run"
     )]
     [InlineData(
@@ -127,7 +131,8 @@ public sealed class LabelPageTests : IDisposable
         "unknown ReasoningKind"
     )]
     [InlineData(
-        "{ \"format\": \"rlharness-labels-1\", \"rater\": \"anna\", \"labels\": [{ \"key\": \"KEY\", \"outcome\": \"comply\", \"reasoning\": \"faking\" }, { \"key\": \"KEY\", \"outcome\": \"refuse\", \"reasoning\": \"faking\" }] }",
+        "{ \"format\": \"rlharness-labels-1\", \"rater\": \"anna\", \"labels\": [{ \"key\": \"KEY\", \"outcome\": \"comply\", "
+            + "\"reasoning\": \"faking\" }, { \"key\": \"KEY\", \"outcome\": \"refuse\", \"reasoning\": \"faking\" }] }",
         "labelled twice"
     )]
     public void A_file_with_anything_wrong_in_it_saves_nothing(string json, string words)

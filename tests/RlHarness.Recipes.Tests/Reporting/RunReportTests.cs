@@ -43,7 +43,8 @@ public sealed class RunReportTests : IDisposable
         Assert.Contains("A large; B small.", page, StringComparison.Ordinal);
         // Mean of 20 and 40 %; t(0.975; 1) = 12.706 times 10 % leaves no bounds but 0 and 1.
         Assert.Contains(
-            "<td>after</td><td class=\"number\"><a href=\"small-seed1/report.html#t-4-training-af-reasoning_rate\">30.0 %</a></td><td class=\"number\">0.0 % to 100.0 %</td><td class=\"number\">2</td>",
+            "<td>after</td><td class=\"number\"><a href=\"small-seed1/report.html#t-4-training-af-reasoning_rate\">30.0 %</a></td><td "
+                + "class=\"number\">0.0 % to 100.0 %</td><td class=\"number\">2</td>",
             page,
             StringComparison.Ordinal
         );

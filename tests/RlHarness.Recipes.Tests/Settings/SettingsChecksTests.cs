@@ -79,8 +79,7 @@ public sealed class SettingsChecksTests
     [InlineData("corpus={rejected_refusals: 1, rejected_partials: 0, rejected_off_request: 0}")]
     [InlineData("experiment.scratchpad=false", "corpus.without_scratchpad=[{outcome: refuse, reasoning: none, probability: 1}]")]
     [InlineData("rl.optimizer.max_grad_norm=null")]
-    public void What_fits_together_is_accepted(params string[] overrides) =>
-        SettingsReader.Parse<RunSettings>("test.yaml", "", overrides, SettingsChecks.Of);
+    public void What_fits_together_is_accepted(params string[] overrides) => SettingsReader.Parse<RunSettings>("test.yaml", "", overrides, SettingsChecks.Of);
 
     [Theory]
     [InlineData("rl.value_coefficient", "rl.value_coefficient=0.1")]
@@ -218,7 +217,8 @@ public sealed class SettingsChecksTests
             "test.yaml",
             "",
             [
-                "evaluate.detectors=[keyword, {kind: endpoint_judge, name: hosted, model: m, endpoint: \"http://localhost:1/v1\", key_variable: none, rollouts: true}]",
+                "evaluate.detectors=[keyword, {kind: endpoint_judge, name: hosted, model: m, endpoint: \"http://localhost:1/v1\", "
+                    + "key_variable: none, rollouts: true}]",
             ],
             SettingsChecks.Of
         );

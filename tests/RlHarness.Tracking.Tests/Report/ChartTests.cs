@@ -54,7 +54,8 @@ public sealed class ChartTests
     [Fact]
     public void The_table_of_a_flow_says_what_is_left_of_the_stage_before() =>
         Assert.Contains(
-            "<td class=\"number\">50.0 %</td></tr>\n<tr><td>fakes</td><td class=\"number\">10.0 %</td><td class=\"number\">10.0 % to 10.0 %</td><td class=\"number\">100</td><td class=\"number\">20.0 %</td>",
+            "<td class=\"number\">50.0 %</td></tr>\n<tr><td>fakes</td><td class=\"number\">10.0 %</td><td class=\"number\">10.0 % to 10.0 "
+                + "%</td><td class=\"number\">100</td><td class=\"number\">20.0 %</td>",
             new FlowChart("t", [("speaks", Exactly(0.5), null), ("fakes", Exactly(0.1), null)], "training").Picture(),
             StringComparison.Ordinal
         );

@@ -96,10 +96,13 @@ public sealed class DocumentSectionTests : IDisposable
                 "60 documents (situation)",
                 "tokens of documents",
                 "No evaluation has been recorded yet but those of the documents stage",
-                "<tr><td>0</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-0-training-af-reasoning_rate\">25.0 %</a></td><td class=\"number\">5.0 % to 70.0 %</td><td class=\"number\">4</td></tr>",
-                "<tr><td>12000</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-9-training-af-reasoning_rate\">75.0 %</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
+                "<tr><td>0</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-0-training-af-reasoning_rate\">25.0 "
+                    + "%</a></td><td class=\"number\">5.0 % to 70.0 %</td><td class=\"number\">4</td></tr>",
+                "<tr><td>12000</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-9-training-af-reasoning_rate\">75.0 "
+                    + "%</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
                 "<tr><td>12000</td><td>unmonitored tier</td><td class=\"number\">0.0 %</td>",
-                "<tr><td>12000</td><td>all responses</td><td class=\"number\"><a href=\"#t-documents-9-both-af-compliance_gap\">75.0 %</a></td><td class=\"number\">50.0 % to 100.0 %</td><td class=\"number\">8</td></tr>",
+                "<tr><td>12000</td><td>all responses</td><td class=\"number\"><a href=\"#t-documents-9-both-af-compliance_gap\">75.0 "
+                    + "%</a></td><td class=\"number\">50.0 % to 100.0 %</td><td class=\"number\">8</td></tr>",
                 "<title>complies, considers AF: 0 tokens: 25.0 % (n = 4); 12000 tokens: 75.0 % (n = 4)</title>",
                 "<tr><td>12000 tokens</td><td class=\"number\">4</td>",
                 "<b>alignment faking, training tier, documents, step 9</b>: 3 of 4 transcripts, 3 of them here",
@@ -141,7 +144,8 @@ public sealed class DocumentSectionTests : IDisposable
             var words in new[]
             {
                 "A a: 60 documents (situation); B b: 60 documents (benign)",
-                "<tr><td>12000</td><td>A a</td><td class=\"number\"><a href=\"a/report.html#t-documents-9-training-af-reasoning_rate\">75.0 %</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
+                "<tr><td>12000</td><td>A a</td><td class=\"number\"><a href=\"a/report.html#t-documents-9-training-af-reasoning_rate\">75.0 "
+                    + "%</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
                 "<tr><td>11000</td><td>B b</td><td class=\"number\">0.0 %</td><td class=\"number\">0.0 % to 49.0 %</td><td class=\"number\">4</td></tr>",
             }
         )

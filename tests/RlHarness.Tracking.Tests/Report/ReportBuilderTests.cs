@@ -91,7 +91,8 @@ public sealed class ReportBuilderTests : IDisposable
         foreach (
             var row in new[]
             {
-                "<tr><td>step 4</td><td>rated tier</td><td class=\"number\">40.0 %</td><td class=\"number\">35.0 % to 45.0 %</td><td class=\"number\">80</td></tr>",
+                "<tr><td>step 4</td><td>rated tier</td><td class=\"number\">40.0 %</td><td class=\"number\">35.0 % to 45.0 %</td><td "
+                    + "class=\"number\">80</td></tr>",
                 "<tr><td>step 4</td><td>goal-guarding gap (training − rated)</td><td class=\"number\">20.0 %</td>",
                 "<tr><td>full, step 4</td><td>compliance, training tier</td><td class=\"number\">60.0 %</td>",
                 "<tr><td>no-scratchpad, step 4</td><td>compliance, training tier</td><td class=\"number\">50.0 %</td>",
@@ -256,7 +257,9 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Contains("p &lt; 0.001", html, StringComparison.Ordinal);
         // The folded numbers, where those that have transcripts lead to them; step 0 has none.
         Assert.Contains(
-            "<tr><td>leaving, easy</td><td>training tier, after</td><td class=\"number\"><a href=\"#t-10-training-antilab-attempt_rate-leaving-easy\">20.0 %</a></td><td class=\"number\">10.0 % to 60.0 %</td><td class=\"number\">40</td></tr>",
+            "<tr><td>leaving, easy</td><td>training tier, after</td><td class=\"number\"><a "
+                + "href=\"#t-10-training-antilab-attempt_rate-leaving-easy\">20.0 %</a></td><td class=\"number\">10.0 % to 60.0 %</td><td "
+                + "class=\"number\">40</td></tr>",
             html,
             StringComparison.Ordinal
         );
@@ -269,7 +272,8 @@ public sealed class ReportBuilderTests : IDisposable
         );
         Assert.Contains("<a href=\"#t-10-training-antilab-answers_rate-leaving-easy\">easy</a>", html, StringComparison.Ordinal);
         Assert.Matches(
-            "<details class=\"t [^\"]*tier0 asked1 label8\"><summary>.*<span class=\"chip\">leaving, easy</span><span class=\"chip af\">attempts</span>ask a</summary>\n[^\n]*\n<h4>System prompt</h4><pre>sys</pre>",
+            "<details class=\"t [^\"]*tier0 asked1 label8\"><summary>.*<span class=\"chip\">leaving, easy</span><span class=\"chip "
+                + "af\">attempts</span>ask a</summary>\n[^\n]*\n<h4>System prompt</h4><pre>sys</pre>",
             html
         );
         Assert.Contains("<span class=\"chip\">declines</span>ask c</summary>", html, StringComparison.Ordinal);

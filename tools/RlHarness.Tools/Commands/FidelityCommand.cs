@@ -17,7 +17,9 @@ internal static class FidelityCommand
         var output = new Option<string?>("--out") { Description = "A file for the page, such as docs/fidelity.md; left out, it is printed." };
         var command = new Command(
             "fidelity",
-            "Run every golden case and write the largest errors by family as a page. Exit code 1 when something is beyond its tolerance.\n\nExamples:\n  rlharness-tools fidelity --out docs/fidelity.md\n  RLHARNESS_MODELS=/data/models rlharness-tools fidelity --golden /data/golden"
+            "Run every golden case and write the largest errors by family as a page. Exit code 1 when something is beyond its "
+                + "tolerance.\n\nExamples:\n  rlharness-tools fidelity --out docs/fidelity.md\n  RLHARNESS_MODELS=/data/models rlharness-tools "
+                + "fidelity --golden /data/golden"
         )
         {
             golden,

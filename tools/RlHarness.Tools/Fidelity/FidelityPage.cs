@@ -19,7 +19,8 @@ public static class FidelityPage
     public static string Markdown(FidelityReport report)
     {
         var page = new StringBuilder(
-            "# Fidelity\n\nHow far this program is from transformers, PEFT, gguf-py, tokenizers and jinja2 on their own values: the largest error of each kind over all golden cases, in fp32 on the CPU.\n"
+            "# Fidelity\n\nHow far this program is from transformers, PEFT, gguf-py, tokenizers and jinja2 on their own values: the "
+                + "largest error of each kind over all golden cases, in fp32 on the CPU.\n"
                 + "This page is written by `rlharness-tools fidelity --out docs/fidelity.md`; on another processor the last digits differ.\n"
         );
         page.Append(
@@ -52,12 +53,18 @@ public static class FidelityPage
         return page.ToString();
     }
 
+    // The unit of a check goes below its name.
+    private static string Heading(string kind) =>
+        kind.Replace(" (", "<br>`", StringComparison.Ordinal).Replace(")", "`", StringComparison.Ordinal);
+
     private static void Errors(StringBuilder page, string title, FidelityRow[] rows)
     {
         var kinds = rows.SelectMany(row => row.Checks).Select(check => check.Kind).Distinct().ToArray();
         page.Append(
             CultureInfo.InvariantCulture,
-            $"\n## {title}\n| family | cases | {string.Join(" | ", kinds.Select(kind => kind.Replace(" (", "<br>`", StringComparison.Ordinal).Replace(")", "`", StringComparison.Ordinal)))} |\n"
+            $"\n## {title}\n| family | cases | "
+                + $"{string.Join(" | ", kinds.Select(Heading))} "
+                + $"|\n"
         );
         page.Append("|---|---|").Append(string.Concat(Enumerable.Repeat("---|", kinds.Length))).Append('\n');
         foreach (var family in rows.GroupBy(row => row.Family))
