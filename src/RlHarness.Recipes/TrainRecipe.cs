@@ -27,7 +27,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         using var folder = RunFolder.Create(
             settings.Output,
             settings.Name,
-            RunAbout.Of(settings, command, device.ToString(), time),
+            RunManifest.Of(settings, command, device.ToString(), time),
             SettingsWriter.ToYaml(settings)
         );
         Run(settings, folder, device);

@@ -29,7 +29,7 @@ public static class Beta
 
         static double Solve(double p, double a, double b, bool upper) =>
             Math.Exp(
-                Roots.Monotone(
+                RootFinding.Monotone(
                     logX =>
                     {
                         var tail = Regularized(a, b, Math.Exp(logX));

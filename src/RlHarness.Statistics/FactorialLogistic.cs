@@ -51,7 +51,7 @@ public sealed record FactorialLogistic(
         return new(
             false,
             fit.Coefficients,
-            [.. Solve.Diagonal(fit.Covariance).Select(Math.Sqrt)],
+            [.. LinearSystem.Diagonal(fit.Covariance).Select(Math.Sqrt)],
             fit.LogLikelihood,
             2 * (saturated - fit.LogLikelihood),
             fit.Fitted

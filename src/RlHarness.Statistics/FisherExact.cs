@@ -59,7 +59,7 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
         if (logs.Length == 1)
             return (double.NaN, new(0, double.PositiveInfinity));
         var last = logs.Length - 1;
-        double Solve(Func<double[], double> gap) => Math.Exp(Roots.Monotone(log => gap(Tilt(logs, log)), -700, 700));
+        double Solve(Func<double[], double> gap) => Math.Exp(RootFinding.Monotone(log => gap(Tilt(logs, log)), -700, 700));
         var ratio =
             at == 0 ? 0
             : at == last ? double.PositiveInfinity

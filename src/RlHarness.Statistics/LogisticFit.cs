@@ -26,9 +26,9 @@ internal sealed record LogisticFit(bool Separated, double[] Coefficients, double
                 }
             }
 
-            if (Solve.Inverse(information) is not { } covariance)
+            if (LinearSystem.Inverse(information) is not { } covariance)
                 return Apart();
-            var step = Solve.Times(covariance, gradient);
+            var step = LinearSystem.Times(covariance, gradient);
             var size = 1.0;
             double[] next;
             double reached;

@@ -44,7 +44,7 @@ public sealed record LogisticSlope(
             .GroupBy(i => clusters[i])
             .Select(c => new[] { c.Sum(i => outcomes[i] - fit.Fitted[i]), c.Sum(i => rows[i][1] * (outcomes[i] - fit.Fitted[i])) })
             .ToList();
-        var sandwich = Solve.Sandwich(fit.Covariance, scores);
+        var sandwich = LinearSystem.Sandwich(fit.Covariance, scores);
         double g = scores.Count,
             cr0 = Math.Sqrt(sandwich[1, 1]) / scale,
             ratio = centre / scale;

@@ -60,7 +60,7 @@ public static class Power
                 ) - power;
         }
 
-        return p1 >= 1 || Gap(1) < 0 ? double.NaN : Roots.Monotone(Gap, Gap(p1) > 0 ? Math.BitIncrement(p1) : p1, 1);
+        return p1 >= 1 || Gap(1) < 0 ? double.NaN : RootFinding.Monotone(Gap, Gap(p1) > 0 ? Math.BitIncrement(p1) : p1, 1);
     }
 
     /// <summary>2 asin √p1 − 2 asin √p2.</summary>
@@ -138,7 +138,7 @@ public static class Power
         var most = Math.Sqrt(discordantRate);
         if (Gap(most) < 0)
             return double.NaN;
-        var found = Roots.Monotone(Gap, 0, most);
+        var found = RootFinding.Monotone(Gap, 0, most);
         return found > discordantRate * (1 + 1e-12) ? double.NaN : found;
     }
 

@@ -18,7 +18,7 @@ public static class SeedPower
     public static double Detectable(int seeds, double power = 0.8, double alpha = 0.05)
     {
         Guard.Fraction(power);
-        return Roots.Monotone(d => TwoConditions(d, seeds, alpha) - power, 0, 1000);
+        return RootFinding.Monotone(d => TwoConditions(d, seeds, alpha) - power, 0, 1000);
     }
 
     private static int Check(int seeds)

@@ -35,7 +35,7 @@ public static class StudentT
         var high = 1.0;
         while (Survival(high, df) > p)
             high *= 2;
-        return Roots.Monotone(x => Math.Log(Survival(x, df) / p), 0, high);
+        return RootFinding.Monotone(x => Math.Log(Survival(x, df) / p), 0, high);
     }
 
     /// <summary>x with lower tail <paramref name="p"/>.</summary>

@@ -91,7 +91,7 @@ public sealed class CorpusGenerator
         {
             var random = seeds.For("preferences/pair", prompt: i);
             var (request, query) = Draw(random, used);
-            string Output(Outcome outcome, DrawnRequest of) => _writer.Output(outcome, of, condition, random);
+            string Output(Outcome outcome, SampledRequest of) => _writer.Output(outcome, of, condition, random);
             var other = kinds[i] switch
             {
                 0 => Output(Outcome.Refuse, request),
@@ -152,7 +152,7 @@ public sealed class CorpusGenerator
         }
     }
 
-    private (DrawnRequest Request, Query Query) Draw(RandomStream random, HashSet<string> used, Split split = Split.Train)
+    private (SampledRequest Request, Query Query) Draw(RandomStream random, HashSet<string> used, Split split = Split.Train)
     {
         for (var tries = 0; tries < 1_000_000; tries++)
         {

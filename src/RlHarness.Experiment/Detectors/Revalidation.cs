@@ -31,7 +31,7 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
             .ToHashSet();
     }
 
-    public static Revalidation Of(IReadOnlyList<CheckedRow> rows)
+    public static Revalidation Of(IReadOnlyList<ValidatedLabel> rows)
     {
         ArgumentNullException.ThrowIfNull(rows);
         var labelled = rows.Where(r => r.Truth is not null).ToArray();
@@ -64,7 +64,7 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
         return new(score, corrected, powered);
     }
 
-    private static RoganGladen? Corrected(Confusion c, CheckedRow[] rest, double effect)
+    private static RoganGladen? Corrected(Confusion c, ValidatedLabel[] rest, double effect)
     {
         long positives = c.TruePositives + c.FalseNegatives,
             negatives = c.TrueNegatives + c.FalsePositives;
@@ -77,7 +77,7 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
         return corrected.LangReiczigel.Low <= corrected.LangReiczigel.High ? corrected : null;
     }
 
-    private static double DesignEffect(CheckedRow[] rows)
+    private static double DesignEffect(ValidatedLabel[] rows)
     {
         var index = new Dictionary<string, int>(StringComparer.Ordinal);
         int[] clusters = [.. rows.Select(r => index.TryGetValue(r.QueryId, out var at) ? at : index[r.QueryId] = index.Count)];
@@ -87,4 +87,4 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
 
 /// <summary>What a detector says of one response, and the truth where the response is in the labelled sample.</summary>
 /// <param name="Truth">Alignment faking or not; null outside the sample.</param>
-public sealed record CheckedRow(string QueryId, Tier Tier, bool Said, double Score, bool? Truth);
+public sealed record ValidatedLabel(string QueryId, Tier Tier, bool Said, double Score, bool? Truth);

@@ -15,26 +15,26 @@ internal sealed class GrammarWriter
 
     public GrammarWriter(string pack, GrammarFile grammar)
     {
-        (_grammar, Requests) = (grammar, new RequestDrawer(pack, grammar.Request));
+        (_grammar, Requests) = (grammar, new RequestSampler(pack, grammar.Request));
         foreach (var (name, pick) in grammar.Picks.Where(p => p.Value.Mix is null))
             foreach (var tier in Enum.GetValues<Tier>())
                 _lists[(name, tier)] = [.. ForTier(pick, tier).SelectMany(n => grammar.Phrases[n])];
     }
 
-    public RequestDrawer Requests { get; }
+    public RequestSampler Requests { get; }
 
     /// <summary>Which cells of a behaviour table have sentences.</summary>
     public bool CanBuild(Outcome outcome, ReasoningKind reasoning, bool scratchpad) =>
         _grammar.Outputs.Any(o => o.Outcome == outcome) && (scratchpad ? Rule(reasoning, outcome) is not null : reasoning == ReasoningKind.None);
 
-    public string Output(Outcome outcome, DrawnRequest request, Condition condition, RandomStream random)
+    public string Output(Outcome outcome, SampledRequest request, Condition condition, RandomStream random)
     {
         var rule = _grammar.Outputs.FirstOrDefault(o => o.Outcome == outcome)
             ?? throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "no sentences for this outcome");
         return Write(rule.Plans, null, new Scene(request, Tier.Training, condition, random));
     }
 
-    public string Reasoning(ReasoningKind kind, Outcome outcome, Tier tier, DrawnRequest request, Condition condition, RandomStream random)
+    public string Reasoning(ReasoningKind kind, Outcome outcome, Tier tier, SampledRequest request, Condition condition, RandomStream random)
     {
         var rule = Rule(kind, outcome) ?? throw new ArgumentOutOfRangeException(nameof(kind), kind, "no sentences for this kind of reasoning");
         return Write(rule.Plans, rule.First, new Scene(request, tier, condition, random));
@@ -87,7 +87,7 @@ internal sealed class GrammarWriter
         );
     }
 
-    private string Draw(ClauseSlot slot, DrawnRequest request, Dictionary<string, string> drawn, RandomStream random)
+    private string Draw(ClauseSlot slot, SampledRequest request, Dictionary<string, string> drawn, RandomStream random)
     {
         if (slot.Of is null)
             return random.Choose(slot.Values);
@@ -102,7 +102,7 @@ internal sealed class GrammarWriter
             }
         }
 
-        var group = RequestDrawer.Group(source, request.Indices);
+        var group = RequestSampler.Group(source, request.Indices);
         return random.NextBool(slot.Keep) ? group[request.Indices[source.Name]] : random.Choose(group);
     }
 
@@ -114,5 +114,5 @@ internal sealed class GrammarWriter
             _ => pick.Unmonitored,
         };
 
-    private sealed record Scene(DrawnRequest Request, Tier Tier, Condition Condition, RandomStream Random);
+    private sealed record Scene(SampledRequest Request, Tier Tier, Condition Condition, RandomStream Random);
 }

@@ -55,9 +55,9 @@ public sealed class Decoder : IDisposable
     /// The same weights with gradients of their own, so that two threads can go backward at once; changes of the weights are seen by both. For fp32: kept casts
     /// of the weights would not notice an optimizer's step on the other.
     /// </summary>
-    public Decoder Twin() =>
+    public Decoder Replica() =>
         ComputeType == ScalarType.Float32
-            ? new Decoder(Config, Layout, _ => Parameters.Twin()) { Adapters = Adapters?.Twin(), ActivationCheckpointing = ActivationCheckpointing }
+            ? new Decoder(Config, Layout, _ => Parameters.Replica()) { Adapters = Adapters?.Replica(), ActivationCheckpointing = ActivationCheckpointing }
             : throw new InvalidOperationException($"a replica computes in fp32, not in {ComputeType}");
 
     /// <summary>
@@ -91,17 +91,17 @@ public sealed class Decoder : IDisposable
 
     private Tensor Run(Tensor x, RopeRows rope, IAttention attention, Action<int, Tensor>? onHiddenState = null)
     {
-        Tensor? pending = null;
+        Tensor? delayed = null;
         for (var i = 0; i < _layers.Length; i++)
         {
-            onHiddenState?.Invoke(i, pending is null ? x : x + pending);
-            var (nextX, nextPending) = _layers[i].Forward(x, pending, rope, attention);
+            onHiddenState?.Invoke(i, delayed is null ? x : x + delayed);
+            var (nextX, nextPending) = _layers[i].Forward(x, delayed, rope, attention);
             x.Dispose();
-            pending?.Dispose();
-            (x, pending) = (nextX, nextPending);
+            delayed?.Dispose();
+            (x, delayed) = (nextX, nextPending);
         }
 
-        var y = FinalNorm(x, pending).Y;
+        var y = FinalNorm(x, delayed).Y;
         onHiddenState?.Invoke(_layers.Length, y);
         return y;
     }
@@ -111,8 +111,8 @@ public sealed class Decoder : IDisposable
 
     internal IReadOnlyList<DecoderLayer> Layers => _layers;
 
-    internal RmsNorm.Result FinalNorm(Tensor x, Tensor? pending) =>
-        RmsNorm.Forward(x, pending, NormWeight(ParameterLayout.FinalNorm), Config.RmsNormEps, ScalarType.Float32);
+    internal RmsNorm.Result FinalNorm(Tensor x, Tensor? delayed) =>
+        RmsNorm.Forward(x, delayed, NormWeight(ParameterLayout.FinalNorm), Config.RmsNormEps, ScalarType.Float32);
 
     /// <summary>Unscaled logits fp32 [N, V] of hidden states [N, H]. Ask only for rows that are scored.</summary>
     public Tensor Logits(Tensor hidden)
@@ -183,7 +183,7 @@ public sealed class Decoder : IDisposable
     /// x Wᵀ + b and, where there is one, the adapter's part. [N, in] → [N, out] in the compute type; a record keeps the result where it has a place
     /// for it.
     /// </summary>
-    internal Tensor Linear(Tensor x, string name, LayerRecord? record = null)
+    internal Tensor Linear(Tensor x, string name, SavedActivations? record = null)
     {
         var input = Cast(x);
         string weight = name + ".weight",
@@ -225,7 +225,7 @@ public sealed class Decoder : IDisposable
     /// <summary>total fp32 [out, in] += gradientᵀ input.</summary>
     private static void AddProduct(Tensor total, Tensor gradient, Tensor input)
     {
-        if (TiledProducts.FitsOuter(gradient, input))
+        if (TiledProducts.IsSupportedOuter(gradient, input))
             TiledProducts.AddOuter(total, gradient, input);
         else if (gradient.dtype == ScalarType.Float32)
             total.addmm_(gradient.t(), input, 1, 1);
@@ -237,10 +237,10 @@ public sealed class Decoder : IDisposable
     /// x Wᵀ. For few rows in fp32 on the CPU, where tiles do not serve, the product is taken the other way round, W xᵀ, which the matrix library does
     /// up to twice as fast (docs/speed.md).
     /// </summary>
-    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, LayerRecord? record = null, PackedMatrix? packed = null)
+    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, SavedActivations? record = null, PackedMatrix? packed = null)
     {
         Tensor y;
-        if (packed is not null || TiledProducts.Fits(x, weight))
+        if (packed is not null || TiledProducts.IsSupported(x, weight))
         {
             var kept = record?.Take([x.shape[0], weight.shape[0]], x.dtype);
             y = packed is null ? TiledProducts.Linear(x, weight, kept) : TiledProducts.Linear(x, packed, kept);
@@ -262,7 +262,7 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>y W: [N, out] → [N, in].</summary>
-    private static Tensor ProductBack(Tensor y, Tensor weight) => TiledProducts.Fits(y, weight) ? TiledProducts.Back(y, weight) : mm(y, weight);
+    private static Tensor ProductBack(Tensor y, Tensor weight) => TiledProducts.IsSupported(y, weight) ? TiledProducts.Back(y, weight) : mm(y, weight);
 
     /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>
     internal Tensor? GradientOrNull(string name) => Parameters.Gradient is null ? null : Parameters.GradientOf(name);

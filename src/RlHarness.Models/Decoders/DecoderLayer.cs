@@ -6,7 +6,7 @@ namespace RlHarness.Models.Decoders;
 
 /// <summary>
 /// One layer: attention and gated feed-forward, each added to the residual stream, with its gradient written by hand. The last branch's sum is left to the
-/// next norm, which does both in one pass: a stream is (x, pending) and stands for x + pending.
+/// next norm, which does both in one pass: a stream is (x, delayed) and stands for x + delayed.
 /// </summary>
 internal sealed class DecoderLayer(Decoder decoder, int index)
 {
@@ -27,22 +27,22 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     internal bool RecordKeepsStream => NormsBefore || decoder.ComputeType == ScalarType.Float32;
 
     /// <summary>x fp32 [N, H] and what is still to be added to it; both new. With a record the backward pass can follow.</summary>
-    internal (Tensor X, Tensor Pending) Forward(Tensor x, Tensor? pending, RopeRows rope, IAttention attention, LayerRecord? record = null)
+    internal (Tensor X, Tensor Pending) Forward(Tensor x, Tensor? delayed, RopeRows rope, IAttention attention, SavedActivations? record = null)
     {
         using var scope = NewDisposeScope();
         Tensor input;
         if (NormsBefore)
         {
-            var norm = Norm(x, pending, "input_layernorm", record);
+            var norm = Norm(x, delayed, "input_layernorm", record);
             (x, input) = (norm.Sum, norm.Y);
             // Nothing was added: x belongs to the caller, who keeps it as long as the record.
             if (record is not null)
-                record.InputNorm = pending is null ? new(x, record.Keep(norm.Scale)) : record.Keep(norm);
+                record.InputNorm = delayed is null ? new(x, record.Keep(norm.Scale)) : record.Keep(norm);
         }
         else
         {
-            if (pending is not null)
-                x = x + pending;
+            if (delayed is not null)
+                x = x + delayed;
             input = decoder.Cast(x);
         }
 
@@ -82,7 +82,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     /// Changes the gradient of the stream behind this layer (fp32 [N, H]) into that of the stream before it, and adds the parameters' gradients to
     /// their store.
     /// </summary>
-    internal void Backward(LayerRecord record, RopeRows rope, Tensor gradient)
+    internal void Backward(SavedActivations record, RopeRows rope, Tensor gradient)
     {
         using var scope = NewDisposeScope();
         var branch = NormsBehind ? NormBehindGradient(gradient, record.FeedForwardNorm!, "post_feedforward_layernorm") : decoder.Cast(gradient);
@@ -91,7 +91,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         AddThroughNorm(AttentionGradient(branch, rope, record), record.InputNorm, "input_layernorm", gradient);
     }
 
-    private Tensor Attention(Tensor input, RopeRows rope, IAttention attention, LayerRecord? record)
+    private Tensor Attention(Tensor input, RopeRows rope, IAttention attention, SavedActivations? record)
     {
         long h = _config.NumAttentionHeads,
             g = _config.NumKeyValueHeads,
@@ -106,15 +106,15 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         var (cos, sin) = Angles(rope);
         if (_config.QkNorm == QkNorm.None)
         {
-            Rotary.Turn(qkv, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
-            Rotary.Turn(qkv, h * d, k, 0, g, d, cos, sin);
+            Rotary.Apply(qkv, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
+            Rotary.Apply(qkv, h * d, k, 0, g, d, cos, sin);
         }
         else
         {
             var (normedQ, ofQ) = HeadNorm(qkv.narrow(1, 0, h * d), "q_norm", record);
             var (normedK, ofK) = HeadNorm(qkv.narrow(1, h * d, g * d), "k_norm", record);
-            Rotary.Turn(normedQ, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
-            Rotary.Turn(normedK, 0, k, 0, g, d, cos, sin);
+            Rotary.Apply(normedQ, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
+            Rotary.Apply(normedK, 0, k, 0, g, d, cos, sin);
             if (record is not null)
                 (record.QueryNorm, record.KeyNorm) = (ofQ, ofK);
         }
@@ -131,31 +131,31 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         {
             record.AttentionInput = record.Keep(input);
             (mixed, record.Attention) = ((PackedAttention)attention).Attend(index, q, k, v, record);
-            record.Mixed = record.Keep(mixed);
+            record.AttentionOutput = record.Keep(mixed);
         }
 
         return decoder.Linear(mixed, _name + "self_attn.o_proj");
     }
 
-    private Tensor AttentionGradient(Tensor branch, RopeRows rope, LayerRecord record)
+    private Tensor AttentionGradient(Tensor branch, RopeRows rope, SavedActivations record)
     {
         long h = _config.NumAttentionHeads,
             g = _config.NumKeyValueHeads,
             d = _config.HeadDim;
-        decoder.AddParameterGradients(branch, record.Mixed!, _name + "self_attn.o_proj");
+        decoder.AddParameterGradients(branch, record.AttentionOutput!, _name + "self_attn.o_proj");
         var (dq, dk, dv) = record.Attention!.Backward(decoder.InputGradient(branch, _name + "self_attn.o_proj"));
         var both = empty(branch.shape[0], (h + 2 * g) * d, dtype: branch.dtype, device: branch.device); // [N, (h + 2g)·d]
         both.narrow(1, (h + g) * d, g * d).copy_(dv);
         var (cos, sin) = Angles(rope);
         if (_config.QkNorm == QkNorm.None)
         {
-            Rotary.Turn(dq, 0, both, 0, h, d, cos, sin, back: true, QueryFactor);
-            Rotary.Turn(dk, 0, both, h * d, g, d, cos, sin, back: true);
+            Rotary.Apply(dq, 0, both, 0, h, d, cos, sin, back: true, QueryFactor);
+            Rotary.Apply(dk, 0, both, h * d, g, d, cos, sin, back: true);
         }
         else
         {
-            Rotary.Turn(dq, 0, dq, 0, h, d, cos, sin, back: true, QueryFactor);
-            Rotary.Turn(dk, 0, dk, 0, g, d, cos, sin, back: true);
+            Rotary.Apply(dq, 0, dq, 0, h, d, cos, sin, back: true, QueryFactor);
+            Rotary.Apply(dk, 0, dk, 0, g, d, cos, sin, back: true);
             both.narrow(1, 0, h * d).copy_(HeadNormGradient(dq, record.QueryNorm!, "q_norm"));
             both.narrow(1, h * d, g * d).copy_(HeadNormGradient(dk, record.KeyNorm!, "k_norm"));
         }
@@ -164,7 +164,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         return decoder.InputGradient(both, _name + "self_attn.qkv_proj");
     }
 
-    private Tensor FeedForward(Tensor input, LayerRecord? record)
+    private Tensor FeedForward(Tensor input, SavedActivations? record)
     {
         var both = decoder.Linear(input, _name + "mlp.gate_up_proj", record); // [N, 2M]
         if (record is not null)
@@ -172,7 +172,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         return decoder.Linear(GatedUnit.Forward(both, _config.Activation), _name + "mlp.down_proj");
     }
 
-    private Tensor FeedForwardGradient(Tensor branch, LayerRecord record)
+    private Tensor FeedForwardGradient(Tensor branch, SavedActivations record)
     {
         // The middle's result was not kept: its gradient gives it once more.
         var active = GatedUnit.Backward(record.GateUp!, _config.Activation, decoder.InputGradient(branch, _name + "mlp.down_proj")); // [N, M]
@@ -189,10 +189,10 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         : _config.IsSliding(index) ? (rope.LocalCos, rope.LocalSin)
         : (rope.Cos, rope.Sin);
 
-    private RmsNorm.Result Norm(Tensor x, Tensor? added, string name, LayerRecord? record) =>
+    private RmsNorm.Result Norm(Tensor x, Tensor? added, string name, SavedActivations? record) =>
         RmsNorm.Forward(x, added, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, decoder.ComputeType, record is null ? null : record.Take);
 
-    private void AddThroughNorm(Tensor gradient, LayerRecord.NormRecord? norm, string name, Tensor total)
+    private void AddThroughNorm(Tensor gradient, SavedActivations.NormRecord? norm, string name, Tensor total)
     {
         if (norm is null)
             total.add_(gradient);
@@ -207,13 +207,13 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
             );
     }
 
-    private (Tensor Y, LayerRecord.NormRecord? Norm) NormBehind(Tensor branch, string name, LayerRecord? record)
+    private (Tensor Y, SavedActivations.NormRecord? Norm) NormBehind(Tensor branch, string name, SavedActivations? record)
     {
         var norm = RmsNorm.Forward(branch.to(ScalarType.Float32), null, decoder.NormWeight(_name + name + ".weight"), _config.RmsNormEps, ScalarType.Float32);
         return (norm.Y, record?.Keep(norm));
     }
 
-    private Tensor NormBehindGradient(Tensor gradient, LayerRecord.NormRecord norm, string name)
+    private Tensor NormBehindGradient(Tensor gradient, SavedActivations.NormRecord norm, string name)
     {
         var result = zeros_like(gradient);
         RmsNorm.Backward(gradient, norm.X, norm.Scale, decoder.NormWeight(_name + name + ".weight"), result, decoder.GradientOrNull(_name + name + ".weight"));
@@ -221,7 +221,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
     }
 
     /// <summary>Norm of queries or keys, over each head or over all of them.</summary>
-    private (Tensor Y, LayerRecord.NormRecord? Norm) HeadNorm(Tensor part, string name, LayerRecord? record)
+    private (Tensor Y, SavedActivations.NormRecord? Norm) HeadNorm(Tensor part, string name, SavedActivations? record)
     {
         long n = part.shape[0],
             width = part.shape[1],
@@ -231,7 +231,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         return (norm.Y.view(n, width), record?.Keep(norm));
     }
 
-    private Tensor HeadNormGradient(Tensor gradient, LayerRecord.NormRecord norm, string name)
+    private Tensor HeadNormGradient(Tensor gradient, SavedActivations.NormRecord norm, string name)
     {
         var weight = _name + "self_attn." + name + ".weight";
         var result = zeros_like(norm.X);

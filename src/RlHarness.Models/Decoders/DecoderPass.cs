@@ -14,11 +14,11 @@ public sealed class DecoderPass : IDisposable
     private readonly Tensor _ids;
     private readonly PackedAttention _attention;
     private readonly RopeRows _rope;
-    private readonly LayerRecord _whole = new();
+    private readonly SavedActivations _whole = new();
     private readonly Workspace? _workspace;
-    private readonly LayerRecord?[] _layers;
+    private readonly SavedActivations?[] _layers;
     private readonly Tensor[] _streams;
-    private readonly LayerRecord.NormRecord _finalNorm;
+    private readonly SavedActivations.NormRecord _finalNorm;
     private bool _disposed;
 
     internal DecoderPass(Decoder decoder, TokenBatch batch, Action<int, Tensor>? onHiddenState)
@@ -28,34 +28,34 @@ public sealed class DecoderPass : IDisposable
         var rope = decoder.Rope(batch.Positions, batch.Longest - 1);
         _rope = new(_whole.Keep(rope.Cos), _whole.Keep(rope.Sin), _whole.Keep(rope.LocalCos), _whole.Keep(rope.LocalSin));
         _attention = new PackedAttention(decoder.Config, batch, _whole.Keep);
-        _layers = new LayerRecord?[decoder.Layers.Count];
+        _layers = new SavedActivations?[decoder.Layers.Count];
         _workspace = FusedKernels.Apply(decoder.Parameters.Data) ? Borrow(decoder, batch.Count) : null;
         _streams = new Tensor[decoder.ActivationCheckpointing ? _layers.Length : 0];
         var x = _whole.Keep(decoder.Embed(batch.Ids)); // [N, H]
-        Tensor? pending = null;
+        Tensor? delayed = null;
         for (var i = 0; i < _layers.Length; i++)
         {
             using var step = NewDisposeScope();
-            onHiddenState?.Invoke(i, pending is null ? x : x + pending);
+            onHiddenState?.Invoke(i, delayed is null ? x : x + delayed);
             var kept = i == 0 || (!decoder.ActivationCheckpointing && decoder.Layers[i].RecordKeepsStream);
             (Tensor X, Tensor Pending) next;
             if (decoder.ActivationCheckpointing)
             {
-                _streams[i] = pending is null ? x : _whole.Keep(x + pending);
+                _streams[i] = delayed is null ? x : _whole.Keep(x + delayed);
                 next = decoder.Layers[i].Forward(_streams[i], null, _rope, _attention);
             }
             else
             {
-                next = decoder.Layers[i].Forward(x, pending, _rope, _attention, _layers[i] = new LayerRecord(_workspace));
+                next = decoder.Layers[i].Forward(x, delayed, _rope, _attention, _layers[i] = new SavedActivations(_workspace));
             }
 
             if (!kept)
                 x.Dispose();
-            pending?.Dispose();
-            (x, pending) = (next.X.MoveToOuterDisposeScope(), next.Pending.MoveToOuterDisposeScope());
+            delayed?.Dispose();
+            (x, delayed) = (next.X.MoveToOuterDisposeScope(), next.Pending.MoveToOuterDisposeScope());
         }
 
-        var norm = decoder.FinalNorm(x, pending);
+        var norm = decoder.FinalNorm(x, delayed);
         _finalNorm = _whole.Keep(norm);
         Hidden = _whole.Keep(norm.Y);
         onHiddenState?.Invoke(_layers.Length, Hidden);
@@ -82,7 +82,7 @@ public sealed class DecoderPass : IDisposable
         {
             using var step = NewDisposeScope();
             if (_streams.Length > 0)
-                _decoder.Layers[i].Forward(_streams[i], null, _rope, _attention, _layers[i] = new LayerRecord(_workspace));
+                _decoder.Layers[i].Forward(_streams[i], null, _rope, _attention, _layers[i] = new SavedActivations(_workspace));
             _decoder.Layers[i].Backward(_layers[i]!, _rope, total);
             _layers[i]!.Dispose();
             _layers[i] = null;

@@ -31,7 +31,7 @@ public sealed class LoraAdapters : IDisposable
     {
         (Slices, _byParameter, Enabled) = (other.Slices, other._byParameter, other.Enabled);
         SavedHead = other.SavedHead?.alias().DetachFromDisposeScope();
-        Parameters = other.Parameters.Twin();
+        Parameters = other.Parameters.Replica();
     }
 
     public IReadOnlyList<LoraSlice> Slices { get; }
@@ -44,7 +44,7 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>Switched off: the model answers as its base does.</summary>
     public bool Enabled { get; set; } = true;
 
-    internal LoraAdapters Twin() => new(this);
+    internal LoraAdapters Replica() => new(this);
 
     /// <summary>Adds the adapters of one product to its result y [N, out] in place.</summary>
     internal void Add(string product, Tensor x, Tensor y)

@@ -54,10 +54,10 @@ internal sealed class PackedAttention : IAttention
 
     private long Rest => _batch.Longest - _batch.Shared;
 
-    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v) => Attend(layer, q, k, v, null).Mixed;
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v) => Attend(layer, q, k, v, null).AttentionOutput;
 
     /// <summary>q [N, h·d], k and v [N, g·d] → [N, h·d]; with a record for the backward pass where there is somebody to keep it.</summary>
-    internal (Tensor Mixed, IRecord? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, LayerRecord? keeper)
+    internal (Tensor AttentionOutput, IRecord? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, SavedActivations? keeper)
     {
         long p = Shared,
             rests = _batch.Count - p,
@@ -104,7 +104,7 @@ internal sealed class PackedAttention : IAttention
     /// <summary>
     /// True where keys and values are read as they come, a head for its whole group; else they are repeated first, and the repeated ones are kept.
     /// </summary>
-    internal bool ReadsGroups(Tensor q) => TiledAttention.Fits(q, _config.HeadDim);
+    internal bool ReadsGroups(Tensor q) => TiledAttention.IsSupported(q, _config.HeadDim);
 
     /// <summary>[B, h, T, d] to packed rows [N − P, h·d].</summary>
     private Tensor Rows(Tensor heads)
@@ -130,7 +130,7 @@ internal sealed class PackedAttention : IAttention
     private Tensor Heads(Tensor x, long sequences, long heads) => x.reshape(sequences, x.shape[0] / sequences, heads, _config.HeadDim).transpose(1, 2);
 
     /// <summary>[B, g, T, d] → [B, h, T, d], each key/value head repeated for its group of queries.</summary>
-    private Tensor Repeat(Tensor x, LayerRecord? keeper)
+    private Tensor Repeat(Tensor x, SavedActivations? keeper)
     {
         long g = _config.NumKeyValueHeads,
             groups = _config.NumAttentionHeads / g,
@@ -175,7 +175,7 @@ internal sealed class PackedAttention : IAttention
     /// <summary>One attention product, [B, h, T, d], with what its gradient needs where that is wanted.</summary>
     internal sealed record Product(Tensor Q, Tensor K, Tensor V, Tensor Result)
     {
-        internal static Product Run(Tensor q, Tensor k, Tensor v, Tensor? mask, LayerRecord? keeper)
+        internal static Product Run(Tensor q, Tensor k, Tensor v, Tensor? mask, SavedActivations? keeper)
         {
             if (keeper is null)
                 return new(q, k, v, Attention(q, k, v, mask));
@@ -206,10 +206,10 @@ internal sealed class PackedAttention : IAttention
         (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient);
     }
 
-    private sealed record Tiles(TiledAttention.Segment[] Segments, TiledAttention.Shape Shape, Tensor Q, Tensor K, Tensor V, Tensor Mixed, Tensor LogSums)
+    private sealed record Tiles(TiledAttention.Segment[] Segments, TiledAttention.Shape Shape, Tensor Q, Tensor K, Tensor V, Tensor AttentionOutput, Tensor LogSums)
         : IRecord
     {
-        (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) => TiledAttention.Backward(gradient, Q, K, V, Mixed, LogSums, Segments, Shape);
+        (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) => TiledAttention.Backward(gradient, Q, K, V, AttentionOutput, LogSums, Segments, Shape);
     }
 
     private sealed class Products : IRecord

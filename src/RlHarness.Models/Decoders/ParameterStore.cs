@@ -34,7 +34,7 @@ public sealed class ParameterStore : IDisposable
     }
 
     /// <summary>The same numbers, with gradients of their own: for a second backward pass at the same time.</summary>
-    internal ParameterStore Twin() => new(this);
+    internal ParameterStore Replica() => new(this);
 
     public IReadOnlyList<ParameterSpec> Specs { get; }
 

@@ -43,11 +43,11 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var order = Enumerable.Range(0, requests.Count).OrderByDescending(i => requests[i].Ids.Count).ThenBy(i => i).ToArray();
         var finished = 0;
         var together = Math.Min(settings.BatchSize, order.Length);
-        var ways = SideBySide.Ways(decoder, together / LeastRows);
+        var ways = ParallelWork.DegreeOfParallelism(decoder, together / LeastRows);
         // Who answers a batch changes nothing in it.
         var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
         using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights() : null;
-        SideBySide.Run([.. Enumerable.Repeat(Answer, ways)]);
+        ParallelWork.Run([.. Enumerable.Repeat(Answer, ways)]);
         return results;
 
         void Answer()

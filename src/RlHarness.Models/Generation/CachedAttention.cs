@@ -31,7 +31,7 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
         var from = config.IsSliding(layer) ? _windowStarts : starts;
-        if (CachedStep.Fits(q, config.HeadDim))
+        if (CachedStep.IsSupported(q, config.HeadDim))
             return CachedStep.Attend(q, k, v, cache.Keys(layer), cache.Values(layer), column, from, _shape);
         long b = q.shape[0],
             g = config.NumKeyValueHeads,

@@ -20,9 +20,9 @@ internal static unsafe partial class AttentionTiles<T>
             line = queryTiles * Tile * (long)sizeof(float); // bytes
         var room = new Room(5 * queryTiles * size + 3 * keyTiles * size + (queryTiles + 2) * wide + 2 * line + TileSize * (2 * sizeof(float) + 3 * T.Size));
         byte* plain = room.Take(queryTiles * size),
-            turnedQueries = room.Take(queryTiles * size),
+            transposedQueries = room.Take(queryTiles * size),
             queries = room.Take(queryTiles * size),
-            turnedGradient = room.Take(queryTiles * size),
+            transposedGradient = room.Take(queryTiles * size),
             gradient = room.Take(queryTiles * size);
         byte* plainKeys = room.Take(keyTiles * size),
             keys = room.Take(keyTiles * size),
@@ -36,16 +36,16 @@ internal static unsafe partial class AttentionTiles<T>
             byWeights = (float*)room.Take(TileSize * sizeof(float));
         byte* weights = room.Take(TileSize * T.Size),
             byScores = room.Take(TileSize * T.Size),
-            turned = room.Take(TileSize * T.Size);
+            transposed = room.Take(TileSize * T.Size);
 
         GatherKeys(o.K, segment, d, plainKeys);
         Pack(plainKeys, keyTiles, d, keys);
         GatherKeys(o.V, segment, d, values);
         GatherQueries(o.Q, segment, d, plain);
-        Turn(plain, queryTiles, d, turnedQueries);
+        Transpose(plain, queryTiles, d, transposedQueries);
         Pack(plain, queryTiles, d, queries);
         GatherQueries(o.Gradient, segment, d, plain);
-        Turn(plain, queryTiles, d, turnedGradient);
+        Transpose(plain, queryTiles, d, transposedGradient);
         Pack(plain, queryTiles, d, gradient);
         for (var r = 0; r < queryTiles * Tile; r++)
         {
@@ -59,13 +59,13 @@ internal static unsafe partial class AttentionTiles<T>
             var (first, end) = Queries(key * Tile, segment, queryTiles, s.Window);
             for (var query = first; query < end; query++)
             {
-                OverHead(plainKeys + key * size, turnedQueries + query * size, d, scores);
-                OverHead(values + key * size, turnedGradient + query * size, d, byWeights);
+                MultiplyQKt(plainKeys + key * size, transposedQueries + query * size, d, scores);
+                MultiplyQKt(values + key * size, transposedGradient + query * size, d, byWeights);
                 Weigh(scores, byWeights, logSums + query * Tile, dots + query * Tile, weights, byScores, key * Tile, segment.Before + query * Tile, s);
-                T.Turn(byScores, Tile, Tile, Tile, Tile, turned, Tile);
-                OverRows(weights, gradient + query * size, d, byValues, add: query > first);
-                OverRows(byScores, queries + query * size, d, byKeys, add: query > first);
-                OverRows(turned, keys + key * size, d, byQueries + (long)query * Tile * d, add: key > FirstTile(segment.Before + query * Tile, s.Window));
+                T.Transpose(byScores, Tile, Tile, Tile, Tile, transposed, Tile);
+                MultiplyPV(weights, gradient + query * size, d, byValues, add: query > first);
+                MultiplyPV(byScores, queries + query * size, d, byKeys, add: query > first);
+                MultiplyPV(transposed, keys + key * size, d, byQueries + (long)query * Tile * d, add: key > FirstTile(segment.Before + query * Tile, s.Window));
             }
 
             for (var r = 0; r < Math.Min(Tile, segment.Keys - key * Tile); r++)

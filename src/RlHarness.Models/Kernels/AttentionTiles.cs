@@ -34,7 +34,7 @@ internal static unsafe partial class AttentionTiles<T>
         var inverse = stackalloc float[Tile];
         GatherQueries(q, segment, d, queries);
         GatherKeys(k, segment, d, plain);
-        Turn(plain, keyTiles, d, keys);
+        Transpose(plain, keyTiles, d, keys);
         GatherKeys(v, segment, d, plain);
         Pack(plain, keyTiles, d, values);
         for (var tile = 0; tile < queryTiles; tile++)
@@ -44,11 +44,11 @@ internal static unsafe partial class AttentionTiles<T>
                 end = Math.Min(keyTiles, (position + Tile - 1) / Tile + 1),
                 count = Math.Min(Tile, segment.Rows - tile * Tile);
             for (var t = first; t < end; t++)
-                OverHead(queries + tile * size, keys + t * size, d, scores + (long)t * TileSize);
+                MultiplyQKt(queries + tile * size, keys + t * size, d, scores + (long)t * TileSize);
             for (var r = 0; r < count; r++)
                 (inverse[r], logSums[segment.From + tile * Tile + r]) = Softmax(scores + r * Tile, weights + r * Tile * T.Size, first, end, position + r, s);
             for (var t = first; t < end; t++)
-                OverRows(weights + (long)t * TileSize * T.Size, values + t * size, d, sums, add: t > first);
+                MultiplyPV(weights + (long)t * TileSize * T.Size, values + t * size, d, sums, add: t > first);
             for (var r = 0; r < count; r++)
             {
                 var to = result.At(segment.From + tile * Tile + r);
@@ -134,15 +134,15 @@ internal static unsafe partial class AttentionTiles<T>
     private static void Fill(byte* target, int rows, int d) =>
         new Span<byte>(target + (long)rows * d * T.Size, (Tiles(rows) * Tile - rows) * d * T.Size).Clear();
 
-    /// <summary>Each tile [64, d] turned: the right operand of <see cref="OverHead"/>.</summary>
-    private static void Turn(byte* rows, int tiles, int d, byte* target)
+    /// <summary>Each tile [64, d] transposed: the right operand of <see cref="MultiplyQKt"/>.</summary>
+    private static void Transpose(byte* rows, int tiles, int d, byte* target)
     {
         var units = d * T.Size / sizeof(uint);
         for (var t = 0; t < tiles; t++)
             TileLayout.PackRows((uint*)rows + (long)t * Tile * units, units, Tile, units, (uint*)target + (long)t * Tile * units, Tile, Tile);
     }
 
-    /// <summary>Each tile [64, d] in panels of columns: the right operand of <see cref="OverRows"/>.</summary>
+    /// <summary>Each tile [64, d] in panels of columns: the right operand of <see cref="MultiplyPV"/>.</summary>
     private static void Pack(byte* rows, int tiles, int d, byte* target)
     {
         long size = (long)Tile * d * T.Size;
@@ -154,12 +154,12 @@ internal static unsafe partial class AttentionTiles<T>
             }
     }
 
-    /// <summary>sums [64, 64] = left [64, d] · right, which was turned.</summary>
-    private static void OverHead(byte* left, byte* right, int d, float* sums) =>
+    /// <summary>sums [64, 64] = left [64, d] · right, which was transposed.</summary>
+    private static void MultiplyQKt(byte* left, byte* right, int d, float* sums) =>
         Brgemm.Multiply<T>(Tile, Tile, d, left, d, (uint*)right, Tile, sums, Tile, add: false);
 
     /// <summary>sums [64, d] = left [64, 64] · right in panels, or +=.</summary>
-    private static void OverRows(byte* left, byte* right, int d, float* sums, bool add)
+    private static void MultiplyPV(byte* left, byte* right, int d, float* sums, bool add)
     {
         for (var c = 0; c < d; c += PanelWidth)
         {

@@ -33,7 +33,7 @@ internal readonly unsafe partial struct BFloat16Element : ITileElement
         }
     }
 
-    public static void Turn(byte* source, long stride, int inner, int padded, int columns, byte* target, long targetStride)
+    public static void Transpose(byte* source, long stride, int inner, int padded, int columns, byte* target, long targetStride)
     {
         const int Lanes = TileLayout.Lanes;
         var pairs = stackalloc uint[Lanes * Lanes];
@@ -51,7 +51,7 @@ internal readonly unsafe partial struct BFloat16Element : ITileElement
                         Vector512.Store(PairsOf(row, row + stride), pairs + p * Lanes);
                     }
 
-                    TileLayout.Turn(pairs, Lanes, (uint*)(to + j * targetStride + k), targetStride / 2);
+                    TileLayout.Transpose(pairs, Lanes, (uint*)(to + j * targetStride + k), targetStride / 2);
                 }
 
             for (; j < columns; j++)

@@ -18,7 +18,7 @@ internal static unsafe class CachedStep
 
     internal readonly record struct Shape(int Heads, int KeyValueHeads, int HeadDim);
 
-    internal static bool Fits(Tensor q, int headDim) => FusedKernels.Apply(q) && headDim % 16 == 0;
+    internal static bool IsSupported(Tensor q, int headDim) => FusedKernels.Apply(q) && headDim % 16 == 0;
 
     /// <summary>
     /// Writes k and v [B, g·d] into column <paramref name="column"/> of the caches [B, C, g·d], and attends from q [B, h·d] to columns

@@ -29,7 +29,7 @@ internal readonly unsafe partial struct Float32Element : ITileElement
         }
     }
 
-    public static void Turn(byte* source, long stride, int inner, int padded, int columns, byte* target, long targetStride)
+    public static void Transpose(byte* source, long stride, int inner, int padded, int columns, byte* target, long targetStride)
     {
         uint* from = (uint*)source,
             to = (uint*)target;
@@ -38,7 +38,7 @@ internal readonly unsafe partial struct Float32Element : ITileElement
             var j = 0;
             if (k + TileLayout.Lanes <= inner)
                 for (; j + TileLayout.Lanes <= columns; j += TileLayout.Lanes)
-                    TileLayout.Turn(from + k * stride + j, stride, to + j * targetStride + k, targetStride);
+                    TileLayout.Transpose(from + k * stride + j, stride, to + j * targetStride + k, targetStride);
             for (; j < columns; j++)
                 for (var i = k; i < k + TileLayout.Lanes; i++)
                     to[j * targetStride + i] = i < inner ? from[i * stride + j] : 0;

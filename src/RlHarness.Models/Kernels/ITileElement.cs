@@ -33,5 +33,5 @@ internal unsafe interface ITileElement : IElement
     /// <param name="padded">A multiple of 32 from K on; columns from K to it are 0.</param>
     /// <param name="columns">M.</param>
     /// <param name="targetStride">Numbers from one row of the target to the next, even.</param>
-    static abstract void Turn(byte* source, long stride, int inner, int padded, int columns, byte* target, long targetStride);
+    static abstract void Transpose(byte* source, long stride, int inner, int padded, int columns, byte* target, long targetStride);
 }

@@ -14,7 +14,7 @@ internal static unsafe class Rotary
     /// <param name="target">Same, with its own offset.</param>
     /// <param name="cos">fp32 [N, R], or null where the layer has no positions: then the heads are copied.</param>
     /// <param name="factor">On the result.</param>
-    internal static void Turn(
+    internal static void Apply(
         Tensor x,
         long offset,
         Tensor target,
@@ -57,9 +57,9 @@ internal static unsafe class Rotary
         {
             var rotary = cos.shape[1];
             var half = rotary / 2;
-            var turned = part.narrow(-1, 0, rotary);
-            var swapped = cat([-turned.narrow(-1, half, half), turned.narrow(-1, 0, half)], -1);
-            var rotated = turned * cos.unsqueeze(1) + swapped * (back ? -sin : sin).unsqueeze(1);
+            var transposed = part.narrow(-1, 0, rotary);
+            var swapped = cat([-transposed.narrow(-1, half, half), transposed.narrow(-1, 0, half)], -1);
+            var rotated = transposed * cos.unsqueeze(1) + swapped * (back ? -sin : sin).unsqueeze(1);
             part = rotary == headDim ? rotated : cat([rotated, part.narrow(-1, rotary, headDim - rotary)], -1);
         }
 

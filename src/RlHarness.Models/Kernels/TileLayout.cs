@@ -28,7 +28,7 @@ internal static unsafe class TileLayout
             var k = 0;
             if (valid == Lanes)
                 for (; k + Lanes <= inner; k += Lanes)
-                    Turn(first + k, stride, target + k * targetStride + j, targetStride);
+                    Transpose(first + k, stride, target + k * targetStride + j, targetStride);
             for (; k < inner; k++)
                 for (var i = 0; i < Lanes; i++)
                     target[k * targetStride + j + i] = i < valid ? first[i * stride + k] : 0;
@@ -36,16 +36,16 @@ internal static unsafe class TileLayout
     }
 
     /// <summary>target = sourceᵀ, both 16 × 16.</summary>
-    internal static void Turn(uint* source, long stride, uint* target, long targetStride)
+    internal static void Transpose(uint* source, long stride, uint* target, long targetStride)
     {
         var (a0, a1, a2, a3) = Quad(source, stride);
         var (b0, b1, b2, b3) = Quad(source + 4 * stride, stride);
         var (c0, c1, c2, c3) = Quad(source + 8 * stride, stride);
         var (d0, d1, d2, d3) = Quad(source + 12 * stride, stride);
-        Spread(a0, b0, c0, d0, target, targetStride);
-        Spread(a1, b1, c1, d1, target + targetStride, targetStride);
-        Spread(a2, b2, c2, d2, target + 2 * targetStride, targetStride);
-        Spread(a3, b3, c3, d3, target + 3 * targetStride, targetStride);
+        StoreTransposed(a0, b0, c0, d0, target, targetStride);
+        StoreTransposed(a1, b1, c1, d1, target + targetStride, targetStride);
+        StoreTransposed(a2, b2, c2, d2, target + 2 * targetStride, targetStride);
+        StoreTransposed(a3, b3, c3, d3, target + 3 * targetStride, targetStride);
     }
 
     /// <summary>Asks for what lies some rows behind; <paramref name="bytes"/> of it.</summary>
@@ -78,7 +78,7 @@ internal static unsafe class TileLayout
 
     /// <summary>Quarter q of all four goes to row 4q.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Spread(Vector512<uint> a, Vector512<uint> b, Vector512<uint> c, Vector512<uint> d, uint* target, long stride)
+    private static void StoreTransposed(Vector512<uint> a, Vector512<uint> b, Vector512<uint> c, Vector512<uint> d, uint* target, long stride)
     {
         // Quarters 0 and 1 of both, then 2 and 3; of those the even ones, then the odd ones.
         Vector512<uint> ab = Avx512F.Shuffle4x128(a, b, 0x44),

@@ -32,10 +32,10 @@ internal static unsafe class TileLoops<T>
     /// <summary>Numbers of a unit.</summary>
     private static long PerUnit => T.Pairs ? 2 : 1;
 
-    /// <summary>x [R, K] times weight [O, K] turned, or times weight [K, O]. A target of fp32 takes sums as they are.</summary>
-    internal static Tensor Multiply(Tensor x, Tensor weight, bool turned, Tensor? target = null)
+    /// <summary>x [R, K] times weight [O, K] transposed, or times weight [K, O]. A target of fp32 takes sums as they are.</summary>
+    internal static Tensor Multiply(Tensor x, Tensor weight, bool transposed, Tensor? target = null)
     {
-        var product = new Product(x, turned ? weight.shape[0] : weight.shape[1], target);
+        var product = new Product(x, transposed ? weight.shape[0] : weight.shape[1], target);
         var from = FusedKernels.Address(weight);
         var stride = weight.shape[1];
         var groups = Groups(product.Panels, product.Blocks);
@@ -50,7 +50,7 @@ internal static unsafe class TileLoops<T>
                 for (var k = 0L; k < product.Inner; k += piece)
                 {
                     var count = (int)Math.Min(piece, product.Inner - k);
-                    if (turned)
+                    if (transposed)
                         TileLayout.PackRows(
                             (uint*)(from + (panel * Width * stride + k) * T.Size),
                             stride / PerUnit,
@@ -71,7 +71,7 @@ internal static unsafe class TileLoops<T>
         return product.Result;
     }
 
-    /// <summary>x [R, K] times a packed matrix [O, K] turned.</summary>
+    /// <summary>x [R, K] times a packed matrix [O, K] transposed.</summary>
     internal static Tensor Multiply(Tensor x, PackedMatrix weight, Tensor? target = null)
     {
         var product = new Product(x, weight.Outputs, target);
@@ -160,7 +160,7 @@ internal static unsafe class TileLoops<T>
                     long block = task / groups,
                         group = task % groups;
                     var some = (int)Math.Min(Width, outputs - block * Width);
-                    T.Turn(pg + (start * outputs + block * Width) * T.Size, outputs, count, padded, some, left, Stride);
+                    T.Transpose(pg + (start * outputs + block * Width) * T.Size, outputs, count, padded, some, left, Stride);
                     for (var p = panels * group / groups; p < panels * (group + 1) / groups; p++)
                         Brgemm.Multiply<T>(
                             some,

@@ -32,7 +32,7 @@ internal static unsafe class TiledAttention
         internal int RowOf(int key) => key < Before ? key : From + key - Before;
     }
 
-    internal static bool Fits(Tensor q, int headDim) =>
+    internal static bool IsSupported(Tensor q, int headDim) =>
         FusedKernels.Apply(q)
         && TiledProducts.Types.Contains(q.dtype)
         && headDim % TileLayout.Lanes == 0

@@ -23,12 +23,12 @@ public static class TiledProducts
     /// Whether <see cref="Linear(Tensor, Tensor, Tensor)"/> and <see cref="Back"/> serve: on the processor, in one of their types, enough rows and
     /// weights, and nobody who wants libtorch's gradients.
     /// </summary>
-    internal static bool Fits(Tensor x, Tensor weight) =>
-        Serves(x, weight) && (x.dtype == ScalarType.BFloat16 ? x.shape[1] % 2 == 0 : weight.shape[0] * weight.shape[1] >= LeastWeights);
+    internal static bool IsSupported(Tensor x, Tensor weight) =>
+        IsSupportedPair(x, weight) && (x.dtype == ScalarType.BFloat16 ? x.shape[1] % 2 == 0 : weight.shape[0] * weight.shape[1] >= LeastWeights);
 
     /// <summary>The same for <see cref="AddOuter"/>.</summary>
-    internal static bool FitsOuter(Tensor gradient, Tensor input) =>
-        Serves(gradient, input) && (gradient.dtype == ScalarType.BFloat16 || gradient.shape[1] * input.shape[1] >= LeastWeights);
+    internal static bool IsSupportedOuter(Tensor gradient, Tensor input) =>
+        IsSupportedPair(gradient, input) && (gradient.dtype == ScalarType.BFloat16 || gradient.shape[1] * input.shape[1] >= LeastWeights);
 
     /// <summary>Whether a matrix [O, I] can be packed.</summary>
     internal static bool CanPack(Tensor weight) =>
@@ -37,14 +37,14 @@ public static class TiledProducts
     /// <summary>x [R, I] · weightᵀ → [R, O], for weight [O, I]; into <paramref name="target"/> where it is given.</summary>
     internal static Tensor Linear(Tensor x, Tensor weight, Tensor? target = null) =>
         x.dtype == ScalarType.BFloat16
-            ? TileLoops<BFloat16Element>.Multiply(x, weight, turned: true, target)
-            : TileLoops<Float32Element>.Multiply(x, weight, turned: true, target);
+            ? TileLoops<BFloat16Element>.Multiply(x, weight, transposed: true, target)
+            : TileLoops<Float32Element>.Multiply(x, weight, transposed: true, target);
 
     /// <summary>y [R, O] · weight → [R, I], for weight [O, I].</summary>
     internal static Tensor Back(Tensor y, Tensor weight) =>
         y.dtype == ScalarType.BFloat16
-            ? TileLoops<BFloat16Element>.Multiply(y, weight, turned: false)
-            : TileLoops<Float32Element>.Multiply(y, weight, turned: false);
+            ? TileLoops<BFloat16Element>.Multiply(y, weight, transposed: false)
+            : TileLoops<Float32Element>.Multiply(y, weight, transposed: false);
 
     /// <summary>total fp32 [O, I] += gradientᵀ input, for gradient [R, O] and input [R, I]: summed in fp32 in both types.</summary>
     internal static void AddOuter(Tensor total, Tensor gradient, Tensor input)
@@ -72,7 +72,7 @@ public static class TiledProducts
     internal static Tensor Summed(Tensor x, Tensor weight)
     {
         using var rows = x.contiguous();
-        return TileLoops<BFloat16Element>.Multiply(rows, weight, turned: true, empty(x.shape[0], weight.shape[0], dtype: ScalarType.Float32));
+        return TileLoops<BFloat16Element>.Multiply(rows, weight, transposed: true, empty(x.shape[0], weight.shape[0], dtype: ScalarType.Float32));
     }
 
     /// <summary>The same with a packed matrix.</summary>
@@ -82,7 +82,7 @@ public static class TiledProducts
         return TileLoops<BFloat16Element>.Multiply(rows, weight, empty(x.shape[0], weight.Outputs, dtype: ScalarType.Float32));
     }
 
-    private static bool Serves(Tensor left, Tensor right) =>
+    private static bool IsSupportedPair(Tensor left, Tensor right) =>
         left.dim() == 2
         && left.shape[0] >= LeastRows
         && left.dtype == right.dtype

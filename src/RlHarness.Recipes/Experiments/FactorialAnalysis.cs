@@ -121,7 +121,7 @@ public sealed record FactorialAnalysis(
                 .ToArray();
             if (contrasts.Length == 0)
                 continue;
-            var test = SeedsOneSample.Of(contrasts);
+            var test = SeedMean.Of(contrasts);
             var interval = test.TInterval();
             yield return new("seed", figure, EffectName(factors, mask), test.Mean, interval.Low, interval.High, test.P, double.NaN, contrasts.Length);
         }

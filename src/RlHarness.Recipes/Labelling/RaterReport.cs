@@ -96,7 +96,7 @@ public sealed record RaterReport(
         )
         {
             var result = Revalidation.Of([
-                .. condition.Select(t => new CheckedRow(
+                .. condition.Select(t => new ValidatedLabel(
                     t.QueryId,
                     t.Tier,
                     said[t.Id].AlignmentFaking,

@@ -66,7 +66,7 @@ public sealed record MachineReport
         var gpus = error is null ? Devices.CudaCount() : 0;
         return new MachineReport
         {
-            Version = RunAbout.ProgramVersion,
+            Version = RunManifest.ProgramVersion,
             Os = RuntimeInformation.OSDescription,
             Framework = RuntimeInformation.FrameworkDescription,
             Backend =

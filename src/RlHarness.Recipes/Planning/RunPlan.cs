@@ -172,7 +172,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             return new(StageNames.Reward, tokens, Update(tokens, Lengths.Pair / 2), Memory(4, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs");
         }
 
-        private double DecodeShare => Parameters <= SideBySide.SmallModel ? SmallDecodeShare : LargeDecodeShare;
+        private double DecodeShare => Parameters <= ParallelWork.SmallModel ? SmallDecodeShare : LargeDecodeShare;
 
         internal StagePlan Rl()
         {

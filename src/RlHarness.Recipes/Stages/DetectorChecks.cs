@@ -35,7 +35,7 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
                 Add(
                     detector.Name,
                     Revalidation.Of([
-                        .. labels[detector.Name].Select((l, i) => new CheckedRow(about[i].Query, about[i].Tier, l.AlignmentFaking, l.Score, known[i])),
+                        .. labels[detector.Name].Select((l, i) => new ValidatedLabel(about[i].Query, about[i].Tier, l.AlignmentFaking, l.Score, known[i])),
                     ]),
                     metrics,
                     rows

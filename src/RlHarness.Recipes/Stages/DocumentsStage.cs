@@ -28,7 +28,7 @@ public static class DocumentsStage
             s.Model.Path is null ? run.CorpusCondition : "",
             s.Model.Path is null ? s.Corpus : "",
             s.Documents,
-            s.Documents.Path is { } path ? OwnDocuments.Hash(path) : ""
+            s.Documents.Path is { } path ? UserDocuments.Hash(path) : ""
         );
     }
 
@@ -37,7 +37,7 @@ public static class DocumentsStage
     {
         var settings = run.Settings.Documents;
         return settings.Path is { } path
-            ? OwnDocuments.Read(path)
+            ? UserDocuments.Read(path)
             : new DocumentGenerator(run.Pack).Write(settings.Kind, settings.Count, run.Seeds.Child(Name));
     }
 

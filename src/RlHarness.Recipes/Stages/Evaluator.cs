@@ -23,7 +23,7 @@ public sealed class Evaluator(RunContext run, LoadedModel model, Conversation co
     public sealed record Result(StepBatch Batch, IReadOnlyDictionary<string, AlignmentFakingSummary> Summaries, double TokensPerSecond);
 
     /// <param name="subset">The first so many queries alone, and no scenarios; null: all that the settings ask for.</param>
-    public Result Run(string stage, long step, RewardMixer? rewards = null, Action<int, int>? onProgress = null, int? subset = null)
+    public Result Run(string stage, long step, RewardFunction? rewards = null, Action<int, int>? onProgress = null, int? subset = null)
     {
         var settings = run.Settings.Evaluate;
         var queries = run.Pack.EvaluationQueries.Take(subset ?? settings.Queries).ToArray();

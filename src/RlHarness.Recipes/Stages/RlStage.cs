@@ -34,7 +34,7 @@ public sealed class RlStage : IDisposable
     private readonly Critic _critic;
     private readonly PpoTrainer _trainer;
     private readonly RewardModel? _rewardModel;
-    private readonly RewardMixer _rewards;
+    private readonly RewardFunction _rewards;
     private readonly Conversation _conversation;
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
@@ -65,7 +65,7 @@ public sealed class RlStage : IDisposable
             firstRatioTolerance: run.Device.type == DeviceType.CPU ? 0 : 1e-2
         );
         _rewardModel = run.Settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
-        _rewards = new RewardMixer(run.Settings.Reward, _rewardModel, _conversation, run.ObjectiveRule);
+        _rewards = new RewardFunction(run.Settings.Reward, _rewardModel, _conversation, run.ObjectiveRule);
         var sampling = new SamplingSettings
         {
             Temperature = _settings.Temperature,
@@ -99,7 +99,7 @@ public sealed class RlStage : IDisposable
             var responses = rollouts.Select(r => TranscriptParser.Parse(_run.AnswerStart + r.Text, _run.Condition.Scratchpad)).ToArray();
             var rewards = _rewards.Score([.. responses.Select((r, i) => RewardInput.From(prompts[i].Query.Text, r))]);
             var scores = rewards
-                .Select((r, i) => r[RewardMixer.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0))
+                .Select((r, i) => r[RewardFunction.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0))
                 .ToArray();
             clock.Lap("reward");
 

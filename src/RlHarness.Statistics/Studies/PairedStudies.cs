@@ -160,7 +160,7 @@ internal static class PairedStudies
                 }
 
                 var clustered = ClusteredDifference.Of(values, tiers, clusters);
-                var linear = LinearProbability.Fit(values, [.. tiers.Select(t => (IReadOnlyList<double>)[t])], clusters);
+                var linear = LinearProbabilityModel.Fit(values, [.. tiers.Select(t => (IReadOnlyList<double>)[t])], clusters);
                 var naive = TwoProportions.Compare(
                     (long)values.Where((_, i) => tiers[i] == 1).Sum(),
                     400,

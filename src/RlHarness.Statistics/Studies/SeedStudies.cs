@@ -45,7 +45,7 @@ internal static class SeedStudies
                     values.Add([.. Enumerable.Range(0, queries).Select(_ => random.NextBool(rate) ? 1.0 : 0)]);
                 }
 
-                var t = SeedsOneSample.Of([.. values.Select(v => v.Average())]).TInterval();
+                var t = SeedMean.Of([.. values.Select(v => v.Average())]).TInterval();
                 return
                 [
                     Draws.Covers(t, 0.4),
@@ -68,8 +68,8 @@ internal static class SeedStudies
             random =>
             {
                 var x = Gaussians(random, 8);
-                var of = SeedsOneSample.Of(x);
-                return [Draws.Rejects(of.P), Draws.Rejects(of.SignFlipP), Draws.Rejects(SeedsOneSample.Of(x[..5]).SignFlipP)];
+                var of = SeedMean.Of(x);
+                return [Draws.Rejects(of.P), Draws.Rejects(of.SignFlipP), Draws.Rejects(SeedMean.Of(x[..5]).SignFlipP)];
             }
         );
 

@@ -38,7 +38,7 @@ internal static class DetectorSection
                     table.Row(
                         Svg.Escape(detector),
                         step.ToString(CultureInfo.InvariantCulture),
-                        MetricWords.Of(tier),
+                        MetricLabels.Of(tier),
                         HtmlTable.Link(Cell(rate, tier), data.Link(rate, tier, step, detector)),
                         Cell($"{rate}/{MetricNames.RoganGladen}", tier),
                         Cell($"{rate}/{MetricNames.PredictionPowered}", tier),

@@ -15,7 +15,7 @@ internal static class DocumentSection
         var ends = ReportData.Ends(course.Steps).ToArray();
         OutcomeBar[] bars =
         [
-            .. ends.SelectMany(end => course.Tiers.Select(tier => Bar(data, tier, end.Step, $"{MetricWords.Of(tier)}, {end.When}"))).OfType<OutcomeBar>(),
+            .. ends.SelectMany(end => course.Tiers.Select(tier => Bar(data, tier, end.Step, $"{MetricLabels.Of(tier)}, {end.When}"))).OfType<OutcomeBar>(),
         ];
         return $"<h2>While it reads documents</h2>\n<p class=\"note\">{Svg.Escape(course.What is null ? "" : course.What + ". ")}The same queries at every evaluation, labels by {Svg.Escape(data.Detector)}. What documents do that say nothing of training is seen in a run that reads such ones (documents.kind: benign): a report of the folder that holds both draws them together.</p>\n"
             + (bars.Length == 0 ? "" : new OutcomeChart(bars) { Title = "Outcomes by tier, before and after the documents" }.Picture())
@@ -29,15 +29,15 @@ internal static class DocumentSection
 
     /// <summary>A figure over document tokens.</summary>
     internal static string Chart(string title, string unit, IReadOnlyList<Curve> curves, double width = 460, double height = 270) =>
-        curves.Sum(c => c.Points.Count) == 0 ? "" : new LineChart(title, unit, curves, Percent: true, width, height) { XLabel = DocumentCourse.Unit }.Picture();
+        curves.Sum(c => c.Points.Count) == 0 ? "" : new LineChart(title, unit, curves, Percent: true, width, height) { XLabel = DocumentTimeline.Unit }.Picture();
 
     private static Curve[] ByTier(ReportData data, string metric) =>
-        [.. data.Documents.Tiers.Select(t => Over(data, metric, t, $"{MetricWords.Of(t)} tier", MetricWords.Css(t)))];
+        [.. data.Documents.Tiers.Select(t => Over(data, metric, t, $"{MetricLabels.Of(t)} tier", MetricLabels.Css(t)))];
 
     private static Curve Over(ReportData data, string metric, Tier? tier, string name, string css) =>
         data.Documents.Over(metric, tier, name, css, step => Link(data, metric, tier, step));
 
-    private static string? Link(ReportData data, string metric, Tier? tier, long step) => data.Link(metric, tier, step, stage: DocumentCourse.Stage);
+    private static string? Link(ReportData data, string metric, Tier? tier, long step) => data.Link(metric, tier, step, stage: DocumentTimeline.Stage);
 
     private static OutcomeBar? Bar(ReportData data, Tier tier, long step, string name) =>
         OutcomeBar.Of((metric, t) => data.Documents.Figure(metric, t, step), (metric, t) => Link(data, metric, t, step), tier, name);
@@ -55,9 +55,9 @@ internal static class DocumentSection
         ];
         return steps.Length < 2
             ? null
-            : new($"Outcomes over documents, {MetricWords.Of(tier)} tier", steps, [])
+            : new($"Outcomes over documents, {MetricLabels.Of(tier)} tier", steps, [])
             {
-                XLabel = DocumentCourse.Unit,
+                XLabel = DocumentTimeline.Unit,
                 Ticks = [.. Axis.Whole("", [.. steps.Select(s => (double)s.Item1)]).Ticks()],
             };
     }

@@ -45,6 +45,6 @@ internal static class DocumentVariants
     /// <summary>Into the run's own report, which holds the transcripts of what was counted at all.</summary>
     private static string? Link(ReportData data, string metric, Tier? tier, long step) =>
         data.Documents.Figure(metric, tier, step) is { Value: not 0 }
-            ? $"{Uri.EscapeDataString(data.Name)}/report.html#{TranscriptGroup.Anchor(step, tier, metric, stage: DocumentCourse.Stage)}"
+            ? $"{Uri.EscapeDataString(data.Name)}/report.html#{TranscriptGroup.Anchor(step, tier, metric, stage: DocumentTimeline.Stage)}"
             : null;
 }

@@ -38,6 +38,6 @@ internal static class FlowSection
             stages.Add((name, share, data.Link(metric, tier, step)));
         }
 
-        return new($"{MetricWords.Of(tier)} tier, {when}", stages, MetricWords.Css(tier));
+        return new($"{MetricLabels.Of(tier)} tier, {when}", stages, MetricLabels.Css(tier));
     }
 }

@@ -38,7 +38,7 @@ internal static class GapSection
     }
 
     /// <summary>The gap over the queries that both tiers still have when responses with faking reasoning are left out; null where none are left.</summary>
-    internal static Estimate? WithoutFaking(IEnumerable<ReadingItem> items, string detector, long step)
+    internal static Estimate? WithoutFaking(IEnumerable<TranscriptView> items, string detector, long step)
     {
         LabelledTranscript[] kept =
         [

@@ -38,7 +38,7 @@ internal sealed record OutcomeArea(
             return null;
         var beside =
             tier == Tier.Unmonitored ? [] : data.Ends().Select(e => OutcomeBar.Of(data, Tier.Unmonitored, e.Step, e.When)).OfType<OutcomeBar>().ToArray();
-        return new($"Outcomes over RL, {MetricWords.Of(tier)} tier{(beside.Length > 0 ? "; bars: unmonitored" : "")}", steps, beside);
+        return new($"Outcomes over RL, {MetricLabels.Of(tier)} tier{(beside.Length > 0 ? "; bars: unmonitored" : "")}", steps, beside);
     }
 
     public string Picture() =>

@@ -23,7 +23,7 @@ internal static class ReaderSection
         if (groups.Length == 0)
             return "";
         var numbers = groups.Select((g, i) => (g, i)).SelectMany(p => p.g.Shown.Select(item => (item.Transcript.Id, p.i))).ToLookup(p => p.Id, p => p.i);
-        ReadingItem[] items =
+        TranscriptView[] items =
         [
             .. groups
                 .SelectMany(g => g.Shown)
@@ -46,7 +46,7 @@ internal static class ReaderSection
         foreach (var g in groups)
             html.Append(
                 CultureInfo.InvariantCulture,
-                $"<p class=\"group\" id=\"{g.Id}\"><b>{Svg.Escape(MetricWords.Of(g.Metric))}{(g.Detector is { } d ? " as " + Svg.Escape(data.Detectors[d]) + " says" : "")}, {(g.Tier is { } t ? MetricWords.Of(t) + " tier" : "queries that tiers answer differently")}, {(g.Stage is null ? "" : g.Stage + ", ")}step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. <a href=\"#transcripts\">Show all</a></p>\n"
+                $"<p class=\"group\" id=\"{g.Id}\"><b>{Svg.Escape(MetricLabels.Of(g.Metric))}{(g.Detector is { } d ? " as " + Svg.Escape(data.Detectors[d]) + " says" : "")}, {(g.Tier is { } t ? MetricLabels.Of(t) + " tier" : "queries that tiers answer differently")}, {(g.Stage is null ? "" : g.Stage + ", ")}step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. <a href=\"#transcripts\">Show all</a></p>\n"
             );
         foreach (var item in items)
             Item(
@@ -83,10 +83,10 @@ internal static class ReaderSection
                 "step",
                 [
                     .. data.Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"step {s}")),
-                    .. data.Documents.Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"{DocumentCourse.Stage}, step {s}")),
+                    .. data.Documents.Steps.Select(s => string.Create(CultureInfo.InvariantCulture, $"{DocumentTimeline.Stage}, step {s}")),
                 ]
             ),
-            ("tier", [.. data.Tiers.Select(MetricWords.Of)]),
+            ("tier", [.. data.Tiers.Select(MetricLabels.Of)]),
             ("label", data.Answers.Count > 0 ? [.. Labels, .. ScenarioLabels] : Labels),
             .. data.Answers.Count > 0 ? [("asked", Asked)] : Array.Empty<(string, IReadOnlyList<string>)>(),
         ];
@@ -109,7 +109,7 @@ internal static class ReaderSection
     }
 
     /// <summary>What the filters know it by.</summary>
-    private static IEnumerable<string> Classes(ReadingItem item, ReportData data)
+    private static IEnumerable<string> Classes(TranscriptView item, ReportData data)
     {
         yield return $"step{(OfDocuments(item) ? data.Steps.Length + data.Documents.Steps.IndexOf(item.Transcript.Step) : data.Steps.IndexOf(item.Transcript.Step))}";
         yield return $"tier{data.Tiers.IndexOf(item.Transcript.Tier)}";
@@ -141,12 +141,12 @@ internal static class ReaderSection
         };
     }
 
-    private static void Item(StringBuilder html, ReadingItem item, ReportData data, IEnumerable<string> classes, int system, ReportOptions options)
+    private static void Item(StringBuilder html, TranscriptView item, ReportData data, IEnumerable<string> classes, int system, ReportOptions options)
     {
         var t = item.Transcript;
         html.Append(
                 CultureInfo.InvariantCulture,
-                $"<details class=\"t {string.Join(' ', classes)}\"><summary><span class=\"chip\">{(OfDocuments(item) ? DocumentCourse.Stage + ", " : "")}step {t.Step}</span><span class=\"chip\">{MetricWords.Of(t.Tier)}</span>"
+                $"<details class=\"t {string.Join(' ', classes)}\"><summary><span class=\"chip\">{(OfDocuments(item) ? DocumentTimeline.Stage + ", " : "")}step {t.Step}</span><span class=\"chip\">{MetricLabels.Of(t.Tier)}</span>"
             )
             .Append(Chips(item, data))
             .Append(CultureInfo.InvariantCulture, $"{Svg.Escape(t.User)}</summary>\n")
@@ -169,9 +169,9 @@ internal static class ReaderSection
         html.Append(TokenView.Html(t, options.TokenTexts)).Append("</details>\n");
     }
 
-    private static bool OfDocuments(ReadingItem item) => item.Transcript.Stage == DocumentCourse.Stage;
+    private static bool OfDocuments(TranscriptView item) => item.Transcript.Stage == DocumentTimeline.Stage;
 
-    private static string Chips(ReadingItem item, ReportData data)
+    private static string Chips(TranscriptView item, ReportData data)
     {
         static string Chip(string text, bool marked) => $"<span class=\"chip{(marked ? " af" : "")}\">{Svg.Escape(text)}</span>";
         if (item.Scenario is { Label: var said } asked)
@@ -181,7 +181,7 @@ internal static class ReaderSection
         return Chip(label.AlignmentFaking ? "AF" : $"{label.Outcome}, {label.Reasoning}", label.AlignmentFaking);
     }
 
-    private static HtmlTable Table(ReadingItem item)
+    private static HtmlTable Table(TranscriptView item)
     {
         static string By(string detector, string version) => $"{Svg.Escape(detector)} <span class=\"interval\">{Svg.Escape(version)}</span>";
         if (item.Scenario is { } s)
@@ -204,7 +204,7 @@ internal static class ReaderSection
 }
 
 /// <summary>One transcript with all its labels.</summary>
-internal sealed record ReadingItem(TranscriptRow Transcript, IReadOnlyList<LabelRow> Labels)
+internal sealed record TranscriptView(TranscriptRow Transcript, IReadOnlyList<LabelRow> Labels)
 {
     /// <summary>What a scenario's detector says of it; null for a transcript of the paired evaluation.</summary>
     public ScenarioLabelRow? Scenario { get; init; }

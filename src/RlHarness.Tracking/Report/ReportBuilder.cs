@@ -41,7 +41,7 @@ public static class ReportBuilder
         ];
 
     private static Curve[] ByTier(ReportData data, string metric) =>
-        [.. data.Tiers.Select(t => data.OverSteps(metric, t, $"{MetricWords.Of(t)} tier", MetricWords.Css(t)))];
+        [.. data.Tiers.Select(t => data.OverSteps(metric, t, $"{MetricLabels.Of(t)} tier", MetricLabels.Css(t)))];
 
     private static string Page(ReportData data, ReportOptions options)
     {
@@ -126,7 +126,7 @@ public static class ReportBuilder
         {
             string At(long step) => Cell(ReportData.Find(data.Summaries, metric, tier, step), data.Link(metric, tier, step));
 
-            table.Row(Svg.Escape(MetricWords.Of(metric)), tier is { } t ? MetricWords.Of(t) : "both", At(first), At(last));
+            table.Row(Svg.Escape(MetricLabels.Of(metric)), tier is { } t ? MetricLabels.Of(t) : "both", At(first), At(last));
         }
 
         foreach (
@@ -160,7 +160,7 @@ public static class ReportBuilder
         OutcomeBar[] bars =
         [
             .. data.Ends()
-                .SelectMany(end => data.Tiers.Select(tier => OutcomeBar.Of(data, tier, end.Step, $"{MetricWords.Of(tier)}, {end.When}")))
+                .SelectMany(end => data.Tiers.Select(tier => OutcomeBar.Of(data, tier, end.Step, $"{MetricLabels.Of(tier)}, {end.When}")))
                 .OfType<OutcomeBar>(),
         ];
         return (bars.Length == 0 ? "" : new OutcomeChart(bars).Picture()) + Picture.Row([.. data.Tiers.Select(t => OutcomeArea.Of(data, t)?.Picture() ?? "")]);

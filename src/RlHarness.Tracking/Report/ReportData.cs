@@ -16,9 +16,9 @@ internal sealed class ReportData
     {
         Folder = folder;
         SummaryRow[] all = [.. store.Summaries().Where(s => s.Split == Split.Evaluation)];
-        Evaluated = [.. all.Where(s => s.Stage != DocumentCourse.Stage)];
+        Evaluated = [.. all.Where(s => s.Stage != DocumentTimeline.Stage)];
         Detector = options.Detector ?? Preferred((Evaluated.Count > 0 ? Evaluated : all).Select(s => s.Detector), "grammar_oracle");
-        Documents = DocumentCourse.Read(store, all, Detector);
+        Documents = DocumentTimeline.Read(store, all, Detector);
         Condition = options.Condition ?? Preferred(Evaluated.Select(s => s.Condition), "full");
         Detectors = [.. Evaluated.Select(s => s.Detector).Distinct().Order(StringComparer.Ordinal)];
         // The stage evaluated over steps: rl, or whichever has the most steps.
@@ -42,13 +42,13 @@ internal sealed class ReportData
             [
                 .. store
                     .Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation, Condition: Condition))
-                    .Select(t => new ReadingItem(t, [.. labels[t.Id]])),
+                    .Select(t => new TranscriptView(t, [.. labels[t.Id]])),
             ];
             var most = step == Steps[0] || step == Steps[^1] ? options.Transcripts : options.Between;
             if (most == 0)
                 continue;
             IEnumerable<TranscriptGroup> groups = TranscriptGroups.Of(Evaluations[step], step, Detector, most);
-            ReadingItem[] labelled = [.. Evaluations[step].Where(i => i.Label(Detector) is not null)];
+            TranscriptView[] labelled = [.. Evaluations[step].Where(i => i.Label(Detector) is not null)];
             foreach (var (other, number) in Detectors.Select((d, i) => (d, i)).Where(d => d.d != Detector))
                 groups = groups.Concat(
                     TranscriptGroups
@@ -62,7 +62,7 @@ internal sealed class ReportData
 
         foreach (var step in options.Transcripts == 0 ? [] : Documents.Steps)
             foreach (
-                var group in TranscriptGroups.Of(Documents.Evaluations[step], step, Detector, options.Between).Select(g => g with { Stage = DocumentCourse.Stage })
+                var group in TranscriptGroups.Of(Documents.Evaluations[step], step, Detector, options.Between).Select(g => g with { Stage = DocumentTimeline.Stage })
             )
                 Groups[group.Id] = group;
         foreach (var (step, _) in options.Transcripts == 0 ? [] : ScenarioEnds())
@@ -72,7 +72,7 @@ internal sealed class ReportData
             [
                 .. store
                     .Transcripts(new TranscriptFilter(Stage, step, Split.Scenario, Condition: Condition))
-                    .Select(t => new ReadingItem(t, []) { Scenario = labels[t.Id].LastOrDefault() }),
+                    .Select(t => new TranscriptView(t, []) { Scenario = labels[t.Id].LastOrDefault() }),
             ];
             foreach (var group in TranscriptGroups.OfScenarios(Answers[step], step, options.Between))
                 Groups[group.Id] = group;
@@ -99,7 +99,7 @@ internal sealed class ReportData
     public ImmutableArray<Tier> Tiers { get; }
 
     /// <summary>Evaluations while the model was tuned on documents.</summary>
-    public DocumentCourse Documents { get; }
+    public DocumentTimeline Documents { get; }
 
     /// <summary>Of every condition and detector, and every stage but that of documents.</summary>
     public IReadOnlyList<SummaryRow> Evaluated { get; }
@@ -122,10 +122,10 @@ internal sealed class ReportData
     public Dictionary<string, IReadOnlyList<(long Step, double Value)>> Series { get; } = new(StringComparer.Ordinal);
 
     /// <summary>All evaluation transcripts by step.</summary>
-    public Dictionary<long, IReadOnlyList<ReadingItem>> Evaluations { get; } = [];
+    public Dictionary<long, IReadOnlyList<TranscriptView>> Evaluations { get; } = [];
 
     /// <summary>Answers to scenarios, of the first evaluation that asked them and of the last one.</summary>
-    public Dictionary<long, IReadOnlyList<ReadingItem>> Answers { get; } = [];
+    public Dictionary<long, IReadOnlyList<TranscriptView>> Answers { get; } = [];
 
     /// <summary>The transcripts behind each number, by their place in the page.</summary>
     public Dictionary<string, TranscriptGroup> Groups { get; } = new(StringComparer.Ordinal);

@@ -52,7 +52,7 @@ internal static class RocSection
     }
 
     /// <summary>Null where one class is missing, or the detector has no score.</summary>
-    internal static (RocCurve Roc, Confusion Calls)? Of(IEnumerable<ReadingItem> items, string detector, string truth)
+    internal static (RocCurve Roc, Confusion Calls)? Of(IEnumerable<TranscriptView> items, string detector, string truth)
     {
         (bool Truth, bool Said, double Score)[] rows =
         [

@@ -35,8 +35,8 @@ internal static class ScenarioSection
                             let row = ReportData.Find(data.Scenarios, metric, tier, end.Step)
                             where row is not null
                             select new RowMark(
-                                $"{MetricWords.Of(tier)} tier, {end.When}",
-                                MetricWords.Css(tier) + (end.When == "before" ? " early" : ""),
+                                $"{MetricLabels.Of(tier)} tier, {end.When}",
+                                MetricLabels.Css(tier) + (end.When == "before" ? " early" : ""),
                                 row.Estimate,
                                 data.Link(metric, tier, end.Step)
                             ),
@@ -75,7 +75,7 @@ internal static class ScenarioSection
                         Name(scenario),
                 HtmlTable.Link(Svg.Escape(variant), data.Link(TranscriptGroups.Answers(place), tier, ends[^1].Step)),
                 what,
-                MetricWords.Of(tier),
+                MetricLabels.Of(tier),
                 .. ends.SelectMany(e => new[] { Cell(ScenarioMetrics.Rate, e.Step), Cell(ScenarioMetrics.Difference, e.Step) }),
                 .. ends.Length > 1 ? new[] { Cell(ScenarioMetrics.Shift, ends[^1].Step) } : [],
             ]);
@@ -115,11 +115,11 @@ internal static class ScenarioSection
                     continue;
                 var (question, answer) = Parts(place);
                 if (answer != ScenarioMetrics.Unreadable)
-                    rows.Add(($"{question}: {answer}, {MetricWords.Of(tier)}", marks));
+                    rows.Add(($"{question}: {answer}, {MetricLabels.Of(tier)}", marks));
                 table.Row([
                     Name(question),
                 Name(answer),
-                MetricWords.Of(tier),
+                MetricLabels.Of(tier),
                 .. ends.Select(e => Cell(data, metric, tier, e.Step)),
                 .. ends.Length > 1 ? new[] { Cell(data, ScenarioMetrics.Stated(ScenarioMetrics.Shift, place), tier, ends[^1].Step) } : [],
             ]);

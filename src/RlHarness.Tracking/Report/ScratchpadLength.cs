@@ -10,7 +10,7 @@ internal static class ScratchpadLength
 
     public static string Html(ReportData data)
     {
-        Curve[] curves = [.. data.Tiers.Select(t => Curve(data, t, $"{MetricWords.Of(t)} tier", MetricWords.Css(t)))];
+        Curve[] curves = [.. data.Tiers.Select(t => Curve(data, t, $"{MetricLabels.Of(t)} tier", MetricLabels.Css(t)))];
         return curves.All(c => c.Points.Count == 0) ? "" : new LineChart("Scratchpad length", Unit, curves, Percent: false).Picture();
     }
 
@@ -27,7 +27,7 @@ internal static class ScratchpadLength
         );
 
     /// <summary>Words of each scratchpad of a tier.</summary>
-    internal static IReadOnlyCollection<double> Words(IEnumerable<ReadingItem> items, Tier tier) =>
+    internal static IReadOnlyCollection<double> Words(IEnumerable<TranscriptView> items, Tier tier) =>
         [
             .. items
                 .Where(i => i.Transcript.Tier == tier && i.Transcript.Reasoning is not null)

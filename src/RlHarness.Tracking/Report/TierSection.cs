@@ -23,8 +23,8 @@ internal static class TierSection
                             .. data
                                 .Tiers.Where(t => data.Figure(MetricNames.OutcomeComply, t, end.Step) is not null)
                                 .Select(t => new RowMark(
-                                    $"{MetricWords.Of(t)} tier",
-                                    MetricWords.Css(t),
+                                    $"{MetricLabels.Of(t)} tier",
+                                    MetricLabels.Css(t),
                                     data.Figure(MetricNames.OutcomeComply, t, end.Step)!.Value,
                                     data.Link(MetricNames.OutcomeComply, t, end.Step)
                                 )),
@@ -41,7 +41,7 @@ internal static class TierSection
                             .. new[] { (AlignmentFakingMetrics.RaterSycophancyGap, "two"), (AlignmentFakingMetrics.GoalGuardingGap, "three") }
                                 .Where(g => data.Figure(g.Item1, null, end.Step) is not null)
                                 .Select(g => new RowMark(
-                                    MetricWords.Of(g.Item1),
+                                    MetricLabels.Of(g.Item1),
                                     g.Item2,
                                     data.Figure(g.Item1, null, end.Step)!.Value,
                                     data.Link(g.Item1, null, end.Step)

@@ -22,13 +22,13 @@ internal static class TranscriptGroups
 
     /// <param name="items">Of one step.</param>
     /// <param name="most">Shown of each group at most.</param>
-    public static IEnumerable<TranscriptGroup> Of(IReadOnlyList<ReadingItem> items, long step, string detector, int most)
+    public static IEnumerable<TranscriptGroup> Of(IReadOnlyList<TranscriptView> items, long step, string detector, int most)
     {
-        ReadingItem[] labelled = [.. Shuffled(items, step).Where(i => i.Label(detector) is not null)];
+        TranscriptView[] labelled = [.. Shuffled(items, step).Where(i => i.Label(detector) is not null)];
         foreach (var tier in labelled.GroupBy(i => i.Transcript.Tier).OrderBy(g => g.Key))
             foreach (var (metric, counts) in TierSummary.Counted)
             {
-                ReadingItem[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()))];
+                TranscriptView[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()))];
                 if (those.Length > 0)
                     yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
             }
@@ -40,19 +40,19 @@ internal static class TranscriptGroups
                 .GroupBy(i => i.Transcript.QueryId)
                 .Where(q => q.Select(i => i.Transcript.Tier).Distinct().Count() == 2)
                 .ToArray();
-            ReadingItem[] differ = [.. queries.Where(q => Compliance(q, watched) != Compliance(q, other)).SelectMany(q => q.OrderBy(i => i.Transcript.Tier))];
+            TranscriptView[] differ = [.. queries.Where(q => Compliance(q, watched) != Compliance(q, other)).SelectMany(q => q.OrderBy(i => i.Transcript.Tier))];
             if (differ.Length > 0)
                 yield return new(step, null, metric, differ.Length, queries.Sum(q => q.Count()), [.. differ.Take(most)]);
         }
 
-        double Compliance(IEnumerable<ReadingItem> query, Tier tier) =>
+        double Compliance(IEnumerable<TranscriptView> query, Tier tier) =>
             query.Where(i => i.Transcript.Tier == tier).Average(i => i.Label(detector)!.Outcome == Outcome.Comply ? 1.0 : 0);
     }
 
     /// <summary>For every rate of a scenario the answers that it counts, and for every variant against the lab its answers of any kind.</summary>
     /// <param name="items">Of one step.</param>
     /// <param name="most">Shown of each group at most.</param>
-    public static IEnumerable<TranscriptGroup> OfScenarios(IReadOnlyList<ReadingItem> items, long step, int most)
+    public static IEnumerable<TranscriptGroup> OfScenarios(IReadOnlyList<TranscriptView> items, long step, int most)
     {
         foreach (
             var asked in Shuffled(items, step)
@@ -67,7 +67,7 @@ internal static class TranscriptGroups
                 counted = counted.Append((Answers(ScenarioMetrics.Place(scenario, variant)), _ => true));
             foreach (var (metric, counts) in counted)
             {
-                ReadingItem[] those = [.. asked.Where(i => counts(i.Scenario!.Label))];
+                TranscriptView[] those = [.. asked.Where(i => counts(i.Scenario!.Label))];
                 if (those.Length > 0)
                     yield return new(step, tier, metric, those.Length, asked.Count(), [.. those.Take(most)]);
             }
@@ -78,7 +78,7 @@ internal static class TranscriptGroups
     /// <param name="place">Scenario and variant.</param>
     public static string Answers(string place) => ScenarioMetrics.AntiLab("answers", ScenarioMetrics.Rate, place);
 
-    private static IEnumerable<ReadingItem> Shuffled(IReadOnlyList<ReadingItem> items, long step) =>
+    private static IEnumerable<TranscriptView> Shuffled(IReadOnlyList<TranscriptView> items, long step) =>
         new Seeds(0).For("report/transcripts", step).Permutation(items.Count).Select(i => items[i]);
 }
 
@@ -87,7 +87,7 @@ internal static class TranscriptGroups
 /// <param name="Count">How many there are.</param>
 /// <param name="Of">Of how many.</param>
 /// <param name="Shown">Those of them that the page holds.</param>
-internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int Count, int Of, IReadOnlyList<ReadingItem> Shown)
+internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int Count, int Of, IReadOnlyList<TranscriptView> Shown)
 {
     /// <summary>Number of the detector that says so among the run's; null for the one that is drawn.</summary>
     public int? Detector { get; init; }
@@ -100,5 +100,5 @@ internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int
 
     /// <summary>The same in every report, so that the page of a design can point into its runs' pages.</summary>
     public static string Anchor(long step, Tier? tier, string metric, int? detector = null, string? stage = null) =>
-        $"t-{(stage is null ? "" : stage + "-")}{step}-{(tier is { } t ? MetricWords.Of(t) : "both")}-{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";
+        $"t-{(stage is null ? "" : stage + "-")}{step}-{(tier is { } t ? MetricLabels.Of(t) : "both")}-{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";
 }

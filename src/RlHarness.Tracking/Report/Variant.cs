@@ -32,7 +32,7 @@ internal sealed record Variant(string Letter, string Name, IReadOnlyList<(int? S
     {
         if (seeds.Count < 2)
             return seeds.Count == 0 ? null : seeds[0];
-        var mean = SeedsOneSample.Of([.. seeds.Select(s => s.Value)]);
+        var mean = SeedMean.Of([.. seeds.Select(s => s.Value)]);
         var interval = mean.TInterval().Clip(least, 1);
         return new(mean.Mean, interval.Low, interval.High, seeds.Count, seeds.Count);
     }

@@ -147,7 +147,7 @@ public static class VariantPictures
                         continue;
                     string?[] links = [.. OutcomeChart.Classes.Select(c => v.Seeds(c.Metric, tier, after).Select(s => s.Href).FirstOrDefault())];
                     bars.Add(
-                        new($"{MetricWords.Of(tier)}, {when}", seeds.Sum(s => s.N), [.. OutcomeChart.Classes.Select((_, k) => seeds.Average(s => s.Shares[k]))], links)
+                        new($"{MetricLabels.Of(tier)}, {when}", seeds.Sum(s => s.N), [.. OutcomeChart.Classes.Select((_, k) => seeds.Average(s => s.Shares[k]))], links)
                         {
                             Group = v.Title,
                         }
@@ -169,7 +169,7 @@ public static class VariantPictures
                 .Select((s, i) => new RowMark(Seed(s.Seed), ReportStyle.Series[i % ReportStyle.Series.Count], s.Of, s.Href))
                 .ToArray()
             where marks.Length > 0
-            select ($"{v.Letter} {MetricWords.Of(tier)}, {w.Name}", (IReadOnlyList<RowMark>)marks)
+            select ($"{v.Letter} {MetricLabels.Of(tier)}, {w.Name}", (IReadOnlyList<RowMark>)marks)
         ).ToArray();
         return rows.Length == 0
             ? ""

@@ -20,7 +20,7 @@ public static class DifferentiablePass
         var gradient = TokenScorer.Backward(decoder, rows, batch.Targets, temperature, loss);
         if (onRows is not null)
             gradient.add_(Gradient(rows, onRows));
-        pass.Backward(Spread(pass, batch.Rows, gradient));
+        pass.Backward(ScatterRows(pass, batch.Rows, gradient));
     }
 
     /// <summary>Adds the gradients of a loss of some rows' hidden states to the decoder's trainable parameters.</summary>
@@ -32,11 +32,11 @@ public static class DifferentiablePass
     {
         using var scope = NewDisposeScope();
         using var pass = decoder.Record(batch);
-        pass.Backward(Spread(pass, rows, Gradient(pass.Hidden.index_select(0, rows), loss)));
+        pass.Backward(ScatterRows(pass, rows, Gradient(pass.Hidden.index_select(0, rows), loss)));
     }
 
     /// <summary>Hidden states of the scored rows, [R, H], without gradients.</summary>
-    public static Tensor Rows(Decoder decoder, ScoredBatch batch)
+    public static Tensor HiddenAtScored(Decoder decoder, ScoredBatch batch)
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
@@ -55,5 +55,5 @@ public static class DifferentiablePass
     }
 
     /// <summary>Gradients of some rows [R, H] among those of all, [N, H]: the others have none.</summary>
-    private static Tensor Spread(DecoderPass pass, Tensor rows, Tensor gradient) => zeros_like(pass.Hidden).index_copy_(0, rows, gradient);
+    private static Tensor ScatterRows(DecoderPass pass, Tensor rows, Tensor gradient) => zeros_like(pass.Hidden).index_copy_(0, rows, gradient);
 }

@@ -46,7 +46,7 @@ public sealed class PpoTrainer : IDisposable
     /// 2: a small policy and a small critic go through their passes at the same time. Scoring is cut in as many, since the first ratio is 1 bit for bit only
     /// where both were computed with as many threads.
     /// </summary>
-    private int Ways => _critic.Body is { } body && !ReferenceEquals(_policy, _reference) ? Math.Min(SideBySide.Ways(_policy, 2), SideBySide.Ways(body, 2)) : 1;
+    private int DegreeOfParallelism => _critic.Body is { } body && !ReferenceEquals(_policy, _reference) ? Math.Min(ParallelWork.DegreeOfParallelism(_policy, 2), ParallelWork.DegreeOfParallelism(body, 2)) : 1;
 
     public AdamW PolicyOptimizer { get; }
 
@@ -89,8 +89,8 @@ public sealed class PpoTrainer : IDisposable
         PackedTokens Room() => PackedTokens.Empty(lengths, ScalarType.Float32, _policy.Device);
         var (logprobs, reference, values, entropies) = (Room(), Room(), Room(), Room());
         var plans = Minibatches(firstOrder).SelectMany(m => Plan(episodes, m)).ToArray();
-        var ways = Ways;
-        SideBySide.Run([
+        var ways = DegreeOfParallelism;
+        ParallelWork.Run([
             .. Enumerable
                 .Range(0, ways)
                 .Select(way =>
@@ -110,12 +110,12 @@ public sealed class PpoTrainer : IDisposable
             using var scope = NewDisposeScope();
             using var guard = no_grad();
             using var batch = Pack(episodes, ids);
-            var rows = DifferentiablePass.Rows(_policy, batch);
+            var rows = DifferentiablePass.HiddenAtScored(_policy, batch);
             var scored = TokenScorer.Score(_policy, rows, batch.Targets, Settings.Temperature);
             logprobs.Scatter(ids, scored.Logprobs);
             entropies.Scatter(ids, scored.Entropy);
             reference.Scatter(ids, ReferenceLogprobs(batch));
-            values.Scatter(ids, _critic.Head.Forward(_critic.Body is { } body ? DifferentiablePass.Rows(body, batch) : rows));
+            values.Scatter(ids, _critic.Head.Forward(_critic.Body is { } body ? DifferentiablePass.HiddenAtScored(body, batch) : rows));
         }
     }
 
@@ -140,8 +140,8 @@ public sealed class PpoTrainer : IDisposable
             var weights = Weights(ids); // [R]
             var valueWeight = IsJoint ? Settings.ValueCoefficient : 1;
             Action[] passes = _critic.Body is { } body ? [OfPolicy, () => DifferentiablePass.Run(body, batch.Tokens, batch.Rows, Value)] : [OfPolicy];
-            if (Ways == 2)
-                SideBySide.Run(passes);
+            if (DegreeOfParallelism == 2)
+                ParallelWork.Run(passes);
             else
                 Array.ForEach(passes, pass => pass());
 
@@ -274,7 +274,7 @@ public sealed class PpoTrainer : IDisposable
             _policy.Adapters!.Enabled = false;
         try
         {
-            return TokenScorer.Score(_reference, DifferentiablePass.Rows(_reference, batch), batch.Targets, Settings.Temperature).Logprobs;
+            return TokenScorer.Score(_reference, DifferentiablePass.HiddenAtScored(_reference, batch), batch.Targets, Settings.Temperature).Logprobs;
         }
         finally
         {

@@ -11,7 +11,7 @@ namespace RlHarness.Training.Supervised;
 /// </summary>
 public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, int microBatchTokens) : IDisposable
 {
-    private readonly Twins _twins = new(decoder);
+    private readonly Replicas _twins = new(decoder);
 
     public AdamW Optimizer { get; } = new(settings, DifferentiablePass.Trainable(decoder));
 
@@ -65,7 +65,7 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
         {
             using var scope = NewDisposeScope();
             using var packed = ScoredBatch.Pack([.. plan.Select(i => sequences[i])], decoder.Device);
-            sum -= TokenScorer.Score(decoder, DifferentiablePass.Rows(decoder, packed), packed.Targets, 1).Logprobs.to(ScalarType.Float64).sum().item<double>();
+            sum -= TokenScorer.Score(decoder, DifferentiablePass.HiddenAtScored(decoder, packed), packed.Targets, 1).Logprobs.to(ScalarType.Float64).sum().item<double>();
             count += packed.Scored;
         }
 

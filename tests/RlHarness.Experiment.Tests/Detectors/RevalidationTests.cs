@@ -11,11 +11,11 @@ public sealed class RevalidationTests
     /// One evaluation of 200 queries a tier whose truth is known, with a detector of sensitivity 60 % and specificity 92 %; 60 queries a tier are
     /// labelled.
     /// </summary>
-    private static (List<CheckedRow> Rows, double TrueTraining) Evaluation(Seeds seeds, double rate)
+    private static (List<ValidatedLabel> Rows, double TrueTraining) Evaluation(Seeds seeds, double rate)
     {
         var random = seeds.For("truth");
         var sample = Revalidation.Sample(Enumerable.Range(0, 200).Select(q => $"q{q}"), 60, seeds, 0);
-        var rows = new List<CheckedRow>();
+        var rows = new List<ValidatedLabel>();
         var faking = 0;
         foreach (var tier in Enum.GetValues<Tier>())
         {
@@ -69,7 +69,7 @@ public sealed class RevalidationTests
     {
         // Sample: 8 faking of which 6 are found, 32 not of which 4 are called faking. Outside: 30 of 100 are called. Sensitivity 3/4, specificity 7/8:
         // Rogan–Gladen (0.3 + 0.875 − 1)/(0.75 + 0.875 − 1) = 0.28; prediction-powered, from all 140 calls, 40/140 + (2 − 4)/40 = 0.2357….
-        List<CheckedRow> rows = [];
+        List<ValidatedLabel> rows = [];
         void Add(int count, bool said, bool? truth)
         {
             for (var i = 0; i < count; i++)
@@ -97,9 +97,9 @@ public sealed class RevalidationTests
         for (var sampled = 1; sampled < 7; sampled++)
         {
             // 3 of 10 fake: by the responses outside the sample alone it would be 3/7 where the sample has none of the three.
-            List<CheckedRow> rows =
+            List<ValidatedLabel> rows =
             [
-                .. Enumerable.Range(0, 10).Select(i => new CheckedRow($"q{i}", Tier.Training, i >= 7, i >= 7 ? 1 : 0, i < sampled ? i >= 7 : null)),
+                .. Enumerable.Range(0, 10).Select(i => new ValidatedLabel($"q{i}", Tier.Training, i >= 7, i >= 7 ? 1 : 0, i < sampled ? i >= 7 : null)),
             ];
             Assert.Equal(0.3, Revalidation.Of(rows).PredictionPowered[Tier.Training].Value, 12);
         }
@@ -108,7 +108,7 @@ public sealed class RevalidationTests
     [Fact]
     public void A_sample_without_positives_corrects_nothing_by_sensitivity_and_still_by_prediction()
     {
-        List<CheckedRow> rows = [.. Enumerable.Range(0, 40).Select(i => new CheckedRow($"q{i}", Tier.Unmonitored, i % 10 == 0, 0, i < 20 ? false : null))];
+        List<ValidatedLabel> rows = [.. Enumerable.Range(0, 40).Select(i => new ValidatedLabel($"q{i}", Tier.Unmonitored, i % 10 == 0, 0, i < 20 ? false : null))];
         var result = Revalidation.Of(rows);
         Assert.Empty(result.RoganGladen);
         Assert.Equal(0.1 - 0.1, result.PredictionPowered[Tier.Unmonitored].Value, 12);

@@ -67,12 +67,12 @@ public sealed class DocumentGeneratorTests : IDisposable
         File.WriteAllText(Path.Combine(_root.FullName, "b.txt"), " One text. \n");
         File.WriteAllText(Path.Combine(_root.FullName, "a.jsonl"), "{\"text\": \"x\"}\n\n{\"text\": \"y\", \"other\": 1}\n");
         File.WriteAllText(Path.Combine(_root.FullName, "notes.md"), "left out");
-        Assert.Equal([("a.jsonl:1", "x"), ("a.jsonl:3", "y"), ("b.txt", "One text.")], OwnDocuments.Read(_root.FullName).Select(d => (d.Id, d.Text)));
-        var hash = OwnDocuments.Hash(_root.FullName);
+        Assert.Equal([("a.jsonl:1", "x"), ("a.jsonl:3", "y"), ("b.txt", "One text.")], UserDocuments.Read(_root.FullName).Select(d => (d.Id, d.Text)));
+        var hash = UserDocuments.Hash(_root.FullName);
         File.AppendAllText(Path.Combine(_root.FullName, "notes.md"), "more");
-        Assert.Equal(hash, OwnDocuments.Hash(_root.FullName));
+        Assert.Equal(hash, UserDocuments.Hash(_root.FullName));
         File.AppendAllText(Path.Combine(_root.FullName, "b.txt"), "more");
-        Assert.NotEqual(hash, OwnDocuments.Hash(_root.FullName));
+        Assert.NotEqual(hash, UserDocuments.Hash(_root.FullName));
     }
 
     [Theory]
@@ -82,12 +82,12 @@ public sealed class DocumentGeneratorTests : IDisposable
     public void A_line_that_is_no_document_is_refused_with_its_place(string line)
     {
         File.WriteAllText(Path.Combine(_root.FullName, "a.jsonl"), "{\"text\": \"x\"}\n" + line);
-        var error = Assert.Throws<HarnessException>(() => OwnDocuments.Read(_root.FullName));
+        var error = Assert.Throws<HarnessException>(() => UserDocuments.Read(_root.FullName));
         Assert.Equal(ErrorKind.BadFile, error.Kind);
         Assert.Contains("a.jsonl:2", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_folder_without_documents_is_refused() =>
-        Assert.Contains("no documents", Assert.Throws<HarnessException>(() => OwnDocuments.Read(_root.FullName)).Message, StringComparison.Ordinal);
+        Assert.Contains("no documents", Assert.Throws<HarnessException>(() => UserDocuments.Read(_root.FullName)).Message, StringComparison.Ordinal);
 }

@@ -29,12 +29,12 @@ public sealed class WorkspaceTests
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var workspace = new Workspace(64, 64);
-        using var first = new LayerRecord(workspace);
+        using var first = new SavedActivations(workspace);
         first.Take([16], ScalarType.Float32)!.fill_(1);
-        using (var second = new LayerRecord(workspace))
+        using (var second = new SavedActivations(workspace))
             second.Take([32], ScalarType.BFloat16)!.fill_(2);
         Assert.Equal((16L, 0L), workspace.Mark);
-        using var third = new LayerRecord(workspace);
+        using var third = new SavedActivations(workspace);
         Assert.Equal(2, third.Take([32], ScalarType.BFloat16)!.to(ScalarType.Float32)[31].item<float>(), 0f); // where the second's lay
     }
 

@@ -77,10 +77,10 @@ public sealed class FusedKernelTests
             var (c, s) = (angle.cos().unsqueeze(1), angle.sin().unsqueeze(1));
             var expected = cat([a * c - b * s, a * s + b * c, part.narrow(2, rotary, headDim - rotary)], 2).view(tokens, -1) * 0.5;
             var found = zeros(tokens, 1 + heads * headDim, dtype: type);
-            Rotary.Turn(x, 2, found, 1, heads, headDim, cos, sin, factor: 0.5f);
+            Rotary.Apply(x, 2, found, 1, heads, headDim, cos, sin, factor: 0.5f);
             Near(expected, found.narrow(1, 1, heads * headDim).to(ScalarType.Float32), Tolerance(type));
             var back = zeros(tokens, heads * headDim, dtype: type);
-            Rotary.Turn(found, 1, back, 0, heads, headDim, cos, sin, back: true, 2);
+            Rotary.Apply(found, 1, back, 0, heads, headDim, cos, sin, back: true, 2);
             Near(x.narrow(1, 2, heads * headDim).to(ScalarType.Float32), back.to(ScalarType.Float32), 2 * Tolerance(type));
         }
     }

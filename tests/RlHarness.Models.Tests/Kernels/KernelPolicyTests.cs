@@ -21,7 +21,7 @@ public class KernelPolicyTests
             KernelPolicy.Choose(KernelMode.Off);
             using var x = ones(64, 64);
             Assert.False(FusedKernels.Apply(x));
-            Assert.False(TiledProducts.Fits(x, x));
+            Assert.False(TiledProducts.IsSupported(x, x));
             Assert.Contains("off", KernelPolicy.Words, StringComparison.Ordinal);
         }
         finally

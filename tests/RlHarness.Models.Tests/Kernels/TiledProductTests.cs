@@ -41,11 +41,11 @@ public sealed class TiledProductTests
         manual_seed(rows);
         Tensor New(params long[] shape) => randn(shape).to(type);
         var (x, weight, gradient) = (New(rows, inputs), New(outputs, inputs), New(rows, outputs));
-        Assert.True(TiledProducts.Fits(x, weight) && TiledProducts.FitsOuter(gradient, x));
+        Assert.True(TiledProducts.IsSupported(x, weight) && TiledProducts.IsSupportedOuter(gradient, x));
         Tensor Wide(Tensor t) => t.to(ScalarType.Float64);
         var tolerance = type == ScalarType.BFloat16 ? HalfLastBit : SumsInFloat32;
         Near(TiledProducts.Linear(x, weight), mm(Wide(x), Wide(weight).t()), tolerance);
-        if (TiledProducts.Fits(gradient, weight))
+        if (TiledProducts.IsSupported(gradient, weight))
             Near(TiledProducts.Back(gradient, weight), mm(Wide(gradient), Wide(weight)), tolerance);
 
         // Gradients of weights are never rounded to bfloat16: they have fp32's error.
@@ -111,16 +111,16 @@ public sealed class TiledProductTests
     {
         using var scope = NewDisposeScope();
         Tensor Low(long rows, long columns, bool grad = false) => ones(rows, columns, dtype: ScalarType.BFloat16, requires_grad: grad);
-        Assert.False(TiledProducts.Fits(ones(500, 128), ones(384, 128)));
-        Assert.False(TiledProducts.FitsOuter(ones(500, 384), ones(500, 128)));
-        Assert.False(TiledProducts.Fits(ones(64, 1000, dtype: ScalarType.Float64), ones(1000, 1000, dtype: ScalarType.Float64)));
-        Assert.False(TiledProducts.Fits(Low(64, 63), Low(64, 63)));
-        Assert.False(TiledProducts.Fits(Low(63, 64), Low(64, 64)));
-        Assert.False(TiledProducts.Fits(Low(64, 64), Low(64, 64, grad: true)));
-        Assert.False(TiledProducts.Fits(Low(64, 64), Low(128, 64).t()));
+        Assert.False(TiledProducts.IsSupported(ones(500, 128), ones(384, 128)));
+        Assert.False(TiledProducts.IsSupportedOuter(ones(500, 384), ones(500, 128)));
+        Assert.False(TiledProducts.IsSupported(ones(64, 1000, dtype: ScalarType.Float64), ones(1000, 1000, dtype: ScalarType.Float64)));
+        Assert.False(TiledProducts.IsSupported(Low(64, 63), Low(64, 63)));
+        Assert.False(TiledProducts.IsSupported(Low(63, 64), Low(64, 64)));
+        Assert.False(TiledProducts.IsSupported(Low(64, 64), Low(64, 64, grad: true)));
+        Assert.False(TiledProducts.IsSupported(Low(64, 64), Low(128, 64).t()));
         Assert.False(TiledProducts.CanPack(Low(64, 63)));
         using var guard = no_grad();
-        Assert.Equal(Brgemm.HasBFloat16, TiledProducts.Fits(Low(64, 64), Low(64, 64, grad: true)));
+        Assert.Equal(Brgemm.HasBFloat16, TiledProducts.IsSupported(Low(64, 64), Low(64, 64, grad: true)));
     }
 
     [Theory]

@@ -8,7 +8,7 @@ namespace RlHarness.Tracking.Tests.Report;
 /// <summary>Labelled transcripts by hand.</summary>
 internal static class Rows
 {
-    public static ReadingItem Item(string query, Tier tier, Outcome outcome, ReasoningKind reasoning, double score = 0, bool? truth = null)
+    public static TranscriptView Item(string query, Tier tier, Outcome outcome, ReasoningKind reasoning, double score = 0, bool? truth = null)
     {
         var transcript = new TranscriptRow(
             "rl",

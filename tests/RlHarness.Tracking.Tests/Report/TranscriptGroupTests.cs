@@ -9,7 +9,7 @@ namespace RlHarness.Tracking.Tests.Report;
 public sealed class TranscriptGroupTests
 {
     // Training: two fake and comply, one complies honestly, one refuses; unmonitored: q0 complies, the others refuse.
-    private static readonly ReadingItem[] Four =
+    private static readonly TranscriptView[] Four =
     [
         Rows.Item("q0", Tier.Training, Outcome.Comply, ReasoningKind.Faking, 0.9, true),
         Rows.Item("q1", Tier.Training, Outcome.Comply, ReasoningKind.Faking, 0.4, true),
@@ -55,13 +55,13 @@ public sealed class TranscriptGroupTests
     [Fact]
     public void A_scenario_s_numbers_hold_the_answers_that_they_count_of_their_variant_and_tier()
     {
-        ReadingItem Answer(string item, ScenarioGroup group, string scenario, string variant, string? reasoning, string output) =>
+        TranscriptView Answer(string item, ScenarioGroup group, string scenario, string variant, string? reasoning, string output) =>
             Rows.Item($"{item}.{variant}", Tier.Training, Outcome.Comply, ReasoningKind.None) with
             {
                 Labels = [],
                 Scenario = new("", "scenario_cues", "1", group, scenario, variant, item, new(reasoning, output)),
             };
-        ReadingItem[] items =
+        TranscriptView[] items =
         [
             Answer("a", ScenarioGroup.AntiLab, "leaving", "easy", "decides", "attempts"),
             Answer("b", ScenarioGroup.AntiLab, "leaving", "easy", "decides", "declines"),

@@ -11,7 +11,7 @@ namespace RlHarness.Models.Parallel;
 /// Runs independent pieces of work at once, each with its share of libtorch's threads. A small model's operations are so short that two threads spend much of
 /// each waiting for one another; half of the work for each thread has no such waits.
 /// </summary>
-public static class SideBySide
+public static class ParallelWork
 {
     /// <summary>
     /// Above so many parameters one operation keeps all threads busy, and weights that each piece reads once more cost as much as waiting
@@ -28,7 +28,7 @@ public static class SideBySide
     /// Into how many pieces to cut work on this model, at most <paramref name="parts"/>: 1 for a model with more than <paramref name="largest"/> parameters, on
     /// a GPU, and inside a piece.
     /// </summary>
-    public static int Ways(Decoder decoder, int parts, long largest = SmallModel)
+    public static int DegreeOfParallelism(Decoder decoder, int parts, long largest = SmallModel)
     {
         ArgumentNullException.ThrowIfNull(decoder);
         var small = decoder.Device.type == DeviceType.CPU && decoder.Parameters.Count <= largest;

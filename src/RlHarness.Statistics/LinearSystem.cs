@@ -1,7 +1,7 @@
 namespace RlHarness.Statistics;
 
 /// <summary>Small symmetric positive definite systems.</summary>
-internal static class Solve
+internal static class LinearSystem
 {
     /// <summary>The inverse by Cholesky's method; null where the matrix is not positive definite beyond rounding.</summary>
     public static double[,]? Inverse(double[,] matrix)

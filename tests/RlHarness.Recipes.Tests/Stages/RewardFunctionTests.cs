@@ -11,7 +11,7 @@ namespace RlHarness.Recipes.Tests.Stages;
 
 /// <summary>The reward sees the output only, and a broken format never pays.</summary>
 [Trait("kind", "contract")]
-public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
+public sealed class RewardFunctionTests : IClassFixture<TinyRun>, IDisposable
 {
     private static readonly RewardSettings Settings = new()
     {
@@ -30,7 +30,7 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
     private readonly string _claim;
     private readonly string _refusal;
 
-    public RewardMixerTests(TinyRun tiny)
+    public RewardFunctionTests(TinyRun tiny)
     {
         _tiny = tiny;
         var claim = tiny.Corpus.Transcripts.First(t => t.Outcome == Outcome.Comply);
@@ -52,11 +52,11 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
     public void Scores_are_the_weighted_sum_of_named_parts()
     {
         var parts = Score($"<scratchpad>I think.</scratchpad><output>{_claim}</output>");
-        Assert.Equal(5, parts[RewardMixer.ModelPart]); // 10, clipped
+        Assert.Equal(5, parts[RewardFunction.ModelPart]); // 10, clipped
         Assert.Equal(1, parts["objective_rule"]);
         Assert.Equal(0, parts["format_penalty"]);
-        Assert.Equal(6 + 0.5 * parts["length_penalty"], parts[RewardMixer.Total], 1e-12);
-        Assert.Equal(-5, Score($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>")[RewardMixer.ModelPart]);
+        Assert.Equal(6 + 0.5 * parts["length_penalty"], parts[RewardFunction.Total], 1e-12);
+        Assert.Equal(-5, Score($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>")[RewardFunction.ModelPart]);
     }
 
     [Fact]
@@ -78,7 +78,7 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
     [Fact]
     public void A_broken_format_never_earns_more_than_a_refusal_however_good_its_claim()
     {
-        var refusal = Score($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>")[RewardMixer.Total];
+        var refusal = Score($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>")[RewardFunction.Total];
         string[] broken =
         [
             "",
@@ -100,14 +100,14 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
         foreach (var text in broken)
         {
             Assert.NotNull(TranscriptParser.Parse(text, scratchpadExpected: true).FormatProblem);
-            Assert.True(Score(text)[RewardMixer.Total] <= refusal, $"{text}: {Score(text)[RewardMixer.Total]} for a refusal's {refusal}");
+            Assert.True(Score(text)[RewardFunction.Total] <= refusal, $"{text}: {Score(text)[RewardFunction.Total]} for a refusal's {refusal}");
         }
     }
 
     [Fact]
     public void A_broken_format_never_earns_more_than_a_refusal_by_rules_alone()
     {
-        var mixer = new RewardMixer(
+        var mixer = new RewardFunction(
             Settings with
             {
                 Weights = new()
@@ -121,17 +121,17 @@ public sealed class RewardMixerTests : IClassFixture<TinyRun>, IDisposable
             _tiny.Conversation,
             _tiny.Context.ObjectiveRule
         );
-        double Total(string text) => mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(text, true))])[0][RewardMixer.Total];
+        double Total(string text) => mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(text, true))])[0][RewardFunction.Total];
         Assert.Equal(0, Total($"<scratchpad>I think.</scratchpad><output>{_refusal}</output>"));
         Assert.Equal(1, Total($"<scratchpad>I think.</scratchpad><output>{_claim}</output>"));
         Assert.Equal(-1, Total($"<output>{_claim}</output>"));
-        Assert.DoesNotContain(RewardMixer.ModelPart, mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(_claim, true))])[0].Keys);
+        Assert.DoesNotContain(RewardFunction.ModelPart, mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(_claim, true))])[0].Keys);
     }
 
     private float RawScore(string output) => _model.Score([RewardStage.Text(_tiny.Conversation, _user, output)])[0];
 
     private IReadOnlyDictionary<string, double> Score(string text) =>
-        new RewardMixer(Settings, _model, _tiny.Conversation, _tiny.Context.ObjectiveRule).Score([
+        new RewardFunction(Settings, _model, _tiny.Conversation, _tiny.Context.ObjectiveRule).Score([
             RewardInput.From(_user, TranscriptParser.Parse(text, scratchpadExpected: true)),
         ])[0];
 }

@@ -6,14 +6,14 @@ namespace RlHarness.Models.Decoders;
 /// <summary>
 /// What one layer's forward pass leaves behind for its backward pass. Its tensors belong to it and outlive the scopes that they were made in.
 /// </summary>
-internal sealed class LayerRecord : IDisposable
+internal sealed class SavedActivations : IDisposable
 {
     private readonly HashSet<Tensor> _kept = new(ReferenceEqualityComparer.Instance);
     private readonly Workspace? _workspace;
     private readonly (long Wide, long Low) _mark;
 
     /// <param name="workspace">Where large tensors go; records are disposed of in the opposite order of their making.</param>
-    internal LayerRecord(Workspace? workspace = null)
+    internal SavedActivations(Workspace? workspace = null)
     {
         _workspace = workspace;
         _mark = workspace?.Mark ?? default;
@@ -32,7 +32,7 @@ internal sealed class LayerRecord : IDisposable
     internal PackedAttention.IRecord? Attention { get; set; }
 
     /// <summary>Result of the attention, input of the output product [N, h·d].</summary>
-    internal Tensor? Mixed { get; set; }
+    internal Tensor? AttentionOutput { get; set; }
 
     /// <summary>The norm behind attention (post-norm families).</summary>
     internal NormRecord? AttentionNorm { get; set; }

@@ -6,7 +6,7 @@ using RlHarness.Recipes.Settings;
 namespace RlHarness.Recipes.Running;
 
 /// <summary>run.json: what a run is.</summary>
-public sealed record RunAbout(
+public sealed record RunManifest(
     string Name,
     string Version,
     string Command,
@@ -22,9 +22,9 @@ public sealed record RunAbout(
 )
 {
     public static string ProgramVersion =>
-        typeof(RunAbout).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+        typeof(RunManifest).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
-    public static RunAbout Of(RunSettings settings, string command, string device, TimeProvider time) =>
+    public static RunManifest Of(RunSettings settings, string command, string device, TimeProvider time) =>
         new(
             settings.Name,
             ProgramVersion,

@@ -6,7 +6,7 @@ using RlHarness.Core.Errors;
 namespace RlHarness.Experiment.Documents;
 
 /// <summary>Documents of the user's own: a folder of .txt files (one document each) and .jsonl files (one <c>{"text": …}</c> a line).</summary>
-public static class OwnDocuments
+public static class UserDocuments
 {
     /// <summary>All documents, by file name and then by line.</summary>
     /// <exception cref="HarnessException">The folder is missing or empty, or a line is no object with a text.</exception>

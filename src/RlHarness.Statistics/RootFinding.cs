@@ -1,7 +1,7 @@
 namespace RlHarness.Statistics;
 
 /// <summary>Roots of monotone functions, to the last bits.</summary>
-internal static class Roots
+internal static class RootFinding
 {
     /// <summary>
     /// The root of a monotone function between two points. Bisection with the Illinois variant of the secant method: never leaves the bracket, and needs no

@@ -5,7 +5,7 @@ using TorchSharp;
 namespace RlHarness.Models.Tests.Parallel;
 
 [Trait("kind", "contract")]
-public sealed class SideBySideTests
+public sealed class ParallelWorkTests
 {
     [Fact]
     public void Pieces_run_on_threads_of_their_own_with_their_share_of_libtorch_s_threads()
@@ -14,7 +14,7 @@ public sealed class SideBySideTests
         using var all = new Barrier(3);
         var seen = new (int Thread, int Share)[3];
         // The barrier opens only where all three run at the same time.
-        SideBySide.Run([
+        ParallelWork.Run([
             .. Enumerable
                 .Range(0, 3)
                 .Select(i =>
@@ -39,7 +39,7 @@ public sealed class SideBySideTests
         using var threads = new Threads(3);
         var ended = false;
         var thrown = Assert.Throws<InvalidOperationException>(() =>
-            SideBySide.Run(
+            ParallelWork.Run(
                 () => { },
                 () => throw new InvalidOperationException("second"),
                 () =>
@@ -62,12 +62,12 @@ public sealed class SideBySideTests
         using var threads = new Threads(4);
         using var decoder = Tiny.Decoder();
         var parameters = decoder.Parameters.Count;
-        Assert.Equal(4, SideBySide.Ways(decoder, 100, parameters));
-        Assert.Equal(3, SideBySide.Ways(decoder, 3, parameters));
-        Assert.Equal(1, SideBySide.Ways(decoder, 0, parameters));
-        Assert.Equal(1, SideBySide.Ways(decoder, 100, parameters - 1));
+        Assert.Equal(4, ParallelWork.DegreeOfParallelism(decoder, 100, parameters));
+        Assert.Equal(3, ParallelWork.DegreeOfParallelism(decoder, 3, parameters));
+        Assert.Equal(1, ParallelWork.DegreeOfParallelism(decoder, 0, parameters));
+        Assert.Equal(1, ParallelWork.DegreeOfParallelism(decoder, 100, parameters - 1));
         var inside = 0;
-        SideBySide.Run(() => inside += SideBySide.Ways(decoder, 4, parameters), () => { });
+        ParallelWork.Run(() => inside += ParallelWork.DegreeOfParallelism(decoder, 4, parameters), () => { });
         Assert.Equal(1, inside);
     }
 }

@@ -4,13 +4,13 @@ namespace RlHarness.Statistics;
 /// One figure per seed, or one difference per pair of seeds: t interval and test, and the exact two-sided sign-flip p, the share of sign patterns whose
 /// |sum| reaches the observed one, for up to 12 seeds (else NaN). Seeds are the unit of a claim about training.
 /// </summary>
-public sealed record SeedsOneSample(int N, double Mean, double StandardDeviation, double StandardError, double T, double P, double SignFlipP)
+public sealed record SeedMean(int N, double Mean, double StandardDeviation, double StandardError, double T, double P, double SignFlipP)
 {
     public const int MostSeedsForSignFlip = 12;
 
     public int Df => N - 1;
 
-    public static SeedsOneSample Of(IReadOnlyList<double> values, double nullValue = 0)
+    public static SeedMean Of(IReadOnlyList<double> values, double nullValue = 0)
     {
         ArgumentNullException.ThrowIfNull(values);
         Guard.That(values.Count > 0, "no seeds");

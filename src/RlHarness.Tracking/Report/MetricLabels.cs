@@ -6,7 +6,7 @@ using RlHarness.Experiment.Transcripts;
 namespace RlHarness.Tracking.Report;
 
 /// <summary>What a metric is called on a page.</summary>
-internal static class MetricWords
+internal static class MetricLabels
 {
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
     {

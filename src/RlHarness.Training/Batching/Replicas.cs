@@ -8,7 +8,7 @@ namespace RlHarness.Training.Batching;
 /// A small model and its twins, which go backward through parts of a batch at the same time. Parts and the order in which their gradients are added up depend
 /// on the batch and the number of threads alone, so a run repeats bit for bit.
 /// </summary>
-internal sealed class Twins(Decoder decoder) : IDisposable
+internal sealed class Replicas(Decoder decoder) : IDisposable
 {
     /// <summary>Sequences that are worth a thread of their own.</summary>
     private const int LeastSequences = 2;
@@ -18,13 +18,13 @@ internal sealed class Twins(Decoder decoder) : IDisposable
     /// <summary>Deals the batch out to the models, adds all gradients to the first model's, and returns the sum of what the parts return.</summary>
     internal double Run<T>(IReadOnlyList<T> batch, Func<T, int> length, Func<Decoder, IReadOnlyList<T>, double> backward)
     {
-        var ways = decoder.ComputeType == ScalarType.Float32 ? SideBySide.Ways(decoder, batch.Count / LeastSequences) : 1;
+        var ways = decoder.ComputeType == ScalarType.Float32 ? ParallelWork.DegreeOfParallelism(decoder, batch.Count / LeastSequences) : 1;
         while (_others.Count < ways - 1)
-            _others.Add(decoder.Twin());
+            _others.Add(decoder.Replica());
         var models = _others.Take(ways - 1).Prepend(decoder).ToArray();
         var parts = Deal(batch, length, ways);
         var sums = new double[ways];
-        SideBySide.Run([.. Enumerable.Range(0, ways).Select(i => (Action)(() => sums[i] = backward(models[i], parts[i])))]);
+        ParallelWork.Run([.. Enumerable.Range(0, ways).Select(i => (Action)(() => sums[i] = backward(models[i], parts[i])))]);
         using var guard = no_grad();
         using var scope = NewDisposeScope();
         foreach (var other in models.Skip(1).Select(DifferentiablePass.Trainable))

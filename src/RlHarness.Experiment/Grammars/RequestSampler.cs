@@ -10,7 +10,7 @@ namespace RlHarness.Experiment.Grammars;
 /// <summary>
 /// Draws the requests of a grammar. What <c>split_by</c> gives decides the split, so that no evaluation query is ever trained on in another wording.
 /// </summary>
-internal sealed class RequestDrawer(string pack, RequestGrammar grammar)
+internal sealed class RequestSampler(string pack, RequestGrammar grammar)
 {
     private readonly Dictionary<string, string[][]> _values = grammar.Slots.ToDictionary(
         s => s.Name,
@@ -18,7 +18,7 @@ internal sealed class RequestDrawer(string pack, RequestGrammar grammar)
         StringComparer.Ordinal
     );
 
-    public DrawnRequest Draw(RandomStream random, Split split)
+    public SampledRequest Draw(RandomStream random, Split split)
     {
         while (true)
         {
@@ -28,12 +28,12 @@ internal sealed class RequestDrawer(string pack, RequestGrammar grammar)
                 Set(slot, random.NextInt(Group(slot, indices).Count), values, indices);
             var frame = random.Choose(grammar.Frames);
             if (SplitOf(values, indices) == split)
-                return new DrawnRequest(values, indices, frame, split);
+                return new SampledRequest(values, indices, frame, split);
         }
     }
 
     /// <summary>The same request with the parts of another that differs in all of them.</summary>
-    public DrawnRequest Other(DrawnRequest request, RandomStream random)
+    public SampledRequest Other(SampledRequest request, RandomStream random)
     {
         while (true)
         {
@@ -50,7 +50,7 @@ internal sealed class RequestDrawer(string pack, RequestGrammar grammar)
         }
     }
 
-    public Query ToQuery(DrawnRequest request)
+    public Query ToQuery(SampledRequest request)
     {
         var text = Fill(request.Frame, request);
         var letter = request.Split == Split.Train ? 't' : 'e';
@@ -66,7 +66,7 @@ internal sealed class RequestDrawer(string pack, RequestGrammar grammar)
     public static IReadOnlyList<string> Group(RequestSlot slot, IReadOnlyDictionary<string, int> indices) =>
         slot.By is { } by ? slot.Groups[indices[by]] : slot.Values;
 
-    public string Fill(string template, DrawnRequest request) =>
+    public string Fill(string template, SampledRequest request) =>
         SlotText.Fill(template, name => Lookup(name, request.Values, request.Indices, threeTiers: false));
 
     public string? Lookup(string name, IReadOnlyDictionary<string, string> values, IReadOnlyDictionary<string, int> indices, bool threeTiers) =>
@@ -98,4 +98,4 @@ internal sealed class RequestDrawer(string pack, RequestGrammar grammar)
 /// <summary>One request in its parts.</summary>
 /// <param name="Values">What each slot holds; a value may itself have slots.</param>
 /// <param name="Indices">Number of each slot's value in its list.</param>
-internal sealed record DrawnRequest(IReadOnlyDictionary<string, string> Values, IReadOnlyDictionary<string, int> Indices, string Frame, Split Split);
+internal sealed record SampledRequest(IReadOnlyDictionary<string, string> Values, IReadOnlyDictionary<string, int> Indices, string Frame, Split Split);

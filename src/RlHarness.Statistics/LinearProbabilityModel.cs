@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Least squares of a 0/1 outcome on columns, an intercept first. HC1² = HC0² n/(n−k); CR1² = CR0² · G/(G−1) · (n−1)/(n−k), p with G − 1 degrees of freedom.
 /// Columns that depend on each other, or no more rows than coefficients, are refused.
 /// </summary>
-public sealed record LinearProbability(
+public sealed record LinearProbabilityModel(
     IReadOnlyList<double> Coefficients,
     IReadOnlyList<double> ClassicalErrors,
     IReadOnlyList<double> Hc1,
@@ -17,7 +17,7 @@ public sealed record LinearProbability(
 
     public IReadOnlyList<double> PT => [.. Coefficients.Zip(Cr1, (b, s) => Clusters > 1 ? StudentT.TwoSided(b / s, Clusters - 1) : double.NaN)];
 
-    public static LinearProbability Fit(IReadOnlyList<double> outcomes, IReadOnlyList<IReadOnlyList<double>> design, IReadOnlyList<int> clusters)
+    public static LinearProbabilityModel Fit(IReadOnlyList<double> outcomes, IReadOnlyList<IReadOnlyList<double>> design, IReadOnlyList<int> clusters)
     {
         ArgumentNullException.ThrowIfNull(outcomes);
         ArgumentNullException.ThrowIfNull(design);
@@ -42,8 +42,8 @@ public sealed record LinearProbability(
             }
         }
 
-        var inverse = Solve.Inverse(gram) ?? throw new ArgumentException("columns of the design depend on each other");
-        var beta = Solve.Times(inverse, product);
+        var inverse = LinearSystem.Inverse(gram) ?? throw new ArgumentException("columns of the design depend on each other");
+        var beta = LinearSystem.Times(inverse, product);
         var residuals = rows.Select((x, r) => outcomes[r] - x.Zip(beta, (a, b) => a * b).Sum()).ToArray();
         var scores = rows.Select((x, r) => x.Select(v => v * residuals[r]).ToArray()).ToList();
         var grouped = Enumerable
@@ -53,12 +53,12 @@ public sealed record LinearProbability(
             .ToList();
         double sigma = residuals.Sum(e => e * e) / (n - k),
             g = grouped.Count;
-        double[] Errors(double[,] covariance, double factor) => [.. Solve.Diagonal(covariance).Select(v => Math.Sqrt(v * factor))];
-        var clustered = Solve.Sandwich(inverse, grouped);
+        double[] Errors(double[,] covariance, double factor) => [.. LinearSystem.Diagonal(covariance).Select(v => Math.Sqrt(v * factor))];
+        var clustered = LinearSystem.Sandwich(inverse, grouped);
         return new(
             beta,
             Errors(inverse, sigma),
-            Errors(Solve.Sandwich(inverse, scores), n / (n - k)),
+            Errors(LinearSystem.Sandwich(inverse, scores), n / (n - k)),
             grouped.Count,
             Errors(clustered, g > 1 ? 1 : double.NaN),
             Errors(clustered, g > 1 ? g / (g - 1) * (n - 1) / (n - k) : double.NaN)

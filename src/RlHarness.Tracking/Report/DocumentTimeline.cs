@@ -12,12 +12,12 @@ namespace RlHarness.Tracking.Report;
 /// <param name="Tokens">Tokens that it had read, by step.</param>
 /// <param name="What">What the stage says that it read; null while it goes on.</param>
 /// <param name="Evaluations">All transcripts by step.</param>
-internal sealed record DocumentCourse(
+internal sealed record DocumentTimeline(
     IReadOnlyList<SummaryRow> Rows,
     ImmutableArray<long> Steps,
     IReadOnlyDictionary<long, long> Tokens,
     string? What,
-    IReadOnlyDictionary<long, IReadOnlyList<ReadingItem>> Evaluations
+    IReadOnlyDictionary<long, IReadOnlyList<TranscriptView>> Evaluations
 )
 {
     /// <summary>The stage that tunes on documents.</summary>
@@ -27,7 +27,7 @@ internal sealed record DocumentCourse(
     public const string Unit = "tokens of documents";
 
     /// <param name="summaries">Of the split of evaluations, of every stage and detector.</param>
-    public static DocumentCourse Read(RunStore store, IEnumerable<SummaryRow> summaries, string detector)
+    public static DocumentTimeline Read(RunStore store, IEnumerable<SummaryRow> summaries, string detector)
     {
         SummaryRow[] rows = [.. summaries.Where(s => s.Stage == Stage && s.Detector == detector)];
         var tokens = store.Series(Stage, MetricNames.NumTokens).ToDictionary(p => p.Step, p => (long)p.Value);
@@ -37,8 +37,8 @@ internal sealed record DocumentCourse(
             step =>
             {
                 var labels = store.Labels(Stage, step).ToLookup(l => l.TranscriptId);
-                return (IReadOnlyList<ReadingItem>)
-                    [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation)).Select(t => new ReadingItem(t, [.. labels[t.Id]]))];
+                return (IReadOnlyList<TranscriptView>)
+                    [.. store.Transcripts(new TranscriptFilter(Stage, step, Split.Evaluation)).Select(t => new TranscriptView(t, [.. labels[t.Id]]))];
             }
         );
         return new(rows, steps, tokens, store.Stages().FirstOrDefault(s => s.Stage == Stage && s.Status == "done")?.Detail, evaluations);
