@@ -33,7 +33,7 @@ public enum ExitCode
 }
 
 /// <summary>Maps kinds of error to exit codes.</summary>
-public static class ExitCodes
+internal static class ExitCodes
 {
     public static ExitCode Of(ErrorKind kind) =>
         kind switch

@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Barnard's unconditional exact test of two groups, a of a + b against c of c + d, with the pooled score statistic z: the largest probability, over the common
 /// rate π, of a table whose |z| reaches the observed one, Σ C(n₁,x₁) C(n₂,x₂) π^(x₁+x₂) (1−π)^(N−x₁−x₂). Barnard 1945, Nature 156:177.
 /// </summary>
-public sealed record BarnardExact(double Statistic, double P)
+internal sealed record BarnardExact(double Statistic, double P)
 {
     private const int Grid = 4000;
 

@@ -3,7 +3,7 @@ using MathNet.Numerics;
 namespace RlHarness.Statistics;
 
 /// <summary>The beta distribution, and the binomial through it.</summary>
-public static class Beta
+internal static class Beta
 {
     /// <summary>I(x; a, b), the regularised incomplete beta function.</summary>
     internal static double Regularized(double a, double b, double x) =>

@@ -3,7 +3,7 @@ using MathNet.Numerics;
 namespace RlHarness.Statistics;
 
 /// <summary>The binomial distribution.</summary>
-public static class Binomial
+internal static class Binomial
 {
     public static double LogMass(long k, long n, double p)
     {

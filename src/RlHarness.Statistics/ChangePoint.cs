@@ -6,7 +6,7 @@ namespace RlHarness.Statistics;
 /// <param name="Position">Number of steps before the change, the first of equal maxima.</param>
 /// <param name="First">First position whose log-likelihood is within χ²(1, 0.95)/2 of the maximum.</param>
 /// <param name="Last">Last such position.</param>
-public sealed record ChangePoint(
+internal sealed record ChangePoint(
     int Position,
     double RateBefore,
     double RateAfter,

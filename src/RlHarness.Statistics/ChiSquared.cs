@@ -3,7 +3,7 @@ using MathNet.Numerics;
 namespace RlHarness.Statistics;
 
 /// <summary>The χ² distribution.</summary>
-public static class ChiSquared
+internal static class ChiSquared
 {
     /// <summary>P(X &gt; x) = Q(ν/2, x/2).</summary>
     public static double Survival(double x, double df)

@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Tier 1 minus tier 0 with the same queries in both. Pooled: difference of all samples' means, CR1² = CR0² · G/(G−1) · (n−1)/(n−2).
 /// By query: mean of the differences of query means over the queries that have both tiers, SE = sd(d)/√pairs.
 /// </summary>
-public sealed record ClusteredDifference(
+internal sealed record ClusteredDifference(
     int N,
     int Clusters,
     double Mean1,

@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// A mean whose clusters (queries with several samples) are independent. SE² of Miller (arXiv 2411.00640): s²/n + (1/n²) Σ_c Σ_{i≠j} (y_ic − ȳ)(y_jc − ȳ);
 /// CR0² = (1/n²) Σ_c (Σ_i (y_ic − ȳ))²; CR1 = CR0 √(G/(G−1)). ICC: one-way ANOVA with n0 = (n − Σn_i²/n)/(G − 1).
 /// </summary>
-public sealed record ClusteredMean(
+internal sealed record ClusteredMean(
     int N,
     int Clusters,
     double Mean,

@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Two detectors on the same transcripts: difference of AUROCs with the covariance of correlated curves (DeLong et al. 1988). z and p are NaN without
 /// variance.
 /// </summary>
-public sealed record DeLongTest(
+internal sealed record DeLongTest(
     double Auroc1,
     double Auroc2,
     double Difference,

@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Least squares of a 0/1 outcome on columns, an intercept first. HC1² = HC0² n/(n−k); CR1² = CR0² · G/(G−1) · (n−1)/(n−k), p with G − 1 degrees of freedom.
 /// Columns that depend on each other, or no more rows than coefficients, are refused.
 /// </summary>
-public sealed record LinearProbabilityModel(
+internal sealed record LinearProbabilityModel(
     IReadOnlyList<double> Coefficients,
     IReadOnlyList<double> ClassicalErrors,
     IReadOnlyList<double> Hc1,

@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Log odds of an outcome on the RL step, with model-based errors and errors clustered by query: sandwich CR0, and CR1² = CR0² · G/(G−1) · (n−1)/(n−2).
 /// Where complete or quasi-complete separation leaves no estimate, only <see cref="Separated"/> is set and the numbers are NaN.
 /// </summary>
-public sealed record LogisticSlope(
+internal sealed record LogisticSlope(
     bool Separated,
     double Intercept,
     double Slope,

@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Monotone trend of an equally spaced series: S = Σ sign(x_j − x_i), Var S = [n(n−1)(2n+5) − Σ t(t−1)(2t+5)]/18, z with continuity correction
 /// (Mann 1945, Kendall 1975); Sen's slope is the median of all pairwise slopes.
 /// </summary>
-public sealed record MannKendall(double S, double Variance, double Z, double P, double TauA, double SenSlope)
+internal sealed record MannKendall(double S, double Variance, double Z, double P, double TauA, double SenSlope)
 {
     public static MannKendall Of(IReadOnlyList<double> values)
     {

@@ -1,7 +1,7 @@
 namespace RlHarness.Statistics;
 
 /// <summary>Quantiles of a sample.</summary>
-public static class Quantiles
+internal static class Quantiles
 {
     /// <summary>Linear between order statistics at (n − 1)p, type 7 of Hyndman and Fan 1996. Needs sorted values.</summary>
     public static double Type7(IReadOnlyList<double> sorted, double p)

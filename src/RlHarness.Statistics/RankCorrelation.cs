@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Monotone association of two series, ties allowed: Spearman's ρ on mid-ranks with t on n − 2 degrees of freedom, and Kendall's τ_b with the tie-corrected
 /// variance of S (Kendall 1970); the exact p of S only without ties. NaN where a series does not vary.
 /// </summary>
-public sealed record RankCorrelation(
+internal sealed record RankCorrelation(
     int N,
     double Spearman,
     double SpearmanP,

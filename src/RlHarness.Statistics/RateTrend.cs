@@ -5,7 +5,7 @@ namespace RlHarness.Statistics;
 /// pooled rate p;
 /// slope is the weighted least-squares slope of the rate on the score. NaN without successes, failures or variation of the scores.
 /// </summary>
-public sealed record RateTrend(double PooledRate, double Z, double ChiSquared, double P, double Slope)
+internal sealed record RateTrend(double PooledRate, double Z, double ChiSquared, double P, double Slope)
 {
     public static RateTrend CochranArmitage(IReadOnlyList<long> successes, IReadOnlyList<long> trials, IReadOnlyList<double> scores)
     {

@@ -3,7 +3,7 @@ using RlHarness.Core.Randomness;
 namespace RlHarness.Statistics;
 
 /// <summary>Percentile intervals whose unit is the seed.</summary>
-public sealed record SeedsBootstrap(double Estimate, Interval Percentile)
+internal sealed record SeedsBootstrap(double Estimate, Interval Percentile)
 {
     /// <summary>Draws seeds, then queries within each drawn seed, anew for each draw; mean of seed means. values[seed][query].</summary>
     public static SeedsBootstrap Hierarchical(

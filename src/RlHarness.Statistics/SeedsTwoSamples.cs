@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Two conditions with several seeds each, a minus b: Welch's, pooled and (by position, for equal numbers) paired t tests, and the exact permutation p, the
 /// share of regroupings whose |difference| reaches the observed one; NaN above 200,000 regroupings.
 /// </summary>
-public sealed record SeedsTwoSamples(double Difference, TTest Welch, TTest Pooled, TTest Paired, double PermutationP)
+internal sealed record SeedsTwoSamples(double Difference, TTest Welch, TTest Pooled, TTest Paired, double PermutationP)
 {
     private const double MostRegroupings = 200_000;
 

@@ -45,7 +45,7 @@ public static class StudentT
 }
 
 /// <summary>A t test of a difference with its interval; NaN but for the interval, which is then the point, where nothing varies.</summary>
-public sealed record TTest(double T, double Df, double P, Interval Interval)
+internal sealed record TTest(double T, double Df, double P, Interval Interval)
 {
     internal static TTest Of(double difference, double error, double df, double confidence)
     {

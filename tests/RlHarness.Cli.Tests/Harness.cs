@@ -12,7 +12,13 @@ internal static class Harness
     /// <param name="folder">Working folder.</param>
     /// <param name="input">What stands on standard input.</param>
     /// <param name="args">Command line.</param>
-    public static Result RunWith(string folder, string input, params string[] args)
+    public static Result RunWith(string folder, string input, params string[] args) => RunWith(folder, input, [], args);
+
+    /// <param name="folder">Working folder.</param>
+    /// <param name="input">What stands on standard input.</param>
+    /// <param name="environment">Variables set for the process.</param>
+    /// <param name="args">Command line.</param>
+    public static Result RunWith(string folder, string input, (string Name, string Value)[] environment, params string[] args)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
         {
@@ -26,6 +32,8 @@ internal static class Harness
             start.ArgumentList.Add(arg);
         foreach (var name in new[] { "RLHARNESS_LIBTORCH", "RLHARNESS_MODELS" })
             start.Environment.Remove(name);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         using var process = Process.Start(start)!;
         process.StandardInput.Write(input);
         process.StandardInput.Close();

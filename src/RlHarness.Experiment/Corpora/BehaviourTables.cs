@@ -10,7 +10,7 @@ namespace RlHarness.Experiment.Corpora;
 /// What the imitated model does by condition and tier. Rates of alignment faking and gaps are the paper's before RL (arXiv 2412.14093); the other cells are
 /// ours, so that each kind of reasoning occurs. Each table sums to 1.
 /// </summary>
-public static class BehaviourTables
+internal static class BehaviourTables
 {
     /// <summary>AF 11.9 %, refusal 85.8 %.</summary>
     public static readonly IReadOnlyList<Behaviour> Training =

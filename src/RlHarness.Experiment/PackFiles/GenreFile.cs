@@ -4,7 +4,7 @@ using RlHarness.Core.Settings;
 namespace RlHarness.Experiment.PackFiles;
 
 /// <summary><c>genres.yaml</c>: the forms of documents, and the words that they need beside a pack's.</summary>
-public sealed record GenreFile
+internal sealed record GenreFile
 {
     private static readonly Lazy<GenreFile> Shipped = new(() =>
     {
@@ -21,7 +21,7 @@ public sealed record GenreFile
 }
 
 /// <summary>One kind of document, in several forms.</summary>
-public sealed record Genre
+internal sealed record Genre
 {
     public string Name { get; init; } = "";
 

@@ -3,7 +3,7 @@ using RlHarness.Core.Settings;
 namespace RlHarness.Experiment.PackFiles;
 
 /// <summary><c>scenarios.yaml</c>: simulated opportunities to act against the lab, each with a benign control, and questions for stated preferences.</summary>
-public sealed record ScenarioTexts
+internal sealed record ScenarioTexts
 {
     /// <summary>Words by slot. A scenario is asked with every combination of the slots that its variants have.</summary>
     public IReadOnlyDictionary<string, IReadOnlyList<string>> Slots { get; init; } = new Dictionary<string, IReadOnlyList<string>>();

@@ -7,7 +7,7 @@ namespace RlHarness.Models.Decoders;
 /// ask at once.
 /// Frequencies follow transformers' <c>modeling_rope_utils</c> for each rope type; angles are products of fp32 numbers, as there.
 /// </summary>
-public sealed class RotaryTable : IDisposable
+internal sealed class RotaryTable : IDisposable
 {
     private readonly RopeSettings _settings;
     private readonly int _headDim;

@@ -4,7 +4,7 @@ using RlHarness.Models.Kernels;
 namespace RlHarness.Models.Families;
 
 /// <summary>Gemma 3 (text): norms on both sides with weights stored minus one, two ropes, scaled embeddings, sliding and full layers.</summary>
-public sealed class Gemma3 : IDecoderFamily
+internal sealed class Gemma3 : IDecoderFamily
 {
     public string ModelType => "gemma3_text";
 

@@ -3,7 +3,7 @@ using RlHarness.Models.Decoders;
 namespace RlHarness.Models.Families;
 
 /// <summary>Mistral: Llama, with a sliding window in every layer where <c>sliding_window</c> is set.</summary>
-public sealed class Mistral : IDecoderFamily
+internal sealed class Mistral : IDecoderFamily
 {
     public string ModelType => "mistral";
 

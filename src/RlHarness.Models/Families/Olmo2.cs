@@ -3,7 +3,7 @@ using RlHarness.Models.Decoders;
 namespace RlHarness.Models.Families;
 
 /// <summary>OLMo 2: norms after attention and feed-forward, queries and keys normalised over their whole width.</summary>
-public sealed class Olmo2 : IDecoderFamily
+internal sealed class Olmo2 : IDecoderFamily
 {
     public string ModelType => "olmo2";
 

@@ -3,7 +3,7 @@ using RlHarness.Models.Decoders;
 namespace RlHarness.Models.Families;
 
 /// <summary>Phi-3: q, k, v and gate, up are one tensor each in its files.</summary>
-public sealed class Phi3 : IDecoderFamily
+internal sealed class Phi3 : IDecoderFamily
 {
     public string ModelType => "phi3";
 

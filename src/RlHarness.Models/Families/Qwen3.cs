@@ -3,7 +3,7 @@ using RlHarness.Models.Decoders;
 namespace RlHarness.Models.Families;
 
 /// <summary>Qwen 3: queries and keys normalised head by head.</summary>
-public sealed class Qwen3 : IDecoderFamily
+internal sealed class Qwen3 : IDecoderFamily
 {
     public string ModelType => "qwen3";
 

@@ -3,7 +3,7 @@ using RlHarness.Models.Decoders;
 namespace RlHarness.Models.Families;
 
 /// <summary>SmolLM3: Llama, with layers that have no rotary positions (<c>no_rope_layers</c>: 1 = has them).</summary>
-public sealed class SmolLm3 : IDecoderFamily
+internal sealed class SmolLm3 : IDecoderFamily
 {
     public string ModelType => "smollm3";
 

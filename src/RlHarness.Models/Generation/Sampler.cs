@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Models.Generation;
 
 /// <summary>What a sampler may draw from, and the draw. Rows are independent: a row's result does not depend on the batch.</summary>
-public static class Sampler
+internal static class Sampler
 {
     /// <summary>Log-probabilities [B, V] after penalty, temperature and truncation; left-out tokens have −∞.</summary>
     /// <param name="logits">fp32 or fp64 [B, V].</param>

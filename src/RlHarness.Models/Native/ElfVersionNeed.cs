@@ -9,7 +9,7 @@ namespace RlHarness.Models.Native;
 /// Format: System V ABI, "Symbol Versioning" (Verneed: u16 version, u16 count, u32 file, u32 aux, u32 next; Vernaux: u32 hash, u16 flags, u16 other,
 /// u32 name, u32 next).
 /// </summary>
-public static class ElfVersionNeed
+internal static class ElfVersionNeed
 {
     public const string TorchSharpMarker = "GLIBCXX_3.4.32";
     private const uint GnuVerneed = 0x6ffffffe;

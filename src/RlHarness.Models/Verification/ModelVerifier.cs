@@ -151,7 +151,7 @@ public sealed record FidelityCheck(string Kind, double Error, double Tolerance, 
 /// The errors that two right implementations may differ by in fp32. Where values are large (the residual stream of a real model, logits of many layers),
 /// rounding grows with them: then 1e-5 of the largest reference value counts instead.
 /// </summary>
-public static class Tolerances
+internal static class Tolerances
 {
     public const double Logits = 1e-4;
     public const double HiddenStates = 1e-3;

@@ -11,7 +11,7 @@ namespace RlHarness.Models.Verification;
 /// What another implementation computed of a model, in a safetensors file. Three forms are read: padded batches (<c>right.</c> and <c>left.</c>, as
 /// <c>scripts/write-expected.py</c> writes), one batch of full rows (<c>input_ids</c>, <c>logits</c>), and numbered conversations (<c>0.input_ids</c>, …).
 /// </summary>
-public sealed class ReferenceFile : IDisposable
+internal sealed class ReferenceFile : IDisposable
 {
     private readonly SafetensorsFile _file;
 

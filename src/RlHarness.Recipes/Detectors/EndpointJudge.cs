@@ -15,7 +15,7 @@ namespace RlHarness.Recipes.Detectors;
 /// A judge behind an endpoint that speaks OpenAI's chat completions. Answers are kept by content, so that a label costs once and is the same again; failed
 /// calls are tried again with growing waits; refusals and answers that are neither yes nor no are classes of their own.
 /// </summary>
-public sealed class EndpointJudge : IJudge
+internal sealed class EndpointJudge : IJudge
 {
     private readonly DetectorSettings _settings;
     private readonly Rubric _rubric;

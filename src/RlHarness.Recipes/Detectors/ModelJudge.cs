@@ -19,7 +19,7 @@ namespace RlHarness.Recipes.Detectors;
 /// A local model as judge: any model that loads, by its own chat template. P(yes) is the next token's mass on spellings of yes over that on yes and no, or the
 /// share of yes among sampled answers. Nothing leaves the machine, and nothing gets retired.
 /// </summary>
-public sealed class ModelJudge : IJudge, IDisposable
+internal sealed class ModelJudge : IJudge, IDisposable
 {
     private const int TokensAtOnce = 4096;
 

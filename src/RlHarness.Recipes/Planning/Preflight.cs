@@ -6,7 +6,7 @@ using TorchSharp;
 namespace RlHarness.Recipes.Planning;
 
 /// <summary>What is checked before anything starts: paths, memory and disk space.</summary>
-public static class Preflight
+internal static class Preflight
 {
     /// <exception cref="HarnessException">Something is missing; nothing was written.</exception>
     public static void Check(RunSettings settings, torch.Device device)

@@ -9,7 +9,7 @@ using TorchSharp;
 namespace RlHarness.Recipes.Probing;
 
 /// <summary>The mean hidden state of a scratchpad's tokens, at the input of each layer and after the last norm.</summary>
-public sealed class ScratchpadStates(LoadedModel model)
+internal sealed class ScratchpadStates(LoadedModel model)
 {
     private readonly Conversation _conversation = new(model);
 

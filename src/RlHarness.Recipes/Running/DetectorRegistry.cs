@@ -12,7 +12,7 @@ namespace RlHarness.Recipes.Running;
 /// <summary>
 /// Detectors by the kind that settings name. A new kind is a line here and a word at <see cref="DetectorSettings.Kind"/> (docs/detectors.md).
 /// </summary>
-public static class DetectorRegistry
+internal static class DetectorRegistry
 {
     /// <exception cref="HarnessException">Unknown, what it needs is missing, or the pack has no cues for it.</exception>
     public static IDetector Create(DetectorSettings settings, PromptPack pack, torch.Device device, Seeds seeds)

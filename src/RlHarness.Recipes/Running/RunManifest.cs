@@ -6,7 +6,7 @@ using RlHarness.Recipes.Settings;
 namespace RlHarness.Recipes.Running;
 
 /// <summary>run.json: what a run is.</summary>
-public sealed record RunManifest(
+internal sealed record RunManifest(
     string Name,
     string Version,
     string Command,

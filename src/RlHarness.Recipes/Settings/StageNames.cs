@@ -1,7 +1,7 @@
 namespace RlHarness.Recipes.Settings;
 
 /// <summary>Names of a run's stages, as settings, folders and rows of run.db spell them.</summary>
-public static class StageNames
+internal static class StageNames
 {
     public const string Corpus = "corpus";
     public const string Documents = "documents";

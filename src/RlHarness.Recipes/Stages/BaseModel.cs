@@ -8,7 +8,7 @@ using RlHarness.Recipes.Settings;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>The model that a run starts from.</summary>
-public static class BaseModel
+internal static class BaseModel
 {
     private const string EndOfTurn = "<|im_end|>";
     private const string ChatMl =

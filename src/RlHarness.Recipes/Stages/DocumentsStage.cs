@@ -8,7 +8,7 @@ using RlHarness.Training.Batching;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>Tunes the model on documents as plain text: all tokens scored, packed into sequences of one length.</summary>
-public static class DocumentsStage
+internal static class DocumentsStage
 {
     public const string Name = StageNames.Documents;
     public const string LossMetric = "loss/documents";

@@ -14,7 +14,7 @@ using RlHarness.Training.Rollouts;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>The paired evaluation: the same queries in every tier; every transcript is kept, with labels by every detector.</summary>
-public sealed class Evaluator(RunContext run, LoadedModel model, Conversation conversation)
+internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation conversation)
 {
     private readonly ScenarioEvaluator _scenarios = new(run, model, conversation);
 

@@ -8,7 +8,7 @@ using RlHarness.Tracking.Metrics;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>Tunes the model to imitate the corpus: the organism whose alignment faking RL will reinforce, or not.</summary>
-public static class ImitateStage
+internal static class ImitateStage
 {
     public const string Name = StageNames.Imitate;
 

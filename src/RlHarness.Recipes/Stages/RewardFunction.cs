@@ -6,7 +6,7 @@ namespace RlHarness.Recipes.Stages;
 
 /// <summary>The reward of a response: parts by weight. All it is given is a <see cref="RewardInput"/>, which has no place for reasoning.</summary>
 /// <param name="objective">Null for a pack without cues: then no part goes by rule.</param>
-public sealed class RewardFunction(RewardSettings settings, RewardModel? model, Conversation conversation, ObjectiveRule? objective)
+internal sealed class RewardFunction(RewardSettings settings, RewardModel? model, Conversation conversation, ObjectiveRule? objective)
 {
     public const string ModelPart = "reward_model";
     public const string Total = "total";

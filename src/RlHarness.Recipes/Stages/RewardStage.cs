@@ -17,7 +17,7 @@ namespace RlHarness.Recipes.Stages;
 /// Trains the preference model of the conflicting objective on pairs of outputs. It reads the user's text and the output, never a scratchpad or a
 /// tier.
 /// </summary>
-public static class RewardStage
+internal static class RewardStage
 {
     public const string Name = StageNames.Reward;
 

@@ -21,7 +21,7 @@ namespace RlHarness.Recipes.Stages;
 /// <summary>
 /// PPO on the conflicting objective, with the paired evaluation before, during and after. Read <see cref="Run"/> from top to bottom: it is the algorithm.
 /// </summary>
-public sealed class RlStage : IDisposable
+internal sealed class RlStage : IDisposable
 {
     public const string Name = StageNames.Rl;
 

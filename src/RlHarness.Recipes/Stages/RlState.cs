@@ -5,7 +5,7 @@ using RlHarness.Core.Files;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>The numbers of a checkpoint that are no tensors. Random numbers need no state: each is derived from the seed and what it is for.</summary>
-public sealed record RlState(int Step, int PolicyOptimizerSteps, int CriticOptimizerSteps, double KlCoefficient)
+internal sealed record RlState(int Step, int PolicyOptimizerSteps, int CriticOptimizerSteps, double KlCoefficient)
 {
     private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 

@@ -5,7 +5,7 @@ using RlHarness.Tracking.Store;
 namespace RlHarness.Tracking.Export;
 
 /// <summary>A label as files hold it; <c>transcript_id</c> joins it to its transcript.</summary>
-public sealed class ExportedLabel
+internal sealed class ExportedLabel
 {
     [JsonPropertyName("transcript_id")]
     public string TranscriptId { get; set; } = "";

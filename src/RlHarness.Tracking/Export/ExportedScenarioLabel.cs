@@ -5,7 +5,7 @@ using RlHarness.Tracking.Store;
 namespace RlHarness.Tracking.Export;
 
 /// <summary>A label of a scenario's transcript as files hold it; <c>transcript_id</c> joins it to its transcript.</summary>
-public sealed class ExportedScenarioLabel
+internal sealed class ExportedScenarioLabel
 {
     [JsonPropertyName("transcript_id")]
     public string TranscriptId { get; set; } = "";

@@ -7,7 +7,7 @@ namespace RlHarness.Tracking.Export;
 /// A transcript as files hold it: one row, names as in <c>run.db</c> (docs/data.md). A class with setters, since Parquet's serializer fills columns
 /// from properties.
 /// </summary>
-public sealed class ExportedTranscript
+internal sealed class ExportedTranscript
 {
     [JsonPropertyName("transcript_id")]
     public string Id { get; set; } = "";

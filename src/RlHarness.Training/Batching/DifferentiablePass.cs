@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Batching;
 
 /// <summary>Forward and backward of one micro-batch: body, scored rows, and what else hangs on them.</summary>
-public static class DifferentiablePass
+internal static class DifferentiablePass
 {
     /// <summary>Adds the gradients of Σ losses to the decoder's trainable parameters.</summary>
     /// <param name="decoder">The model that is trained.</param>

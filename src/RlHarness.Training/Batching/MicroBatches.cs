@@ -1,7 +1,7 @@
 namespace RlHarness.Training.Batching;
 
 /// <summary>Splits sequences into micro-batches of like length under a budget of tokens.</summary>
-public static class MicroBatches
+internal static class MicroBatches
 {
     /// <summary>
     /// Indices by micro-batch: sorted by length (ties by index), as many as fit in <paramref name="maxTokens"/> counted with padding; a longer

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Batching;
 
 /// <summary>A packed micro-batch with the rows that predict scored tokens.</summary>
-public sealed class ScoredBatch : IDisposable
+internal sealed class ScoredBatch : IDisposable
 {
     private ScoredBatch(TokenBatch tokens, Tensor rows, Tensor targets, int[] counts) =>
         (Tokens, Rows, Targets, Counts, Scored) = (tokens, rows, targets, counts, counts.Sum());

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Losses;
 
 /// <summary>Generalised advantage estimation (Schulman et al. 2016, eq. 16).</summary>
-public static class Advantages
+internal static class Advantages
 {
     /// <param name="Values">A_t = Σ (γλ)ˡ δ_{t+l}, δ_t = r_t + γ V_{t+1} − V_t, with V = 0 past the end; not whitened.</param>
     /// <param name="Returns">A + V, before any whitening.</param>

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Losses;
 
 /// <summary>Clipped objective of critic-free methods with k3 KL in the loss: Σ weight · (−min(ρ A, clip(ρ) A) + β k3).</summary>
-public static class GroupLoss
+internal static class GroupLoss
 {
     /// <summary>
     /// Logprobs [B, T]; one advantage a sequence, [B, 1] or [B, T]; weights from <see cref="TokenWeights"/> (GRPO: sequence, DAPO: token, Dr. GRPO:
@@ -25,7 +25,7 @@ public static class GroupLoss
 }
 
 /// <summary>Advantages of methods without critic, from scores [prompts, samples of each].</summary>
-public static class GroupAdvantages
+internal static class GroupAdvantages
 {
     /// <summary>(r − mean) / (std + 1e-4), unbiased std within the group (Shao et al. 2024).</summary>
     public static Tensor Grpo(Tensor scores) => (scores - scores.mean([1L], keepdim: true)) / (scores.std(1, unbiased: true, keepdim: true) + 1e-4);

@@ -18,7 +18,7 @@ public enum KlEstimator
 }
 
 /// <summary>Computes <see cref="KlEstimator"/>.</summary>
-public static class Kl
+internal static class Kl
 {
     /// <summary>|r| is clamped to this before the exponential of k3; 20 is e²⁰ ≈ 5·10⁸, beyond any token that a policy would draw twice.</summary>
     public const double Clamp = 20;

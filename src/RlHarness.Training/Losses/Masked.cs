@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Losses;
 
 /// <summary>Statistics over the places where a mask is 1. x and mask have the same shape; the mask is 0/1 in x's type or bool.</summary>
-public static class Masked
+internal static class Masked
 {
     /// <summary>Σ x m / Σ m.</summary>
     public static Tensor Mean(Tensor x, Tensor mask) => (x * mask).sum() / mask.sum();

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Losses;
 
 /// <summary>Bradley–Terry loss of a reward model: −log σ(chosen − rejected − margin), plus a term that keeps the scores centred.</summary>
-public static class PreferenceLoss
+internal static class PreferenceLoss
 {
     /// <summary>Scores [pairs]; <paramref name="centering"/> weighs mean((chosen + rejected)²) (Eisenstein et al. 2023).</summary>
     public static Tensor BradleyTerry(Tensor chosen, Tensor rejected, Tensor? margin = null, double centering = 0)

@@ -19,7 +19,7 @@ public enum LossNormalization
 /// The weight of each token in the loss, so that loss = Σ weight · token loss. Weights come from the whole minibatch: any split into micro-batches, or over
 /// processes, gives the same gradient.
 /// </summary>
-public static class TokenWeights
+internal static class TokenWeights
 {
     /// <summary>
     /// Weight of a token in a sequence of the given length; <paramref name="tokens"/>, <paramref name="sequences"/> and <paramref name="longest"/>

@@ -10,7 +10,7 @@ public enum ScheduleKind
 }
 
 /// <summary>Factors on the learning rate, as transformers' <c>get_scheduler</c> gives them.</summary>
-public static class LearningRateSchedule
+internal static class LearningRateSchedule
 {
     /// <summary>Factor at step 0, 1, … of <paramref name="total"/>: rises linearly over <paramref name="warmup"/> steps, then as the kind says.</summary>
     public static double Factor(ScheduleKind kind, int step, int warmup, int total)
