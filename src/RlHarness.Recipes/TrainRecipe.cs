@@ -51,6 +51,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             torch.set_num_threads(settings.Threads);
         using var log = Log(folder.Path);
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
+        run.MendMetrics();
         log.Information("run {Run} on {Device}", folder.Path, device.ToString());
         CorpusStage.Corpus corpus = null!;
         Stage(run, StageNames.Corpus, () =>
@@ -99,8 +100,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 }
 
                 // A stage that was stopped starts over, so what it wrote before would stand twice.
-                run.Store.DeleteAfter(stage, -1);
-                run.Metrics.TruncateAfter(stage, -1);
+                run.Forget(stage, -1);
                 var result = compute();
                 if (run.Settings.Cache)
                     run.Cache.Add(stage, key, folder);

@@ -13,7 +13,7 @@ namespace RlHarness.Recipes.Labelling;
 public sealed class LabelTask
 {
     /// <summary>Raters' rows in the labels table have this before their name.</summary>
-    public const string RaterPrefix = "rater:";
+    public const string RaterPrefix = RunStore.RaterPrefix;
     private readonly RunStore _store;
     private readonly List<TranscriptRow> _queue;
     private readonly HashSet<string> _done;

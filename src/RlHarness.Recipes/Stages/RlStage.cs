@@ -214,7 +214,21 @@ public sealed class RlStage : IDisposable
         var tokens = rollouts.Sum(r => (double)r.ResponseIds.Count + r.PromptIds.Count);
         var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
         var transcripts = rollouts
-            .Select((r, i) => Transcripts.Row(_run, Name, step, prompts[i].Query, prompts[i].Tier, prompts[i].Sample, r, responses[i], rewards[i]))
+            .Select(
+                (r, i) =>
+                    Transcripts.Row(
+                        _run,
+                        Name,
+                        step,
+                        prompts[i].Query,
+                        prompts[i].Tier,
+                        prompts[i].Sample,
+                        r,
+                        responses[i],
+                        rewards[i],
+                        prompt: i / _settings.SamplesPerPrompt
+                    )
+            )
             .ToArray();
         var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
         var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - b))).ToArray();
@@ -387,11 +401,7 @@ public sealed class RlStage : IDisposable
         return checkpoint.Step;
     }
 
-    private void Forget(int after)
-    {
-        _run.Store.DeleteAfter(Name, after);
-        _run.Metrics.TruncateAfter(Name, after);
-    }
+    private void Forget(int after) => _run.Forget(Name, after);
 
     private string Summary()
     {
