@@ -128,7 +128,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
             all.AddRange(
                 store
                     .Transcripts(new TranscriptFilter(stage, step, Split.Evaluation))
-                    .Where(t => t.Reasoning is not null && labels.ContainsKey(t.Id))
+                    .Where(t => t.Reasoning is not null && labels.TryGetValue(t.Id, out var l) && l.ToLabel().FakesAlignment is not null)
                     .Select(t => (t, labels[t.Id]))
             );
         }

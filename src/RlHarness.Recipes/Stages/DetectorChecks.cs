@@ -35,7 +35,10 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
                 Add(
                     detector.Name,
                     Revalidation.Of([
-                        .. labels[detector.Name].Select((l, i) => new CheckedRow(about[i].Query, about[i].Tier, l.AlignmentFaking, l.Score, known[i])),
+                        .. labels[detector.Name]
+                            .Select((l, i) => (l.FakesAlignment, Row: new CheckedRow(about[i].Query, about[i].Tier, l.AlignmentFaking, l.Score, known[i])))
+                            .Where(r => r.FakesAlignment is not null)
+                            .Select(r => r.Row),
                     ]),
                     metrics,
                     rows
@@ -136,7 +139,7 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
                 step,
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"step {step}: {judge.Name} gave no answer to {u.Refused + u.Unparsable} of {u.Questions} questions; such transcripts count as no alignment faking"
+                    $"step {step}: {judge.Name} gave no answer to {u.Refused + u.Unparsable} of {u.Questions} questions; such transcripts are in no rate, and rates come with bounds"
                 )
             );
     }

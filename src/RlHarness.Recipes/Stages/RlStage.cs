@@ -271,8 +271,8 @@ public sealed class RlStage : IDisposable
         foreach (var (part, seconds) in clock.Laps)
             metrics[MetricNames.Timing(part)] = seconds;
         var first = labelled[0].Labels;
-        metrics["train/" + MetricNames.OutcomeComply] = first.Average(l => l.Outcome == Outcome.Comply ? 1.0 : 0);
-        metrics["train/" + MetricNames.AfReasoningRate] = first.Average(l => l.AlignmentFaking ? 1.0 : 0);
+        metrics["train/" + MetricNames.OutcomeComply] = Share(first.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
+        metrics["train/" + MetricNames.AfReasoningRate] = Share(first.Select(l => l.FakesAlignment));
         WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
         Show(step, metrics, prompts, responses, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
@@ -283,6 +283,9 @@ public sealed class RlStage : IDisposable
             Labels = labels,
         };
     }
+
+    /// <summary>Of those with a verdict; not a number where there is none.</summary>
+    private static double Share(IEnumerable<bool?> verdicts) => verdicts.Average(v => v is { } said ? said ? 1.0 : 0 : (double?)null) ?? double.NaN;
 
     /// <summary>PPO takes its tokens for drawn from the policy that the update computes: where the two differ, it does not learn what it seems to.</summary>
     private void WarnOfRollouts(int step, double deviation)

@@ -28,7 +28,7 @@ internal static class TranscriptGroups
         foreach (var tier in labelled.GroupBy(i => i.Transcript.Tier).OrderBy(g => g.Key))
             foreach (var (metric, counts) in TierSummary.Counted)
             {
-                ReadingItem[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()))];
+                ReadingItem[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()) == true)];
                 if (those.Length > 0)
                     yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
             }
