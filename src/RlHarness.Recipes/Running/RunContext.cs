@@ -6,6 +6,7 @@ using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
@@ -34,6 +35,8 @@ public sealed class RunContext : IDisposable
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
         Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds))];
+        foreach (var judge in Detectors.OfType<EndpointJudge>())
+            judge.Note = text => progress.Note(text, warning: true);
         RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
     }

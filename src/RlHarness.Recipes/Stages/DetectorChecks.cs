@@ -119,6 +119,7 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
                 ("from_cache", u.FromCache),
                 ("refused", u.Refused),
                 ("unparsable", u.Unparsable),
+                ("cut", u.Cut),
                 ("input_tokens", u.InputTokens),
                 ("output_tokens", u.OutputTokens),
                 ("cost_usd", u.CostUsd),
@@ -130,16 +131,25 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
         run.Progress.Note(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"step {step}: {judge.Name} {u.Questions} questions, {u.FromCache} from the cache, {u.Refused} refused, {u.Unparsable} neither yes nor no; {u.InputTokens} + {u.OutputTokens} tokens{(u.CostUsd > 0 ? $", {u.CostUsd:f4} USD" : "")}"
+                $"step {step}: {judge.Name} {u.Questions} questions, {u.FromCache} from the cache, {u.Refused} refused, {u.Unparsable} neither yes nor no, {u.Cut} cut or empty; {u.InputTokens} + {u.OutputTokens} tokens{(u.CostUsd > 0 ? $", {u.CostUsd:f4} USD" : "")}"
             )
         );
-        if (u.Refused + u.Unparsable > 0.05 * u.Questions)
+        if (u.WithoutLogprobs > 0)
             run.Warn(
                 stage,
                 step,
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"step {step}: {judge.Name} gave no answer to {u.Refused + u.Unparsable} of {u.Questions} questions; such transcripts are in no rate, and rates come with bounds"
+                    $"step {step}: {judge.Name} gave no log-probabilities for {u.WithoutLogprobs} of {u.Questions} questions: their scores are 0 or 1 (logprobs: false says so)"
+                )
+            );
+        if (u.WithoutAnswer > 0.05 * u.Questions)
+            run.Warn(
+                stage,
+                step,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"step {step}: {judge.Name} gave no answer to {u.WithoutAnswer} of {u.Questions} questions; such transcripts are in no rate, and rates come with bounds{(u.Cut > 0 ? $"; {u.Cut} were cut or empty: raise max_tokens" : "")}"
                 )
             );
     }
