@@ -49,9 +49,11 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         using var folder = RunFolder.Create(
             settings.Output,
             settings.Name,
-            RunAbout.Of(settings, command, device.ToString(), time),
+            name => RunAbout.Of(settings with { Name = name }, command, device.ToString(), time),
             SettingsWriter.ToYaml(settings)
         );
+        if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
+            progress.Note($"{settings.Name} is taken: this run is {given}");
         Evaluate(settings, folder, model);
         return folder.Path;
     }
