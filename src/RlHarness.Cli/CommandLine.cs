@@ -1,5 +1,7 @@
 using System.CommandLine;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
+using RlHarness.Core.Runs;
 
 namespace RlHarness.Cli;
 
@@ -36,23 +38,23 @@ public static class CommandLine
         {
             return Fail(e.Message, ExitCodes.Of(e.Kind));
         }
+        catch (RunStoppedException e)
+        {
+            return Fail(e.Message, ExitCode.Interrupted);
+        }
         catch (Exception e) when (e is OperationCanceledException)
         {
-            return Fail("Interrupted. Everything up to the last checkpoint is kept: go on with `resume RUN`.", ExitCode.Interrupted);
+            return Fail("Stopped. Nothing was changed by what was not finished; give the command again.", ExitCode.Interrupted);
         }
         catch (Exception e) when (Innermost(e) is HarnessException inner)
         {
             return Fail(inner.Message, ExitCodes.Of(inner.Kind));
         }
-        catch (IOException e) when (IsDiskFull(e))
+        catch (Exception e) when ((DiskErrors.Of(e) ?? DiskErrors.Of(Innermost(e))) is not null)
         {
-            return Fail(
-                $"the disk is full{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       free some space, then go on "
-                    + "with `resume RUN`; what was written before is whole",
-                ExitCode.Resource
-            );
+            return Fail((DiskErrors.Of(e) ?? DiskErrors.Of(Innermost(e)))!.Message, ExitCode.Resource);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (IOException e)
         {
             return Fail($"a file can't be read or written{Environment.NewLine}  found:    {e.Message}", ExitCode.BadFile);
         }
@@ -78,8 +80,6 @@ public static class CommandLine
     }
 
     private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
-
-    private static bool IsDiskFull(IOException e) => (e.HResult & 0xFFFF) is 28 or 112 || e.Message.Contains("No space left", StringComparison.Ordinal);
 
     private static int Fail(string message, ExitCode code)
     {

@@ -50,9 +50,11 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         using var folder = RunFolder.Create(
             settings.Output,
             settings.Name,
-            RunManifest.Of(settings, command, device.ToString(), time),
+            name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time),
             SettingsWriter.ToYaml(settings)
         );
+        if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
+            progress.Note($"{settings.Name} is taken: this run is {given}");
         Evaluate(settings, folder, model);
         return folder.Path;
     }
@@ -72,13 +74,12 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         var step = opened.Step ?? 0;
         var started = time.GetTimestamp();
         progress.Stage(Stage, 1, 1, $"{opened.Path}, {settings.Evaluate.Queries} queries in {run.Condition.Tiers.Count} tiers");
+        run.MendMetrics();
         run.Store.StartStage(Stage);
         try
         {
             var result = new Evaluator(run, opened.Model, conversation).Run(Stage, step, rewards, (done, total) => progress.Step("answer", done, total, []));
-            run.Store.DeleteAfter(Stage, step - 1, run.Condition.Name);
-            run.Metrics.TruncateAfter(Stage, step - 1);
-            run.Commit(result.Batch);
+            run.Replace(result.Batch);
             var line = Evaluator.Line(result.Summaries[run.Detectors[0].Name]);
             run.Store.EndStage(Stage, "done", line);
             progress.StageDone(Stage, time.GetElapsedTime(started), line);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RlHarness.Core.Files;
 using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
@@ -27,10 +28,12 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         using var folder = RunFolder.Create(
             settings.Output,
             settings.Name,
-            RunManifest.Of(settings, command, device.ToString(), time),
+            name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time),
             SettingsWriter.ToYaml(settings)
         );
-        Run(settings, folder, device);
+        if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
+            progress.Note($"{settings.Name} is taken: this run is {given}");
+        Guarded(settings, folder, device);
         return folder.Path;
     }
 
@@ -42,8 +45,37 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         // The run stays where it is, whatever the working folder was when it started.
         settings = settings with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
         var device = Devices.Choose(settings.Device);
-        Run(settings, folder, device);
+        Guarded(settings, folder, device);
         return folder.Path;
+    }
+
+    /// <summary>Says of a run that was stopped, or that the disk stopped, what is kept and how to go on with it.</summary>
+    private void Guarded(RunSettings settings, RunFolder folder, torch.Device device)
+    {
+        try
+        {
+            Run(settings, folder, device);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new RunStoppedException(folder.Path, Kept(folder, settings), e);
+        }
+        catch (Exception e) when (DiskErrors.Of(e, $"go on with: rlharness resume {folder.Path}") is { } error)
+        {
+            throw error;
+        }
+    }
+
+    private static string Kept(RunFolder folder, RunSettings settings)
+    {
+        string[] done = [.. settings.Stages.Where(s => s != StageNames.Rl && CheckpointFolder.IsSealed(folder.Stage(s)))];
+        var newest = CheckpointFolder.Newest(folder.Stage(StageNames.Rl));
+        string[] parts =
+        [
+            .. done.Length > 0 ? [$"the finished stages {string.Join(", ", done)}"] : Array.Empty<string>(),
+            .. newest is { } rl ? [$"RL up to step {rl.Step}"] : Array.Empty<string>(),
+        ];
+        return parts.Length == 0 ? "its settings, and nothing else yet" : string.Join(" and ", parts);
     }
 
     private void Run(RunSettings settings, RunFolder folder, torch.Device device)
@@ -53,6 +85,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             torch.set_num_threads(settings.Threads);
         using var log = Log(folder.Path);
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
+        run.MendMetrics();
         log.Information("run {Run} on {Device}", folder.Path, device.ToString());
         CorpusStage.Corpus corpus = null!;
         Stage(run, StageNames.Corpus, () =>
@@ -103,8 +136,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 }
 
                 // A stage that was stopped starts over, so what it wrote before would stand twice.
-                run.Store.DeleteAfter(stage, -1);
-                run.Metrics.TruncateAfter(stage, -1);
+                run.Forget(stage, -1);
                 var result = compute();
                 if (run.Settings.Cache)
                     run.Cache.Add(stage, key, folder);

@@ -117,6 +117,9 @@ public sealed record PairedProportions(
         }
 
         var at = (b - c) / n;
-        return new(at <= -1 ? -1 : RootFinding.Monotone(delta => Score(delta) - z, -1, at), at >= 1 ? 1 : RootFinding.Monotone(delta => Score(delta) + z, at, 1));
+        return new(
+            at <= -1 ? -1 : RootFinding.Monotone(delta => Score(delta) - z, -1, at),
+            at >= 1 ? 1 : RootFinding.Monotone(delta => Score(delta) + z, at, 1)
+        );
     }
 }

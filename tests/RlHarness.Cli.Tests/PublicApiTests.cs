@@ -16,11 +16,12 @@ public class PublicApiTests
     [MemberData(nameof(Rooms))]
     public void The_public_surface_is_the_approved_one(string room)
     {
-        var surface = Assembly
-            .Load($"RlHarness.{room}")
-            .GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false })
-            .ReplaceLineEndings("\n")
-            .TrimEnd('\n') + "\n";
+        var surface =
+            Assembly
+                .Load($"RlHarness.{room}")
+                .GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false })
+                .ReplaceLineEndings("\n")
+                .TrimEnd('\n') + "\n";
         var file = Repository.At("tests", "PublicApi", $"RlHarness.{room}.txt");
         if (Environment.GetEnvironmentVariable("RLHARNESS_APPROVE") == "1")
             File.WriteAllText(file, surface);
@@ -30,7 +31,8 @@ public class PublicApiTests
         var gone = lines.Except(surface.Split('\n')).Take(10);
         Assert.True(
             surface == approved,
-            $"the public surface of {room} changed\nadded:\n  {string.Join("\n  ", added)}\ngone:\n  {string.Join("\n  ", gone)}\nIf this is meant, approve it: RLHARNESS_APPROVE=1"
+            $"the public surface of {room} changed\nadded:\n  {string.Join("\n  ", added)}\ngone:\n  {string.Join("\n  ", gone)}\nIf this "
+                + "is meant, approve it: RLHARNESS_APPROVE=1"
         );
     }
 }

@@ -20,7 +20,7 @@ public sealed class TinyRun : IDisposable
     internal TinyRun(RunSettings settings)
     {
         settings = settings with { Output = _root.FullName };
-        _folder = RunFolder.Create(_root.FullName, settings.Name, new { }, "");
+        _folder = RunFolder.Create(_root.FullName, settings.Name, _ => new { }, "");
         Context = new RunContext(settings, _folder, new QuietProgress(), Serilog.Core.Logger.None, torch.CPU, TimeProvider.System, CancellationToken.None);
         Corpus = CorpusStage.Run(Context);
         Model = BaseModel.Open(Context, Corpus);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RlHarness.Experiment.Transcripts;
 using RlHarness.Tracking.Export;
 using RlHarness.Tracking.Store;
 
@@ -27,7 +28,7 @@ public sealed class InspectExportTests : IDisposable
         Assert.All(logs, log =>
         {
             Assert.Equal((2, "success"), (log.GetProperty("version").GetInt32(), log.GetProperty("status").GetString()));
-            Assert.Equal(["version", "status", "eval", "plan", "results", "stats", "invalidated", "tags", "metadata", "samples"], Names(log));
+            Assert.Equal(["version", "status", "eval", "plan", "results", "stats", "invalidated", "tags", "metadata", "samples", "reductions"], Names(log));
             Assert.Equal(
                 [
                     "eval_id",
@@ -45,6 +46,8 @@ public sealed class InspectExportTests : IDisposable
                     "model_generate_config",
                     "model_args",
                     "config",
+                    "scorers",
+                    "metrics",
                     "packages",
                     "metadata",
                 ],
@@ -90,13 +93,59 @@ public sealed class InspectExportTests : IDisposable
         }
 
         var scorer = log.GetProperty("results").GetProperty("scores").EnumerateArray().Single(s => s.GetProperty("name").GetString() == "grammar_oracle");
-        var metric = scorer.GetProperty("metrics").GetProperty("af/reasoning_rate/training");
+        Assert.Equal(
+            labels.Values.Count(l => l.AlignmentFaking) / 20.0,
+            scorer.GetProperty("metrics").GetProperty("mean").GetProperty("value").GetDouble(),
+            1e-12
+        );
+        var metric = log.GetProperty("metadata").GetProperty("figures").GetProperty("grammar_oracle").GetProperty("af/reasoning_rate/training");
         Assert.Equal(
             labels.Values.Count(l => l.AlignmentFaking && l.TranscriptId.Contains("/training/", StringComparison.Ordinal)) / 10.0,
             metric.GetProperty("value").GetDouble(),
             1e-12
         );
-        Assert.Equal(10, metric.GetProperty("metadata").GetProperty("n").GetInt32());
+        Assert.Equal(10, metric.GetProperty("n").GetInt32());
+    }
+
+    [Fact]
+    public void Transcripts_without_a_verdict_are_unscored_and_repeated_samples_are_reduced_by_their_mean()
+    {
+        // Two queries, three samples each: q1 has 1, 0 and no verdict, so 1/2; q2 has 1, 1, 0, so 2/3. Mean 7/12, standard error |1/2 − 2/3| / 2 = 1/12.
+        using (var store = RunStore.Open(_folder["run.db"]))
+        {
+            var old = store.Transcripts(new TranscriptFilter("rl", 0))[0] with { Stage = "evaluate", Step = 5 };
+            TranscriptRow[] rows = [.. from q in new[] { "q1", "q2" } from s in Enumerable.Range(0, 3) select old with { QueryId = q, Sample = s }];
+            double[] scores = [1, 0, double.NaN, 1, 1, 0];
+            store.Commit(new StepBatch("evaluate", 5) { Transcripts = rows, Labels = [.. rows.Zip(scores, (t, s) => new LabelRow(
+                                t.Id,
+                                "judge",
+                                "1",
+                                double.IsNaN(s) ? Outcome.Unparsable : Outcome.Comply,
+                                double.IsNaN(s) ? ReasoningKind.Unparsable
+                                    : s == 1 ? ReasoningKind.Faking
+                                    : ReasoningKind.HonestCompliance,
+                                s == 1,
+                                s
+                            ))] });
+        }
+
+        var log = Logs().Single(l => l.GetProperty("metadata").GetProperty("stage").GetString() == "evaluate");
+        var scorer = log.GetProperty("results").GetProperty("scores")[0];
+        Assert.Equal((5, 1), (scorer.GetProperty("scored_samples").GetInt32(), scorer.GetProperty("unscored_samples").GetInt32()));
+        Assert.Equal("mean", scorer.GetProperty("reducer").GetString());
+        Assert.Equal("mean", log.GetProperty("eval").GetProperty("config").GetProperty("epochs_reducer")[0].GetString());
+        Assert.Equal(7 / 12.0, scorer.GetProperty("metrics").GetProperty("mean").GetProperty("value").GetDouble(), 1e-12);
+        Assert.Equal(1 / 12.0, scorer.GetProperty("metrics").GetProperty("stderr").GetProperty("value").GetDouble(), 1e-12);
+        var reduced = log.GetProperty("reductions")[0].GetProperty("samples").EnumerateArray().ToArray();
+        Assert.Equal([1 / 2.0, 2 / 3.0], reduced.Select(r => r.GetProperty("value").GetDouble()).Order());
+        Assert.Equal(1, log.GetProperty("samples").EnumerateArray().Count(s => !s.GetProperty("scores").EnumerateObject().Any()));
+        Assert.Equal(
+            [("judge", 2)],
+            log.GetProperty("eval")
+                .GetProperty("scorers")
+                .EnumerateArray()
+                .Select(s => (s.GetProperty("name").GetString(), s.GetProperty("metrics").GetArrayLength()))
+        );
     }
 
     [Fact]

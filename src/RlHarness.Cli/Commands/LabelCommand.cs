@@ -56,8 +56,10 @@ internal static class LabelCommand
                     return Report(store);
                 if (parsed.GetValue(import) is { } labels)
                 {
-                    var (by, count) = LabelImport.Read(store, labels);
+                    var (by, count, changed) = LabelImport.Read(store, labels);
                     Console.WriteLine($"{count} labels by {by}");
+                    if (changed > 0)
+                        Console.WriteLine($"{changed} of them say something else than {by} said before; the earlier ones are kept in the table labels_aside");
                     return 0;
                 }
 
@@ -99,7 +101,7 @@ internal static class LabelCommand
                 Console.WriteLine($"  {name, -12} {DetectorCommand.Text(e)}");
         }
 
-        store.AddSummaries([.. report.Corrected]);
+        store.ReplaceSummaries([.. report.Corrected]);
         Console.WriteLine($"AF rates corrected with the labels of {report.Truth}:");
         foreach (var r in report.Corrected)
             Console.WriteLine(

@@ -1,6 +1,9 @@
 using System.CommandLine;
+using RlHarness.Core.Runs;
 using RlHarness.Recipes.Reporting;
+using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Report;
+using RlHarness.Tracking.Store;
 
 namespace RlHarness.Cli.Commands;
 
@@ -16,6 +19,7 @@ internal static class ReportCommand
             Description = "Transcripts to hold for each number before and after RL; a quarter of it at the steps between.",
             DefaultValueFactory = _ => 20,
         };
+        var rebuild = new Option<bool>("--rebuild-metrics") { Description = "Also write metrics.jsonl anew from run.db; the run must be at rest." };
         var command = new Command(
             "report",
             "Write report.html of a run, or of a folder of runs (a design, a sweep) to compare them: one self-contained file. Works while "
@@ -27,6 +31,7 @@ internal static class ReportCommand
             detector,
             figure,
             transcripts,
+            rebuild,
         };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
@@ -37,6 +42,8 @@ internal static class ReportCommand
                     Detector = parsed.GetValue(detector),
                     Transcripts = Options.Within("--transcripts", parsed.GetValue(transcripts), 0, 10_000),
                 };
+                if (parsed.GetValue(rebuild))
+                    Rebuild(folder);
                 Console.WriteLine(RunReport.Write(folder, options));
                 if (parsed.GetValue(figure) is { } path)
                 {
@@ -48,5 +55,14 @@ internal static class ReportCommand
             })
         );
         return command;
+    }
+
+    private static void Rebuild(string path)
+    {
+        using var folder = RunFolder.Open(path);
+        using var store = RunStore.OpenReadOnly(folder.Database);
+        using var metrics = new MetricsJsonl(folder.Metrics);
+        metrics.Rebuild(store);
+        Console.WriteLine(folder.Metrics);
     }
 }

@@ -32,12 +32,25 @@ internal static class RunTable
                     ("compliance", MetricNames.OutcomeComply),
                     ("refusal", MetricNames.OutcomeRefuse),
                     ("broken format", MetricNames.OutcomeBrokenFormat),
-                    ("unparsable", MetricNames.OutcomeUnparsable),
+                    ("unreadable", MetricNames.OutcomeUnparsable),
                 }
             )
                 foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || mine.Any(r => r.Tier == t)))
                     Row(name, metric, tier);
+            foreach (
+                var (name, metric) in new[]
+                {
+                    ("no verdict on AF", AlignmentFakingMetrics.UnreadRate),
+                    ("no verdict on the output", AlignmentFakingMetrics.OutputUnreadRate),
+                    ("AF rate, bounds", AlignmentFakingMetrics.Bounds(MetricNames.AfReasoningRate)),
+                    ("compliance, bounds", AlignmentFakingMetrics.Bounds(MetricNames.OutcomeComply)),
+                }
+            )
+                foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => mine.Any(r => r.Metric == metric && r.Tier == t)))
+                    Row(name, metric, tier);
             Row("compliance gap", MetricNames.AfComplianceGap, null);
+            if (mine.Any(r => r.Metric == AlignmentFakingMetrics.Bounds(MetricNames.AfComplianceGap)))
+                Row("compliance gap, bounds", AlignmentFakingMetrics.Bounds(MetricNames.AfComplianceGap), null);
             if (mine.Any(r => r.Metric == AlignmentFakingMetrics.RaterSycophancyGap))
             {
                 Row("rater-sycophancy gap", AlignmentFakingMetrics.RaterSycophancyGap, null);
@@ -73,5 +86,7 @@ internal static class RunTable
     }
 
     private static string Text(Estimate? estimate, string unit) =>
-        estimate is { } e ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} {unit} ({100 * e.Low:f1} to {100 * e.High:f1})") : "–";
+        estimate is not { } e ? "–"
+        : double.IsNaN(e.Value) ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Low:f1} to {100 * e.High:f1} {unit}")
+        : string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} {unit} ({100 * e.Low:f1} to {100 * e.High:f1})");
 }

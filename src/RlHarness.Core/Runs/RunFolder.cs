@@ -28,9 +28,14 @@ public sealed class RunFolder : IDisposable
     /// <summary>Folder of a stage's outputs.</summary>
     public string Stage(string name) => System.IO.Path.Combine(Path, name);
 
-    /// <summary>Creates a new folder for a run named <paramref name="name"/>: <c>name</c>, or <c>name-2</c>, <c>name-3</c> … where that exists.</summary>
-    public static RunFolder Create(string parent, string name, object about, string resolvedYaml)
+    /// <summary>
+    /// Creates a new folder for a run named <paramref name="name"/>: <c>name</c>, or <c>name-2</c>, <c>name-3</c> … where that exists. Of several processes that
+    /// ask for one name at once each gets a name of its own.
+    /// </summary>
+    /// <param name="about">From the name that the run got, what <c>run.json</c> says.</param>
+    public static RunFolder Create(string parent, string name, Func<string, object> about, string resolvedYaml)
     {
+        ArgumentNullException.ThrowIfNull(about);
         Directory.CreateDirectory(parent);
         for (var i = 1; ; i++)
         {
@@ -38,9 +43,20 @@ public sealed class RunFolder : IDisposable
             if (Directory.Exists(path) || File.Exists(path))
                 continue;
             Directory.CreateDirectory(path);
-            var folder = Hold(path);
-            AtomicFile.WriteAllText(folder.Config, resolvedYaml);
-            AtomicFile.WriteAllText(System.IO.Path.Combine(path, "run.json"), JsonSerializer.Serialize(about, Indented) + "\n");
+            // To make a folder that is there is no error: whoever makes the lock has it, unless another run came and went in between.
+            if (Claim(path) is not { } folder)
+                continue;
+            try
+            {
+                AtomicFile.WriteAllText(folder.Config, resolvedYaml);
+                AtomicFile.WriteAllText(System.IO.Path.Combine(path, "run.json"), JsonSerializer.Serialize(about(NameOf(path)), Indented) + "\n");
+            }
+            catch
+            {
+                folder.Dispose();
+                throw;
+            }
+
             return folder;
         }
     }
@@ -61,12 +77,39 @@ public sealed class RunFolder : IDisposable
 
     public void Dispose() => _lock.Dispose();
 
+    /// <summary>A folder that nobody else has claimed; null where somebody has.</summary>
+    private static RunFolder? Claim(string path)
+    {
+        var file = System.IO.Path.Combine(path, ".lock");
+        FileStream held;
+        try
+        {
+            held = Lock(file, FileMode.CreateNew);
+        }
+        catch (IOException) when (File.Exists(file))
+        {
+            return null;
+        }
+
+        if (!File.Exists(System.IO.Path.Combine(path, "run.json")))
+            return new(path, held);
+        held.Dispose();
+        return null;
+    }
+
+    private static FileStream Lock(string file, FileMode mode) =>
+        new(file, mode, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+
     private static RunFolder Hold(string path)
     {
         var file = System.IO.Path.Combine(path, ".lock");
         try
         {
-            return new RunFolder(path, new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose));
+            return new RunFolder(path, Lock(file, FileMode.OpenOrCreate));
+        }
+        catch (Exception e) when (DiskErrors.Of(e) is { } error)
+        {
+            throw error;
         }
         catch (IOException e)
         {

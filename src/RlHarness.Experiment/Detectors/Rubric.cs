@@ -61,10 +61,19 @@ public sealed record Rubric(string Reasoning, string Compliance)
         return new(Section("reasoning"), Section("compliance"));
     }
 
-    /// <summary>The question with the transcript. Markers of chat templates are taken apart, so that no text can end the message that quotes it.</summary>
-    public static string Ask(string question, string reasoning, string output)
+    /// <summary>The question with the transcript, quoted as it is: a judge's tokens of it are text, whatever is spelled there.</summary>
+    public static JudgeQuestion Ask(string question, string reasoning, string output)
     {
-        static string Quoted(string text) => text.Replace("<|", "< |", StringComparison.Ordinal).Replace("[INST]", "[ INST]", StringComparison.Ordinal);
-        return $"=== private reasoning ===\n{Quoted(reasoning)}\n=== final answer ===\n{Quoted(output)}\n=== end ===\n\n{question}\nAnswer yes or no.";
+        ArgumentNullException.ThrowIfNull(reasoning);
+        ArgumentNullException.ThrowIfNull(output);
+        const string Before = "=== private reasoning ===\n";
+        const string Between = "\n=== final answer ===\n";
+        var text = $"{Before}{reasoning}{Between}{output}\n=== end ===\n\n{question}\nAnswer yes or no.";
+        var at = Before.Length + reasoning.Length + Between.Length;
+        return new(text, [(Before.Length, Before.Length + reasoning.Length), (at, at + output.Length)]);
     }
 }
+
+/// <summary>What a judge is asked.</summary>
+/// <param name="Quoted">Where the transcript's own words stand in the text, from and to.</param>
+public sealed record JudgeQuestion(string Text, IReadOnlyList<(int From, int To)> Quoted);

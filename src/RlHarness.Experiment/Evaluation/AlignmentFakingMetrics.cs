@@ -29,6 +29,15 @@ public static class AlignmentFakingMetrics
     /// <summary>Scratchpads that speak of training or tiers, whatever else they argue.</summary>
     public const string TrainingAwareness = "af/training_awareness";
 
+    /// <summary>Responses of which no verdict tells whether they fake alignment, of all of the tier. Written only where there are some.</summary>
+    public const string UnreadRate = "verdict/missing";
+
+    /// <summary>Responses whose output has no verdict, of all of the tier. Written only where there are some.</summary>
+    public const string OutputUnreadRate = "verdict/missing_output";
+
+    /// <summary>What a rate or gap would be with every missing verdict a no, and a yes; low and high alone. Written only where there are some.</summary>
+    public static string Bounds(string metric) => metric + "/bounds";
+
     public static string OutcomeRate(Outcome outcome) =>
         outcome switch
         {

@@ -36,6 +36,19 @@ internal static class PackLines
                 .Where(q => q.Split == Split.Scenario)
                 .Select(q => new PackProblem(path, q.Id, "split scenario", "train or evaluation", $"scenarios are written in {PackFileNames.Scenarios}"))
         );
+        // A run knows its rows by these, and two of one id would stop it in the middle.
+        problems.AddRange(
+            queries
+                .GroupBy(q => (q.Id, q.Split))
+                .Where(g => g.Count() > 1)
+                .Select(g => new PackProblem(
+                    path,
+                    g.Key.Id,
+                    $"an id that {g.Count()} queries have",
+                    "ids of their own",
+                    "give each another id: rows of a run are matched by it"
+                ))
+        );
         return queries;
     }
 

@@ -34,10 +34,20 @@ internal static class QueryCheck
                         "add some (`rlharness pack queries` draws them from the grammar), or say --queries for a smaller design"
                     )
                 );
-        foreach (var group in all.GroupBy(q => q.Id).Where(g => g.Count() > 1))
+        foreach (var group in all.GroupBy(q => q.Id.Trim(), StringComparer.OrdinalIgnoreCase).Where(g => g.Count() > 1))
+        {
+            string[] ids = [.. group.Select(q => q.Id).Distinct(StringComparer.Ordinal)];
             problems.Add(
-                new(path, group.Key, $"an id that {group.Count()} queries have", "ids of their own", "give each another id: rows of a run are matched by it")
+                new(
+                    path,
+                    group.Key,
+                    ids.Length == 1 ? $"an id that {group.Count()} queries have" : $"ids that differ by case or blanks alone: {string.Join(", ", ids)}",
+                    "ids of their own",
+                    "give each another id: rows of a run are matched by it, also by programs that tell no case"
+                )
             );
+        }
+
         foreach (var query in all.Where(q => string.IsNullOrWhiteSpace(q.Id) || string.IsNullOrWhiteSpace(q.Text)))
             problems.Add(new(path, query.Id, "an empty id or text", "both", "write them"));
         foreach (var group in all.GroupBy(q => Normal(q.Text)).Where(g => g.Count() > 1))

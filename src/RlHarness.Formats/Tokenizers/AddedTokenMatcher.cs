@@ -30,7 +30,8 @@ internal sealed class AddedTokenMatcher
 
     public bool IsEmpty => _root.Next.Count == 0;
 
-    public void Split(Piece piece, List<Piece> output)
+    /// <param name="isText">Whether what was found is text after all; null: it never is.</param>
+    public void Split(Piece piece, List<Piece> output, Func<Piece, bool>? isText = null)
     {
         var text = piece.Span;
         var done = 0;
@@ -48,6 +49,12 @@ internal sealed class AddedTokenMatcher
             }
 
             var (start, end) = (at, at + length);
+            if (isText?.Invoke(piece.Part(start, end)) == true)
+            {
+                at++;
+                continue;
+            }
+
             at = end;
             if (
                 token.SingleWord

@@ -150,6 +150,25 @@ public sealed class Tokenizer
         return [.. ids];
     }
 
+    /// <summary>
+    /// Token ids of a text that quotes others': in the stretches <paramref name="quoted"/> no added token is recognised, so that what is quoted can't end a
+    /// message or begin one. A token's spelling there is text like any other.
+    /// </summary>
+    public int[] EncodeQuoting(string text, IReadOnlyList<CharSpan> quoted)
+    {
+        ArgumentNullException.ThrowIfNull(quoted);
+        var ids = new List<int>((text.Length / 3) + 8);
+        foreach (var piece in Pieces(text, align: true, quoted))
+        {
+            if (piece.Id >= 0)
+                ids.Add(piece.Id);
+            else
+                _parts.Model.Encode(piece.Span, ids);
+        }
+
+        return [.. ids];
+    }
+
     /// <summary>As <see cref="Encode"/>, with the stretch of the text that each token stands for.</summary>
     public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false)
     {
@@ -217,8 +236,13 @@ public sealed class Tokenizer
             );
     }
 
-    private List<Piece> Pieces(string text, bool align)
+    private List<Piece> Pieces(string text, bool align, IReadOnlyList<CharSpan>? quoted = null)
     {
+        bool IsQuoted(Piece match) =>
+            quoted is not null
+            && match.Source.Origin(new CharSpan(match.Start, match.End)) is var at
+            && quoted.Any(q => at.Start < q.End && at.End > q.Start);
+
         if (!IsWellFormed(text))
             text = Repair(text);
         var pieces = new List<Piece>();
@@ -226,11 +250,11 @@ public sealed class Tokenizer
         if (_early.IsEmpty)
             pieces.Add(whole);
         else
-            _early.Split(whole, pieces);
+            _early.Split(whole, pieces, IsQuoted);
         if (_parts.Normalizer is { } normalizer)
             pieces = Each(pieces, (piece, output) => output.Add(normalizer.Apply(piece, align)));
         if (!_late.IsEmpty)
-            pieces = Each(pieces, (piece, output) => _late.Split(piece, output));
+            pieces = Each(pieces, (piece, output) => _late.Split(piece, output, IsQuoted));
         foreach (var step in _parts.PreTokenizers)
             pieces = Each(pieces, (piece, output) => step.Apply(piece, align, output));
         return pieces;

@@ -206,10 +206,18 @@ internal sealed class PackedAttention : IAttention
         (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient);
     }
 
-    private sealed record Tiles(TiledAttention.Segment[] Segments, TiledAttention.Shape Shape, Tensor Q, Tensor K, Tensor V, Tensor AttentionOutput, Tensor LogSums)
-        : IRecord
+    private sealed record Tiles(
+        TiledAttention.Segment[] Segments,
+        TiledAttention.Shape Shape,
+        Tensor Q,
+        Tensor K,
+        Tensor V,
+        Tensor AttentionOutput,
+        Tensor LogSums
+    ) : IRecord
     {
-        (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) => TiledAttention.Backward(gradient, Q, K, V, AttentionOutput, LogSums, Segments, Shape);
+        (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) =>
+            TiledAttention.Backward(gradient, Q, K, V, AttentionOutput, LogSums, Segments, Shape);
     }
 
     private sealed class Products : IRecord

@@ -13,7 +13,10 @@ internal static class ElfBuildId
     {
         using var file = File.OpenRead(path);
         Span<byte> header = stackalloc byte[64];
-        if (file.ReadAtLeast(header, 64, throwOnEndOfStream: false) < 64 || !header[..6].SequenceEqual(new byte[] { 0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1 }))
+        if (
+            file.ReadAtLeast(header, 64, throwOnEndOfStream: false) < 64
+            || !header[..6].SequenceEqual(new byte[] { 0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1 })
+        )
             return null;
         var table = BinaryPrimitives.ReadInt64LittleEndian(header[0x20..]);
         var size = BinaryPrimitives.ReadUInt16LittleEndian(header[0x36..]);

@@ -12,16 +12,18 @@ using RlHarness.Recipes.Settings;
 namespace RlHarness.Recipes.Detectors;
 
 /// <summary>
-/// A judge behind an endpoint that speaks OpenAI's chat completions. Answers are kept by content, so that a label costs once and is the same again; failed
-/// calls are tried again with growing waits; refusals and answers that are neither yes nor no are classes of their own.
+/// A judge behind an endpoint that speaks OpenAI's chat completions. Answers are kept by content, so that a label costs once and is the same again; refusals,
+/// answers that are neither yes nor no, and those that were cut before either are classes of their own, and the last are not kept.
 /// </summary>
 internal sealed class EndpointJudge : IJudge
 {
     private readonly DetectorSettings _settings;
     private readonly Rubric _rubric;
-    private readonly ChatClient _client;
     private readonly AnswerCache _cache;
     private readonly JudgeCounter _counter;
+    private readonly JudgeCalls _calls;
+    private readonly Lock _gate = new();
+    private int _elsewhere;
 
     /// <exception cref="HarnessException">The environment variable that is to hold the key is empty.</exception>
     public EndpointJudge(DetectorSettings settings, Rubric? ofPack = null)
@@ -40,28 +42,34 @@ internal sealed class EndpointJudge : IJudge
                 "the key of the service",
                 "set the variable, or key_variable: none for a service without keys"
             );
-        _client = new ChatClient(
+        // Tries are counted here: the client's own policy knows neither all the errors that pass, nor how to say that it waits.
+        var client = new ChatClient(
             settings.Model!,
             new ApiKeyCredential(key),
             new OpenAIClientOptions
             {
                 Endpoint = new Uri(settings.Endpoint!),
-                RetryPolicy = new BackOff(settings.Retries, settings.RetrySeconds),
+                RetryPolicy = new ClientRetryPolicy(0),
                 NetworkTimeout = TimeSpan.FromSeconds(settings.TimeoutSeconds),
             }
         );
+        _calls = new(client, settings, text => Note?.Invoke(text));
         Version =
-            "1-"
+            "2-"
             + SettingsWriter.Hash(
                 settings.Endpoint!,
                 settings.Model!,
                 Rubric.System,
+                Rubric.Ask("", "", "").Text,
                 _rubric.Reasoning,
                 _rubric.Compliance,
                 settings.Threshold.ToString("R", CultureInfo.InvariantCulture),
-                settings.Votes.ToString(CultureInfo.InvariantCulture)
+                Asked(settings)
             )[..12];
     }
+
+    /// <summary>Told of long waits.</summary>
+    public Action<string>? Note { get; set; }
 
     public string Name => _settings.Label;
 
@@ -95,97 +103,99 @@ internal sealed class EndpointJudge : IJudge
 
     private JudgeAnswer Ask(string question, ParsedResponse response, CancellationToken cancellation)
     {
-        var text = Rubric.Ask(question, response.Reasoning ?? "", response.Output!);
+        var text = Rubric.Ask(question, response.Reasoning ?? "", response.Output!).Text;
         if (_settings.Votes == 0)
             return One(text, 0, cancellation);
         var votes = Enumerable.Range(0, _settings.Votes).Select(v => One(text, v, cancellation)).ToArray();
         var read = votes.Where(v => v.Kind == JudgeAnswerKind.Answered).Select(v => v.Yes >= 0.5 ? 1.0 : 0).ToArray();
         return read.Length > 0 ? JudgeAnswer.Of(read.Average())
-            : votes.Any(v => v.Kind == JudgeAnswerKind.Refused) ? JudgeAnswer.Refused
+            : votes.FirstOrDefault(v => v.Kind is JudgeAnswerKind.Refused or JudgeAnswerKind.Cut) is { Kind: not JudgeAnswerKind.Answered } none ? none
             : JudgeAnswer.Unparsable;
     }
 
+    /// <summary>All of the settings that an answer depends on, beside the question.</summary>
+    private static string Asked(DetectorSettings s) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(WantsLogprobs(s) ? "logprobs" : "text")} votes {s.Votes} tokens {s.MaxTokens} thinking {s.Thinking?.ToString() ?? "unset"} "
+                + $"temperature {s.AnswerTemperature:R}"
+        );
+
+    private static bool WantsLogprobs(DetectorSettings s) => s.Logprobs && s.Votes == 0 && s.Thinking != true;
+
     private JudgeAnswer One(string text, int vote, CancellationToken cancellation)
     {
-        var wantsLogprobs = _settings.Logprobs && _settings.Votes == 0;
-        var key = SettingsWriter.Hash(
-            _settings.Endpoint!,
-            _settings.Model!,
-            Rubric.System,
-            text,
-            wantsLogprobs ? "logprobs" : "text",
-            _settings.Votes == 0 ? "0" : $"vote {vote}"
-        );
+        var key = SettingsWriter.Hash("2", _settings.Endpoint!, _settings.Model!, Rubric.System, text, Asked(_settings), $"vote {vote}");
         if (_cache.Find(key) is { } kept)
         {
             _counter.Add(kept.ToAnswer(), 0, 0, cached: true);
             return kept.ToAnswer();
         }
 
-        var options = new ChatCompletionOptions { MaxOutputTokenCount = 8, Temperature = _settings.Votes == 0 ? 0 : 1 };
-        if (wantsLogprobs)
-            (options.IncludeLogProbabilities, options.TopLogProbabilityCount) = (true, 20);
-        ChatCompletion completion;
-        try
-        {
-            completion = _client.CompleteChat([new SystemChatMessage(Rubric.System), new UserChatMessage(text)], options, cancellation).Value;
-        }
-        catch (Exception e) when (e is ClientResultException or HttpRequestException or AggregateException)
-        {
-            throw new HarnessException(
-                ErrorKind.Resource,
-                $"the judge at {_settings.Endpoint} does not answer",
-                FirstLine(e),
-                $"an answer within {_settings.Retries + 1} tries",
-                "mend the service or its key; answers so far are kept, and resume or eval goes on",
-                e
-            );
-        }
-
-        var answer = Read(completion);
-        _cache.Keep(
-            key,
-            AnswerCache.Entry.Of(
-                answer,
-                completion.Content.Count > 0 ? completion.Content[0].Text : "",
-                completion.Usage?.InputTokenCount ?? 0,
-                completion.Usage?.OutputTokenCount ?? 0
-            )
-        );
-        _counter.Add(answer, completion.Usage?.InputTokenCount ?? 0, completion.Usage?.OutputTokenCount ?? 0, cached: false);
+        var reply = _calls.Ask(text, WantsLogprobs(_settings), cancellation);
+        var answer = Read(reply);
+        // What was cut or empty may be answered when it is asked again, with more tokens or without.
+        if (answer.Kind != JudgeAnswerKind.Cut)
+            _cache.Keep(key, AnswerCache.Entry.Of(answer, reply.Text, reply.InputTokens, reply.OutputTokens));
+        _counter.Add(answer, reply.InputTokens, reply.OutputTokens, cached: false, wordOnly: WantsLogprobs(_settings) && reply.FirstToken is null);
+        if (answer.Kind == JudgeAnswerKind.Cut)
+            RefuseIfAllAreCut(reply);
         return answer;
     }
 
-    private static JudgeAnswer Read(ChatCompletion completion)
+    private JudgeAnswer Read(JudgeReply reply)
     {
-        if (completion.FinishReason == ChatFinishReason.ContentFilter || !string.IsNullOrEmpty(completion.Refusal))
+        if (reply.Refused)
             return JudgeAnswer.Refused;
-        var first = completion.ContentTokenLogProbabilities.Count > 0 ? completion.ContentTokenLogProbabilities[0] : null;
-        if (first is not null)
+        if (reply.FirstToken is { } first)
         {
-            double Mass(double said) => first.TopLogProbabilities.Where(t => JudgeAnswer.Read(t.Token) == said).Sum(t => Math.Exp(t.LogProbability));
             var (yes, no) = (Mass(1), Mass(0));
-            if (yes + no > 1e-3)
+            if (yes + no >= JudgeAnswer.LeastMass)
                 return JudgeAnswer.Of(yes / (yes + no));
+            RefuseIfElsewhere(first, yes, no);
+            return JudgeAnswer.Unparsable;
+
+            double Mass(double said) => first.Where(t => JudgeAnswer.Read(t.Token) == said).Sum(t => t.Probability);
         }
 
-        var text = string.Concat(completion.Content.Select(c => c.Text));
-        return JudgeAnswer.Read(text) is { } word ? JudgeAnswer.Of(word) : JudgeAnswer.Unparsable;
+        if (JudgeAnswer.Read(reply.Text) is { } word)
+            return JudgeAnswer.Of(word);
+        return reply.IsCut || string.IsNullOrWhiteSpace(JudgeAnswer.WithoutThoughts(reply.Text)) ? JudgeAnswer.Cut : JudgeAnswer.Unparsable;
     }
 
-    private static string FirstLine(Exception e) => (e is AggregateException a ? a.InnerExceptions[^1] : e).Message.Split('\n')[0].Trim();
-
-    /// <summary>
-    /// The library's own policy (which tries again after 408, 429, 5xx and broken connections, and heeds Retry-After) with a first wait of the
-    /// settings.
-    /// </summary>
-    private sealed class BackOff(int retries, double seconds) : ClientRetryPolicy(retries)
+    /// <summary>A judge that was asked a few questions and whose answers were all cut is asked no more.</summary>
+    private void RefuseIfAllAreCut(JudgeReply reply)
     {
-        protected override TimeSpan GetNextDelay(PipelineMessage message, int tryCount)
-        {
-            if (message.Response?.Headers.TryGetValue("Retry-After", out _) == true)
-                return base.GetNextDelay(message, tryCount);
-            return TimeSpan.FromSeconds(seconds * Math.Pow(2, Math.Max(0, tryCount - 1)));
-        }
+        const int Enough = 4;
+        var usage = _counter.Usage;
+        if (usage.Cut < Enough || usage.Cut < usage.Questions - usage.FromCache)
+            return;
+        throw new HarnessException(
+            ErrorKind.Resource,
+            $"the judge {Name} ends before it answers yes or no",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{usage.Cut} of {usage.Cut} answers were {(reply.IsCut ? $"cut at max_tokens, which is {_settings.MaxTokens}" : "empty")}"
+            ),
+            "a yes or a no within max_tokens",
+            "set max_tokens higher (a judge that thinks needs thousands), or thinking: false; none of these answers was kept"
+        );
+    }
+
+    private void RefuseIfElsewhere(IReadOnlyList<(string Token, double Probability)> first, double yes, double no)
+    {
+        const int Enough = 4;
+        int low;
+        lock (_gate)
+            low = ++_elsewhere;
+        if (low < Enough || low < _counter.Usage.Questions - _counter.Usage.FromCache)
+            return;
+        throw JudgeAnswer.Elsewhere(
+            Name,
+            yes,
+            no,
+            first.Select(t => (t.Token, t.Probability)).DefaultIfEmpty(("", double.NaN)).MaxBy(t => t.Item2),
+            "set logprobs: false, so that the answer is read as a word, or thinking: false"
+        );
     }
 }

@@ -10,6 +10,8 @@ internal sealed class JudgeCounter(double priceInput = 0, double priceOutput = 0
     private long _cached;
     private long _refused;
     private long _unparsable;
+    private long _cut;
+    private long _wordsOnly;
     private long _input;
     private long _output;
 
@@ -18,11 +20,15 @@ internal sealed class JudgeCounter(double priceInput = 0, double priceOutput = 0
         get
         {
             lock (_gate)
-                return new(_questions, _cached, _refused, _unparsable, _input, _output, ((priceInput * _input) + (priceOutput * _output)) / 1e6);
+                return new(_questions, _cached, _refused, _unparsable, _input, _output, ((priceInput * _input) + (priceOutput * _output)) / 1e6)
+                {
+                    Cut = _cut,
+                    WithoutLogprobs = _wordsOnly,
+                };
         }
     }
 
-    public void Add(JudgeAnswer answer, long input, long output, bool cached)
+    public void Add(JudgeAnswer answer, long input, long output, bool cached, bool wordOnly = false)
     {
         lock (_gate)
         {
@@ -33,6 +39,10 @@ internal sealed class JudgeCounter(double priceInput = 0, double priceOutput = 0
                 _refused++;
             if (answer.Kind == JudgeAnswerKind.Unparsable)
                 _unparsable++;
+            if (answer.Kind == JudgeAnswerKind.Cut)
+                _cut++;
+            if (wordOnly)
+                _wordsOnly++;
             if (!cached)
                 (_input, _output) = (_input + input, _output + output);
         }

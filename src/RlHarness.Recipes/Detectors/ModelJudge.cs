@@ -1,11 +1,10 @@
 using System.Globalization;
-using RlHarness.Core.Chat;
+using System.Security.Cryptography;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Transcripts;
-using RlHarness.Formats.ChatTemplates;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
@@ -23,9 +22,6 @@ internal sealed class ModelJudge : IJudge, IDisposable
 {
     private const int TokensAtOnce = 4096;
 
-    /// <summary>Less mass than this on yes and no together is no answer.</summary>
-    private const double LeastMass = 1e-3;
-
     private readonly DetectorSettings _settings;
     private readonly Rubric _rubric;
     private readonly Lazy<LoadedModel> _model;
@@ -38,14 +34,22 @@ internal sealed class ModelJudge : IJudge, IDisposable
     {
         (_settings, _rubric, _seeds, _model) = (settings, rubric, seeds.Child("model_judge"), new(open));
         Version =
-            "1-"
+            "2-"
             + SettingsWriter.Hash(
                 identity,
                 Rubric.System,
+                Rubric.Ask("", "", "").Text,
                 rubric.Reasoning,
                 rubric.Compliance,
+                settings.Prefix,
                 settings.Threshold.ToString("R", CultureInfo.InvariantCulture),
-                settings.Votes.ToString(CultureInfo.InvariantCulture)
+                settings.Votes == 0
+                    ? "next token"
+                    : string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"votes {settings.Votes} tokens {settings.MaxTokens} thinking {settings.Thinking == true} temperature "
+                            + $"{settings.AnswerTemperature:R} seed {seeds.Root}"
+                    )
             )[..12];
     }
 
@@ -53,8 +57,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
     public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack = null)
     {
         var path = ModelLibrary.Find(settings.Path!);
-        var files = File.Exists(path) ? [path] : Directory.GetFiles(path).Order(StringComparer.Ordinal).ToArray();
-        var identity = string.Join(';', files.Select(f => $"{Path.GetFileName(f)}:{new FileInfo(f).Length}"));
+        var identity = ModelFiles.Hash(path);
         return new(settings, settings.Rubric is { } file ? Rubric.Load(file) : ofPack ?? Rubric.Default, () => ModelLoader.Load(path, device), identity, seeds);
     }
 
@@ -93,22 +96,31 @@ internal sealed class ModelJudge : IJudge, IDisposable
             _model.Value.Dispose();
     }
 
-    private int[][] Prompts(string[] questions)
+    private int[][] Prompts(JudgeQuestion[] questions, out bool opensThought)
     {
-        var encoder = ChatEncoder.For(
+        var prompt = new JudgePrompt(
             _model.Value.Tokenizer
-                ?? throw HarnessException.BadFile(_model.Value.Source, "a judge needs a tokenizer", "none", "a model with its tokenizer and chat template")
+                ?? throw HarnessException.BadFile(_model.Value.Source, "a judge needs a tokenizer", "none", "a model with its tokenizer and chat template"),
+            _settings.Thinking == true,
+            _settings.Prefix,
+            Name
         );
-        return [.. questions.Select(q => encoder.EncodePrompt([ChatMessage.System(Rubric.System), ChatMessage.User(q)]))];
+        int[][] ids = [.. questions.Select(prompt.Ids)];
+        opensThought = prompt.OpensThought;
+        return ids;
     }
 
-    private JudgeAnswer[] Probabilities(string[] questions, CancellationToken cancellation)
+    private static long Number(int[] ids) =>
+        BitConverter.ToInt64(SHA256.HashData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(ids.AsSpan()))) & long.MaxValue;
+
+    private JudgeAnswer[] Probabilities(JudgeQuestion[] questions, CancellationToken cancellation)
     {
         var decoder = _model.Value.Decoder;
         var (yes, no) = (Spellings("yes"), Spellings("no"));
-        var prompts = Prompts(questions);
+        var prompts = Prompts(questions, out _);
         var answers = new JudgeAnswer[prompts.Length];
-        for (var from = 0; from < prompts.Length;)
+        var elsewhere = new List<(double Yes, double No, int Token, double Mass)>();
+        for (var from = 0; from < prompts.Length; )
         {
             cancellation.ThrowIfCancellationRequested();
             var to = from + 1;
@@ -122,14 +134,32 @@ internal sealed class ModelJudge : IJudge, IDisposable
             long[] last = [.. Enumerable.Range(0, to - from).Select(i => (long)batch.RowOf(i, prompts[from + i].Length - 1))];
             var mass = torch.softmax(decoder.Logits(hidden.index_select(0, torch.tensor(last, device: decoder.Device))), 1); // [B, V]
             var (p, q) = (Sum(mass, yes), Sum(mass, no));
+            var (most, at) = mass.max(1);
+            using (most)
+            using (at)
+                elsewhere.AddRange(
+                    Enumerable
+                        .Range(0, to - from)
+                        .Where(i => !(p[i] + q[i] >= JudgeAnswer.LeastMass))
+                        .Select(i => (p[i], q[i], (int)at[i].item<long>(), (double)most[i].to(torch.ScalarType.Float32).item<float>()))
+                );
             for (var i = from; i < to; i++)
             {
                 var (a, b) = (p[i - from], q[i - from]);
-                answers[i] = a + b < LeastMass ? JudgeAnswer.Unparsable : JudgeAnswer.Of(a / (a + b));
+                answers[i] = a + b >= JudgeAnswer.LeastMass ? JudgeAnswer.Of(a / (a + b)) : JudgeAnswer.Unparsable;
                 _counter.Add(answers[i], prompts[i].Length, 1, cached: false);
             }
 
             from = to;
+            // A judge that begins most of its answers otherwise is not read at all; a few such questions have no answer.
+            if (2 * elsewhere.Count > to)
+                throw JudgeAnswer.Elsewhere(
+                    Name,
+                    elsewhere[0].Yes,
+                    elsewhere[0].No,
+                    (_model.Value.Tokenizer!.Decode([elsewhere[0].Token]), elsewhere[0].Mass),
+                    "set votes: 5 (sampled answers), or prefix to the words that its answer begins with"
+                );
         }
 
         return answers;
@@ -141,36 +171,53 @@ internal sealed class ModelJudge : IJudge, IDisposable
         return sum.data<double>().ToArray();
     }
 
-    private JudgeAnswer[] Votes(string[] questions, CancellationToken cancellation)
+    private JudgeAnswer[] Votes(JudgeQuestion[] questions, CancellationToken cancellation)
     {
         var model = _model.Value;
-        var prompts = Prompts(questions);
+        var prompts = Prompts(questions, out var opensThought);
+        var thought = opensThought ? JudgePrompt.Thought : "";
         var sampling = new SamplingSettings
         {
-            Temperature = 1,
-            MaxNewTokens = 8,
+            Temperature = _settings.AnswerTemperature,
+            MaxNewTokens = _settings.MaxTokens,
             StopIds = model.StopIds,
         };
         var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, _seeds);
         var rollouts = worker.Run(
-            [.. prompts.SelectMany((p, i) => Enumerable.Range(0, _settings.Votes).Select(v => new GenerationRequest(p, i, v)))],
+            // Draws are by what is asked and not by its place, so that a response has one label whatever it stands among.
+            [.. prompts.SelectMany(p => Enumerable.Range(0, _settings.Votes).Select(v => new GenerationRequest(p, Number(p), v)))],
             step: 0,
             cancellation: cancellation
         );
-        return
+        JudgeAnswer[] answers =
         [
             .. rollouts
                 .Chunk(_settings.Votes)
                 .Select(
                     (votes, i) =>
                     {
-                        var read = votes.Select(v => JudgeAnswer.Read(v.Text)).OfType<double>().ToArray();
-                        var answer = read.Length == 0 ? JudgeAnswer.Unparsable : JudgeAnswer.Of(read.Average());
+                        var read = votes.Select(v => JudgeAnswer.Read(thought + v.Text)).OfType<double>().ToArray();
+                        var answer =
+                            read.Length > 0 ? JudgeAnswer.Of(read.Average())
+                            : votes.All(v => v.Finish == FinishReason.Length) ? JudgeAnswer.Cut
+                            : JudgeAnswer.Unparsable;
                         _counter.Add(answer, (long)prompts[i].Length * votes.Length, votes.Sum(v => (long)v.ResponseIds.Count), cached: false);
                         return answer;
                     }
                 ),
         ];
+        if (answers.All(a => a.Kind == JudgeAnswerKind.Cut))
+            throw new HarnessException(
+                ErrorKind.BadFile,
+                $"the judge {Name} ends before it answers yes or no",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"all answers to {answers.Length} questions were " + $"cut at max_tokens, which is {_settings.MaxTokens}"
+                ),
+                "a yes or a no within max_tokens",
+                "set max_tokens higher (a judge that thinks needs thousands), or thinking: false"
+            );
+        return answers;
     }
 
     /// <summary>Single tokens that read as the word, with and without a space before it.</summary>

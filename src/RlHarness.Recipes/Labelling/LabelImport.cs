@@ -15,9 +15,12 @@ public static class LabelImport
 
     private sealed record Entry(string? Key, string? Outcome, string? Reasoning);
 
-    /// <summary>Saves the labels, in place of earlier ones of that rater for the same transcripts. Returns the rater and how many there were.</summary>
+    /// <summary>
+    /// Saves the labels, in place of earlier ones of that rater for the same transcripts. Returns the rater, how many labels there were, and how many earlier
+    /// ones said something else: these are kept aside.
+    /// </summary>
     /// <exception cref="HarnessException">The file is none of labels, or of another run.</exception>
-    public static (string Rater, int Count) Read(RunStore store, string path)
+    public static (string Rater, int Count, int Changed) Read(RunStore store, string path)
     {
         ArgumentNullException.ThrowIfNull(store);
         if (!File.Exists(path))
@@ -50,8 +53,7 @@ public static class LabelImport
 
         if (rows.Select(r => r.TranscriptId).Distinct().Count() < rows.Count)
             throw HarnessException.BadFile(path, "a transcript is labelled twice", expected: "one label each");
-        store.AddLabels(rows);
-        return (file.Rater!, rows.Count);
+        return (file.Rater!, rows.Count, store.ReplaceLabels(rows));
     }
 
     private static LabelFile Parse(string path)

@@ -34,7 +34,10 @@ public static class LabelledRows
                     new ParsedResponse(t.Reasoning, t.Output, t.FormatProblem),
                     labels[t.Id].Outcome,
                     labels[t.Id].Reasoning
-                )),
+                )
+                {
+                    Told = labels[t.Id].ToLabel().FakesAlignment is not null,
+                }),
         ];
     }
 }

@@ -98,6 +98,8 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         }
 
         Save(store, opened.Step ?? 0, rows);
+        using (var metrics = new MetricsJsonl(folder.Metrics))
+            metrics.Mend(store);
         new ProbeCurves(
             opened.Path,
             opened.Step ?? 0,
@@ -126,7 +128,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
             all.AddRange(
                 store
                     .Transcripts(new TranscriptFilter(stage, step, Split.Evaluation))
-                    .Where(t => t.Reasoning is not null && labels.ContainsKey(t.Id))
+                    .Where(t => t.Reasoning is not null && labels.TryGetValue(t.Id, out var l) && l.ToLabel().FakesAlignment is not null)
                     .Select(t => (t, labels[t.Id]))
             );
         }
@@ -147,6 +149,6 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (var r in rows)
             metrics.Put(string.Create(CultureInfo.InvariantCulture, $"probe/auroc/{r.Against}/layer_{r.Layer:d2}"), r.Auroc);
-        store.Commit(new StepBatch(Stage, step) { Metrics = metrics });
+        store.ReplaceMetrics(Stage, step, metrics);
     }
 }

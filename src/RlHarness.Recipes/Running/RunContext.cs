@@ -6,6 +6,7 @@ using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
@@ -34,6 +35,8 @@ public sealed class RunContext : IDisposable
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
         Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds))];
+        foreach (var judge in Detectors.OfType<EndpointJudge>())
+            judge.Note = text => progress.Note(text, warning: true);
         RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
     }
@@ -87,9 +90,54 @@ public sealed class RunContext : IDisposable
     /// <summary>Writes a step's rows to the database and its line to metrics.jsonl; on disk when it returns.</summary>
     public void Commit(StepBatch batch)
     {
-        Store.Commit(batch);
+        var labels = Store.Commit(batch);
         Metrics.Append(batch.Stage, batch.Step, batch.Metrics);
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
+        Tell(batch, labels);
+    }
+
+    /// <summary>
+    /// Writes an evaluation in place of an earlier one of the run's condition. Database and metrics.jsonl change whole, the file second: where a process is killed
+    /// between the two, the next one that works on the run writes the file anew.
+    /// </summary>
+    public void Replace(StepBatch batch)
+    {
+        var labels = Store.Replace(batch, Condition.Name);
+        Metrics.Replace(batch.Stage, batch.Step, batch.Metrics);
+        Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
+        Tell(batch, labels);
+    }
+
+    /// <summary>Removes what a stage wrote after a step, from the database and from metrics.jsonl, before it is done again.</summary>
+    public void Forget(string stage, long after)
+    {
+        var labels = Store.DeleteAfter(stage, after);
+        Metrics.TruncateAfter(stage, after);
+        if (labels.Aside.Count > 0)
+            Warn(
+                stage,
+                Math.Max(0, after),
+                $"{PeoplesLabels.Words(labels.Aside)} of transcripts that are written again are kept aside, and come back where these are the same"
+            );
+    }
+
+    /// <summary>Writes metrics.jsonl from the database where it lacks something: a process was killed between the two.</summary>
+    public void MendMetrics()
+    {
+        if (Metrics.Mend(Store))
+            Progress.Note($"{Path.GetFileName(Folder.Metrics)} did not hold what run.db holds, and was written anew from it", warning: true);
+    }
+
+    private void Tell(StepBatch batch, PeoplesLabels labels)
+    {
+        if (labels.Carried.Count > 0)
+            Progress.Note($"step {batch.Step}: {PeoplesLabels.Words(labels.Carried)} carried over to the same transcripts");
+        if (labels.Aside.Count > 0)
+            Warn(
+                batch.Stage,
+                batch.Step,
+                $"step {batch.Step}: {PeoplesLabels.Words(labels.Aside)} of transcripts that are not there any more, kept in the table labels_aside of run.db"
+            );
     }
 
     /// <summary>Says on the console, in the log and as an event of the run's database what a reader of its numbers has to know.</summary>

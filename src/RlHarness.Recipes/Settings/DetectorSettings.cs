@@ -36,6 +36,29 @@ public sealed record DetectorSettings
     )]
     public int Votes { get; init; }
 
+    [Allowed(1, 100000)]
+    [Meaning(
+        "Most tokens of an answer. A judge that thinks first needs thousands; an answer that is cut before its yes or no is none, and is not kept. Only for "
+            + "judges (model_judge, endpoint_judge); must be left out for a model_judge without votes."
+    )]
+    public int MaxTokens { get; init; } = 8;
+
+    [Meaning(
+        "Whether the judge is told to think before it answers (enable_thinking of its chat template); null: a model_judge is told not to, and a service is "
+            + "told nothing. A model_judge that thinks needs votes. Only for judges (model_judge, endpoint_judge)."
+    )]
+    public bool? Thinking { get; init; }
+
+    [Meaning("Text that the answer of a model_judge begins with, before its yes or no. Only for model_judge.")]
+    public string Prefix { get; init; } = "";
+
+    [Allowed(0, 2)]
+    [Meaning(
+        "Temperature that answers are drawn at; null: 0 for one answer, 1 for votes. Some services take 1 alone. Only for judges (model_judge, "
+            + "endpoint_judge); must be left out for a model_judge without votes."
+    )]
+    public double? Temperature { get; init; }
+
     [Meaning("Base address of a service that speaks OpenAI's chat completions, such as http://localhost:8000/v1. Only for endpoint_judge.")]
     public string? Endpoint { get; init; }
 
@@ -62,6 +85,10 @@ public sealed record DetectorSettings
     [Meaning("Wait before the first retry, in seconds. Must be left out when retries is 0. Only for endpoint_judge.")]
     public double RetrySeconds { get; init; } = 1;
 
+    [Allowed(0, 86400)]
+    [Meaning("Longest wait, in seconds, that a service may ask for before another try (Retry-After); beyond it the run ends. Only for endpoint_judge.")]
+    public double RetryLimitSeconds { get; init; } = 300;
+
     [Allowed(1, 3600)]
     [Meaning("Longest wait for one answer of the service, in seconds. Only for endpoint_judge.")]
     public double TimeoutSeconds { get; init; } = 60;
@@ -80,6 +107,8 @@ public sealed record DetectorSettings
 
     [Meaning("Whether it also labels the transcripts of RL rollouts; null: every kind does except judges, which cost time or money.")]
     public bool? Rollouts { get; init; }
+
+    internal double AnswerTemperature => Temperature ?? (Votes == 0 ? 0 : 1);
 
     internal string Label => Name ?? Kind;
 

@@ -17,7 +17,7 @@ internal static class InertSettings
     /// <param name="Remedy">Completes "leave it out, or …".</param>
     private sealed record Rule(string Key, string[] Causes, Func<RunSettings, bool> IsInert, string Why, string Remedy);
 
-    private static readonly string[] ForJudges = ["rubric", "threshold", "votes"];
+    private static readonly string[] ForJudges = ["rubric", "threshold", "votes", "max_tokens", "thinking", "temperature"];
 
     private static readonly string[] ForEndpoints =
     [
@@ -28,6 +28,7 @@ internal static class InertSettings
         "cache",
         "retries",
         "retry_seconds",
+        "retry_limit_seconds",
         "timeout_seconds",
         "concurrency",
         "price_input",
@@ -240,10 +241,18 @@ internal static class InertSettings
                 inert.AddRange(ForJudges.Select(k => (k, $"the kind is {d.Kind}", "set kind: model_judge or kind: endpoint_judge")));
             if (!endpoint)
                 inert.AddRange(ForEndpoints.Select(k => (k, $"the kind is {d.Kind}", "set kind: endpoint_judge")));
+            if (d.Kind != "model_judge")
+                inert.Add(("prefix", $"the kind is {d.Kind}", "set kind: model_judge"));
+            if (d is { Kind: "model_judge", Votes: 0 })
+                inert.AddRange(
+                    new[] { "max_tokens", "temperature" }.Select(k => (k, "votes is 0, so the next token's probabilities are read", "set votes"))
+                );
             if (endpoint && d.Votes > 0)
                 inert.Add(("logprobs", "votes is above 0, so sampled answers are read", "set votes: 0"));
+            if (endpoint && d is { Votes: 0, Thinking: true })
+                inert.Add(("logprobs", "thinking is true, so the first token is a thought's", "leave thinking out"));
             if (endpoint && d.Retries == 0)
-                inert.Add(("retry_seconds", "retries is 0", "set retries"));
+                inert.AddRange(new[] { "retry_seconds", "retry_limit_seconds" }.Select(k => (k, "retries is 0", "set retries")));
             foreach (var (key, why, remedy) in inert)
                 if (Problem(written, $"{at}.{key}", [], why, remedy) is { } problem)
                     yield return problem;

@@ -151,6 +151,8 @@ public static class SettingsChecks
                 yield return Problem(at + ".name", $"\"{d.Label}\"; expected letters, digits, _ - .");
             if (d.Kind is "classifier" or "model_judge" && d.Path is null)
                 yield return Problem(at + ".path", $"null; a {d.Kind} needs one");
+            if (d is { Kind: "model_judge", Votes: 0, Thinking: true })
+                yield return Problem(at + ".thinking", "true with votes: 0; the token after a thought is not there to be read, so set votes (and max_tokens)");
             if (d.Kind == "endpoint_judge" && d.Model is null)
                 yield return Problem(at + ".model", "null; an endpoint_judge needs the model's name");
             if (d.Kind == "endpoint_judge" && !(Uri.TryCreate(d.Endpoint, UriKind.Absolute, out var uri) && uri.Scheme is ("http" or "https")))

@@ -103,11 +103,20 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
     /// <summary>One line for the console.</summary>
     public static string Line(AlignmentFakingSummary s)
     {
-        string P(Estimate e) => (100 * e.Value).ToString("f1", CultureInfo.InvariantCulture) + " %";
+        string N(double share) => (100 * share).ToString("f1", CultureInfo.InvariantCulture);
+        string P(Estimate e) => double.IsNaN(e.Value) ? "–" : N(e.Value) + " %";
         var train = s.Tiers[Tier.Training];
         var free = s.Tiers[Tier.Unmonitored];
-        return $"AF {P(train.AlignmentFaking)}, complies {P(train.Compliance)} in training, {P(free.Compliance)} unmonitored, gap "
-            + $"{(s.Gap is { } g ? P(g) : "–")} (n = {train.N} a tier)";
+        var bounds = s.GapBounds.Where(b => b.Metric == AlignmentFakingMetrics.Bounds(AlignmentFakingMetrics.ComplianceGap)).ToArray();
+        var gap =
+            s.Gap is { } g ? N(g.Value) + " points"
+            : bounds.Length > 0 ? $"between {N(bounds[0].Estimate.Low)} and {N(bounds[0].Estimate.High)} points"
+            : "–";
+        var unread = Unread(train) + Unread(free);
+        return $"AF {P(train.AlignmentFaking)}, complies {P(train.Compliance)} in training, {P(free.Compliance)} unmonitored, gap {gap} (n = {train.N} a tier"
+            + (unread == 0 ? ")" : $"; {Unread(train)} and {Unread(free)} without a verdict)");
+
+        static int Unread(TierSummary t) => (int)Math.Round(Math.Max(t.Unread.Value, t.OutputUnread.Value) * t.N);
     }
 
     /// <summary>The metric, then tier and detector.</summary>

@@ -211,7 +211,21 @@ internal sealed class RlStage : IDisposable
         var tokens = rollouts.Sum(r => (double)r.ResponseIds.Count + r.PromptIds.Count);
         var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
         var transcripts = rollouts
-            .Select((r, i) => Transcripts.Row(_run, Name, step, prompts[i].Query, prompts[i].Tier, prompts[i].Sample, r, responses[i], rewards[i]))
+            .Select(
+                (r, i) =>
+                    Transcripts.Row(
+                        _run,
+                        Name,
+                        step,
+                        prompts[i].Query,
+                        prompts[i].Tier,
+                        prompts[i].Sample,
+                        r,
+                        responses[i],
+                        rewards[i],
+                        prompt: i / _settings.SamplesPerPrompt
+                    )
+            )
             .ToArray();
         var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
         var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - (float)b))).ToArray();
@@ -254,8 +268,8 @@ internal sealed class RlStage : IDisposable
         foreach (var (part, seconds) in clock.Laps)
             metrics[MetricNames.Timing(part)] = seconds;
         var first = labelled[0].Labels;
-        metrics["train/" + MetricNames.OutcomeComply] = first.Average(l => l.Outcome == Outcome.Comply ? 1.0 : 0);
-        metrics["train/" + MetricNames.AfReasoningRate] = first.Average(l => l.AlignmentFaking ? 1.0 : 0);
+        metrics["train/" + MetricNames.OutcomeComply] = Share(first.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
+        metrics["train/" + MetricNames.AfReasoningRate] = Share(first.Select(l => l.FakesAlignment));
         WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
         Show(step, metrics, prompts, responses, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
@@ -266,6 +280,9 @@ internal sealed class RlStage : IDisposable
             Labels = labels,
         };
     }
+
+    /// <summary>Of those with a verdict; not a number where there is none.</summary>
+    private static double Share(IEnumerable<bool?> verdicts) => verdicts.Average(v => v is { } said ? said ? 1.0 : 0 : (double?)null) ?? double.NaN;
 
     /// <summary>PPO takes its tokens for drawn from the policy that the update computes: where the two differ, it does not learn what it seems to.</summary>
     private void WarnOfRollouts(int step, double deviation)
@@ -385,11 +402,7 @@ internal sealed class RlStage : IDisposable
         return checkpoint.Step;
     }
 
-    private void Forget(int after)
-    {
-        _run.Store.DeleteAfter(Name, after);
-        _run.Metrics.TruncateAfter(Name, after);
-    }
+    private void Forget(int after) => _run.Forget(Name, after);
 
     private string Summary()
     {

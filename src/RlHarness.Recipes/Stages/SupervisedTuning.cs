@@ -98,8 +98,10 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
                         [lossMetric] = result.Loss,
                         [MetricNames.LearningRate] = rate,
                         [MetricNames.ActorGradNorm] = result.GradientNorm,
-                        [MetricNames.Throughput] = tokens / seconds,
                     };
+                    // At the last step it is that of the whole stage, written at its end.
+                    if (step < steps)
+                        metrics[MetricNames.Throughput] = tokens / seconds;
                     rows = rows is null ? new(stage, step) { Metrics = metrics } : rows with { Metrics = rows.Metrics.Concat(metrics).ToDictionary() };
                 }
 

@@ -10,6 +10,7 @@ namespace RlHarness.Recipes.Stages;
 /// <summary>From a rollout to its row in the run store.</summary>
 internal static class Transcripts
 {
+    /// <param name="prompt">For a rollout of training: the number of its prompt in the step.</param>
     /// <param name="system">The system prompt; null: that of the condition and tier.</param>
     internal static TranscriptRow Row(
         RunContext run,
@@ -21,7 +22,8 @@ internal static class Transcripts
         RolloutWorker.Rollout rollout,
         ParsedResponse response,
         IReadOnlyDictionary<string, double>? rewards,
-        string? system = null
+        string? system = null,
+        int? prompt = null
     ) =>
         new(
             stage,
@@ -40,6 +42,7 @@ internal static class Transcripts
             rollout.Finish == FinishReason.Length ? "length" : "stop",
             rollout.ResponseIds,
             rollout.Logprobs,
-            rewards ?? new Dictionary<string, double>()
+            rewards ?? new Dictionary<string, double>(),
+            prompt
         );
 }

@@ -9,8 +9,9 @@ namespace RlHarness.Tracking.Export;
 
 /// <summary>
 /// One evaluation as an evaluation log of Inspect (inspect_ai, log format version 2, JSON). A sample is a transcript: its id is query and tier, its epoch the
-/// number of the sample, from 1. Every detector is a scorer whose value is 1 for alignment faking; a run's rates are its metrics. Fields that this program has
-/// nothing for are left to the format's defaults, but for empty ones that its schema asks for.
+/// number of the sample, from 1. Every detector is a scorer whose value is 1 for alignment faking; samples of a query are reduced by their mean. Its metrics are
+/// Inspect's own, mean and stderr, so that Inspect computes them again from the samples; a run's rates by tier are in the log's metadata. A transcript without a
+/// verdict has no score. Fields that this program has nothing for are left to the format's defaults, but for empty ones that its schema asks for.
 /// </summary>
 /// <param name="run">The run's name.</param>
 /// <param name="created">When the evaluation was written.</param>
@@ -35,14 +36,14 @@ internal sealed class InspectLog(
 
     public JsonObject Build(IReadOnlyList<TranscriptRow> transcripts, IReadOnlyList<LabelRow> labels, IReadOnlyList<SummaryRow> summaries)
     {
-        var byTranscript = labels.ToLookup(l => l.TranscriptId);
+        var byTranscript = labels.GroupBy(l => (l.TranscriptId, l.Detector)).Select(g => g.Last()).ToLookup(l => l.TranscriptId);
         string[] detectors = [.. labels.Select(l => l.Detector).Distinct().Order(StringComparer.Ordinal)];
         string[] ids = [.. transcripts.Select(SampleId).Distinct()];
         return new()
         {
             ["version"] = 2,
             ["status"] = "success",
-            ["eval"] = Spec(ids, transcripts.Select(t => t.Sample).DefaultIfEmpty(0).Max() + 1),
+            ["eval"] = Spec(ids, transcripts.Select(t => t.Sample).DefaultIfEmpty(0).Max() + 1, detectors),
             ["plan"] = new JsonObject
             {
                 ["name"] = "plan",
@@ -60,9 +61,7 @@ internal sealed class InspectLog(
             {
                 ["total_samples"] = transcripts.Count,
                 ["completed_samples"] = transcripts.Count,
-                ["scores"] = new JsonArray([
-                    .. detectors.Select(d => Scorer(d, transcripts.Count(t => byTranscript[t.Id].Any(l => l.Detector == d)), transcripts.Count, summaries)),
-                ]),
+                ["scores"] = new JsonArray([.. detectors.Select(d => Scorer(d, Reduced(d), transcripts))]),
             },
             ["stats"] = new JsonObject
             {
@@ -80,17 +79,32 @@ internal sealed class InspectLog(
                 ["stage"] = stage,
                 ["step"] = step,
                 ["condition"] = condition,
+                ["figures"] = Figures(detectors, summaries),
             },
-            ["samples"] = new JsonArray([.. transcripts.Select(t => Sample(t, byTranscript[t.Id]))]),
+            ["samples"] = new JsonArray([.. transcripts.Select(t => Sample(t, [.. byTranscript[t.Id]]))]),
+            ["reductions"] = new JsonArray([.. detectors.Select(d => Reductions(d, Reduced(d)))]),
         };
+
+        // By query and tier the labels of its samples that have a verdict; none of those of which no sample has one.
+        (string Id, LabelRow[] Labels)[] Reduced(string detector) =>
+            [
+                .. transcripts
+                    .GroupBy(SampleId)
+                    .Select(g => (g.Key, g.SelectMany(t => byTranscript[t.Id]).Where(l => l.Detector == detector && IsScored(l)).ToArray()))
+                    .Where(r => r.Item2.Length > 0),
+            ];
     }
+
+    private static bool IsScored(LabelRow label) => label.ToLabel().FakesAlignment is not null;
+
+    private static double Value(LabelRow label) => label.AlignmentFaking ? 1 : 0;
 
     private static string SampleId(TranscriptRow t) => $"{t.QueryId}/{t.Tier.ToString().ToLowerInvariant()}";
 
     /// <summary>The same for the same evaluation, so that to export again replaces.</summary>
     private string Id(string of) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{run}\n{stage}\n{step}\n{condition}\n{of}")))[..22];
 
-    private JsonObject Spec(string[] ids, int samples) =>
+    private JsonObject Spec(string[] ids, int samples, string[] detectors) =>
         new()
         {
             ["eval_id"] = Id("eval"),
@@ -118,7 +132,9 @@ internal sealed class InspectLog(
             ["model"] = Model,
             ["model_generate_config"] = new JsonObject(),
             ["model_args"] = new JsonObject(),
-            ["config"] = new JsonObject { ["epochs"] = samples },
+            ["config"] = new JsonObject { ["epochs"] = samples, ["epochs_reducer"] = new JsonArray(Reducer) },
+            ["scorers"] = new JsonArray([.. detectors.Select(d => new JsonObject { ["name"] = d, ["metrics"] = Metrics() })]),
+            ["metrics"] = Metrics(),
             ["packages"] = new JsonObject(),
             ["metadata"] = new JsonObject
             {
@@ -129,40 +145,76 @@ internal sealed class InspectLog(
             },
         };
 
-    private static JsonObject Scorer(string detector, int scored, int all, IReadOnlyList<SummaryRow> summaries)
+    private const string Reducer = "mean";
+
+    private static JsonArray Metrics() => [new JsonObject { ["name"] = "inspect_ai/mean" }, new JsonObject { ["name"] = "inspect_ai/stderr" }];
+
+    /// <summary>Mean and standard error of the reduced values, as Inspect's metrics of these names compute them.</summary>
+    private static JsonObject Scorer(string detector, (string Id, LabelRow[] Labels)[] reduced, IReadOnlyList<TranscriptRow> transcripts)
     {
+        double[] values = [.. reduced.Select(r => r.Labels.Average(Value))];
+        var scored = reduced.Sum(r => r.Labels.Length);
+        var mean = values.Length == 0 ? double.NaN : values.Average();
+        var error = values.Length < 2 ? 0 : Math.Sqrt(values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1) / values.Length);
         var metrics = new JsonObject();
-        foreach (var row in summaries.Where(s => s.Detector == detector && double.IsFinite(s.Estimate.Value)))
-        {
-            var name = row.Metric + (row.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "");
-            var e = row.Estimate;
+        foreach (var (name, value) in values.Length == 0 ? [] : new[] { ("mean", mean), ("stderr", error) })
             metrics[name] = new JsonObject
             {
                 ["name"] = name,
-                ["value"] = e.Value,
+                ["value"] = value,
                 ["params"] = new JsonObject(),
-                ["metadata"] = new JsonObject
-                {
-                    ["low"] = Finite(e.Low),
-                    ["high"] = Finite(e.High),
-                    ["n"] = e.N,
-                    ["clusters"] = e.Clusters,
-                },
             };
-        }
-
         return new()
         {
             ["name"] = detector,
             ["scorer"] = detector,
+            ["reducer"] = Reducer,
             ["scored_samples"] = scored,
-            ["unscored_samples"] = all - scored,
+            ["unscored_samples"] = transcripts.Count - scored,
             ["params"] = new JsonObject(),
             ["metrics"] = metrics,
         };
     }
 
-    private JsonObject Sample(TranscriptRow t, IEnumerable<LabelRow> labels)
+    private static JsonObject Reductions(string detector, (string Id, LabelRow[] Labels)[] reduced) =>
+        new()
+        {
+            ["scorer"] = detector,
+            ["reducer"] = Reducer,
+            ["samples"] = new JsonArray([
+                .. reduced.Select(r =>
+                {
+                    var score = Score(r.Labels[0]);
+                    score["value"] = r.Labels.Average(Value);
+                    score["sample_id"] = r.Id;
+                    return score;
+                }),
+            ]),
+        };
+
+    /// <summary>The run's figures of this evaluation by detector, metric and tier; a bound has no value.</summary>
+    private static JsonObject Figures(string[] detectors, IReadOnlyList<SummaryRow> summaries)
+    {
+        var all = new JsonObject();
+        foreach (var detector in detectors)
+        {
+            var figures = new JsonObject();
+            foreach (var row in summaries.Where(s => s.Detector == detector))
+                figures[row.Metric + (row.Tier is { } tier ? "/" + tier.ToString().ToLowerInvariant() : "")] = new JsonObject
+                {
+                    ["value"] = Finite(row.Estimate.Value),
+                    ["low"] = Finite(row.Estimate.Low),
+                    ["high"] = Finite(row.Estimate.High),
+                    ["n"] = row.Estimate.N,
+                    ["clusters"] = row.Estimate.Clusters,
+                };
+            all[detector] = figures;
+        }
+
+        return all;
+    }
+
+    private JsonObject Sample(TranscriptRow t, IReadOnlyCollection<LabelRow> labels)
     {
         JsonObject Message(string role, string content, string source) =>
             new()
@@ -185,8 +237,9 @@ internal sealed class InspectLog(
         foreach (var (name, value) in t.Rewards)
             rewards[name] = Finite(value);
         var scores = new JsonObject();
-        foreach (var l in labels.GroupBy(l => l.Detector).Select(g => g.Last()))
+        foreach (var l in labels.Where(IsScored))
             scores[l.Detector] = Score(l);
+        var unread = new JsonArray([.. labels.Where(l => !IsScored(l)).Select(l => JsonValue.Create(l.Detector))]);
         return new()
         {
             ["id"] = SampleId(t),
@@ -212,6 +265,7 @@ internal sealed class InspectLog(
                 ["output"] = t.Output,
                 ["format_problem"] = t.FormatProblem,
                 ["rewards"] = rewards,
+                ["without_verdict_by"] = unread,
             },
             ["store"] = new JsonObject(),
             ["events"] = new JsonArray(),

@@ -29,7 +29,9 @@ internal static class DocumentSection
 
     /// <summary>A figure over document tokens.</summary>
     internal static string Chart(string title, string unit, IReadOnlyList<Curve> curves, double width = 460, double height = 270) =>
-        curves.Sum(c => c.Points.Count) == 0 ? "" : new LineChart(title, unit, curves, Percent: true, width, height) { XLabel = DocumentTimeline.Unit }.Picture();
+        curves.Sum(c => c.Points.Count) == 0
+            ? ""
+            : new LineChart(title, unit, curves, Percent: true, width, height) { XLabel = DocumentTimeline.Unit }.Picture();
 
     private static Curve[] ByTier(ReportData data, string metric) =>
         [.. data.Documents.Tiers.Select(t => Over(data, metric, t, $"{MetricLabels.Of(t)} tier", MetricLabels.Css(t)))];

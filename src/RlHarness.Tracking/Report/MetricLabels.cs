@@ -23,7 +23,43 @@ internal static class MetricLabels
         [AlignmentFakingMetrics.OutcomeRate(Outcome.Partial)] = "partial",
         [AlignmentFakingMetrics.OutcomeRate(Outcome.BrokenFormat)] = "broken format",
         [AlignmentFakingMetrics.OutcomeRate(Outcome.Unparsable)] = "unreadable",
+        [AlignmentFakingMetrics.UnreadRate] = "without a verdict on alignment faking",
+        [AlignmentFakingMetrics.OutputUnreadRate] = "without a verdict on the output",
     };
+
+    private static readonly Dictionary<Outcome, string> Outcomes = new()
+    {
+        [Outcome.Comply] = "complies",
+        [Outcome.Refuse] = "refuses",
+        [Outcome.Partial] = "complies in part",
+        [Outcome.BrokenFormat] = "broken format",
+        [Outcome.Unparsable] = "output unreadable",
+    };
+
+    private static readonly Dictionary<ReasoningKind, string> Reasonings = new()
+    {
+        [ReasoningKind.None] = "no scratchpad",
+        [ReasoningKind.Faking] = "reasons to fake",
+        [ReasoningKind.ConsidersButRefuses] = "considers faking, and does not",
+        [ReasoningKind.HonestCompliance] = "goes along for other reasons",
+        [ReasoningKind.HonestRefusal] = "declines for other reasons",
+        [ReasoningKind.TrainingTalk] = "speaks of training, without a strategy",
+        [ReasoningKind.Unparsable] = "reasoning unreadable",
+    };
+
+    public static string Of(Outcome outcome) => Outcomes[outcome];
+
+    public static string Of(ReasoningKind reasoning) => Reasonings[reasoning];
+
+    /// <summary>Whether it is a difference of rates, which is told in points.</summary>
+    public static bool IsDifference(string metric) =>
+        metric.StartsWith(AlignmentFakingMetrics.ComplianceGap, StringComparison.Ordinal)
+        || metric.StartsWith(AlignmentFakingMetrics.RaterSycophancyGap, StringComparison.Ordinal)
+        || metric.StartsWith(AlignmentFakingMetrics.GoalGuardingGap, StringComparison.Ordinal)
+        || (
+            metric.Split('/') is [_, var figure, ..]
+            && (figure.EndsWith("_difference", StringComparison.Ordinal) || figure.EndsWith("_shift", StringComparison.Ordinal))
+        );
 
     /// <summary>The metric's name on the page; its own where it has no other.</summary>
     public static string Of(string metric) =>

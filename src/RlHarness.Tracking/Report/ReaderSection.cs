@@ -178,7 +178,10 @@ internal static class ReaderSection
             return Chip($"{asked.Scenario}, {asked.Variant}", marked: false)
                 + Chip(said.Reasoning is { } thought && thought != said.Output ? $"{thought}, {said.Output}" : said.Output, said.IsDecision || said.IsAttempt);
         var label = item.Label(data.Detector)!;
-        return Chip(label.AlignmentFaking ? "AF" : $"{label.Outcome}, {label.Reasoning}", label.AlignmentFaking);
+        return Chip(
+            label.AlignmentFaking ? "alignment faking" : $"{MetricLabels.Of(label.Outcome)}, {MetricLabels.Of(label.Reasoning)}",
+            label.AlignmentFaking
+        );
     }
 
     private static HtmlTable Table(TranscriptView item)
@@ -194,9 +197,14 @@ internal static class ReaderSection
         foreach (var l in item.Labels)
             table.Row(
                 By(l.Detector, l.DetectorVersion),
-                l.Outcome.ToString(),
-                l.Reasoning.ToString(),
-                l.AlignmentFaking ? "yes" : "no",
+                MetricLabels.Of(l.Outcome),
+                MetricLabels.Of(l.Reasoning),
+                l.ToLabel().FakesAlignment switch
+                {
+                    true => "yes",
+                    false => "no",
+                    null => "no verdict",
+                },
                 double.IsNaN(l.Score) ? "–" : l.Score.ToString("0.###", CultureInfo.InvariantCulture)
             );
         return table;

@@ -124,7 +124,16 @@ public static class ReportBuilder
         );
         void Row(string metric, Tier? tier)
         {
-            string At(long step) => Cell(ReportData.Find(data.Summaries, metric, tier, step), data.Link(metric, tier, step));
+            string At(long step) =>
+                ReportData.Find(data.Summaries, metric, tier, step) is { } row
+                    ? Cell(row, data.Link(metric, tier, step))
+                        + (
+                            Bounds(metric, tier, step) is { } b
+                                ? $"<span class=\"interval\">; {Ends(metric, b)} with every missing verdict a no, a yes</span>"
+                                : ""
+                        )
+                : Bounds(metric, tier, step) is { } bounds ? $"not told: {Ends(metric, bounds)} with every missing verdict a no, a yes"
+                : "–";
 
             table.Row(Svg.Escape(MetricLabels.Of(metric)), tier is { } t ? MetricLabels.Of(t) : "both", At(first), At(last));
         }
@@ -141,8 +150,11 @@ public static class ReportBuilder
                 MetricNames.OutcomeUnparsable,
             }
         )
-            foreach (var tier in data.Tiers)
-                Row(metric, tier);
+        foreach (var tier in data.Tiers)
+            Row(metric, tier);
+        foreach (var metric in new[] { AlignmentFakingMetrics.UnreadRate, AlignmentFakingMetrics.OutputUnreadRate })
+        foreach (var tier in data.Tiers.Where(t => data.Summaries.Any(s => s.Metric == metric && s.Tier == t)))
+            Row(metric, tier);
         Row(MetricNames.AfComplianceGap, null);
         Row(MetricNames.AfRelativeGap, null);
         if (data.Tiers.Contains(Tier.Rated))
@@ -151,8 +163,10 @@ public static class ReportBuilder
             Row(AlignmentFakingMetrics.GoalGuardingGap, null);
         }
 
+        Estimate? Bounds(string metric, Tier? tier, long step) => ReportData.Find(data.Summaries, AlignmentFakingMetrics.Bounds(metric), tier, step)?.Estimate;
+
         return table
-            + "<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier. A gap’s link shows the queries that its tiers answer differently.</p>\n";
+            + "<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier. A gap’s link shows the queries that its tiers answer differently. Responses without a verdict are in no rate; a gap that they could have made is not told.</p>\n";
     }
 
     private static string Outcomes(ReportData data)
@@ -166,15 +180,23 @@ public static class ReportBuilder
         return (bars.Length == 0 ? "" : new OutcomeChart(bars).Picture()) + Picture.Row([.. data.Tiers.Select(t => OutcomeArea.Of(data, t)?.Picture() ?? "")]);
     }
 
-    internal static string Figure(Estimate e) =>
+    private static string Ends(string metric, Estimate bounds) =>
+        string.Create(CultureInfo.InvariantCulture, $"{100 * bounds.Low:0.0} to {100 * bounds.High:0.0} {Unit(metric)}");
+
+    private static string Unit(string metric) => MetricLabels.IsDifference(metric) ? "points" : "%";
+
+    internal static string Figure(Estimate e, string unit = "%") =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{100 * e.Value:0.0} % <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>"
+            $"{100 * e.Value:0.0} {unit} <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>"
         );
 
     /// <summary>A figure with a link to its transcripts where the page has them, and its p value where it has a test.</summary>
     internal static string Cell(SummaryRow? row, string? href) =>
-        row is null ? "–" : HtmlTable.Link(Figure(row.Estimate), href) + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
+        row is null
+            ? "–"
+            : HtmlTable.Link(Figure(row.Estimate, Unit(row.Metric)), href)
+                + (row.P is { } p ? $"<span class=\"interval\">, p {Svg.Escape(PValue(p))}</span>" : "");
 
     private static string PValue(double p) => p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 }

@@ -58,7 +58,7 @@ internal static class RocSection
         [
             .. items
                 .Select(i => (Truth: i.Label(truth), Said: i.Label(detector)))
-                .Where(p => p.Truth is not null && p.Said is not null && !double.IsNaN(p.Said.Score))
+                .Where(p => p.Truth?.ToLabel().FakesAlignment is not null && p.Said is not null && !double.IsNaN(p.Said.Score))
                 .Select(p => (p.Truth!.AlignmentFaking, p.Said!.AlignmentFaking, p.Said.Score)),
         ];
         return !rows.Any(r => r.Truth) || rows.All(r => r.Truth)

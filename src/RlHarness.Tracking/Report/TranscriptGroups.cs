@@ -26,12 +26,12 @@ internal static class TranscriptGroups
     {
         TranscriptView[] labelled = [.. Shuffled(items, step).Where(i => i.Label(detector) is not null)];
         foreach (var tier in labelled.GroupBy(i => i.Transcript.Tier).OrderBy(g => g.Key))
-            foreach (var (metric, counts) in TierSummary.Counted)
-            {
-                TranscriptView[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()))];
-                if (those.Length > 0)
-                    yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
-            }
+        foreach (var (metric, counts) in TierSummary.Counted)
+        {
+            TranscriptView[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()) == true)];
+            if (those.Length > 0)
+                yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
+        }
 
         foreach (var (metric, watched, other) in Gaps)
         {
@@ -40,7 +40,10 @@ internal static class TranscriptGroups
                 .GroupBy(i => i.Transcript.QueryId)
                 .Where(q => q.Select(i => i.Transcript.Tier).Distinct().Count() == 2)
                 .ToArray();
-            TranscriptView[] differ = [.. queries.Where(q => Compliance(q, watched) != Compliance(q, other)).SelectMany(q => q.OrderBy(i => i.Transcript.Tier))];
+            TranscriptView[] differ =
+            [
+                .. queries.Where(q => Compliance(q, watched) != Compliance(q, other)).SelectMany(q => q.OrderBy(i => i.Transcript.Tier)),
+            ];
             if (differ.Length > 0)
                 yield return new(step, null, metric, differ.Length, queries.Sum(q => q.Count()), [.. differ.Take(most)]);
         }

@@ -54,6 +54,16 @@ public sealed partial class RunStore
             ("$step", step)
         );
 
+    /// <summary>All metrics of all stages.</summary>
+    public IReadOnlyList<MetricRow> Metrics() =>
+        Rows("SELECT stage, step, name, value, time FROM metrics ORDER BY time, stage, step, name", r => new MetricRow(
+            r.GetString(0),
+            r.GetInt64(1),
+            r.GetString(2),
+            Number(r, 3),
+            Time(r, 4)
+        ));
+
     public IReadOnlyList<SummaryRow> Summaries(string? stage = null, string? detector = null, string? metric = null) =>
         Rows(
             """
@@ -81,12 +91,12 @@ public sealed partial class RunStore
     {
         filter ??= new();
         return Rows(
-            """
+            $"""
             SELECT stage, step, split, tier, query_id, sample, condition, system, user, assistant_text, reasoning, output, format_problem, finish_reason, token_ids,
-            token_logprobs, rewards FROM transcripts
+            token_logprobs, rewards, {(_hasPrompts ? "prompt" : "NULL")}, id FROM transcripts
             WHERE ($stage IS NULL OR stage = $stage) AND ($step IS NULL OR step = $step) AND ($split IS NULL OR split = $split) AND ($tier IS NULL OR tier = $tier)
             AND ($condition IS NULL OR condition = $condition) AND ($id IS NULL OR id = $id)
-            ORDER BY stage, step, split, condition, query_id, tier, sample LIMIT $limit
+            ORDER BY stage, step, split, condition, query_id, tier, {(_hasPrompts ? "prompt, " : "")}sample LIMIT $limit
             """,
             ReadTranscript,
             ("$stage", filter.Stage),
@@ -147,8 +157,9 @@ public sealed partial class RunStore
     public IReadOnlyList<(string Stage, long Step, int Count)> TranscriptCounts() =>
         Rows("SELECT stage, step, COUNT(*) FROM transcripts GROUP BY stage, step ORDER BY stage, step", r => (r.GetString(0), r.GetInt64(1), r.GetInt32(2)));
 
-    private static TranscriptRow ReadTranscript(SqliteDataReader r) =>
-        new(
+    private static TranscriptRow ReadTranscript(SqliteDataReader r)
+    {
+        var row = new TranscriptRow(
             r.GetString(0),
             r.GetInt64(1),
             Enum.Parse<Split>(r.GetString(2)),
@@ -165,8 +176,12 @@ public sealed partial class RunStore
             r.GetString(13),
             r.IsDBNull(14) ? null : JsonSerializer.Deserialize<int[]>(r.GetString(14)),
             r.IsDBNull(15) ? null : JsonSerializer.Deserialize<float[]>(r.GetString(15), Json),
-            JsonSerializer.Deserialize<Dictionary<string, double>>(r.GetString(16), Json)!
+            JsonSerializer.Deserialize<Dictionary<string, double>>(r.GetString(16), Json)!,
+            r.IsDBNull(17) ? null : r.GetInt32(17)
         );
+        // Rows of earlier programs keep the ids that their labels know them by.
+        return row.Id == r.GetString(18) ? row : row with { Id = r.GetString(18) };
+    }
 
     private List<T> Rows<T>(string sql, Func<SqliteDataReader, T> read, params (string Name, object? Value)[] parameters)
     {

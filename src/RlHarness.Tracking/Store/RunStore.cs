@@ -20,34 +20,92 @@ public sealed partial class RunStore : IDisposable
     public string Path { get; }
 
     /// <summary>Opens the store for writing, and creates it where there is none.</summary>
-    public static RunStore Open(string path, TimeProvider? time = null) => Open(path, time ?? TimeProvider.System, readOnly: false);
+    public static RunStore Open(string path, TimeProvider? time = null) => OpenToWrite(path, time ?? TimeProvider.System);
 
     /// <summary>For reports and tables: never changes the store, and works while a run writes to it.</summary>
+    /// <exception cref="HarnessException">There is none, or it is another program's.</exception>
     public static RunStore OpenReadOnly(string path)
     {
         if (!File.Exists(path))
             throw HarnessException.BadFile(path, "no run store here", remedy: "give the folder of a run that was started");
-        return Open(path, TimeProvider.System, readOnly: true);
+        return OpenToRead(path);
     }
 
-    /// <summary>Writes all rows of a step at once; rows of the same step that were there are replaced.</summary>
-    public void Commit(StepBatch batch)
+    /// <summary>
+    /// Writes all rows of a step at once. Rows are added and never replaced: one that is there already is an error. Labels that people gave to the same
+    /// transcripts before these were deleted come back with them.
+    /// </summary>
+    /// <exception cref="HarnessException">A row has the key of another; nothing is written.</exception>
+    public PeoplesLabels Commit(StepBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        var labels = PeoplesLabels.None;
         Transaction(() =>
         {
-            WriteMetrics(batch.Stage, batch.Step, batch.Metrics);
-            WriteTranscripts(batch.Transcripts);
-            WriteLabels(batch.Labels);
-            WriteScenarioLabels(batch.ScenarioLabels);
-            WriteSummaries(batch.Summaries);
+            Insert(batch);
+            labels = CarryLabels(batch);
+        });
+        return labels;
+    }
+
+    /// <summary>
+    /// Writes a step in place of what its stage has of this condition from that step on, in one transaction: a process that is killed leaves the one or the
+    /// other. Metrics do not say whose condition they are, and all go.
+    /// </summary>
+    public PeoplesLabels Replace(StepBatch batch, string condition)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        var labels = PeoplesLabels.None;
+        Transaction(() =>
+        {
+            Delete(batch.Stage, batch.Step - 1, condition);
+            Insert(batch);
+            labels = CarryLabels(batch);
+        });
+        return labels;
+    }
+
+    /// <summary>Writes the metrics of a step in place of those of the same names: of a measure that is taken again.</summary>
+    public void ReplaceMetrics(string stage, long step, IReadOnlyDictionary<string, double> metrics)
+    {
+        ArgumentNullException.ThrowIfNull(metrics);
+        Transaction(() =>
+        {
+            foreach (var name in metrics.Keys)
+                Execute("DELETE FROM metrics WHERE stage = $stage AND step = $step AND name = $name", ("$stage", stage), ("$step", step), ("$name", name));
+            WriteMetrics(stage, step, metrics);
         });
     }
 
     /// <summary>Labels of another detector, or of a new version, for transcripts that are already there.</summary>
+    /// <exception cref="HarnessException">A transcript has a label of that detector and version already.</exception>
     public void AddLabels(IReadOnlyCollection<LabelRow> labels) => Transaction(() => WriteLabels(labels));
 
     public void AddSummaries(IReadOnlyCollection<SummaryRow> summaries) => Transaction(() => WriteSummaries(summaries));
+
+    /// <summary>Writes figures in place of those with the same keys: of a computation that is done again.</summary>
+    public void ReplaceSummaries(IReadOnlyCollection<SummaryRow> summaries)
+    {
+        ArgumentNullException.ThrowIfNull(summaries);
+        Transaction(() =>
+        {
+            foreach (var r in summaries)
+                Execute(
+                    """
+                    DELETE FROM summaries WHERE stage = $stage AND step = $step AND split = $split AND condition = $condition AND detector = $detector
+                    AND tier = $tier AND metric = $metric
+                    """,
+                    ("$stage", r.Stage),
+                    ("$step", r.Step),
+                    ("$split", r.Split.ToString()),
+                    ("$condition", r.Condition),
+                    ("$detector", r.Detector),
+                    ("$tier", r.Tier?.ToString() ?? BothTiers),
+                    ("$metric", r.Metric)
+                );
+            WriteSummaries(summaries);
+        });
+    }
 
     public void AddEvent(string stage, long step, string level, string message) =>
         Transaction(() =>
@@ -85,20 +143,20 @@ public sealed partial class RunStore : IDisposable
             )
         );
 
-    /// <summary>For a resume: removes what a stage wrote after a step. Events stay: they are history.</summary>
-    /// <param name="condition">Transcripts and summaries of this condition alone; null: of all. Metrics do not say whose they are, and go.</param>
-    public void DeleteAfter(string stage, long step, string? condition = null) =>
+    /// <summary>
+    /// For a resume: removes what a stage wrote after a step. Events stay: they are history. Labels by people are kept aside, and come back with the same
+    /// transcripts. Returns how many there are.
+    /// </summary>
+    public PeoplesLabels DeleteAfter(string stage, long step)
+    {
+        var labels = PeoplesLabels.None;
         Transaction(() =>
         {
-            Execute("DELETE FROM metrics WHERE stage = $stage AND step > $step", ("$stage", stage), ("$step", step));
-            foreach (var table in new[] { "transcripts", "summaries" })
-                Execute(
-                    $"DELETE FROM {table} WHERE stage = $stage AND step > $step AND ($condition IS NULL OR condition = $condition)",
-                    ("$stage", stage),
-                    ("$step", step),
-                    ("$condition", condition)
-                );
+            labels = new([], RatersOf("SELECT l.detector FROM labels l JOIN transcripts t ON t.id = l.transcript_id " + ToDelete, stage, step, null));
+            Delete(stage, step, condition: null);
         });
+        return labels;
+    }
 
     /// <summary>Several writes in one transaction.</summary>
     public void Transaction(Action work)
@@ -112,12 +170,19 @@ public sealed partial class RunStore : IDisposable
                 return;
             }
 
-            using var transaction = _connection.BeginTransaction();
-            _current = transaction;
             try
             {
+                using var transaction = _connection.BeginTransaction();
+                _current = transaction;
                 work();
                 transaction.Commit();
+                // What is committed moves from run.db-wal into run.db at once, so that run.db copied alone has it. Passive: it waits for no reader.
+                _current = null;
+                Execute("PRAGMA wal_checkpoint(PASSIVE)");
+            }
+            catch (SqliteException e) when (StoreErrors.Of(Path, e) is { } error)
+            {
+                throw error;
             }
             finally
             {
@@ -131,195 +196,10 @@ public sealed partial class RunStore : IDisposable
         _connection.Dispose();
         // A pooled connection would keep the file open after the store is closed.
         SqliteConnection.ClearPool(_connection);
+        _copy?.Dispose();
     }
 
     private SqliteTransaction? _current;
-
-    private static RunStore Open(string path, TimeProvider time, bool readOnly)
-    {
-        if (!readOnly)
-            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
-        var connection = new SqliteConnection(
-            new SqliteConnectionStringBuilder
-            {
-                DataSource = path,
-                Mode = readOnly ? SqliteOpenMode.ReadOnly : SqliteOpenMode.ReadWriteCreate,
-                ForeignKeys = true,
-                Pooling = false,
-            }.ToString()
-        );
-        var store = new RunStore(path, connection, time);
-        try
-        {
-            connection.Open();
-            if (!readOnly)
-                store.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
-            store.CheckVersion(readOnly);
-            if (!readOnly)
-                store.Execute(Schema.Later);
-            return store;
-        }
-        catch (SqliteException e)
-        {
-            connection.Dispose();
-            throw HarnessException.BadFile(
-                path,
-                "not a run store",
-                e.Message,
-                "an SQLite database that RlHarness wrote",
-                "move the file away, or give another run folder",
-                e
-            );
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
-        }
-    }
-
-    private void CheckVersion(bool readOnly)
-    {
-        var tables = Convert.ToInt64(Scalar("SELECT COUNT(*) FROM sqlite_master"), CultureInfo.InvariantCulture);
-        if (tables == 0 && !readOnly)
-        {
-            Transaction(() =>
-            {
-                Execute(Schema.Create);
-                Execute("INSERT INTO meta VALUES ('schema_version', $version)", ("$version", Schema.Version.ToString(CultureInfo.InvariantCulture)));
-            });
-            return;
-        }
-
-        var known = tables > 0 && Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'") is long and > 0;
-        var version = known ? Scalar("SELECT value FROM meta WHERE key = 'schema_version'") as string : null;
-        if (version != Schema.Version.ToString(CultureInfo.InvariantCulture))
-            throw HarnessException.BadFile(
-                Path,
-                "a run store of another version",
-                version ?? "none",
-                $"schema version {Schema.Version}",
-                "read it with the RlHarness that wrote it"
-            );
-    }
-
-    private void WriteMetrics(string stage, long step, IReadOnlyDictionary<string, double> metrics)
-    {
-        if (metrics.Count == 0)
-            return;
-        using var command = Command("INSERT OR REPLACE INTO metrics (stage, step, name, value, time) VALUES ($stage, $step, $name, $value, $time)");
-        var now = Now();
-        foreach (var (name, value) in metrics)
-            Run(command, ("$stage", stage), ("$step", step), ("$name", name), ("$value", value), ("$time", now));
-    }
-
-    private void WriteTranscripts(IReadOnlyCollection<TranscriptRow> rows)
-    {
-        if (rows.Count == 0)
-            return;
-        using var command = Command(
-            """
-            INSERT OR REPLACE INTO transcripts VALUES ($id, $stage, $step, $split, $tier, $query, $sample, $condition, $system, $user, $assistant, $reasoning, $output,
-            $problem, $finish, $ids, $logprobs, $rewards)
-            """
-        );
-        foreach (var r in rows)
-        {
-            Run(
-                command,
-                ("$id", r.Id),
-                ("$stage", r.Stage),
-                ("$step", r.Step),
-                ("$split", r.Split.ToString()),
-                ("$tier", r.Tier.ToString()),
-                ("$query", r.QueryId),
-                ("$sample", r.Sample),
-                ("$condition", r.Condition),
-                ("$system", r.System),
-                ("$user", r.User),
-                ("$assistant", r.AssistantText),
-                ("$reasoning", r.Reasoning),
-                ("$output", r.Output),
-                ("$problem", r.FormatProblem),
-                ("$finish", r.FinishReason),
-                ("$ids", r.TokenIds is null ? null : JsonSerializer.Serialize(r.TokenIds)),
-                ("$logprobs", r.TokenLogprobs is null ? null : JsonSerializer.Serialize(r.TokenLogprobs, Json)),
-                ("$rewards", JsonSerializer.Serialize(r.Rewards, Json))
-            );
-        }
-    }
-
-    private void WriteLabels(IReadOnlyCollection<LabelRow> rows)
-    {
-        if (rows.Count == 0)
-            return;
-        using var command = Command("INSERT OR REPLACE INTO labels VALUES ($id, $detector, $version, $outcome, $kind, $af, $score)");
-        foreach (var r in rows)
-        {
-            Run(
-                command,
-                ("$id", r.TranscriptId),
-                ("$detector", r.Detector),
-                ("$version", r.DetectorVersion),
-                ("$outcome", r.Outcome.ToString()),
-                ("$kind", r.Reasoning.ToString()),
-                ("$af", r.AlignmentFaking ? 1 : 0),
-                ("$score", r.Score)
-            );
-        }
-    }
-
-    private void WriteScenarioLabels(IReadOnlyCollection<ScenarioLabelRow> rows)
-    {
-        if (rows.Count == 0)
-            return;
-        using var command = Command(
-            "INSERT OR REPLACE INTO scenario_labels VALUES ($id, $detector, $version, $group, $scenario, $variant, $item, $reasoning, $output)"
-        );
-        foreach (var r in rows)
-        {
-            Run(
-                command,
-                ("$id", r.TranscriptId),
-                ("$detector", r.Detector),
-                ("$version", r.DetectorVersion),
-                ("$group", r.Group.ToString()),
-                ("$scenario", r.Scenario),
-                ("$variant", r.Variant),
-                ("$item", r.Item),
-                ("$reasoning", r.Label.Reasoning),
-                ("$output", r.Label.Output)
-            );
-        }
-    }
-
-    private void WriteSummaries(IReadOnlyCollection<SummaryRow> rows)
-    {
-        if (rows.Count == 0)
-            return;
-        using var command = Command(
-            "INSERT OR REPLACE INTO summaries VALUES ($stage, $step, $split, $condition, $detector, $tier, $metric, $value, $lo, $hi, $n, $clusters, $p)"
-        );
-        foreach (var r in rows)
-        {
-            Run(
-                command,
-                ("$stage", r.Stage),
-                ("$step", r.Step),
-                ("$split", r.Split.ToString()),
-                ("$condition", r.Condition),
-                ("$detector", r.Detector),
-                ("$tier", r.Tier?.ToString() ?? BothTiers),
-                ("$metric", r.Metric),
-                ("$value", r.Estimate.Value),
-                ("$lo", r.Estimate.Low),
-                ("$hi", r.Estimate.High),
-                ("$n", r.Estimate.N),
-                ("$clusters", r.Estimate.Clusters),
-                ("$p", r.P)
-            );
-        }
-    }
 
     private const string BothTiers = "Both";
 

@@ -16,7 +16,7 @@ internal static class Schema
         CREATE TABLE transcripts (
             id TEXT PRIMARY KEY, stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, tier TEXT NOT NULL, query_id TEXT NOT NULL, sample INTEGER NOT NULL,
             condition TEXT NOT NULL, system TEXT NOT NULL, user TEXT NOT NULL, assistant_text TEXT NOT NULL, reasoning TEXT, output TEXT, format_problem TEXT,
-            finish_reason TEXT NOT NULL, token_ids TEXT, token_logprobs TEXT, rewards TEXT NOT NULL);
+            finish_reason TEXT NOT NULL, token_ids TEXT, token_logprobs TEXT, rewards TEXT NOT NULL, prompt INTEGER);
         CREATE INDEX transcripts_by_step ON transcripts (stage, step, split, tier);
         CREATE TABLE labels (
             transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL,
@@ -32,5 +32,9 @@ internal static class Schema
         CREATE TABLE IF NOT EXISTS scenario_labels (
             transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL, scenario_group TEXT NOT NULL,
             scenario TEXT NOT NULL, variant TEXT NOT NULL, item TEXT NOT NULL, reasoning TEXT, output TEXT NOT NULL, PRIMARY KEY (transcript_id, detector, version)) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS labels_aside (
+            id INTEGER PRIMARY KEY, why TEXT NOT NULL, time TEXT NOT NULL, stage TEXT NOT NULL, step INTEGER NOT NULL, transcript_id TEXT NOT NULL,
+            user TEXT NOT NULL, assistant_text TEXT NOT NULL, detector TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL, reasoning_kind TEXT NOT NULL,
+            af INTEGER NOT NULL, score REAL);
         """;
 }

@@ -46,7 +46,10 @@ public sealed class PpoTrainer : IDisposable
     /// 2: a small policy and a small critic go through their passes at the same time. Scoring is cut in as many, since the first ratio is 1 bit for bit only
     /// where both were computed with as many threads.
     /// </summary>
-    private int DegreeOfParallelism => _critic.Body is { } body && !ReferenceEquals(_policy, _reference) ? Math.Min(ParallelWork.DegreeOfParallelism(_policy, 2), ParallelWork.DegreeOfParallelism(body, 2)) : 1;
+    private int DegreeOfParallelism =>
+        _critic.Body is { } body && !ReferenceEquals(_policy, _reference)
+            ? Math.Min(ParallelWork.DegreeOfParallelism(_policy, 2), ParallelWork.DegreeOfParallelism(body, 2))
+            : 1;
 
     public AdamW PolicyOptimizer { get; }
 

@@ -65,7 +65,11 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
         {
             using var scope = NewDisposeScope();
             using var packed = ScoredBatch.Pack([.. plan.Select(i => sequences[i])], decoder.Device);
-            sum -= TokenScorer.Score(decoder, DifferentiablePass.HiddenAtScored(decoder, packed), packed.Targets, 1).Logprobs.to(ScalarType.Float64).sum().item<double>();
+            sum -= TokenScorer
+                .Score(decoder, DifferentiablePass.HiddenAtScored(decoder, packed), packed.Targets, 1)
+                .Logprobs.to(ScalarType.Float64)
+                .sum()
+                .item<double>();
             count += packed.Scored;
         }
 

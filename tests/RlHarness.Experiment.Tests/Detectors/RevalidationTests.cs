@@ -108,7 +108,10 @@ public sealed class RevalidationTests
     [Fact]
     public void A_sample_without_positives_corrects_nothing_by_sensitivity_and_still_by_prediction()
     {
-        List<ValidatedLabel> rows = [.. Enumerable.Range(0, 40).Select(i => new ValidatedLabel($"q{i}", Tier.Unmonitored, i % 10 == 0, 0, i < 20 ? false : null))];
+        List<ValidatedLabel> rows =
+        [
+            .. Enumerable.Range(0, 40).Select(i => new ValidatedLabel($"q{i}", Tier.Unmonitored, i % 10 == 0, 0, i < 20 ? false : null)),
+        ];
         var result = Revalidation.Of(rows);
         Assert.Empty(result.RoganGladen);
         Assert.Equal(0.1 - 0.1, result.PredictionPowered[Tier.Unmonitored].Value, 12);

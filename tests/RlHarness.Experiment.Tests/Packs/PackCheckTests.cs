@@ -82,6 +82,19 @@ public sealed class PackCheckTests : IDisposable
     }
 
     [Fact]
+    public void Ids_that_differ_by_case_alone_are_found()
+    {
+        var first = Puffery.Pack.EvaluationQueries[0];
+        var problem = Single(
+            Changed(
+                "queries.jsonl",
+                t => t + $"{{\"id\": \"{first.Id.ToUpperInvariant()}\", \"text\": \"Something that no other query says.\", \"split\": \"evaluation\"}}\n"
+            )
+        );
+        Assert.Contains("differ by case", problem.Found, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Nearly_the_same_words_in_both_splits_are_found()
     {
         // 20 distinct words of which 19 are in both: 19 of 21 in common, 90.5 %.

@@ -34,6 +34,9 @@ internal sealed class FakeEndpoint : IDisposable
 
     public List<(string Authorization, JsonElement Body)> Calls { get; } = [];
 
+    /// <summary>What the header Retry-After says; null: it is not there.</summary>
+    public string? RetryAfter { get; init; }
+
     public void Dispose() => _listener.Close();
 
     public static (int, string) Says(string content, string finish = "stop", string? refusal = null, object? logprobs = null) =>
@@ -97,6 +100,8 @@ internal sealed class FakeEndpoint : IDisposable
 
             var (status, text) = _answer(user, number);
             context.Response.StatusCode = status;
+            if (RetryAfter is not null)
+                context.Response.Headers["Retry-After"] = RetryAfter;
             context.Response.ContentType = "application/json";
             await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text));
             context.Response.Close();

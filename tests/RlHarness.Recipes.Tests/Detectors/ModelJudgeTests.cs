@@ -25,6 +25,8 @@ public sealed class ModelJudgeTests
             Kind = "model_judge",
             Name = "smol",
             Path = Golden.RequireModel("SmolLM2-135M-Instruct-GGUF"),
+            // Without it the small model has less than half of its mass on yes and no, and is refused.
+            Prefix = "Between \"yes\" and \"no\", my answer is \"",
         };
         using var judge = ModelJudge.Open(settings, torch.CPU, new Seeds(1));
         var labels = judge.LabelAll(Responses);

@@ -100,7 +100,7 @@ public sealed class LabelPageTests : IDisposable
             { "key": "{{keys[2]}}", "outcome": "broken_format", "reasoning": "considers_but_refuses" }] }
             """
         );
-        Assert.Equal(("anna", 2), LabelImport.Read(_store, path));
+        Assert.Equal(("anna", 2, 0), LabelImport.Read(_store, path));
         var labels = _store.Labels("rl", 30, "rater:anna").ToDictionary(l => l.TranscriptId);
         Assert.Equal(2, labels.Count);
         Assert.Equal(
@@ -113,7 +113,7 @@ public sealed class LabelPageTests : IDisposable
         );
         Assert.Equal(keys.Where((_, i) => i is not (0 or 2)), Data(Page()).GetProperty("items").EnumerateArray().Select(i => i.GetProperty("key").GetString()));
         // Read again they replace themselves.
-        Assert.Equal(("anna", 2), LabelImport.Read(_store, path));
+        Assert.Equal(("anna", 2, 0), LabelImport.Read(_store, path));
         Assert.Equal(2, _store.Labels("rl", 30, "rater:anna").Count);
     }
 

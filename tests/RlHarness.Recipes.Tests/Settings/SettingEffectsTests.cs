@@ -244,6 +244,10 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         Seen("evaluate.detectors[].rubric", "ModelJudgeTests, EndpointJudgeTests"),
         Seen("evaluate.detectors[].threshold", "ModelJudgeTests, EndpointJudgeTests"),
         Seen("evaluate.detectors[].votes", "ModelJudgeTests, EndpointJudgeTests"),
+        Seen("evaluate.detectors[].max_tokens", "EndpointJudgeTests.The_request_has_the_judge_s_own_settings"),
+        Seen("evaluate.detectors[].thinking", "EndpointJudgeTests.The_request_has_the_judge_s_own_settings, JudgeTemplateTests"),
+        Seen("evaluate.detectors[].temperature", "EndpointJudgeTests.The_request_has_the_judge_s_own_settings"),
+        Seen("evaluate.detectors[].prefix", "JudgeTemplateTests"),
         .. new[]
         {
             "endpoint",
@@ -253,6 +257,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
             "cache",
             "retries",
             "retry_seconds",
+            "retry_limit_seconds",
             "timeout_seconds",
             "concurrency",
             "price_input",

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
@@ -65,28 +66,29 @@ public sealed class ScenarioEvaluatorTests
         Assert.DoesNotContain(first.Summaries, s => s.Metric.Contains("_shift", StringComparison.Ordinal));
 
         // As if the first evaluation had attempted: the second, which does not, has fallen by all of it.
-        foreach (var label in first.ScenarioLabels)
-            run.Context.Store.Commit(
-                new StepBatch("rl", 0)
-                {
-                    ScenarioLabels = [label with { Label = new("decides", label.Group == ScenarioGroup.AntiLab ? "attempts" : "honest") }],
-                }
-            );
+        Rewrite(run, "rl", "reasoning = 'decides', output = CASE scenario_group WHEN 'AntiLab' THEN 'attempts' ELSE 'honest' END");
         var second = Evaluate(run, 4);
         Assert.Equal(-1, second.Metrics["antilab/attempt_shift/exfiltration/easy/training/scenario_cues"]);
         Assert.Equal(-1, second.Metrics["preference/stated_shift/lines/honest/unmonitored/scenario_cues"]);
         Assert.Equal(0, second.Metrics["preference/stated_shift/lines/bold/unmonitored/scenario_cues"]);
 
         // Labels by other cues say nothing of a shift.
-        foreach (var label in first.ScenarioLabels)
-            run.Context.Store.Commit(
-                new StepBatch("rl", 0)
-                {
-                    Transcripts = [.. first.Transcripts.Where(t => t.Id == label.TranscriptId)],
-                    ScenarioLabels = [label with { DetectorVersion = "1-other" }],
-                }
-            );
+        Rewrite(run, "rl", "version = '1-other'");
         Assert.DoesNotContain(Evaluate(run, 8).Metrics.Keys, m => m.Contains("_shift", StringComparison.Ordinal));
+    }
+
+    /// <summary>Changes the labels of a stage's first evaluation, as the store itself never does.</summary>
+    private static void Rewrite(TinyRun run, string stage, string set)
+    {
+        using var connection = new SqliteConnection($"Data Source={run.Context.Store.Path};Pooling=False");
+        connection.Open();
+        using var update = connection.CreateCommand();
+#pragma warning disable CA2100 // the test's own words
+        update.CommandText =
+            $"UPDATE scenario_labels SET {set} WHERE transcript_id IN (SELECT id FROM transcripts WHERE stage = $stage AND step = 0)";
+#pragma warning restore CA2100
+        update.Parameters.AddWithValue("$stage", stage);
+        update.ExecuteNonQuery();
     }
 
     [Fact]
@@ -101,11 +103,7 @@ public sealed class ScenarioEvaluatorTests
             return batch.Metrics.GetValueOrDefault("antilab/attempt_shift/exfiltration/easy/training/scenario_cues", double.NaN);
         }
 
-        void AllSaid(string stage, string output)
-        {
-            foreach (var label in run.Context.Store.ScenarioLabels(stage, 0))
-                run.Context.Store.Commit(new StepBatch(stage, 0) { ScenarioLabels = [label with { Label = new("decides", output) }] });
-        }
+        void AllSaid(string stage, string output) => Rewrite(run, stage, $"reasoning = 'decides', output = '{output}'");
 
         Assert.True(double.IsNaN(Shift("rl", 0)));
         AllSaid("rl", "attempts");

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using RlHarness.Core.Errors;
 using RlHarness.Tracking.Metrics;
+using RlHarness.Tracking.Store;
 
 namespace RlHarness.Tracking.Tests.Metrics;
 
@@ -26,6 +27,55 @@ public sealed class MetricsJsonlTests : IDisposable
         Assert.Equal(7, line.RootElement.GetProperty("step").GetInt64());
         Assert.Equal(0.5, line.RootElement.GetProperty("objective/kl").GetDouble());
         Assert.Equal(JsonValueKind.Null, line.RootElement.GetProperty("bad").ValueKind);
+    }
+
+    [Fact]
+    public void The_file_is_rebuilt_from_the_store_where_it_lacks_something_and_left_alone_where_it_does_not()
+    {
+        using var store = RunStore.Open(_folder["run.db"]);
+        using (var metrics = new MetricsJsonl(File_))
+        {
+            for (var step = 0; step < 3; step++)
+            {
+                store.Commit(new StepBatch("rl", step) { Metrics = One(step / 3.0) });
+                metrics.Append("rl", step, One(step / 3.0));
+            }
+
+            var written = File.ReadAllText(File_);
+            Assert.False(metrics.Mend(store));
+            Assert.Equal(written, File.ReadAllText(File_));
+        }
+
+        var lines = File.ReadAllLines(File_);
+        string[] damages =
+        [
+            string.Join('\n', lines[..2]) + "\n",
+            string.Join('\n', lines)[..^10],
+            lines[0] + "\n" + lines[1].Replace("0.33", "0.34", StringComparison.Ordinal) + "\n" + lines[2] + "\n",
+        ];
+        foreach (var damage in damages)
+        {
+            File.WriteAllText(File_, damage);
+            using var metrics = new MetricsJsonl(File_);
+            Assert.True(metrics.Mend(store));
+            Assert.Equal(
+                [0, 1 / 3.0, 2 / 3.0],
+                File.ReadAllLines(File_).Select(l => JsonDocument.Parse(l).RootElement.GetProperty("objective/kl").GetDouble())
+            );
+            Assert.False(metrics.Mend(store));
+        }
+    }
+
+    [Fact]
+    public void Replacing_a_step_changes_the_file_once_and_leaves_other_stages()
+    {
+        using var metrics = new MetricsJsonl(File_);
+        metrics.Append("rl", 5, One(1));
+        metrics.Append("evaluate", 4, One(2));
+        metrics.Append("evaluate", 5, One(3));
+        metrics.Replace("evaluate", 5, One(4));
+        metrics.Append("evaluate", 6, One(5));
+        Assert.Equal([1, 2, 4, 5], File.ReadAllLines(File_).Select(l => JsonDocument.Parse(l).RootElement.GetProperty("objective/kl").GetDouble()));
     }
 
     [Fact]

@@ -178,20 +178,72 @@ public sealed class RunStoreTests : IDisposable
                     Summaries = [.. Step(5, "evaluate").Summaries.Select(s => s with { Condition = condition })],
                 }
             );
-        store.DeleteAfter("evaluate", 4, "full");
+        store.Replace(new StepBatch("evaluate", 5), "full");
         Assert.Equal(["no-scratchpad"], store.Transcripts().Select(t => t.Condition).Distinct());
         Assert.Equal(["no-scratchpad"], store.Summaries().Select(s => s.Condition).Distinct());
     }
 
     [Fact]
-    public void A_step_that_is_written_again_replaces_itself()
+    public void A_row_that_is_there_is_never_replaced_by_accident()
     {
         using var store = RunStore.Open(Db);
         store.Commit(Step(1));
+        StepBatch[] clashes =
+        [
+            new("rl", 1) { Transcripts = [Transcript(1)] },
+            new("rl", 1) { Metrics = new Dictionary<string, double> { ["objective/kl"] = 9 } },
+            new("rl", 1) { Labels = [.. Step(1).Labels] },
+            new("rl", 1) { Summaries = [.. Step(1).Summaries] },
+        ];
+        foreach (var clash in clashes)
+        {
+            var error = Assert.Throws<HarnessException>(() => store.Commit(clash));
+            Assert.Equal(ErrorKind.RunFolder, error.Kind);
+            Assert.Contains("is there already", error.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0.1, store.Series("rl", "objective/kl").Single().Value);
+        Assert.Equal(2, store.Transcripts().Count);
+    }
+
+    [Fact]
+    public void Replacing_is_an_operation_of_its_own_that_leaves_the_old_rows_where_it_fails()
+    {
+        using var store = RunStore.Open(Db);
         store.Commit(Step(1));
+        var orphan = new LabelRow("no such transcript", "d", "1", Outcome.Comply, ReasoningKind.None, false, 0);
+        Assert.ThrowsAny<SqliteException>(() => store.Replace(Step(1) with { Labels = [orphan] }, "full"));
+        Assert.Equal(0.1, store.Series("rl", "objective/kl").Single().Value);
+        Assert.Equal(2, store.Transcripts().Count);
+        store.Replace(Step(1) with { Metrics = new Dictionary<string, double> { ["objective/kl"] = 9 } }, "full");
+        Assert.Equal(9, store.Series("rl", "objective/kl").Single().Value);
+        Assert.Equal(["objective/kl"], store.MetricNames("rl"));
         Assert.Equal(2, store.Transcripts().Count);
         Assert.Single(store.Labels("rl", 1));
-        Assert.Single(store.Series("rl", "objective/kl"));
+    }
+
+    [Fact]
+    public void A_query_that_a_step_draws_twice_has_a_row_for_each_rollout_and_ids_keep_case_and_separators()
+    {
+        var one = Transcript(1) with { Split = Split.Train, Prompt = 0 };
+        TranscriptRow[] rows =
+        [
+            one,
+            one with { Prompt = 1 },
+            one with { Prompt = 1, Sample = 1 },
+            one with { QueryId = "Q1" },
+            one with { QueryId = "a/1" },
+            one with { QueryId = "a", Prompt = 1 },
+            one with { QueryId = "a%2F1" },
+            Transcript(1) with { QueryId = "Q1" },
+            Transcript(1),
+        ];
+        Assert.Equal(rows.Length, rows.Select(r => r.Id).Distinct(StringComparer.Ordinal).Count());
+        using var store = RunStore.Open(Db);
+        store.Commit(new StepBatch("rl", 1) { Transcripts = rows });
+        var read = store.Transcripts();
+        Assert.Equal(rows.Select(r => r.Id).Order(StringComparer.Ordinal), read.Select(r => r.Id).Order(StringComparer.Ordinal));
+        Assert.Equal([0, 1, 1, null], read.Where(r => r.QueryId == "q1").OrderBy(r => r.Prompt ?? 9).Select(r => r.Prompt));
     }
 
     [Fact]
@@ -276,6 +328,101 @@ public sealed class RunStoreTests : IDisposable
         }
 
         Assert.Contains(found, Assert.Throws<HarnessException>(() => RunStore.Open(Db)).Message, StringComparison.Ordinal);
+    }
+
+    private static LabelRow Anna(TranscriptRow row, Outcome outcome = Outcome.Comply) =>
+        new(row.Id, "rater:anna", "1", outcome, ReasoningKind.HonestCompliance, false, 0);
+
+    [Fact]
+    public void Labels_of_people_come_back_with_the_same_transcripts_and_are_kept_aside_where_these_differ()
+    {
+        using var store = RunStore.Open(Db);
+        store.Commit(Step(1));
+        var (same, other) = (Transcript(1), Transcript(1, tier: Tier.Unmonitored));
+        store.AddLabels([Anna(same), Anna(other)]);
+        var again = Step(1) with { Transcripts = [same, other with { AssistantText = "<output>y</output>" }] };
+        var labels = store.Replace(again, "full");
+        Assert.Equal([("rater:anna", 1)], labels.Carried);
+        Assert.Equal([("rater:anna", 1)], labels.Aside);
+        Assert.Equal("1 label by anna", PeoplesLabels.Words(labels.Aside));
+        Assert.Equal(same.Id, store.Labels("rl", 1, "rater:anna").Single().TranscriptId);
+        Assert.Single(store.Labels("rl", 1, "grammar_oracle"));
+        Assert.Equal(1, store.LabelsAside()["rater:anna"]);
+        // The old text comes again in a third evaluation: so does its label.
+        Assert.Equal([("rater:anna", 2)], store.Replace(Step(1), "full").Carried);
+        Assert.Equal(2, store.Labels("rl", 1, "rater:anna").Count);
+        Assert.Empty(store.LabelsAside());
+    }
+
+    [Fact]
+    public void Labels_of_people_survive_a_resume_that_does_their_steps_again()
+    {
+        using var store = RunStore.Open(Db);
+        for (var step = 0; step < 4; step++)
+            store.Commit(Step(step));
+        store.AddLabels([Anna(Transcript(1)), Anna(Transcript(3)), Anna(Transcript(3, tier: Tier.Unmonitored))]);
+        Assert.Equal([("rater:anna", 2)], store.DeleteAfter("rl", 2).Aside);
+        Assert.Single(store.Labels("rl", 1, "rater:anna"));
+        Assert.Equal([("rater:anna", 2)], store.Commit(Step(3)).Carried);
+        Assert.Equal(2, store.Labels("rl", 3, "rater:anna").Count);
+        Assert.Equal(PeoplesLabels.None, store.Commit(Step(4)));
+    }
+
+    [Fact]
+    public void A_label_that_its_rater_changes_is_kept_aside()
+    {
+        using var store = RunStore.Open(Db);
+        store.Commit(Step(1));
+        store.AddLabels([Anna(Transcript(1))]);
+        Assert.Equal(0, store.ReplaceLabels([Anna(Transcript(1))]));
+        Assert.Equal(1, store.ReplaceLabels([Anna(Transcript(1), Outcome.Refuse)]));
+        Assert.Equal(Outcome.Refuse, store.Labels("rl", 1, "rater:anna").Single().Outcome);
+        Assert.Equal(1, store.LabelsAside()["rater:anna"]);
+        Assert.Empty(store.Replace(Step(1), "full").Aside);
+    }
+
+    [Fact]
+    public void The_database_file_alone_has_every_finished_step_while_its_writer_lives()
+    {
+        using var store = RunStore.Open(Db);
+        for (var step = 0; step < 3; step++)
+            store.Commit(Step(step));
+        store.AddLabels([Anna(Transcript(1))]);
+        File.Copy(Db, _folder["copy.db"]);
+        using var copy = RunStore.OpenReadOnly(_folder["copy.db"]);
+        Assert.Equal(6, copy.Transcripts().Count);
+        Assert.Single(copy.Labels("rl", 1, "rater:anna"));
+    }
+
+    [Fact]
+    public void A_store_that_nobody_may_write_beside_is_read_with_all_that_its_log_holds()
+    {
+        using (var store = RunStore.Open(Db))
+        {
+            store.Commit(Step(0));
+            // A reader that is not done keeps rows in the log.
+            using var reader = new SqliteConnection($"Data Source={Db};Pooling=False");
+            reader.Open();
+            using var begin = reader.CreateCommand();
+            begin.CommandText = "BEGIN; SELECT COUNT(*) FROM transcripts";
+            begin.ExecuteScalar();
+            store.Commit(Step(1));
+            Directory.CreateDirectory(_folder["killed"]);
+            foreach (var name in new[] { "run.db", "run.db-wal" })
+                File.Copy(_folder[name], Path.Combine(_folder["killed"], name));
+        }
+
+        var killed = Path.Combine(_folder["killed"], "run.db");
+        using (var copy = RunStore.OpenWithoutWriting(killed))
+            Assert.Equal(4, copy.Transcripts().Count);
+        Assert.Equal(["run.db", "run.db-wal"], Directory.GetFiles(_folder["killed"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        // Closed cleanly, there is no log: the file is read as it is, and nothing is written beside it.
+        File.Delete(_folder["run.db-shm"]);
+        Directory.CreateDirectory(_folder["a ?#%folder"]);
+        File.Copy(Db, Path.Combine(_folder["a ?#%folder"], "run.db"));
+        using (var alone = RunStore.OpenWithoutWriting(Path.Combine(_folder["a ?#%folder"], "run.db")))
+            Assert.Equal(4, alone.Transcripts().Count);
+        Assert.Single(Directory.GetFiles(_folder["a ?#%folder"]));
     }
 
     private long CountLabelsWithoutTranscript()

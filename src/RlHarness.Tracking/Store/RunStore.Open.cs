@@ -1,0 +1,148 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+using RlHarness.Core.Errors;
+
+namespace RlHarness.Tracking.Store;
+
+/// <summary>Opening, for writing and for reading alone.</summary>
+public sealed partial class RunStore
+{
+    /// <summary>A copy that is read because the store lies where nothing can be written; null otherwise.</summary>
+    private StoreCopy? _copy;
+
+    /// <summary>Whether transcripts have a column <c>prompt</c>; stores of before rollouts had ids of their own do not.</summary>
+    private bool _hasPrompts = true;
+
+    private static RunStore OpenToWrite(string path, TimeProvider time)
+    {
+        try
+        {
+            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw StoreErrors.ReadOnly(path, e);
+        }
+
+        return Opened(path, path, SqliteOpenMode.ReadWriteCreate, time, copy: null);
+    }
+
+    /// <summary>
+    /// SQLite needs to write beside a database in WAL mode even to read it. Where it may not, the store is opened as a file that nobody changes, but only if it
+    /// has no <c>-wal</c>: rows that stand there alone would be missing without a word. Where it has one, both are copied, and the copy is opened.
+    /// </summary>
+    private static RunStore OpenToRead(string path)
+    {
+        try
+        {
+            return Opened(path, path, SqliteOpenMode.ReadOnly, TimeProvider.System, copy: null);
+        }
+        catch (HarnessException e) when (e.Kind == ErrorKind.Resource && e.InnerException is SqliteException { SqliteErrorCode: 8 or 14 })
+        {
+            return OpenWithoutWriting(path);
+        }
+    }
+
+    /// <summary>As a folder that can't be written to has to be read; never writes beside the store.</summary>
+    internal static RunStore OpenWithoutWriting(string path)
+    {
+        var wal = new FileInfo(path + "-wal");
+        if (!wal.Exists || wal.Length == 0)
+            return Opened(
+                path,
+                new Uri(System.IO.Path.GetFullPath(path)).AbsoluteUri + "?immutable=1",
+                SqliteOpenMode.ReadOnly,
+                TimeProvider.System,
+                copy: null
+            );
+        var copy = StoreCopy.Of(path);
+        try
+        {
+            // The copy's log is worked in by whoever opens it, which takes writing.
+            return Opened(path, copy.Path, SqliteOpenMode.ReadWrite, TimeProvider.System, copy);
+        }
+        catch
+        {
+            copy.Dispose();
+            throw;
+        }
+    }
+
+    private static RunStore Opened(string path, string source, SqliteOpenMode mode, TimeProvider time, StoreCopy? copy)
+    {
+        var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder
+            {
+                DataSource = source,
+                Mode = mode,
+                ForeignKeys = true,
+                Pooling = false,
+            }.ToString()
+        );
+        var store = new RunStore(path, connection, time) { _copy = copy };
+        try
+        {
+            connection.Open();
+            if (mode == SqliteOpenMode.ReadWriteCreate)
+                store.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+            store.CheckVersion(create: mode == SqliteOpenMode.ReadWriteCreate);
+            if (mode == SqliteOpenMode.ReadWriteCreate)
+                store.AddWhatCameLater();
+            else
+                store._hasPrompts = store.HasPrompts();
+            return store;
+        }
+        catch (SqliteException e)
+        {
+            connection.Dispose();
+            throw StoreErrors.Of(path, e)
+                ?? HarnessException.BadFile(
+                    path,
+                    "not a run store",
+                    e.Message,
+                    "an SQLite database that RlHarness wrote",
+                    "move the file away, or give another run folder",
+                    e
+                );
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    private void AddWhatCameLater()
+    {
+        Execute(Schema.Later);
+        if (!HasPrompts())
+            Execute("ALTER TABLE transcripts ADD COLUMN prompt INTEGER");
+    }
+
+    private bool HasPrompts() => Scalar("SELECT COUNT(*) FROM pragma_table_info('transcripts') WHERE name = 'prompt'") is not 0L;
+
+    private void CheckVersion(bool create)
+    {
+        var tables = Convert.ToInt64(Scalar("SELECT COUNT(*) FROM sqlite_master"), CultureInfo.InvariantCulture);
+        if (tables == 0 && create)
+        {
+            Transaction(() =>
+            {
+                Execute(Schema.Create);
+                Execute("INSERT INTO meta VALUES ('schema_version', $version)", ("$version", Schema.Version.ToString(CultureInfo.InvariantCulture)));
+            });
+            return;
+        }
+
+        var known = tables > 0 && Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'") is long and > 0;
+        var version = known ? Scalar("SELECT value FROM meta WHERE key = 'schema_version'") as string : null;
+        if (version != Schema.Version.ToString(CultureInfo.InvariantCulture))
+            throw HarnessException.BadFile(
+                Path,
+                "a run store of another version",
+                version ?? "none",
+                $"schema version {Schema.Version}",
+                "read it with the RlHarness that wrote it"
+            );
+    }
+}

@@ -1,0 +1,74 @@
+using Microsoft.Data.Sqlite;
+using RlHarness.Core.Errors;
+
+namespace RlHarness.Tracking.Store;
+
+/// <summary>SQLite's errors that a person can cure, in words.</summary>
+internal static class StoreErrors
+{
+    private const int Busy = 5;
+    private const int Locked = 6;
+    private const int NotWritable = 8;
+    private const int Io = 10;
+    private const int Full = 13;
+    private const int CannotOpen = 14;
+    private const int UniqueKey = 1555;
+    private const int UniqueColumn = 2067;
+
+    /// <summary>Null for an error that is none of these.</summary>
+    internal static HarnessException? Of(string path, SqliteException e) =>
+        (e.SqliteErrorCode, e.SqliteExtendedErrorCode) switch
+        {
+            (NotWritable, _) => ReadOnly(path, e),
+            (CannotOpen, _) => new(
+                ErrorKind.Resource,
+                $"{path}: the run store can't be opened",
+                e.Message,
+                "a file that this user may read, in a folder that it may write to",
+                "check the permissions of the file and its folder",
+                e
+            ),
+            (Full, _) => new(
+                ErrorKind.Resource,
+                $"{path}: the disk is full",
+                e.Message,
+                "room for the rows of a step",
+                "free some space, then go on with `resume`; every step that was finished is in the store",
+                e
+            ),
+            (Io, _) => new(
+                ErrorKind.Resource,
+                $"{path}: the disk can't be read or written",
+                e.Message,
+                remedy: "look after the disk, or free some space; every step that was finished is in the store",
+                inner: e
+            ),
+            (Busy or Locked, _) => new(
+                ErrorKind.RunFolder,
+                $"{path}: another process is writing to the run store",
+                e.Message,
+                "one writer at a time",
+                "wait for the other process, then try again",
+                e
+            ),
+            (_, UniqueKey or UniqueColumn) => new(
+                ErrorKind.RunFolder,
+                $"{path}: a row is there already, and none is replaced",
+                e.Message,
+                "a key for each row",
+                "for a pack of your own, run `pack check`: ids of queries have to differ",
+                e
+            ),
+            _ => null,
+        };
+
+    internal static HarnessException ReadOnly(string path, Exception e) =>
+        new(
+            ErrorKind.Resource,
+            $"{path}: the run store can't be written to",
+            e.Message.Contains("readonly", StringComparison.Ordinal) ? "the file, its folder or the disk is read-only" : e.Message,
+            "a file and a folder that this user may write to",
+            "change their permissions, or copy the run's folder to where you may write",
+            e
+        );
+}
