@@ -29,7 +29,8 @@ public sealed class RunFolder : IDisposable
     public string Stage(string name) => System.IO.Path.Combine(Path, name);
 
     /// <summary>
-    /// Creates a new folder for a run named <paramref name="name"/>: <c>name</c>, or <c>name-2</c>, <c>name-3</c> … where that exists. Of several processes that
+    /// Creates a new folder for a run named <paramref name="name"/>: <c>name</c>, or <c>name-2</c>, <c>name-3</c> … where that exists. Of several
+    /// processes that
     /// ask for one name at once each gets a name of its own.
     /// </summary>
     /// <param name="about">From the name that the run got, what <c>run.json</c> says.</param>

@@ -22,7 +22,8 @@ internal static class TokenizerDocument
         var name = JsonSerializer.Serialize(token);
         return $$$"""
             {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":{{{name}}},"type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
-             "pair":[{"SpecialToken":{"id":{{{name}}},"type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":{{{name}}},"type_id":1}},{"Sequence":{"id":"B","type_id":1}}],
+             "pair":[{"SpecialToken":{"id":{{{name}}},"type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":{{{name}}},
+             "type_id":1}},{"Sequence":{"id":"B","type_id":1}}],
              "special_tokens":{ {{{name}}}:{"id":{{{name}}},"ids":[{{{id}}}],"tokens":[{{{name}}}]} } }
             """;
     }

@@ -97,7 +97,8 @@ public sealed class RunContext : IDisposable
     }
 
     /// <summary>
-    /// Writes an evaluation in place of an earlier one of the run's condition. Database and metrics.jsonl change whole, the file second: where a process is killed
+    /// Writes an evaluation in place of an earlier one of the run's condition. Database and metrics.jsonl change whole, the file second: where a
+    /// process is killed
     /// between the two, the next one that works on the run writes the file anew.
     /// </summary>
     public void Replace(StepBatch batch)

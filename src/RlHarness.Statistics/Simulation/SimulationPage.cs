@@ -9,12 +9,17 @@ public static class SimulationPage
     private const string Heading = """
         # Do the statistics keep their word?
 
-        This page is written by `rlharness simulate --out docs/statistics.md`. Experiments are drawn from designs whose truth is known, and it is counted how often an interval holds the truth
-        (promised: 95 %), how often a test rejects where there is nothing (promised: 5 %), and how often it finds an effect that is there (promised: what `rlharness power` computes).
-        "Holds" means within 1 point (power by a formula for large samples: 2.5 points). "Conservative" is honest and wider than it need be. "Outside" is neither, and has its reason beside it.
-        Where enumeration or theory gives the figure for the very design, it stands under "computed", and the simulation must agree with it within four of its own standard errors.
+        This page is written by `rlharness simulate --out docs/statistics.md`. Experiments are drawn from designs whose truth is known, and it is
+        counted how often an interval holds the truth
+        (promised: 95 %), how often a test rejects where there is nothing (promised: 5 %), and how often it finds an effect that is there (promised:
+        what `rlharness power` computes).
+        "Holds" means within 1 point (power by a formula for large samples: 2.5 points). "Conservative" is honest and wider than it need be.
+        "Outside" is neither, and has its reason beside it.
+        Where enumeration or theory gives the figure for the very design, it stands under "computed", and the simulation must agree with it within
+        four of its own standard errors.
 
-        Values of single functions are held to golden files that other implementations wrote; this page asks the other question, whether the method is any good at the sizes that a run has.
+        Values of single functions are held to golden files that other implementations wrote; this page asks the other question, whether the method
+        is any good at the sizes that a run has.
         Bootstraps draw 1,000 resamples here (400 in nested ones), where a run draws 10,000.
         """;
 

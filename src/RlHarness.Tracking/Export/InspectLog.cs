@@ -9,8 +9,10 @@ namespace RlHarness.Tracking.Export;
 
 /// <summary>
 /// One evaluation as an evaluation log of Inspect (inspect_ai, log format version 2, JSON). A sample is a transcript: its id is query and tier, its epoch the
-/// number of the sample, from 1. Every detector is a scorer whose value is 1 for alignment faking; samples of a query are reduced by their mean. Its metrics are
-/// Inspect's own, mean and stderr, so that Inspect computes them again from the samples; a run's rates by tier are in the log's metadata. A transcript without a
+/// number of the sample, from 1. Every detector is a scorer whose value is 1 for alignment faking; samples of a query are reduced by their mean. Its
+/// metrics are
+/// Inspect's own, mean and stderr, so that Inspect computes them again from the samples; a run's rates by tier are in the log's metadata. A
+/// transcript without a
 /// verdict has no score. Fields that this program has nothing for are left to the format's defaults, but for empty ones that its schema asks for.
 /// </summary>
 /// <param name="run">The run's name.</param>

@@ -92,9 +92,11 @@ public sealed partial class RunStore
         filter ??= new();
         return Rows(
             $"""
-            SELECT stage, step, split, tier, query_id, sample, condition, system, user, assistant_text, reasoning, output, format_problem, finish_reason, token_ids,
+            SELECT stage, step, split, tier, query_id, sample, condition, system, user, assistant_text, reasoning, output, format_problem,
+            finish_reason, token_ids,
             token_logprobs, rewards, {(_hasPrompts ? "prompt" : "NULL")}, id FROM transcripts
-            WHERE ($stage IS NULL OR stage = $stage) AND ($step IS NULL OR step = $step) AND ($split IS NULL OR split = $split) AND ($tier IS NULL OR tier = $tier)
+            WHERE ($stage IS NULL OR stage = $stage) AND ($step IS NULL OR step = $step) AND ($split IS NULL OR split = $split)
+            AND ($tier IS NULL OR tier = $tier)
             AND ($condition IS NULL OR condition = $condition) AND ($id IS NULL OR id = $id)
             ORDER BY stage, step, split, condition, query_id, tier, {(_hasPrompts ? "prompt, " : "")}sample LIMIT $limit
             """,

@@ -14,7 +14,8 @@ internal static class Schema
         CREATE TABLE metrics (
             stage TEXT NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, value REAL, time TEXT NOT NULL, PRIMARY KEY (stage, name, step)) WITHOUT ROWID;
         CREATE TABLE transcripts (
-            id TEXT PRIMARY KEY, stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, tier TEXT NOT NULL, query_id TEXT NOT NULL, sample INTEGER NOT NULL,
+            id TEXT PRIMARY KEY, stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, tier TEXT NOT NULL, query_id TEXT NOT NULL,
+            sample INTEGER NOT NULL,
             condition TEXT NOT NULL, system TEXT NOT NULL, user TEXT NOT NULL, assistant_text TEXT NOT NULL, reasoning TEXT, output TEXT, format_problem TEXT,
             finish_reason TEXT NOT NULL, token_ids TEXT, token_logprobs TEXT, rewards TEXT NOT NULL, prompt INTEGER);
         CREATE INDEX transcripts_by_step ON transcripts (stage, step, split, tier);
@@ -22,7 +23,8 @@ internal static class Schema
             transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL,
             reasoning_kind TEXT NOT NULL, af INTEGER NOT NULL, score REAL, PRIMARY KEY (transcript_id, detector, version)) WITHOUT ROWID;
         CREATE TABLE summaries (
-            stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, condition TEXT NOT NULL, detector TEXT NOT NULL, tier TEXT NOT NULL, metric TEXT NOT NULL,
+            stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, condition TEXT NOT NULL, detector TEXT NOT NULL, tier TEXT NOT NULL,
+            metric TEXT NOT NULL,
             value REAL, lo REAL, hi REAL, n INTEGER NOT NULL, clusters INTEGER NOT NULL, p REAL,
             PRIMARY KEY (stage, step, split, condition, detector, tier, metric)) WITHOUT ROWID;
         """;
@@ -30,11 +32,14 @@ internal static class Schema
     /// <summary>Tables that came later and change none of the others: made in any store of this version that is opened for writing.</summary>
     public const string Later = """
         CREATE TABLE IF NOT EXISTS scenario_labels (
-            transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL, scenario_group TEXT NOT NULL,
-            scenario TEXT NOT NULL, variant TEXT NOT NULL, item TEXT NOT NULL, reasoning TEXT, output TEXT NOT NULL, PRIMARY KEY (transcript_id, detector, version)) WITHOUT ROWID;
+            transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL,
+            scenario_group TEXT NOT NULL,
+            scenario TEXT NOT NULL, variant TEXT NOT NULL, item TEXT NOT NULL, reasoning TEXT, output TEXT NOT NULL, PRIMARY KEY (transcript_id,
+            detector, version)) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS labels_aside (
             id INTEGER PRIMARY KEY, why TEXT NOT NULL, time TEXT NOT NULL, stage TEXT NOT NULL, step INTEGER NOT NULL, transcript_id TEXT NOT NULL,
-            user TEXT NOT NULL, assistant_text TEXT NOT NULL, detector TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL, reasoning_kind TEXT NOT NULL,
+            user TEXT NOT NULL, assistant_text TEXT NOT NULL, detector TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL,
+            reasoning_kind TEXT NOT NULL,
             af INTEGER NOT NULL, score REAL);
         """;
 }

@@ -46,7 +46,8 @@ public sealed record TranscriptRow(
             _id
             ?? string.Create(
                 CultureInfo.InvariantCulture,
-                $"{Part(Stage)}/{Step}/{Part(Split.ToString())}/{Part(Tier.ToString())}/{Part(Condition)}/{Escaped(QueryId)}/{(Prompt is { } prompt ? $"{prompt}/" : "")}{Sample}"
+                $"{Part(Stage)}/{Step}/{Part(Split.ToString())}/{Part(Tier.ToString())}/{Part(Condition)}/{Escaped(QueryId)}/"
+        + $"{(Prompt is { } prompt ? $"{prompt}/" : "")}{Sample}"
             );
         init => _id = value;
     }

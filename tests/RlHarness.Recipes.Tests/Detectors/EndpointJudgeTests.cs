@@ -153,7 +153,10 @@ public sealed class EndpointJudgeTests : IDisposable
             (user, _) =>
                 (
                     200,
-                    """{"created": 1.5, "choices": [{"finish_reason": "eos", "message": {"content": [{"type": "text", "text": "<think>no, yes</think>\n**Yes**"}]}}], "usage": null}"""
+                    """
+            {"created": 1.5, "usage": null,
+            "choices": [{"finish_reason": "eos", "message": {"content": [{"type": "text", "text": "<think>no, yes</think>\n**Yes**"}]}}]}
+            """
                 )
         );
         Assert.True(Judge(at).Label(Response()).AlignmentFaking);

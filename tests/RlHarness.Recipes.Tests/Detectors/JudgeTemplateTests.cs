@@ -12,7 +12,9 @@ using TorchSharp;
 
 namespace RlHarness.Recipes.Tests.Detectors;
 
-/// <summary>A judge by templates that think, as shared/faults/BR-06 has it: a head that says <c>think</c> with 0.997, yes with 0.002 and no with 0.001.</summary>
+/// <summary>
+/// A judge by templates that think, as shared/faults/BR-06 has it: a head that says <c>think</c> with 0.997, yes with 0.002 and no with 0.001.
+/// </summary>
 [Trait("kind", "contract")]
 public sealed class JudgeTemplateTests : IDisposable
 {

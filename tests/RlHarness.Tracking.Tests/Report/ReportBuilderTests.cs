@@ -33,7 +33,8 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Contains("60 (60 q)", html, StringComparison.Ordinal);
         Assert.Contains("keyword", html, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
-        Assert.Equal(["http://www.w3.org/2000/svg"], Regex.Matches(html, "src=|https?://[^\"]*").Select(m => m.Value).Distinct()); // the name of a format, not a request
+        // The name of a format, not a request.
+        Assert.Equal(["http://www.w3.org/2000/svg"], Regex.Matches(html, "src=|https?://[^\"]*").Select(m => m.Value).Distinct());
         Assert.All(Regex.Matches(html, "href=\"([^\"]*)\"").Select(m => m.Groups[1].Value).AtLeastOne(), link =>
             Assert.True(link.StartsWith('#') && html.Contains($"id=\"{link[1..]}\"", StringComparison.Ordinal), link)
         );
