@@ -47,6 +47,9 @@ public sealed record ModelInspection
     /// <summary>What keeps the model from being loaded or trained here; empty when nothing does.</summary>
     public IReadOnlyList<string> NotSupported { get; init; } = [];
 
+    /// <summary>What was decided where the files say two things, and what they lack.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>Tensors of the file that the model does not use.</summary>
     public IReadOnlyList<string> UnusedTensors { get; init; } = [];
 
@@ -119,12 +122,13 @@ public sealed record ModelInspection
             EndTokenIds = ModelLoader.StopIds(path, c, tokenizer),
             NotSupported = problems,
             UnusedTensors = unused,
+            Warnings = opened.Warnings,
         };
     }
 
     private static List<string> Missing(ParameterLayout layout, ModelLoader.Opened opened, out IReadOnlyList<string> unused)
     {
-        var (problems, used) = (new List<string>(), new HashSet<string>(StringComparer.Ordinal));
+        var problems = new List<string>();
         foreach (var disk in layout.Disk)
         {
             var name = opened.IsGguf ? GgufNames.Of(disk.DiskName) : disk.DiskName;
@@ -132,11 +136,15 @@ public sealed record ModelInspection
                 problems.Add($"{name} is missing");
             else if (!entry.Shape.SequenceEqual(disk.Shape))
                 problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
-            else
-                used.Add(entry.Name);
         }
 
-        unused = [.. opened.Weights.Entries.Keys.Where(k => !used.Contains(k)).Order(StringComparer.Ordinal)];
+        unused = Loading.UnusedTensors.Of(opened);
+        if (Loading.UnusedTensors.Meaningful(opened, unused) is { Count: > 0 } meaningful)
+            problems.Add(
+                "tensors that change the meaning of others, such as scales of a quantisation or biases that config.json does not ask for: "
+                    + string.Join(", ", meaningful.Take(4))
+                    + (meaningful.Count > 4 ? ", …" : "")
+            );
         return problems;
     }
 
@@ -144,7 +152,7 @@ public sealed record ModelInspection
     private static ModelInspection Foreign(string path, HarnessException error)
     {
         var file = System.IO.Path.Combine(path, "config.json");
-        var json = File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file)) as JsonObject : null;
+        var json = File.Exists(file) ? SmallFile.ReadObject(file, "a model's config.json") : null;
         return new ModelInspection
         {
             Path = path,

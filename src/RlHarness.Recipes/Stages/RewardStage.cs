@@ -99,7 +99,7 @@ public static class RewardStage
         var mean = model.Score(reference).Average();
         head.Shift(-mean);
         CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
-            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded.Family, loaded.ConfigJson, loaded.Tokenizer)
+            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded)
         );
         run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = accuracy } });
         return string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
