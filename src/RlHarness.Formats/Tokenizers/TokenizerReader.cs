@@ -11,7 +11,11 @@ internal sealed record TokenizerParts(
     BpeModel Model,
     TokenDecoder Decoder,
     PostProcessor PostProcessor
-);
+)
+{
+    /// <summary>What the file says and the reference library reads otherwise.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
 
 /// <summary>Reads <c>tokenizer.json</c>; a part that it does not know is refused by name, since leaving it out would give other ids.</summary>
 internal sealed class TokenizerReader(string path)
@@ -20,6 +24,8 @@ internal sealed class TokenizerReader(string path)
 
     // ten times the largest vocabulary in use; a broken id must not ask for gigabytes
     private const int LargestId = 1 << 22;
+
+    private readonly List<string> _notes = [];
 
     public TokenizerParts Read(ReadOnlyMemory<byte> json)
     {
@@ -55,7 +61,7 @@ internal sealed class TokenizerReader(string path)
             ? ReadDecoder(decoding)
             : throw Bad("has no decoder", "null", "ByteLevel, or Replace, ByteFallback, Fuse, Strip, Metaspace");
         var post = Part(root, "post_processor") is { } processing ? ReadPostProcessor(processing) : PostProcessor.None;
-        return new TokenizerParts(added, normalizer, pre, model, decoder, post);
+        return new TokenizerParts(added, normalizer, pre, model, decoder, post) { Notes = _notes };
     }
 
     private static JsonElement? Part(JsonElement parent, string key) =>
@@ -217,14 +223,24 @@ internal sealed class TokenizerReader(string path)
     private List<AddedToken> ReadAdded(JsonElement tokens, BpeModel model)
     {
         var added = new List<AddedToken>();
+        var seen = new HashSet<int>();
+        var contents = new HashSet<string>(StringComparer.Ordinal);
+        var highest = -1;
         foreach (var token in tokens.EnumerateArray())
         {
             var content = token.GetProperty("content").GetString()!;
             if (content.Length == 0)
                 throw Bad("has an added token without content", token.GetRawText());
-            var id = model.Ids.TryGetValue(content, out var known) ? known : token.GetProperty("id").GetInt32();
-            if (id is < 0 or > LargestId)
-                throw Bad($"added token '{content}' has an impossible id", $"{id}", $"0 to {LargestId}");
+            var stated = token.GetProperty("id").GetInt32();
+            if (stated is < 0 or > LargestId)
+                throw Bad($"added token '{content}' has an impossible id", $"{stated}", $"0 to {LargestId}");
+            if (!seen.Add(stated) || !contents.Add(content))
+                throw Bad($"added token '{content}' is there twice, or another has its id", $"id {stated}", "each token and each id once");
+            // `tokenizers` numbers them anew in their order, behind the vocabulary, and only warns where the file states another id.
+            var id = model.Ids.TryGetValue(content, out var known) ? known : Math.Max(highest + 1, model.Ids.Count);
+            highest = Math.Max(highest, id);
+            if (id != stated)
+                _notes.Add($"{path}: added token '{content}' has the id {id}, as in the tokenizers library, and not {stated}, which the file states");
             added.Add(
                 new AddedToken(
                     content,

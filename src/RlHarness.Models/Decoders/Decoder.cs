@@ -18,6 +18,10 @@ public sealed class Decoder : IDisposable
     private readonly DecoderLayer[] _layers;
     private readonly PackedWeights _packed;
     private Tensor? _anchor;
+    private Tensor? _withoutToken;
+
+    // Far below every logit, so that the probability is exactly 0; finite, so that 0 · log 0 of an entropy is 0 and not NaN.
+    private const float Nowhere = -1e30f;
 
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
         : this(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(layout.Parameters, device, requiresGrad)) { }
@@ -57,7 +61,7 @@ public sealed class Decoder : IDisposable
     /// </summary>
     public Decoder Twin() =>
         ComputeType == ScalarType.Float32
-            ? new Decoder(Config, Layout, _ => Parameters.Twin()) { Adapters = Adapters?.Twin(), ActivationCheckpointing = ActivationCheckpointing }
+            ? new Decoder(Config, Layout, _ => Parameters.Twin()) { Adapters = Adapters?.Twin(), ActivationCheckpointing = ActivationCheckpointing, WithoutToken = WithoutToken }
             : throw new InvalidOperationException($"a replica computes in fp32, not in {ComputeType}");
 
     /// <summary>
@@ -144,8 +148,29 @@ public sealed class Decoder : IDisposable
             ComputeType != ScalarType.BFloat16 || !TiledProducts.CanPack(weight) ? Product(input, weight, null, packed: packed)
             : packed is null ? TiledProducts.Summed(input, weight)
             : TiledProducts.Summed(input, packed);
+        if (_withoutToken is { } rows)
+        {
+            using var guard = no_grad();
+            logits.index_fill_(1, rows, Nowhere);
+        }
+
         return logits.MoveToOuterDisposeScope();
     }
+
+    /// <summary>
+    /// Rows of the head that no token of the tokenizer has. <see cref="SummedLogits"/> puts them out of reach for the sampler, the scorer and the trainer alike,
+    /// so that all three renormalise over the same tokens and PPO's ratio stays exactly 1; <see cref="Logits"/> shows the model as it is.
+    /// </summary>
+    public IReadOnlyList<int> WithoutToken
+    {
+        get;
+        set
+        {
+            field = value;
+            _withoutToken?.Dispose();
+            _withoutToken = value.Count == 0 ? null : tensor([.. value.Select(id => (long)id)], device: Device).DetachFromDisposeScope();
+        }
+    } = [];
 
     /// <summary>Gradient by the hidden states, fp32 [N, H], given that by the logits [N, V].</summary>
     public Tensor HeadInputGradient(Tensor gradient)
@@ -289,6 +314,7 @@ public sealed class Decoder : IDisposable
         _rotary.Dispose();
         _localRotary?.Dispose();
         _anchor?.Dispose();
+        _withoutToken?.Dispose();
     }
 
     /// <summary>Each sequence's rows by its own length; tokens that sequences of both tables share take the table of the longest, as in transformers.</summary>

@@ -82,7 +82,15 @@ public static class ModelLoader
             throw;
         }
 
-        IReadOnlyList<string> warnings = [.. opened.Warnings, .. UnusedTensors.Warning(opened, unused)];
+        var warnings = new List<string>([.. opened.Warnings, .. UnusedTensors.Warning(opened, unused), .. tokenizer?.Notes ?? []]);
+        if (tokenizer is not null && tokenizer.IdsWithoutToken(opened.Config.VocabSize) is { Count: > 0 } rows)
+        {
+            decoder.WithoutToken = rows;
+            warnings.Add(
+                $"{path}: the model has {opened.Config.VocabSize} rows of tokens, its tokenizer lacks {rows.Count} of them (from id {rows[0]}): they are never drawn"
+            );
+        }
+
         foreach (var warning in warnings)
             Warned?.Invoke(warning);
         var generation = GenerationConfig.Read(path);

@@ -38,7 +38,7 @@ public static class RewardStage
 
     /// <summary>What the reward model reads.</summary>
     public static int[] Text(Conversation conversation, string user, string output) =>
-        [.. conversation.Prompt([ChatMessage.User(user)]), .. conversation.Answer(output)];
+        conversation.Whole([ChatMessage.User(user), ChatMessage.Assistant(output)]);
 
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {

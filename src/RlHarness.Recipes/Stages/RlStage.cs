@@ -137,6 +137,7 @@ public sealed class RlStage : IDisposable
     private LoadedModel Frozen(string folder)
     {
         var model = ModelLoader.Load(folder, _run.Device, withTokenizer: false);
+        model.Decoder.WithoutToken = _policy.Decoder.WithoutToken;
         _run.Configure(model.Decoder);
         return model;
     }
