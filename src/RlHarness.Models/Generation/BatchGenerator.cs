@@ -107,7 +107,12 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
                 decoder.ComputeType
             );
             for (var i = 0; i < rows.Count; i++)
+            {
+                if (!float.IsFinite(logprobs[i]))
+                    throw NotFinite(rows[i], logprobs[i]);
                 rows[i].Take((int)ids[i], logprobs[i], settings);
+            }
+
             var keep = Enumerable.Range(0, rows.Count).Where(i => !rows[i].Finished).ToArray();
             if (keep.Length < rows.Count)
             {
@@ -198,6 +203,18 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var states = decoder.ForwardCached(batch, attention).index_select(0, tensor(last, device: decoder.Device));
         return hidden.index_copy(0, tensor(Array.ConvertAll(which, i => (long)i), device: decoder.Device), states).MoveToOuterDisposeScope();
     }
+
+    // A row with one NaN or infinite logit has no probabilities: whatever is drawn from it means nothing.
+    private static HarnessException NotFinite(Row row, float logprob) =>
+        new(
+            ErrorKind.Numerics,
+            "logits are not finite",
+            FormattableString.Invariant(
+                $"log-probability {logprob} at token {row.Tokens.Count} of the answer to prompt {row.Request.Prompt}, sample {row.Request.Sample}"
+            ),
+            "finite numbers",
+            "the model's weights are damaged, diverged in training, or overflow in this precision (try float32)"
+        );
 
     private StepAttention Step(List<Row> rows, KeyValueCache cache, long column, long longest, Device device) =>
         new(decoder.Config, cache, column, [.. rows.Select(r => longest - r.Request.Ids.Count)], device);

@@ -13,7 +13,7 @@ public sealed record ModelInspection
 {
     public required string Path { get; init; }
 
-    /// <summary><c>safetensors</c> or <c>gguf</c>.</summary>
+    /// <summary><c>safetensors</c>, <c>gguf</c> or <c>adapter</c>.</summary>
     public required string Format { get; init; }
 
     /// <summary>Null when the family is none that this program knows.</summary>
@@ -44,6 +44,12 @@ public sealed record ModelInspection
     public bool HasChatTemplate { get; init; }
     public IReadOnlyList<int> EndTokenIds { get; init; } = [];
 
+    /// <summary>Whether the chat template reads the clock: its text then depends on the run's date.</summary>
+    public bool TemplateReadsClock { get; init; }
+
+    /// <summary>Of an adapter; null for a model.</summary>
+    public LoraInspection? Adapter { get; init; }
+
     /// <summary>What keeps the model from being loaded or trained here; empty when nothing does.</summary>
     public IReadOnlyList<string> NotSupported { get; init; } = [];
 
@@ -56,6 +62,8 @@ public sealed record ModelInspection
     /// <exception cref="HarnessException">There is no model at the path, or its files are cut or foreign.</exception>
     public static ModelInspection Of(string path)
     {
+        if (LoraInspection.Is(path))
+            return LoraInspection.Of(path);
         try
         {
             using var opened = ModelLoader.Open(path);
@@ -119,12 +127,19 @@ public sealed record ModelInspection
             TokenizerSize = tokenizer?.VocabularySize,
             SpecialTokens = tokenizer?.SpecialTokens ?? new Dictionary<string, string>(),
             HasChatTemplate = tokenizer?.ChatTemplate is not null,
+            TemplateReadsClock = tokenizer?.ChatTemplates.Values.Any(t => t.Contains("strftime_now", StringComparison.Ordinal)) ?? false,
             EndTokenIds = ModelLoader.StopIds(path, c, tokenizer),
             NotSupported = problems,
             UnusedTensors = unused,
-            Warnings = opened.Warnings,
+            Warnings = [.. opened.Warnings, .. Rows(tokenizer, c.VocabSize)],
         };
     }
+
+    private static IEnumerable<string> Rows(Tokenizer? tokenizer, int rows) =>
+        tokenizer is null ? []
+        : tokenizer.IdsWithoutToken(rows) is { Count: > 0 } lacking
+            ? [.. tokenizer.Notes, $"{lacking.Count} of {rows} rows have no token in the tokenizer: they are never drawn"]
+        : tokenizer.Notes;
 
     private static List<string> Missing(ParameterLayout layout, ModelLoader.Opened opened, out IReadOnlyList<string> unused)
     {
