@@ -9,5 +9,6 @@ return await CommandLine.RunAsync(
         SettingsPageCommand.Create(),
         FidelityCommand.Create(),
         GpuCheckCommand.Create(),
+        FuzzCommand.Create(),
     }
 );

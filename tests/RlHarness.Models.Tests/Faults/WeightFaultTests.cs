@@ -160,6 +160,23 @@ public sealed class WeightFaultTests : IDisposable
         Assert.Contains("element 5", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Logits_that_are_not_finite_end_generation_with_the_place(double temperature)
+    {
+        using var decoder = Tiny.Decoder();
+        using (torch.no_grad())
+            decoder.Parameters["model.norm.weight"].fill_(float.NaN);
+        decoder.Parameters.Touch();
+        var settings = new SamplingSettings { Temperature = temperature, MaxNewTokens = 4 };
+        var error = Assert.Throws<HarnessException>(() =>
+            new BatchGenerator(decoder).Generate([new GenerationRequest([3, 4], 7, 2)], settings, new Seeds(1))
+        );
+        Assert.Equal(ErrorKind.Numerics, error.Kind);
+        Assert.Contains("prompt 7, sample 2", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Two_sets_of_weights_are_refused_by_both_names()
     {
