@@ -1,7 +1,9 @@
 using System.CommandLine;
+using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
+using RlHarness.Models.Loading;
 
 namespace RlHarness.Cli;
 
@@ -10,6 +12,7 @@ public static class CommandLine
 {
     public static async Task<int> RunAsync(string[] args, RootCommand root)
     {
+        using var visible = VisibleConsole.Install();
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
@@ -32,7 +35,24 @@ public static class CommandLine
     {
         try
         {
-            return work();
+            // A run loads the same model several times: each sentence is said once.
+            var said = new HashSet<string>(StringComparer.Ordinal);
+            void Say(string warning)
+            {
+                lock (said)
+                    if (said.Add(warning))
+                        Console.Error.WriteLine("warning: " + warning);
+            }
+
+            ModelLoader.Warned += Say;
+            try
+            {
+                return work();
+            }
+            finally
+            {
+                ModelLoader.Warned -= Say;
+            }
         }
         catch (HarnessException e)
         {

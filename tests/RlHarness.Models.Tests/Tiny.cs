@@ -45,7 +45,12 @@ internal static class Tiny
         using var decoder = Decoder();
         var family = DecoderFamilies.Find("llama")!;
         var json = ModelSaver.ConfigJson(Config, family);
-        change?.Invoke(json);
         ModelSaver.Save(folder, decoder, family, json, null);
+        if (change is null)
+            return;
+        var path = Path.Combine(folder, "config.json");
+        json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        change(json);
+        File.WriteAllText(path, json.ToJsonString());
     }
 }

@@ -12,5 +12,6 @@ return await CommandLine.RunAsync(
         FidelityCommand.Create(),
         GpuCheckCommand.Create(),
         KernelTrialCommand.Create(),
+        FuzzCommand.Create(),
     }
 );

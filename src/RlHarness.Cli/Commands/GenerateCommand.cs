@@ -114,7 +114,11 @@ internal static class GenerateCommand
             if (samples > 1)
                 Console.WriteLine($"--- {i + 1} of {samples} ({answer.Tokens.Count} tokens, {SettingNames.Snake(answer.Finish)})");
             var text = tokenizer.Decode(answer.Finish == FinishReason.Stop ? answer.Tokens.Take(answer.Tokens.Count - 1) : answer.Tokens);
-            Console.WriteLine(Console.IsOutputRedirected ? text : ModelText.Visible(text));
+            // What goes to a file or another program is the model's text as it is.
+            if (Console.IsOutputRedirected)
+                VisibleConsole.Raw.WriteLine(text);
+            else
+                Console.WriteLine(text);
         }
 
         return 0;

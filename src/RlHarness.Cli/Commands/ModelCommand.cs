@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
+using RlHarness.Core.Errors;
+using RlHarness.Formats.Files;
 using RlHarness.Models.Loading;
+using RlHarness.Recipes.Reading;
 using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Cli.Commands;
@@ -10,31 +13,69 @@ internal static class ModelCommand
 {
     internal static Command Create()
     {
-        var path = new Argument<string>("path") { Description = "A Hugging Face folder or a GGUF file; names below RLHARNESS_MODELS work too." };
+        var path = new Argument<string[]>("path")
+        {
+            Description =
+                "Hugging Face folders, GGUF files, adapters in PEFT's format, or runs (their newest model); names below RLHARNESS_MODELS work too.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        var list = new Option<string?>("--list") { Description = "A file with one path a line; prints one line of JSON for each." };
         var json = Options.Json();
         var inspect = new Command(
             "inspect",
-            "Say what a model is, without loading its weights: family, size, dtypes, tokenizer, chat template, and what is not supported. "
-                + "Exit code 1 when something is not.\n\nExamples:\n  rlharness model inspect ../shared/models/SmolLM2-135M-Instruct-GGUF\n  "
-                + "rlharness model inspect model.gguf --json"
+            "Say what a model is, without loading its weights: family, size, dtypes, tokenizer, chat template, and what is not supported. Exit code 1 when something is not.\n\nExamples:\n  rlharness model inspect ../shared/models/SmolLM2-135M-Instruct-GGUF\n  rlharness model inspect model.gguf --json\n  rlharness model inspect --list paths.txt"
         )
         {
             path,
+            list,
             json,
         };
         inspect.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
-                var inspection = ModelInspection.Of(ModelLibrary.Find(parsed.GetValue(path)!));
-                if (parsed.GetValue(json))
-                    JsonOutput.Print(inspection);
-                else
-                    Print(inspection);
-                return inspection.NotSupported.Count == 0 ? 0 : (int)ExitCode.CheckFailed;
+                var listed = parsed.GetValue(list);
+                string[] paths = [.. parsed.GetValue(path) ?? [], .. listed is null ? [] : Lines(listed)];
+                if (paths.Length == 0)
+                    throw new HarnessException(ErrorKind.BadInput, "nothing to inspect", "no path", "at least one path, or --list FILE");
+                return listed is null && paths.Length == 1 ? One(paths[0], parsed.GetValue(json)) : paths.Max(Line);
             })
         );
         return new Command("model", "Look at model files, compare and convert them.") { inspect, ModelVerifyCommand.Create(), ModelConvertCommand.Create() };
     }
+
+    private static IEnumerable<string> Lines(string file) =>
+        System.Text.Encoding.UTF8.GetString(SmallFile.Read(file, "a list of paths", SmallFile.LargestSettings))
+            .Split('\n')
+            .Select(line => line.Trim())
+            .Where(line => line.Length > 0);
+
+    private static int One(string path, bool json)
+    {
+        var inspection = Inspect(path);
+        if (json)
+            JsonOutput.Print(inspection);
+        else
+            Print(inspection);
+        return inspection.NotSupported.Count == 0 ? 0 : (int)ExitCode.CheckFailed;
+    }
+
+    // A path that can't be read is a line like the others, so that one of them does not end the list.
+    private static int Line(string path)
+    {
+        try
+        {
+            var inspection = Inspect(path);
+            JsonOutput.PrintLine(inspection);
+            return inspection.NotSupported.Count == 0 ? 0 : (int)ExitCode.CheckFailed;
+        }
+        catch (HarnessException e)
+        {
+            JsonOutput.PrintLine(new { Path = path, Error = e.Message });
+            return (int)ExitCodes.Of(e.Kind);
+        }
+    }
+
+    private static ModelInspection Inspect(string path) => ModelInspection.Of(RunModel.IsRun(path) ? RunModel.Newest(path) : ModelLibrary.Find(path));
 
     private static void Print(ModelInspection m)
     {
@@ -71,10 +112,16 @@ internal static class ModelCommand
                 "chat template",
                 known
                     ? m.HasChatTemplate
-                        ? "yes"
+                        ? m.TemplateReadsClock
+                            ? "yes; it reads the clock (strftime_now), so its text depends on the date"
+                            : "yes"
                         : "none"
                     : null
             ),
+            ("adapter over", m.Adapter?.Base),
+            ("rank, alpha", m.Adapter is { } a ? $"{a.Rank}, {a.Alpha.ToString(CultureInfo.InvariantCulture)}" : null),
+            ("adapts", m.Adapter is { } b ? $"{b.Tensors} tensors on {string.Join(", ", b.Targets)}" : null),
+            ("note", m.Warnings.Count > 0 ? string.Join(Environment.NewLine + "                ", m.Warnings) : null),
             (
                 "unused tensors",
                 m.UnusedTensors.Count > 0
@@ -83,7 +130,7 @@ internal static class ModelCommand
             ),
             (
                 "not supported",
-                m.NotSupported.Count == 0 ? "nothing: it can be loaded and trained" : string.Join(Environment.NewLine + "                ", m.NotSupported)
+                m.NotSupported.Count == 0 ? m.Adapter is null ? "nothing: it can be loaded and trained" : "nothing: it can be loaded over its base" : string.Join(Environment.NewLine + "                ", m.NotSupported)
             ),
         ]);
     }

@@ -144,7 +144,7 @@ internal sealed class LiveProgress : IDisposableProgress
     {
         if (!_line)
             return;
-        Console.Write("\r\u001b[2K");
+        VisibleConsole.Raw.Write("\r\u001b[2K");
         _line = false;
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -15,5 +17,25 @@ internal static class JsonOutput
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
 
-    internal static void Print<T>(T value) => Console.WriteLine(JsonSerializer.Serialize(value, Options));
+    internal static void Print<T>(T value) => Console.WriteLine(Escaped(JsonSerializer.Serialize(value, Options)));
+
+    /// <summary>One value a line.</summary>
+    internal static void PrintLine<T>(T value) =>
+        Console.WriteLine(Escaped(JsonSerializer.Serialize(value, new JsonSerializerOptions(Options) { WriteIndented = false })));
+
+    // Only texts hold such characters, and there an escape means the same.
+    private static string Escaped(string json)
+    {
+        var result = new StringBuilder(json.Length);
+        foreach (var rune in json.EnumerateRunes())
+        {
+            if (rune.Value is '\n' or '\r' || !VisibleWriter.Hidden(rune))
+                result.Append(rune);
+            else
+                foreach (var unit in rune.ToString())
+                    result.Append(CultureInfo.InvariantCulture, $"\\u{(int)unit:x4}");
+        }
+
+        return result.ToString();
+    }
 }

@@ -8,12 +8,5 @@ internal static class ModelText
 
     /// <summary>With control characters as signs: none of it moves the cursor or speaks to the terminal.</summary>
     internal static string Visible(string text) =>
-        string.Concat(
-            text.ReplaceLineEndings("\n")
-                .Select(c =>
-                    c is '\n' or '\t' || !char.IsControl(c) ? c
-                    : c < ' ' ? (char)('\u2400' + c)
-                    : '\uFFFD'
-                )
-        );
+        VisibleWriter.Of(text.ReplaceLineEndings("\n"));
 }

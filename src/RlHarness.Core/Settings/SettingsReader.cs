@@ -77,33 +77,97 @@ public sealed class SettingsReader
         return (result, reader._problems);
     }
 
+    private const int DeepestNesting = 200;
+
     private YamlMappingNode Load(string yaml)
     {
+        YamlNode? root;
+        try
+        {
+            root = Parsed(yaml);
+        }
+        catch (FormatException e)
+        {
+            throw new HarnessException(
+                ErrorKind.BadInput,
+                e.InnerException is YamlException at ? $"{_file}:{at.Start.Line}: not YAML" : $"{_file}: not YAML",
+                e.Message,
+                "YAML 1.2",
+                "mind the indentation (spaces, not tabs) and closing brackets",
+                e
+            );
+        }
+
+        return root switch
+        {
+            null => new YamlMappingNode(),
+            YamlMappingNode map => map,
+            _ => throw new HarnessException(
+                ErrorKind.BadInput,
+                $"{_file}: the settings are not a mapping",
+                "a list or a single value",
+                "key: value lines"
+            ),
+        };
+    }
+
+    /// <summary>The first document's root; null where there is none.</summary>
+    /// <exception cref="FormatException">The text is no YAML. YamlDotNet has several exceptions for that, not all of them its own.</exception>
+    private static YamlNode? Parsed(string yaml)
+    {
+        if (yaml.Contains('\0', StringComparison.Ordinal))
+            throw new FormatException("a character of value 0");
+        if (Depth(yaml) > DeepestNesting)
+            throw new FormatException($"brackets or dashes nested more than {DeepestNesting} deep");
         try
         {
             var stream = new YamlStream();
             stream.Load(new StringReader(yaml));
-            return stream.Documents.Count == 0
-                ? new YamlMappingNode()
-                : stream.Documents[0].RootNode as YamlMappingNode
-                    ?? throw new HarnessException(
-                        ErrorKind.BadInput,
-                        $"{_file}: the settings are not a mapping",
-                        "a list or a single value",
-                        "key: value lines"
-                    );
+            if (stream.Documents.Count == 0)
+                return null;
+            var root = stream.Documents[0].RootNode;
+            Closed(root, []);
+            return root;
         }
-        catch (YamlException e)
+        catch (Exception e)
+            when (e is YamlException or InvalidOperationException or ArgumentException or KeyNotFoundException or OverflowException or NullReferenceException)
         {
-            throw new HarnessException(
-                ErrorKind.BadInput,
-                $"{_file}:{e.Start.Line}: not YAML",
-                e.Message,
-                "YAML 1.2",
-                "mind the indentation (spaces, not tabs)",
-                e
-            );
+            throw new FormatException(e.Message, e);
         }
+    }
+
+    // YamlDotNet goes down once for each level, and ends the process where the stack does.
+    private static int Depth(string yaml)
+    {
+        var (deepest, flow) = (0, 0);
+        foreach (var line in yaml.AsSpan().EnumerateLines())
+        {
+            var dashes = 0;
+            for (var i = 0; i < line.Length; i++)
+            {
+                if (line[i] is '[' or '{')
+                    flow++;
+                else if (line[i] is ']' or '}')
+                    flow = Math.Max(0, flow - 1);
+                else if (line[i] is '-' or '?' or ':' && i + 1 < line.Length && line[i + 1] == ' ')
+                    dashes++;
+                deepest = Math.Max(deepest, flow + dashes);
+            }
+        }
+
+        return deepest;
+    }
+
+    // An alias of a node within that node has no end.
+    private static void Closed(YamlNode node, List<YamlNode> above)
+    {
+        if (above.Any(n => ReferenceEquals(n, node)))
+            throw new FormatException("an alias within what it stands for");
+        above.Add(node);
+        foreach (var child in node is YamlMappingNode map ? map.Children.SelectMany(pair => new[] { pair.Key, pair.Value }) : (node as YamlSequenceNode)?.Children ?? [])
+            if (child is not YamlScalarNode)
+                Closed(child, above);
+        above.RemoveAt(above.Count - 1);
     }
 
     /// <summary>Applies <c>a.b=c</c>; the value is YAML.</summary>
@@ -120,11 +184,9 @@ public sealed class SettingsReader
         YamlNode value;
         try
         {
-            var stream = new YamlStream();
-            stream.Load(new StringReader(text[(equals + 1)..]));
-            value = stream.Documents.Count == 0 ? new YamlScalarNode("") : stream.Documents[0].RootNode;
+            value = Parsed(text[(equals + 1)..]) ?? new YamlScalarNode("");
         }
-        catch (YamlException e)
+        catch (FormatException e)
         {
             _problems.Add(new(text[..equals], WrittenSettings.CommandLine, $"not a YAML value: {e.Message}"));
             return;
@@ -276,6 +338,8 @@ public sealed class SettingsReader
         : type == typeof(string) ? ""
         : Activator.CreateInstance(type);
 
+    private NullabilityInfoContext Nullability { get; } = new();
+
     private object? Record(Type type, YamlNode node, object? fallback, string path)
     {
         if (node is YamlScalarNode && SettingProperties.Of(type).FirstOrDefault(p => p.GetCustomAttribute<ShorthandAttribute>() is not null) is { } only)
@@ -317,6 +381,9 @@ public sealed class SettingsReader
             var value = Bind(property.PropertyType, valueNode, property.GetValue(result), full);
             if (_problems.Count == before)
                 Check(property, value, valueNode, full);
+            // A section without keys, as when all of its lines are comments, is the section with its defaults.
+            if (value is null && Nullability.Create(property).WriteState == NullabilityState.NotNull)
+                continue;
             property.SetValue(result, value);
         }
 

@@ -59,6 +59,82 @@ public sealed class ChatEncoder
     public int[] EncodePrompt(IReadOnlyList<ChatMessage> messages, IReadOnlyDictionary<string, object?>? variables = null) =>
         Tokenizer.Encode(Render(messages, addGenerationPrompt: true, variables: variables));
 
+    /// <summary>
+    /// The ids of a prompt whose answer has begun: those of the whole text up to there. To encode the beginning by itself would give other ids wherever a
+    /// tokenizer joins what stands on both sides, or puts a blank before each text (SentencePiece).
+    /// </summary>
+    public int[] EncodePrefill(IReadOnlyList<ChatMessage> messages, string start, IReadOnlyDictionary<string, object?>? variables = null)
+    {
+        var text = Render(messages, addGenerationPrompt: true, variables: variables) + start;
+        try
+        {
+            // A template may put more than its prompt before an answer (an empty block of reasoning): what was taught has it, so what goes on has it too.
+            var rendered = Render([.. messages, ChatMessage.Assistant(start)], continueFinalMessage: true, variables: variables);
+            if (rendered.EndsWith(start, StringComparison.Ordinal))
+                text = rendered;
+        }
+        catch (HarnessException e) when (e.Kind == ErrorKind.BadInput)
+        {
+            // The template takes no such message, or rewrites it: the prompt and the beginning are all there is.
+        }
+
+        return Tokenizer.Encode(text);
+    }
+
+    /// <summary>
+    /// The ids of a whole conversation up to the token that ends the assistant's last turn: the first of the stop tokens behind its content. Where the template
+    /// writes none there, the first stop token follows the content.
+    /// </summary>
+    /// <exception cref="HarnessException">It cannot be told where the assistant's text begins.</exception>
+    public AnsweredChat EncodeAnswer(
+        IReadOnlyList<ChatMessage> messages,
+        IReadOnlyList<int> stopIds,
+        IReadOnlyDictionary<string, object?>? variables = null
+    )
+    {
+        var text = Render(messages, variables: variables);
+        var before = Render([.. messages.Take(messages.Count - 1)], addGenerationPrompt: true, variables: variables);
+        var content = StringMethods.Strip(messages[^1].Content ?? "", null, true, true);
+        var start = before.Length;
+        if (!text.StartsWith(before, StringComparison.Ordinal))
+        {
+            // The prompt has something that a finished turn lacks, such as the opening of a block of reasoning.
+            start = text.IndexOf(content, text.AsSpan().CommonPrefixLength(before), StringComparison.Ordinal);
+            if (start < 0 || content.Length == 0)
+                throw Unclear(messages.Count - 1);
+        }
+
+        var tokens = Tokenizer.EncodeWithSpans(text);
+        var behind = ContentEnd(text, content, start);
+        var first = Array.FindIndex(tokens.Spans, span => span.End > start);
+        // A special token of the prompt that swallowed white space of the answer is still the prompt's.
+        while (first >= 0 && first < tokens.Ids.Length && tokens.Spans[first].Start < start && Tokenizer.IsSpecial(tokens.Ids[first]))
+            first++;
+        if (first < 0)
+            first = tokens.Ids.Length;
+        var end = first;
+        while (end < tokens.Ids.Length && !(tokens.Spans[end].Start >= behind && stopIds.Contains(tokens.Ids[end])))
+            end++;
+        if (end < tokens.Ids.Length)
+            return new AnsweredChat(text, tokens.Ids[..(end + 1)], first);
+        end = first;
+        while (end < tokens.Ids.Length && tokens.Spans[end].Start < behind)
+            end++;
+        return new AnsweredChat(text, [.. tokens.Ids[..end], stopIds[0]], first);
+    }
+
+    // Where a template wrote the content otherwise than it was given (reasoning in a block of its own), its last line is looked for.
+    private static int ContentEnd(string text, string content, int start)
+    {
+        foreach (var part in (string[])[content, content[(content.LastIndexOf('\n') + 1)..]])
+        {
+            if (part.Length > 0 && text.IndexOf(part, start, StringComparison.Ordinal) is >= 0 and var at)
+                return at + part.Length;
+        }
+
+        return start;
+    }
+
     /// <summary>Ids and mask of a conversation.</summary>
     /// <exception cref="HarnessException">The template refuses the messages, or it cannot be told what the assistant wrote.</exception>
     public EncodedChat Encode(
@@ -161,6 +237,12 @@ public sealed class ChatEncoder
             remedy: "mark the assistant's text in the template with {% generation %} … {% endgeneration %}"
         );
 }
+
+/// <summary>A conversation that ends with an answer, as token ids.</summary>
+/// <param name="Text">The rendered text.</param>
+/// <param name="Ids">Its ids up to the token that ends the answer.</param>
+/// <param name="Start">Index of the answer's first id.</param>
+public sealed record AnsweredChat(string Text, int[] Ids, int Start);
 
 /// <summary>A conversation as token ids.</summary>
 /// <param name="Text">The rendered text.</param>

@@ -5,6 +5,10 @@ namespace RlHarness.Formats.Files;
 /// <summary>One GGUF file, version 2 or 3, little-endian (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).</summary>
 public sealed class GgufFile : IWeightFile
 {
+    // Far above what models have: a file may be as long as its writer likes, and a table of that size must not be made of it.
+    private const int MostTensors = 1 << 18,
+        MostPairs = 1 << 14;
+
     private readonly MappedFile _file;
 
     private GgufFile(MappedFile file, uint version, long alignment, Dictionary<string, object> metadata, Dictionary<string, WeightEntry> entries) =>
@@ -97,13 +101,14 @@ public sealed class GgufFile : IWeightFile
             );
         }
 
-        var tensors = reader.Count(8 + 4 + 4 + 8, "number of tensors");
-        var pairs = reader.Count(8 + 4 + 1, "number of metadata pairs");
+        var tensors = reader.Count(8 + 4 + 4 + 8, "number of tensors", MostTensors);
+        var pairs = reader.Count(8 + 4 + 1, "number of metadata pairs", MostPairs);
         var metadata = new Dictionary<string, object>(StringComparer.Ordinal);
         for (var i = 0; i < pairs; i++)
         {
             var key = reader.String("metadata key");
-            metadata[key] = reader.Value(reader.UInt32(key), key, 0);
+            if (!metadata.TryAdd(key, reader.Value(reader.UInt32(key), key, 0)))
+                throw HarnessException.BadFile(file.Path, $"metadata '{key}' is there twice", remedy: "convert the file anew");
         }
 
         var alignment = metadata.TryGetValue("general.alignment", out var stated)
@@ -126,7 +131,7 @@ public sealed class GgufFile : IWeightFile
         {
             var name = reader.String("tensor name");
             var dimensions = reader.UInt32(name);
-            if (dimensions > 8)
+            if (dimensions > 4)
                 throw HarnessException.BadFile(file.Path, $"tensor '{name}' has an impossible number of dimensions", $"{dimensions}", "up to 4");
             var shape = new long[dimensions];
             for (var d = (int)dimensions - 1; d >= 0; d--)
@@ -154,6 +159,14 @@ public sealed class GgufFile : IWeightFile
         var entries = new Dictionary<string, WeightEntry>(StringComparer.Ordinal);
         foreach (var (name, shape, type, offset) in read)
         {
+            if (offset % (ulong)alignment != 0)
+                throw HarnessException.BadFile(
+                    file.Path,
+                    $"tensor '{name}' does not begin at a multiple of general.alignment",
+                    $"offset {offset}",
+                    $"a multiple of {alignment}",
+                    "convert the file anew"
+                );
             var length = WeightTypes.ByteLength(type, shape);
             if (length < 0)
                 throw HarnessException.BadFile(file.Path, $"tensor '{name}' has an impossible shape", $"{type} [{string.Join(", ", shape)}]");
@@ -175,6 +188,24 @@ public sealed class GgufFile : IWeightFile
             }
         }
 
+        NoOverlap(file, entries.Values);
         return entries;
+    }
+
+    private static void NoOverlap(MappedFile file, IEnumerable<WeightEntry> entries)
+    {
+        WeightEntry? last = null;
+        foreach (var entry in entries.Where(entry => entry.Length > 0).OrderBy(entry => entry.Offset))
+        {
+            if (last is not null && entry.Offset < last.Offset + last.Length)
+                throw HarnessException.BadFile(
+                    file.Path,
+                    $"tensors '{last.Name}' and '{entry.Name}' lie over each other",
+                    $"bytes {last.Offset} to {last.Offset + last.Length} and {entry.Offset} to {entry.Offset + entry.Length}",
+                    "tensors one behind the other",
+                    "convert the file anew"
+                );
+            last = entry;
+        }
     }
 }

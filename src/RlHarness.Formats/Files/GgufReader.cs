@@ -8,6 +8,12 @@ namespace RlHarness.Formats.Files;
 /// <summary>Reads GGUF's header from front to back; each read checks that the bytes are there.</summary>
 internal sealed class GgufReader(MappedFile file)
 {
+    // The longest chat templates have 20 KB, the largest vocabularies 262,144 tokens and a million merges.
+    private const int LongestText = 1 << 24,
+        MostTexts = 1 << 22,
+        MostNumbers = 1 << 24;
+    private long _items;
+
     public long Position { get; private set; }
 
     public ReadOnlySpan<byte> Take(long count, string what)
@@ -33,9 +39,11 @@ internal sealed class GgufReader(MappedFile file)
     public ulong UInt64(string what) => BinaryPrimitives.ReadUInt64LittleEndian(Take(8, what));
 
     /// <summary>A count of things that take at least <paramref name="smallest"/> bytes each, so that garbage cannot ask for endless memory.</summary>
-    public int Count(int smallest, string what)
+    public int Count(int smallest, string what, int most = int.MaxValue)
     {
         var count = UInt64(what);
+        if (count > (ulong)most)
+            throw HarnessException.BadFile(file.Path, $"too large a {what} (byte {Position - 8})", $"{count}", $"at most {most}", "fetch the file again");
         if (count > (ulong)((file.Length - Position) / smallest) || count > int.MaxValue)
         {
             throw HarnessException.BadFile(
@@ -52,7 +60,7 @@ internal sealed class GgufReader(MappedFile file)
 
     public string String(string what)
     {
-        var bytes = Take(Count(1, $"length of {what}"), what);
+        var bytes = Take(Count(1, $"length of {what}", LongestText), what);
         return Encoding.UTF8.GetString(bytes);
     }
 
@@ -83,7 +91,7 @@ internal sealed class GgufReader(MappedFile file)
         switch (type)
         {
             case 0:
-                return Take(Count(1, key), key).ToArray();
+                return Take(Items(1, key, MostNumbers), key).ToArray();
             case 1:
                 return Numbers<sbyte>(key);
             case 2:
@@ -97,9 +105,9 @@ internal sealed class GgufReader(MappedFile file)
             case 6:
                 return Numbers<float>(key);
             case 7:
-                return System.Array.ConvertAll(Take(Count(1, key), key).ToArray(), flag => flag != 0);
+                return System.Array.ConvertAll(Take(Items(1, key, MostNumbers), key).ToArray(), flag => flag != 0);
             case 8:
-                var strings = new string[Count(8, key)];
+                var strings = new string[Items(8, key, MostTexts)];
                 for (var i = 0; i < strings.Length; i++)
                     strings[i] = String(key);
                 return strings;
@@ -110,18 +118,28 @@ internal sealed class GgufReader(MappedFile file)
             case 12:
                 return Numbers<double>(key);
             default:
-                var values = new object[Count(type == 9 ? 12 : 1, key)];
+                var values = new object[Items(type == 9 ? 12 : 1, key, 1 << 16)];
                 for (var i = 0; i < values.Length; i++)
                     values[i] = Value(type, key, depth + 1);
                 return values;
         }
     }
 
+    // All arrays together are bounded as well: a sparse file may have many.
+    private int Items(int smallest, string key, int most)
+    {
+        var count = Count(smallest, key, most);
+        _items += count;
+        return _items <= 1 << 25
+            ? count
+            : throw HarnessException.BadFile(file.Path, $"metadata '{key}' makes the arrays too large", $"{_items} items in all", $"at most {1 << 25}");
+    }
+
     private T[] Numbers<T>(string key)
         where T : unmanaged
     {
         var width = Marshal.SizeOf<T>();
-        var count = Count(width, key);
+        var count = Items(width, key, MostNumbers);
         return MemoryMarshal.Cast<byte, T>(Take((long)count * width, key)).ToArray();
     }
 }

@@ -25,10 +25,7 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Maps a file of at least <paramref name="minimum"/> bytes.</summary>
     public static MappedFile Open(string path, int minimum, string kind)
     {
-        if (Directory.Exists(path))
-            throw HarnessException.BadFile(path, "is a folder", expected: $"a {kind} file");
-        if (!File.Exists(path))
-            throw HarnessException.BadFile(path, "no such file", expected: $"a {kind} file", remedy: "check the path");
+        SmallFile.Check(path, $"a {kind} file");
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);

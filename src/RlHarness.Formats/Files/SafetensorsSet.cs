@@ -32,7 +32,7 @@ public sealed class SafetensorsSet : IWeightFile
         try
         {
             if (File.Exists(index))
-                OpenShards(folder, index, files, owners);
+                OpenShards(folder, index, single, files, owners);
             else if (File.Exists(single))
                 OpenSingle(single, files, owners);
             else
@@ -70,9 +70,17 @@ public sealed class SafetensorsSet : IWeightFile
             owners.Add(key, file);
     }
 
-    private static void OpenShards(string folder, string index, List<SafetensorsFile> files, Dictionary<string, SafetensorsFile> owners)
+    private static void OpenShards(string folder, string index, string single, List<SafetensorsFile> files, Dictionary<string, SafetensorsFile> owners)
     {
         var map = ReadIndex(index);
+        if (File.Exists(single) && !map.ContainsValue(System.IO.Path.GetFileName(single)))
+            throw HarnessException.BadFile(
+                folder,
+                "holds two sets of weights",
+                $"{System.IO.Path.GetFileName(single)} and {System.IO.Path.GetFileName(index)} with {map.Values.Distinct().Count()} other files",
+                "one set: transformers reads the single file, others the index",
+                "remove the one that does not belong to the model"
+            );
         var missing = map.Values.Distinct().Where(shard => !File.Exists(System.IO.Path.Combine(folder, shard))).Order(StringComparer.Ordinal).ToArray();
         if (missing.Length > 0)
         {
@@ -107,6 +115,22 @@ public sealed class SafetensorsSet : IWeightFile
 
             owners.Add(weight, opened[shard]);
         }
+
+        // A shard may hold what the index leaves out; two of them must not hold the same.
+        foreach (var (shard, file) in opened)
+        {
+            foreach (var weight in file.Entries.Keys)
+            {
+                if (!owners.TryAdd(weight, file) && owners[weight] != file)
+                    throw HarnessException.BadFile(
+                        folder,
+                        $"weight '{weight}' is in two files",
+                        $"{shard} and {System.IO.Path.GetFileName(owners[weight].Path)}",
+                        "each weight once",
+                        "fetch index and shards of the same version"
+                    );
+            }
+        }
     }
 
     private static Dictionary<string, string> ReadIndex(string path)
@@ -114,7 +138,10 @@ public sealed class SafetensorsSet : IWeightFile
         var map = new Dictionary<string, string>(StringComparer.Ordinal);
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var json = JsonDocument.Parse(
+                SmallFile.ReadJson(path, "an index of weights"),
+                new JsonDocumentOptions { AllowDuplicateProperties = false }
+            );
             if (
                 json.RootElement.ValueKind != JsonValueKind.Object
                 || !json.RootElement.TryGetProperty("weight_map", out var weights)

@@ -38,9 +38,14 @@ internal static class GgufTokenizer
         // 5: unused, which fills the list up to the rows of the embedding
         string?[] used = [.. tokens.Select((token, id) => types[id] == 5 ? null : token)];
         var bos = Token(file, tokens, "bos_token_id");
-        var before =
-            bos is not null && file.Metadata.TryGetValue("tokenizer.ggml.add_bos_token", out var add) ? add is true : bos is not null && kind == "llama";
-        var post = before ? TokenizerDocument.Before(bos!, Array.IndexOf(tokens, bos)) : null;
+        var eos = Token(file, tokens, "eos_token_id");
+        // llama.cpp's defaults where the file does not say: SentencePiece, Llama 3 and Tekken begin with BOS.
+        var before = bos is not null && (Flag(file, "add_bos_token") ?? (kind == "llama" || BeginsWithBos(file)));
+        var after = eos is not null && (Flag(file, "add_eos_token") ?? false);
+        var post =
+            before || after
+                ? TokenizerDocument.Around(before ? (bos!, Array.IndexOf(tokens, bos)) : null, after ? (eos!, Array.IndexOf(tokens, eos)) : null)
+                : null;
         var document = kind switch
         {
             "gpt2" => ByteLevel(file, used, added, post),
@@ -56,7 +61,7 @@ internal static class GgufTokenizer
         var config = TokenizerDocument.Config(
             added,
             bos,
-            Token(file, tokens, "eos_token_id"),
+            eos,
             Token(file, tokens, "padding_token_id"),
             Token(file, tokens, "unknown_token_id"),
             Templates(file)
@@ -67,7 +72,7 @@ internal static class GgufTokenizer
 
     private static byte[] ByteLevel(GgufFile file, string?[] tokens, List<AddedToken> added, string? post)
     {
-        var name = file.Metadata.TryGetValue("tokenizer.ggml.pre", out var pre) ? pre as string ?? "" : "default";
+        var name = Pre(file, tokens, added);
         if (Kind(name) is not var (split, nfc, ignoreMerges))
         {
             throw HarnessException.BadFile(
@@ -100,6 +105,26 @@ internal static class GgufTokenizer
         );
     }
 
+    /// <summary>How text is split before it is merged. A file that does not say so is refused: a wrong split gives other ids at every line's end.</summary>
+    private static string Pre(GgufFile file, string?[] tokens, List<AddedToken> added)
+    {
+        const string Key = "tokenizer.ggml.pre";
+        // A vocabulary of single bytes gives the same ids however text is split.
+        var bytes = tokens.Where((token, id) => token?.Length > 1 && added.All(a => a.Id != id)).FirstOrDefault() is null;
+        if (file.Metadata.TryGetValue(Key, out var pre) && pre is not string)
+            throw HarnessException.BadFile(file.Path, $"metadata '{Key}' has another type", pre.GetType().Name, "String");
+        var name = pre as string ?? "default";
+        return name is not ("default" or "") || bytes
+            ? name.Length == 0 ? "default" : name
+            : throw HarnessException.BadFile(
+                file.Path,
+                "does not say how its tokenizer splits text",
+                pre is null ? $"no {Key}" : $"{Key} = '{name}'",
+                string.Join(", ", Kinds),
+                "convert the model again with a newer converter, or use its Hugging Face folder"
+            );
+    }
+
     /// <summary>
     /// What a name of <c>tokenizer.ggml.pre</c> stands for: pre_tokenizer of tokenizer.json, whether text is normalised (NFC), and
     /// <c>ignore_merges</c>.
@@ -111,7 +136,7 @@ internal static class GgufTokenizer
         {
             "default" or "gpt-2" or "gpt2" or "olmo" or "phi-2" or "jina-es" => (plain, name == "olmo", false),
             "smollm" or "starcoder" or "refact" or "command-r" or "codeshell" => (Then("""{"type":"Digits","individual_digits":true}""", plain), false, false),
-            "llama-bpe" or "llama3" or "llama-v3" or "dbrx" or "smaug-bpe" => (Pattern(@"\p{N}{1,3}"), false, name != "dbrx"),
+            "llama-bpe" or "llama3" or "llama-v3" or "dbrx" or "smaug-bpe" => (Pattern(@"\p{N}{1,3}"), false, name is not ("dbrx" or "smaug-bpe")),
             "qwen2" or "deepseek-r1-qwen" => (Pattern(@"\p{N}"), true, false),
             "tekken" => (Then(TokenizerDocument.Split(Tekken), TokenizerDocument.ByteLevel(regex: false)), false, true),
             _ => null,
@@ -151,7 +176,7 @@ internal static class GgufTokenizer
         }
 
         merges.Sort((a, b) => scores[b.Id] != scores[a.Id] ? scores[b.Id].CompareTo(scores[a.Id]) : (a.Id, a.Left, a.Right).CompareTo((b.Id, b.Left, b.Right)));
-        var prefix = !file.Metadata.TryGetValue("tokenizer.ggml.add_space_prefix", out var add) || add is true;
+        var prefix = Flag(file, "add_space_prefix") ?? true;
         var normalizer = prefix ? TokenizerDocument.Sequence("normalizers", """{"type":"Prepend","prepend":"▁"}""", MarkReplaced) : MarkReplaced;
         var decoder = TokenizerDocument.Sequence("decoders", prefix ? MarkDecoded + """,{"type":"Strip","content":" ","start":1,"stop":0}""" : MarkDecoded);
         return TokenizerDocument.Tokenizer(
@@ -178,6 +203,13 @@ internal static class GgufTokenizer
         return tokens;
     }
 
+    private static bool BeginsWithBos(GgufFile file) =>
+        file.Metadata.TryGetValue("tokenizer.ggml.pre", out var pre) && pre is "llama-bpe" or "llama3" or "llama-v3" or "tekken";
+
+    private static bool? Flag(GgufFile file, string key) =>
+        !file.Metadata.TryGetValue("tokenizer.ggml." + key, out var value) ? null
+        : value as bool? ?? throw HarnessException.BadFile(file.Path, $"metadata 'tokenizer.ggml.{key}' has another type", value.GetType().Name, "Boolean");
+
     private static string? Token(GgufFile file, string[] tokens, string key)
     {
         if (file.Integer("tokenizer.ggml." + key) is not { } id)
@@ -193,12 +225,11 @@ internal static class GgufTokenizer
         var templates = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (key, value) in file.Metadata)
         {
-            if (value is not string template)
+            if (key != Key && !key.StartsWith(Key + ".", StringComparison.Ordinal))
                 continue;
-            if (key == Key)
-                templates["default"] = template;
-            else if (key.StartsWith(Key + ".", StringComparison.Ordinal))
-                templates[key[(Key.Length + 1)..]] = template;
+            if (value is not string template)
+                throw HarnessException.BadFile(file.Path, $"metadata '{key}' has another type", value.GetType().Name, "String");
+            templates[key == Key ? "default" : key[(Key.Length + 1)..]] = template;
         }
 
         return templates;

@@ -22,7 +22,7 @@ public sealed class Tokenizer
     internal Tokenizer(string source, TokenizerParts parts, TokenizerSettings settings)
     {
         (_parts, _settings) = (parts, settings);
-        foreach (var token in parts.Added.Concat(settings.Missing(parts)))
+        foreach (var token in settings.Added(parts))
         {
             if (!_addedIds.TryAdd(token.Content, token.Id))
                 continue;
@@ -46,6 +46,9 @@ public sealed class Tokenizer
         PadId = Named(source, "pad_token");
         UnknownId = Named(source, "unk_token");
     }
+
+    /// <summary>What its files say and the reference library reads otherwise.</summary>
+    public IReadOnlyList<string> Notes => _parts.Notes;
 
     /// <summary>The highest id and one; ids in between may be unused, and a model's embedding may have more rows.</summary>
     public int VocabularySize { get; }
@@ -125,6 +128,9 @@ public sealed class Tokenizer
     /// <exception cref="ArgumentOutOfRangeException">No token has this id.</exception>
     public string TokenOf(int id) =>
         Find(id) ?? throw new ArgumentOutOfRangeException(nameof(id), id, $"no token has this id (vocabulary size {VocabularySize})");
+
+    /// <summary>Ids below a model's number of rows that no token has: what a model draws of them is nothing in any text.</summary>
+    public IReadOnlyList<int> IdsWithoutToken(int rows) => [.. Enumerable.Range(0, rows).Where(id => Find(id) is null)];
 
     public bool IsSpecial(int id) => _added.TryGetValue(id, out var token) && token.Special;
 

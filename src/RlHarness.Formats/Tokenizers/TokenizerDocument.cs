@@ -17,6 +17,23 @@ internal static class TokenizerDocument
     public static string Split(string regex) =>
         $$$"""{"type":"Split","pattern":{"Regex": {{{JsonSerializer.Serialize(regex)}}} },"behavior":"Isolated","invert":false}""";
 
+    /// <summary>A post_processor that puts a token before the text, behind it, or both.</summary>
+    public static string Around((string Token, int Id)? before, (string Token, int Id)? after)
+    {
+        if (before is { } only && after is null)
+            return Before(only.Token, only.Id);
+        string Step((string Token, int Id) t) => $$$"""{"SpecialToken":{"id":{{{JsonSerializer.Serialize(t.Token)}}},"type_id":0}}""";
+        string Entry((string Token, int Id) t)
+        {
+            var name = JsonSerializer.Serialize(t.Token);
+            return $$"""{{name}}:{"id":{{name}},"ids":[{{t.Id}}],"tokens":[{{name}}]}""";
+        }
+
+        var steps = new[] { before is { } b ? Step(b) : null, """{"Sequence":{"id":"A","type_id":0}}""", after is { } a ? Step(a) : null }.OfType<string>();
+        var tokens = new[] { before, after }.OfType<(string Token, int Id)>().DistinctBy(t => t.Id).Select(Entry);
+        return $$"""{"type":"TemplateProcessing","single":[{{string.Join(',', steps)}}],"pair":[],"special_tokens":{ {{string.Join(',', tokens)}} } }""";
+    }
+
     public static string Before(string token, int id)
     {
         var name = JsonSerializer.Serialize(token);

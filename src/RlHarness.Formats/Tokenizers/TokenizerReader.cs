@@ -11,7 +11,11 @@ internal sealed record TokenizerParts(
     BpeModel Model,
     TokenDecoder Decoder,
     PostProcessor PostProcessor
-);
+)
+{
+    /// <summary>What the file says and the reference library reads otherwise.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
 
 /// <summary>Reads <c>tokenizer.json</c>; a part that it does not know is refused by name, since leaving it out would give other ids.</summary>
 internal sealed class TokenizerReader(string path)
@@ -19,7 +23,11 @@ internal sealed class TokenizerReader(string path)
     public const char Mark = '\u2581';
 
     // ten times the largest vocabulary in use; a broken id must not ask for gigabytes
-    private const int LargestId = 1 << 22;
+    private const int LargestId = 1 << 22,
+        Gaps = 1 << 18,
+        LongestPattern = 1 << 14;
+
+    private readonly List<string> _notes = [];
 
     public TokenizerParts Read(ReadOnlyMemory<byte> json)
     {
@@ -34,7 +42,8 @@ internal sealed class TokenizerReader(string path)
         {
             throw HarnessException.BadFile(path, "is not JSON", e.Message, "a tokenizer.json of the tokenizers library", "fetch the file again", e);
         }
-        catch (Exception e) when (e is InvalidOperationException or FormatException or KeyNotFoundException)
+        catch (Exception e)
+            when (e is InvalidOperationException or FormatException or KeyNotFoundException or OverflowException or InsufficientExecutionStackException)
         {
             throw HarnessException.BadFile(path, "does not have the form of a tokenizer.json", e.Message, remedy: "fetch the file again", inner: e);
         }
@@ -55,7 +64,7 @@ internal sealed class TokenizerReader(string path)
             ? ReadDecoder(decoding)
             : throw Bad("has no decoder", "null", "ByteLevel, or Replace, ByteFallback, Fuse, Strip, Metaspace");
         var post = Part(root, "post_processor") is { } processing ? ReadPostProcessor(processing) : PostProcessor.None;
-        return new TokenizerParts(added, normalizer, pre, model, decoder, post);
+        return new TokenizerParts(added, normalizer, pre, model, decoder, post) { Notes = _notes };
     }
 
     private static JsonElement? Part(JsonElement parent, string key) =>
@@ -64,6 +73,9 @@ internal sealed class TokenizerReader(string path)
     private static string Type(JsonElement part) => part.TryGetProperty("type", out var type) ? type.GetString() ?? "" : "";
 
     private static bool Flag(JsonElement part, string key, bool absent = false) => Part(part, key) is { } flag ? flag.GetBoolean() : absent;
+
+    // GetString gives null for null, which is no text anywhere in this file.
+    private static string Text(JsonElement element) => element.GetString() ?? throw new FormatException("null in place of a text");
 
     private HarnessException Bad(string what, string? found = null, string? expected = null) => HarnessException.BadFile(path, what, found, expected);
 
@@ -77,9 +89,9 @@ internal sealed class TokenizerReader(string path)
             case "NFC":
                 return new NfcNormalizer();
             case "Prepend":
-                return new PrependNormalizer(part.GetProperty("prepend").GetString()!);
+                return new PrependNormalizer(Text(part.GetProperty("prepend")));
             case "Replace":
-                return new ReplaceNormalizer(ReadPattern(part.GetProperty("pattern")), part.GetProperty("content").GetString()!);
+                return new ReplaceNormalizer(ReadPattern(part.GetProperty("pattern")), Text(part.GetProperty("content")));
             case "Sequence":
                 return new NormalizerSequence([.. part.GetProperty("normalizers").EnumerateArray().Select(ReadNormalizer)]);
             default:
@@ -90,15 +102,17 @@ internal sealed class TokenizerReader(string path)
     private Pattern ReadPattern(JsonElement pattern)
     {
         if (pattern.TryGetProperty("String", out var literal))
-            return new LiteralPattern(literal.GetString()!);
+            return new LiteralPattern(Text(literal));
         if (!pattern.TryGetProperty("Regex", out var regex))
             throw Unknown("pattern", pattern.GetRawText(), "{\"String\": …} or {\"Regex\": …}");
-        var text = regex.GetString()!;
+        var text = Text(regex);
+        if (text.Length > LongestPattern)
+            throw Bad("has a split pattern that is too long", $"{text.Length} characters", $"at most {LongestPattern}");
         try
         {
             return (Pattern?)KnownPattern.For(text) ?? CodePointRegex.Parse(text);
         }
-        catch (FormatException e)
+        catch (Exception e) when (e is FormatException or OverflowException or ArgumentException or InsufficientExecutionStackException)
         {
             throw HarnessException.BadFile(
                 path,
@@ -128,7 +142,7 @@ internal sealed class TokenizerReader(string path)
                 byteLevel = true;
                 break;
             case "Split":
-                if (!Enum.TryParse<SplitBehavior>(part.GetProperty("behavior").GetString(), out var behavior))
+                if (!Enum.TryParse<SplitBehavior>(part.GetProperty("behavior").GetString(), out var behavior) || !Enum.IsDefined(behavior))
                     throw Unknown("split behavior", part.GetProperty("behavior").GetRawText(), string.Join(", ", Enum.GetNames<SplitBehavior>()));
                 output.Add(new SplitPreTokenizer(ReadPattern(part.GetProperty("pattern")), behavior, Flag(part, "invert")));
                 break;
@@ -142,9 +156,9 @@ internal sealed class TokenizerReader(string path)
                 );
                 break;
             case "Metaspace":
-                var mark = part.GetProperty("replacement").GetString()!;
+                var mark = Text(part.GetProperty("replacement"));
                 var scheme = Part(part, "prepend_scheme")?.GetString() ?? (Flag(part, "add_prefix_space", absent: true) ? "always" : "never");
-                if (!Enum.TryParse<PrependScheme>(scheme, ignoreCase: true, out var prepend))
+                if (!Enum.TryParse<PrependScheme>(scheme, ignoreCase: true, out var prepend) || !Enum.IsDefined(prepend))
                     throw Unknown("prepend_scheme", scheme, "always, first, never");
                 output.Add(new MetaspacePreTokenizer(mark, prepend, Flag(part, "split", absent: true)));
                 break;
@@ -163,14 +177,21 @@ internal sealed class TokenizerReader(string path)
                 throw Unknown($"model.{key}", affix, "none");
         }
 
+        var taken = new HashSet<int>();
         var vocabulary = part.GetProperty("vocab");
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var entry in vocabulary.EnumerateObject())
         {
             if (!entry.Value.TryGetInt32(out var id) || id is < 0 or > LargestId)
                 throw Bad($"token '{entry.Name}' has an impossible id", entry.Value.GetRawText(), $"0 to {LargestId}");
+            if (!taken.Add(id))
+                throw Bad($"token '{entry.Name}' has the id of another", $"{id}", "each id once");
             ids[entry.Name] = id;
         }
+
+        // Tables are as long as the largest id: in a small file it must not be a large one.
+        if (taken.Count > 0 && taken.Max() > 2 * taken.Count + Gaps)
+            throw Bad("has an id far beyond its vocabulary", $"{taken.Max()} among {taken.Count} tokens", $"at most {2 * taken.Count + Gaps}");
 
         var merges = new Dictionary<long, (int, int)>();
         var crosses = Flag(part, "ignore_merges") || !ids.ContainsKey(Mark.ToString());
@@ -197,8 +218,8 @@ internal sealed class TokenizerReader(string path)
     private (string Left, string Right) Pair(JsonElement merge)
     {
         if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2)
-            return (merge[0].GetString()!, merge[1].GetString()!);
-        if (merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [var left, var right])
+            return (Text(merge[0]), Text(merge[1]));
+        if (merge.ValueKind == JsonValueKind.String && Text(merge).Split(' ') is [var left, var right])
             return (left, right);
         throw Bad("has a merge of an unknown form", merge.GetRawText(), "\"a b\" or [\"a\", \"b\"]");
     }
@@ -217,14 +238,24 @@ internal sealed class TokenizerReader(string path)
     private List<AddedToken> ReadAdded(JsonElement tokens, BpeModel model)
     {
         var added = new List<AddedToken>();
+        var seen = new HashSet<int>();
+        var contents = new HashSet<string>(StringComparer.Ordinal);
+        var highest = -1;
         foreach (var token in tokens.EnumerateArray())
         {
-            var content = token.GetProperty("content").GetString()!;
+            var content = Text(token.GetProperty("content"));
             if (content.Length == 0)
                 throw Bad("has an added token without content", token.GetRawText());
-            var id = model.Ids.TryGetValue(content, out var known) ? known : token.GetProperty("id").GetInt32();
-            if (id is < 0 or > LargestId)
-                throw Bad($"added token '{content}' has an impossible id", $"{id}", $"0 to {LargestId}");
+            var stated = token.GetProperty("id").GetInt32();
+            if (stated is < 0 or > LargestId)
+                throw Bad($"added token '{content}' has an impossible id", $"{stated}", $"0 to {LargestId}");
+            if (!seen.Add(stated) || !contents.Add(content))
+                throw Bad($"added token '{content}' is there twice, or another has its id", $"id {stated}", "each token and each id once");
+            // `tokenizers` numbers them anew in their order, behind the vocabulary, and only warns where the file states another id.
+            var id = model.Ids.TryGetValue(content, out var known) ? known : Math.Max(highest + 1, model.Ids.Count);
+            highest = Math.Max(highest, id);
+            if (id != stated)
+                _notes.Add($"{path}: added token '{content}' has the id {id}, as in the tokenizers library, and not {stated}, which the file states");
             added.Add(
                 new AddedToken(
                     content,
@@ -259,13 +290,17 @@ internal sealed class TokenizerReader(string path)
                 case "Fuse":
                     break;
                 case "Replace" when step.GetProperty("pattern").TryGetProperty("String", out var old) && old.GetString() is { Length: > 0 } text:
-                    replacements.Add((text, step.GetProperty("content").GetString()!));
+                    replacements.Add((text, Text(step.GetProperty("content"))));
                     break;
                 case "Strip" when step.GetProperty("stop").GetInt32() == 0:
-                    (strip, start) = (step.GetProperty("content").GetString()![0], step.GetProperty("start").GetInt32());
+                    var stripped = Text(step.GetProperty("content"));
+                    start = step.GetProperty("start").GetInt32();
+                    if (stripped.Length != 1 || start < 0)
+                        throw Bad("has a Strip decoder of an unknown form", step.GetRawText(), "one character, and a start of 0 or more");
+                    strip = stripped[0];
                     break;
                 case "Metaspace":
-                    replacements.Add((step.GetProperty("replacement").GetString()!, " "));
+                    replacements.Add((Text(step.GetProperty("replacement")), " "));
                     var scheme = Part(step, "prepend_scheme")?.GetString() ?? (Flag(step, "add_prefix_space", absent: true) ? "always" : "never");
                     if (scheme != "never")
                         (strip, start) = (' ', 1);
@@ -315,7 +350,7 @@ internal sealed class TokenizerReader(string path)
                 continue;
             }
 
-            var name = step.GetProperty("SpecialToken").GetProperty("id").GetString()!;
+            var name = Text(step.GetProperty("SpecialToken").GetProperty("id"));
             foreach (var id in part.GetProperty("special_tokens").GetProperty(name).GetProperty("ids").EnumerateArray())
                 (seen ? after : before).Add(id.GetInt32());
         }

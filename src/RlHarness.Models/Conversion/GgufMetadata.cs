@@ -19,6 +19,7 @@ internal static class GgufMetadata
         ModelLoader.Opened opened,
         Tokenizer? tokenizer,
         WeightType type,
+        IReadOnlyList<int> stops,
         List<string> notes
     )
     {
@@ -61,7 +62,7 @@ internal static class GgufMetadata
             [name + ".rope.dimension_count"] = (uint)c.HeadDim,
             [name + ".vocab_size"] = (uint)c.VocabSize,
         };
-        Ids(c, tokenizer, data, notes);
+        Ids(c, tokenizer, stops, data, notes);
         if (tokenizer is not null)
             GgufTokenizerWriter.Add(tokenizer, c.VocabSize, path, data);
         ReadBack(c, family, tokenizer, path, data);
@@ -83,7 +84,7 @@ internal static class GgufMetadata
         return [.. plain.InverseFrequencies(0).Inverse.Zip(scaled.InverseFrequencies(0).Inverse, (p, s) => p / s)];
     }
 
-    private static void Ids(DecoderConfig c, Tokenizer? tokenizer, Dictionary<string, object> data, List<string> notes)
+    private static void Ids(DecoderConfig c, Tokenizer? tokenizer, IReadOnlyList<int> stops, Dictionary<string, object> data, List<string> notes)
     {
         void Set(string key, int? id)
         {
@@ -91,7 +92,7 @@ internal static class GgufMetadata
                 data[$"tokenizer.ggml.{key}"] = (uint)value;
         }
 
-        var ends = c.EosTokenIds.Concat(tokenizer?.EosId is { } own ? [own] : []).Distinct().ToArray();
+        var ends = stops.ToArray();
         if (tokenizer?.EosId is { } first && ends.Length > 0)
             ends = [first, .. ends.Where(id => id != first)];
         Set("bos_token_id", tokenizer?.BosId ?? c.BosTokenId);
@@ -102,7 +103,9 @@ internal static class GgufMetadata
         Set("padding_token_id", tokenizer?.PadId ?? c.PadTokenId);
         Set("unknown_token_id", tokenizer?.UnknownId);
         if (ends.Length > 2)
-            notes.Add($"GGUF has two end tokens; ids {string.Join(", ", ends.Skip(2))} no longer end an answer");
+            Set("eom_token_id", ends[2]);
+        if (ends.Length > 3)
+            notes.Add($"GGUF has three end tokens; ids {string.Join(", ", ends.Skip(3))} no longer end an answer");
     }
 
     // Without weights: whether embeddings are tied and q, k, v have biases is read from the tensors' names, so those two are taken as they are.

@@ -47,16 +47,22 @@ public static class ModelConverter
             json["tie_word_embeddings"] = false;
         }
 
-        var type = settings.Type ?? Usual(opened.Weights, settings.ToGguf);
+        // A trained change is often smaller than the steps of a 16-bit type: what an adapter adds is kept unless another type is asked for.
+        var type = settings.Type ?? (adapters is null ? Usual(opened.Weights, settings.ToGguf) : WeightType.F32);
         var notes = new List<string>();
         var layout = new ParameterLayout(config, fusedOnDisk: opened.Family.FusedOnDisk);
         var stream = new WeightStream(opened, layout, adapters);
         stream.Check();
+        UnusedTensors.Refuse(opened, UnusedTensors.Of(opened));
+        notes.AddRange(opened.Warnings);
+        notes.AddRange(UnusedTensors.Warning(opened, UnusedTensors.Of(opened)));
         if (tokenizer is null)
             notes.Add("the source has no tokenizer, so the target has none");
+        var ends = ModelLoader.StopIds(source, opened.Config, tokenizer);
         var weights = settings.ToGguf
-            ? Gguf(target, stream, config, opened, tokenizer, type, notes)
-            : Folder(target, stream, ModelSaver.Config(json, opened.Family.Architecture, type), source, tokenizer, type);
+            ? Gguf(target, stream, config, opened, tokenizer, type, ends, notes)
+            : Folder(target, stream, ModelSaver.Config(json, opened.Family.Architecture, type), source, tokenizer, type, ends);
+        notes.AddRange(stream.Notes());
         return new ConversionResult(
             target,
             weights.Count,
@@ -66,16 +72,13 @@ public static class ModelConverter
         );
     }
 
-    private static List<WeightSource> Folder(string target, WeightStream stream, JsonObject json, string source, Tokenizer? tokenizer, WeightType type)
+    private static List<WeightSource> Folder(string target, WeightStream stream, JsonObject json, string source, Tokenizer? tokenizer, WeightType type, IReadOnlyList<int> ends)
     {
         var weights = stream.Sources(type, gguf: false).ToList();
         var aside = $"{Path.TrimEndingDirectorySeparator(target)}.{Environment.ProcessId}.tmp";
         try
         {
-            ModelSaver.Write(aside, weights, json, tokenizer);
-            var generation = Path.Combine(source, "generation_config.json");
-            if (File.Exists(generation))
-                File.Copy(generation, Path.Combine(aside, "generation_config.json"), overwrite: true);
+            ModelSaver.Write(aside, weights, json, tokenizer, GenerationConfig.Read(source), ends);
             Directory.Move(aside, target);
         }
         catch
@@ -95,10 +98,11 @@ public static class ModelConverter
         ModelLoader.Opened opened,
         Tokenizer? tokenizer,
         WeightType type,
+        IReadOnlyList<int> ends,
         List<string> notes
     )
     {
-        var metadata = GgufMetadata.Of(config, opened, tokenizer, type, notes);
+        var metadata = GgufMetadata.Of(config, opened, tokenizer, type, ends, notes);
         var weights = stream.Sources(type, gguf: true).ToList();
         var kept = weights.Count(w => w.Shape.Length > 1 && w.Type != type);
         if (kept > 0)
@@ -129,7 +133,8 @@ public sealed record ConversionSettings
     public required bool ToGguf { get; init; }
 
     /// <summary>
-    /// F32, F16, BF16, and for GGUF also Q8_0. Null: that of most of the source's numbers where it is one of these, else F32, which loses nothing.
+    /// F32, F16, BF16, and for GGUF also Q8_0. Null: with an adapter F32, which keeps all of it; else that of most of the source's numbers where it is one
+    /// of these, else F32, which loses nothing.
     /// </summary>
     public WeightType? Type { get; init; }
 

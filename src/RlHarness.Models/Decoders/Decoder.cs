@@ -18,6 +18,10 @@ public sealed class Decoder : IDisposable
     private readonly DecoderLayer[] _layers;
     private readonly PackedWeights _packed;
     private Tensor? _anchor;
+    private Tensor? _withoutToken;
+
+    // Far below every logit, so that the probability is exactly 0; finite, so that 0 · log 0 of an entropy is 0 and not NaN.
+    private const float Nowhere = -1e30f;
 
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
         : this(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(layout.Parameters, device, requiresGrad)) { }
@@ -57,7 +61,7 @@ public sealed class Decoder : IDisposable
     /// </summary>
     public Decoder Replica() =>
         ComputeType == ScalarType.Float32
-            ? new Decoder(Config, Layout, _ => Parameters.Replica()) { Adapters = Adapters?.Replica(), ActivationCheckpointing = ActivationCheckpointing }
+            ? new Decoder(Config, Layout, _ => Parameters.Replica()) { Adapters = Adapters?.Replica(), ActivationCheckpointing = ActivationCheckpointing, WithoutToken = WithoutToken }
             : throw new InvalidOperationException($"a replica computes in fp32, not in {ComputeType}");
 
     /// <summary>
@@ -71,7 +75,7 @@ public sealed class Decoder : IDisposable
         if (is_grad_enabled() && Trains)
             return DecoderFunction.apply(_anchor ??= zeros(1, device: Device, requires_grad: true).DetachFromDisposeScope(), this, batch, onHiddenState!);
         using var scope = NewDisposeScope();
-        return Run(Embed(batch.Ids), Rope(batch.Positions, batch.Longest - 1), new PackedAttention(Config, batch), onHiddenState).MoveToOuterDisposeScope();
+        return Run(Embed(batch.Ids), Rope(batch), new PackedAttention(Config, batch), onHiddenState).MoveToOuterDisposeScope();
     }
 
     /// <summary>A forward pass that its backward pass can follow; the caller disposes of it.</summary>
@@ -82,12 +86,22 @@ public sealed class Decoder : IDisposable
         return new DecoderPass(this, batch, onHiddenState);
     }
 
-    /// <summary>One step with a cache: S new tokens for each of B sequences, hidden state fp32 [B·S, H].</summary>
+    /// <summary>One step with a cache: a new token for each of B sequences that ends it, hidden state fp32 [B, H].</summary>
     internal Tensor ForwardCached(Tensor ids, Tensor positions, long maxPosition, IAttention attention)
     {
         using var scope = NewDisposeScope();
-        return Run(Embed(ids), Rope(positions, maxPosition), attention).MoveToOuterDisposeScope();
+        return Run(Embed(ids), Rope(positions, maxPosition, SwitchLength is null ? null : positions + 1), attention).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Whole sequences whose keys and values go to a cache, hidden state fp32 [N, H].</summary>
+    internal Tensor ForwardCached(TokenBatch batch, IAttention attention)
+    {
+        using var scope = NewDisposeScope();
+        return Run(Embed(batch.Ids), Rope(batch), attention).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Length at which a sequence's rotary table changes (<see cref="RotaryTable.SwitchLength"/>), or null.</summary>
+    internal long? SwitchLength => _rotary.SwitchLength;
 
     private Tensor Run(Tensor x, RopeRows rope, IAttention attention, Action<int, Tensor>? onHiddenState = null)
     {
@@ -134,8 +148,29 @@ public sealed class Decoder : IDisposable
             ComputeType != ScalarType.BFloat16 || !TiledProducts.CanPack(weight) ? Product(input, weight, null, packed: packed)
             : packed is null ? TiledProducts.Summed(input, weight)
             : TiledProducts.Summed(input, packed);
+        if (_withoutToken is { } rows)
+        {
+            using var guard = no_grad();
+            logits.index_fill_(1, rows, Nowhere);
+        }
+
         return logits.MoveToOuterDisposeScope();
     }
+
+    /// <summary>
+    /// Rows of the head that no token of the tokenizer has. <see cref="SummedLogits"/> puts them out of reach for the sampler, the scorer and the trainer alike,
+    /// so that all three renormalise over the same tokens and PPO's ratio stays exactly 1; <see cref="Logits"/> shows the model as it is.
+    /// </summary>
+    public IReadOnlyList<int> WithoutToken
+    {
+        get;
+        set
+        {
+            field = value;
+            _withoutToken?.Dispose();
+            _withoutToken = value.Count == 0 ? null : tensor([.. value.Select(id => (long)id)], device: Device).DetachFromDisposeScope();
+        }
+    } = [];
 
     /// <summary>Gradient by the hidden states, fp32 [N, H], given that by the logits [N, V].</summary>
     public Tensor HeadInputGradient(Tensor gradient)
@@ -279,14 +314,28 @@ public sealed class Decoder : IDisposable
         _rotary.Dispose();
         _localRotary?.Dispose();
         _anchor?.Dispose();
+        _withoutToken?.Dispose();
     }
 
-    internal RopeRows Rope(Tensor positions, long maxPosition)
+    /// <summary>Each sequence's rows by its own length; tokens that sequences of both tables share take the table of the longest, as in transformers.</summary>
+    internal RopeRows Rope(TokenBatch batch)
     {
-        var (cos, sin) = _rotary.At(positions, maxPosition, Device);
+        if (SwitchLength is not { } last || batch.Lengths.All(l => l > last) || batch.Lengths.All(l => l <= last))
+            return Rope(batch.Positions, batch.Longest - 1, null);
+        var lengths = new long[batch.Count];
+        Array.Fill(lengths, batch.Longest, 0, batch.Shared);
+        for (var s = 0; s < batch.Starts.Length; s++)
+            Array.Fill(lengths, batch.Lengths[s], batch.Starts[s], batch.Lengths[s] - batch.Shared);
+        using var rows = tensor(lengths, device: Device);
+        return Rope(batch.Positions, batch.Longest - 1, rows);
+    }
+
+    private RopeRows Rope(Tensor positions, long maxPosition, Tensor? lengths)
+    {
+        var (cos, sin) = _rotary.At(positions, maxPosition, Device, lengths);
         if (_localRotary is null)
             return new RopeRows(cos, sin, cos, sin);
-        var (localCos, localSin) = _localRotary.At(positions, maxPosition, Device);
+        var (localCos, localSin) = _localRotary.At(positions, maxPosition, Device, lengths);
         return new RopeRows(cos, sin, localCos, localSin);
     }
 

@@ -92,6 +92,9 @@ public sealed record RopeSettings
     public int OriginalMaxPositionEmbeddings { get; init; }
     public double BetaFast { get; init; } = 32;
     public double BetaSlow { get; init; } = 1;
+
+    /// <summary>YaRN's bounds of the ramp are whole dimensions (its authors' code); gpt-oss leaves them as they are.</summary>
+    public bool Truncate { get; init; } = true;
     public double? AttentionFactor { get; init; }
     public double? MScale { get; init; }
     public double? MScaleAllDim { get; init; }

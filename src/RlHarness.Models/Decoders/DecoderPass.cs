@@ -25,7 +25,7 @@ public sealed class DecoderPass : IDisposable
     {
         (_decoder, _ids) = (decoder, _whole.Keep(batch.Ids.alias()));
         using var scope = NewDisposeScope();
-        var rope = decoder.Rope(batch.Positions, batch.Longest - 1);
+        var rope = decoder.Rope(batch);
         _rope = new(_whole.Keep(rope.Cos), _whole.Keep(rope.Sin), _whole.Keep(rope.LocalCos), _whole.Keep(rope.LocalSin));
         _attention = new PackedAttention(decoder.Config, batch, _whole.Keep);
         _layers = new SavedActivations?[decoder.Layers.Count];

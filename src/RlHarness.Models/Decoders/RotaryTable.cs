@@ -27,21 +27,33 @@ internal sealed class RotaryTable : IDisposable
     /// <summary>How many of a head's dimensions are rotated.</summary>
     public int RotaryDim { get; }
 
+    /// <summary>
+    /// Tokens of a sequence up to which LongRoPE takes its short table; null for the types that have one table. A sequence that grows beyond it has to be
+    /// read again from its first token, as transformers does: keys that were rotated by the short table do not fit queries of the long one.
+    /// </summary>
+    public long? SwitchLength => _settings.RopeType == "longrope" && !_settings.ShortFactor.SequenceEqual(_settings.LongFactor) ? OriginalPositions : null;
+
     /// <summary>Rows for positions [N]: cos and sin, each [N, RotaryDim] in fp32.</summary>
-    public (Tensor Cos, Tensor Sin) At(Tensor positions, long maxPosition, Device device)
+    /// <param name="positions">Position of each row in its sequence.</param>
+    /// <param name="maxPosition">The largest of them.</param>
+    /// <param name="device">Where the table lies.</param>
+    /// <param name="lengths">Tokens of each row's sequence [N], so that no sequence's table depends on the batch; null: that of the largest position.</param>
+    public (Tensor Cos, Tensor Sin) At(Tensor positions, long maxPosition, Device device, Tensor? lengths = null)
     {
         // Some frequencies depend on the sequence's length where it is beyond the trained one, never on how many rows are kept.
-        var length = _settings.RopeType switch
-        {
-            "dynamic" => Math.Max(maxPosition + 1, _maxPositions),
-            "longrope" => maxPosition + 1 > OriginalPositions ? OriginalPositions + 1 : 0,
-            _ => 0L,
-        };
+        var length = _settings.RopeType == "dynamic" ? Math.Max(maxPosition + 1, _maxPositions) : 0L;
         lock (_growing)
         {
             if (_cos is null || maxPosition >= _rows || length != _length || _cos.device_type != device.type)
                 Grow(Math.Max(maxPosition + 1, 512), length, device);
-            return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
+            if (SwitchLength is not { } last)
+                return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
+            using var scope = NewDisposeScope();
+            // The rows of the long table lie behind those of the short one.
+            var index = lengths is not null ? positions + (lengths > last).to(ScalarType.Int64) * _rows
+                : maxPosition + 1 > last ? positions + _rows
+                : positions;
+            return (_cos!.index_select(0, index).MoveToOuterDisposeScope(), _sin!.index_select(0, index).MoveToOuterDisposeScope());
         }
     }
 
@@ -54,27 +66,33 @@ internal sealed class RotaryTable : IDisposable
     private void Grow(long rows, long length, Device device)
     {
         rows = (rows + 511) / 512 * 512;
+        long[] lengths = SwitchLength is { } last ? [0, last + 1] : [length];
+        var cos = new float[lengths.Length * rows * RotaryDim];
+        var sin = new float[lengths.Length * rows * RotaryDim];
+        for (var table = 0; table < lengths.Length; table++)
+            Fill(lengths[table], rows, cos.AsSpan((int)(table * rows * RotaryDim)), sin.AsSpan((int)(table * rows * RotaryDim)));
+        using var scope = NewDisposeScope();
+        Dispose();
+        _cos = tensor(cos, lengths.Length * rows, RotaryDim).to(device).DetachFromDisposeScope();
+        _sin = tensor(sin, lengths.Length * rows, RotaryDim).to(device).DetachFromDisposeScope();
+        _rows = rows;
+        _length = length;
+    }
+
+    private void Fill(long length, long rows, Span<float> cos, Span<float> sin)
+    {
         var (inverse, factor) = InverseFrequencies(length);
         var half = RotaryDim / 2;
-        var cos = new float[rows * RotaryDim];
-        var sin = new float[rows * RotaryDim];
         for (var p = 0L; p < rows; p++)
         {
             for (var i = 0; i < half; i++)
             {
                 var angle = (double)(p * inverse[i]);
-                var at = p * RotaryDim + i;
+                var at = (int)(p * RotaryDim) + i;
                 cos[at] = cos[at + half] = (float)(Math.Cos(angle) * factor);
                 sin[at] = sin[at + half] = (float)(Math.Sin(angle) * factor);
             }
         }
-
-        using var scope = NewDisposeScope();
-        Dispose();
-        _cos = tensor(cos, rows, RotaryDim).to(device).DetachFromDisposeScope();
-        _sin = tensor(sin, rows, RotaryDim).to(device).DetachFromDisposeScope();
-        _rows = rows;
-        _length = length;
     }
 
     /// <summary>Inverse frequencies [RotaryDim / 2] and the factor on cos and sin.</summary>
@@ -139,8 +157,9 @@ internal sealed class RotaryTable : IDisposable
     {
         var s = _settings;
         double Dimension(double rotations) => RotaryDim * Math.Log(OriginalPositions / (rotations * 2 * Math.PI)) / (2 * Math.Log(s.RopeTheta));
-        var low = Math.Max(Math.Floor(Dimension(s.BetaFast)), 0);
-        var high = Math.Min(Math.Ceiling(Dimension(s.BetaSlow)), RotaryDim - 1);
+        var (from, to) = (Dimension(s.BetaFast), Dimension(s.BetaSlow));
+        var low = Math.Max(s.Truncate ? Math.Floor(from) : from, 0);
+        var high = Math.Min(s.Truncate ? Math.Ceiling(to) : to, RotaryDim - 1);
         for (var i = 0; i < inverse.Length; i++)
         {
             var ramp = Math.Clamp((i - low) / Math.Max(high - low, 0.001), 0, 1);

@@ -27,6 +27,9 @@ public interface IDecoderFamily
     /// <summary>GGUF files of this family hold q and k with interleaved rotary rows.</summary>
     bool GgufInterleavesRotary => false;
 
+    /// <summary>Values of the keys that a config.json leaves out.</summary>
+    FamilyDefaults Defaults { get; }
+
     DecoderConfig Read(ConfigReader reader);
 
     /// <summary>The family's own keys, for config.json of a model that was made here.</summary>

@@ -14,10 +14,12 @@ public sealed class Llama : IDecoderFamily
 
     public bool GgufInterleavesRotary => true;
 
+    public FamilyDefaults Defaults { get; } = new();
+
     public DecoderConfig Read(ConfigReader reader)
     {
         var bias = reader.Bool("attention_bias", false);
-        return reader.Common() with { QkvBias = bias, OutputBias = bias, MlpBias = reader.Bool("mlp_bias", false) };
+        return reader.Common(Defaults) with { QkvBias = bias, OutputBias = bias, MlpBias = reader.Bool("mlp_bias", false) };
     }
 
     public void Write(DecoderConfig config, JsonObject json)

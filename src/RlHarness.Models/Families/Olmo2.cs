@@ -9,9 +9,18 @@ internal sealed class Olmo2 : IDecoderFamily
 
     public string Architecture => "Olmo2ForCausalLM";
 
+    public FamilyDefaults Defaults { get; } = new()
+        {
+            VocabSize = 50304,
+            RmsNormEps = 1e-5,
+            BosTokenId = null,
+            EosTokenId = 50279,
+            PadTokenId = 1,
+        };
+
     public DecoderConfig Read(ConfigReader reader)
     {
         var bias = reader.Bool("attention_bias", false);
-        return reader.Common(eps: 1e-5) with { QkvBias = bias, OutputBias = bias, NormPlacement = NormPlacement.Post, QkNorm = QkNorm.FullWidth };
+        return reader.Common(Defaults) with { QkvBias = bias, OutputBias = bias, NormPlacement = NormPlacement.Post, QkNorm = QkNorm.FullWidth };
     }
 }

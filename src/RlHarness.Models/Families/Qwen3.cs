@@ -11,17 +11,29 @@ internal sealed class Qwen3 : IDecoderFamily
 
     public string? GgufArchitecture => "qwen3";
 
+    public FamilyDefaults Defaults { get; } = new()
+        {
+            VocabSize = 151936,
+            IntermediateSize = 22016,
+            NumKeyValueHeads = 32,
+            HeadDim = 128,
+            MaxPositionEmbeddings = 32768,
+            SlidingWindow = 4096,
+            BosTokenId = null,
+            EosTokenId = null,
+        };
+
     public DecoderConfig Read(ConfigReader reader)
     {
         var bias = reader.Bool("attention_bias", false);
         return SlidingWindows.Read(
             reader,
-            reader.Common() with
+            Defaults,
+            reader.Common(Defaults) with
             {
                 QkvBias = bias,
                 OutputBias = bias,
                 QkNorm = QkNorm.PerHead,
-                HeadDim = reader.OptionalInt("head_dim") ?? 128,
             }
         );
     }

@@ -107,7 +107,12 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
                 decoder.ComputeType
             );
             for (var i = 0; i < rows.Count; i++)
+            {
+                if (!float.IsFinite(logprobs[i]))
+                    throw NotFinite(rows[i], logprobs[i]);
                 rows[i].Take((int)ids[i], logprobs[i], settings);
+            }
+
             var keep = Enumerable.Range(0, rows.Count).Where(i => !rows[i].Finished).ToArray();
             if (keep.Length < rows.Count)
             {
@@ -122,7 +127,12 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
             var next = tensor(rows.Select(r => (long)r.Tokens[^1]).ToArray(), device: device);
             var positions = rows.Select(r => (long)r.Request.Ids.Count + r.Tokens.Count - 1).ToArray();
             using var attention = Step(rows, cache, column, longest, device);
-            hidden = decoder.ForwardCached(next, tensor(positions, device: device), positions.Max(), attention).MoveToOuterDisposeScope(); // [B, H]
+            hidden = decoder.ForwardCached(next, tensor(positions, device: device), positions.Max(), attention); // [B, H]
+            // The first position behind the switch of LongRoPE's tables.
+            var crossing = Enumerable.Range(0, rows.Count).Where(i => positions[i] == decoder.SwitchLength).ToArray();
+            if (crossing.Length > 0)
+                hidden = ReadAgain(rows, crossing, cache, longest, capacity, hidden);
+            hidden.MoveToOuterDisposeScope();
             column++;
         }
     }
@@ -136,16 +146,18 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var source = new long[rows.Count];
         for (var i = 0; i < rows.Count; i++)
         {
-            if (!distinct.TryGetValue(rows[i].Key, out var at))
+            if (!distinct.TryGetValue(rows[i].Key, out var known))
             {
-                distinct.Add(rows[i].Key, at = prompts.Count);
+                distinct.Add(rows[i].Key, known = prompts.Count);
                 prompts.Add(rows[i].Request.Ids);
             }
 
-            source[i] = at;
+            source[i] = known;
         }
 
-        using var batch = TokenBatch.Pack(prompts, decoder.Device, int.MaxValue);
+        // Prompts of both of LongRoPE's tables share no token.
+        var switches = decoder.SwitchLength is { } at && prompts.Any(p => p.Count > at) && prompts.Any(p => p.Count <= at);
+        using var batch = TokenBatch.Pack(prompts, decoder.Device, switches ? 0 : int.MaxValue);
         var cells = new List<long>();
         var sources = new List<long>();
         for (var u = 0; u < prompts.Count; u++)
@@ -162,13 +174,47 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
             tensor(cells.ToArray(), device: decoder.Device),
             tensor(sources.ToArray(), device: decoder.Device)
         );
-        var hidden = decoder.ForwardCached(batch.Ids, batch.Positions, batch.Longest - 1, attention);
+        var hidden = decoder.ForwardCached(batch, attention);
         var last = prompts.Select((p, u) => (long)batch.RowOf(u, p.Count - 1)).ToArray();
         var rowSource = tensor(source, device: decoder.Device);
         if (prompts.Count < rows.Count)
             cache.Select(rowSource);
         return hidden.index_select(0, tensor(last, device: decoder.Device)).index_select(0, rowSource).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Fills the cache of some rows anew, from the first token to the last, and puts their last hidden states in the place of the old ones.</summary>
+    private Tensor ReadAgain(List<Row> rows, int[] which, KeyValueCache cache, long longest, long capacity, Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        List<IReadOnlyList<int>> sequences = [.. which.Select(i => (IReadOnlyList<int>)[.. rows[i].Request.Ids, .. rows[i].Tokens])];
+        using var batch = TokenBatch.Pack(sequences, decoder.Device);
+        var cells = new List<long>();
+        for (var s = 0; s < which.Length; s++)
+            for (var t = 0; t < sequences[s].Count; t++)
+                cells.Add(which[s] * capacity + longest - rows[which[s]].Request.Ids.Count + t);
+        var attention = new PrefillAttention(
+            decoder.Config,
+            batch,
+            cache,
+            tensor(cells.ToArray(), device: decoder.Device),
+            arange(batch.Count, device: decoder.Device)
+        );
+        var last = sequences.Select((ids, s) => (long)batch.RowOf(s, ids.Count - 1)).ToArray();
+        var states = decoder.ForwardCached(batch, attention).index_select(0, tensor(last, device: decoder.Device));
+        return hidden.index_copy(0, tensor(Array.ConvertAll(which, i => (long)i), device: decoder.Device), states).MoveToOuterDisposeScope();
+    }
+
+    // A row with one NaN or infinite logit has no probabilities: whatever is drawn from it means nothing.
+    private static HarnessException NotFinite(Row row, float logprob) =>
+        new(
+            ErrorKind.Numerics,
+            "logits are not finite",
+            FormattableString.Invariant(
+                $"log-probability {logprob} at token {row.Tokens.Count} of the answer to prompt {row.Request.Prompt}, sample {row.Request.Sample}"
+            ),
+            "finite numbers",
+            "the model's weights are damaged, diverged in training, or overflow in this precision (try float32)"
+        );
 
     private StepAttention Step(List<Row> rows, KeyValueCache cache, long column, long longest, Device device) =>
         new(decoder.Config, cache, column, [.. rows.Select(r => longest - r.Request.Ids.Count)], device);

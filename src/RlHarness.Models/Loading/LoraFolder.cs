@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Formats.Files;
@@ -54,21 +53,22 @@ public static class LoraFolder
         var path = Path.Combine(folder, "adapter_config.json");
         if (!File.Exists(path))
             throw HarnessException.BadFile(path, "no adapter here", "absent", "a folder in PEFT's format");
-        JsonObject json;
-        try
-        {
-            json = JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new JsonException("no object");
-        }
-        catch (JsonException e)
-        {
-            throw HarnessException.BadFile(path, "not a JSON object", e.Message, "PEFT's adapter_config.json", inner: e);
-        }
-
-        Refuse(json, path);
-        using var file = SafetensorsFile.Open(Path.Combine(folder, "adapter_model.safetensors"));
+        var json = SmallFile.ReadObject(path, "PEFT's adapter_config.json");
+        LoraKinds.Refuse(json, path);
+        var weights = Path.Combine(folder, "adapter_model.safetensors");
+        if (!File.Exists(weights) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
+            throw HarnessException.BadFile(
+                weights,
+                "the adapter's weights are not in safetensors form",
+                "adapter_model.bin",
+                "adapter_model.safetensors",
+                "write the adapter again with PEFT's save_pretrained"
+            );
+        using var file = SafetensorsFile.Open(weights);
         var reader = new ConfigReader(json, path);
-        var alpha = reader.Double("lora_alpha", 8);
+        var alpha = reader.Positive("lora_alpha", 8);
         var rs = reader.Bool("use_rslora", false);
+        var patterns = new LoraPatterns(json, path);
         var slices = new List<LoraSlice>();
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach (var disk in Targets(layout))
@@ -82,7 +82,7 @@ public static class LoraFolder
             known.Add(second);
             if (!file.Entries.TryGetValue(second, out var b))
                 throw HarnessException.BadFile(file.Path, $"{second} is missing", "lora_A alone", "lora_A and lora_B of each module");
-            if (a.Shape.Length != 2 || !a.Shape.SequenceEqual([a.Shape[0], disk.Shape[1]]) || !b.Shape.SequenceEqual([disk.Shape[0], a.Shape[0]]))
+            if (a.Shape.Length != 2 || a.Shape[0] is < 1 or > int.MaxValue || !a.Shape.SequenceEqual([a.Shape[0], disk.Shape[1]]) || !b.Shape.SequenceEqual([disk.Shape[0], a.Shape[0]]))
                 throw HarnessException.BadFile(
                     file.Path,
                     $"the adapter of {module} does not fit this model",
@@ -91,7 +91,8 @@ public static class LoraFolder
                     "does it belong to another base model?"
                 );
             var rank = (int)a.Shape[0];
-            var own = Pattern(json["alpha_pattern"], module) ?? alpha;
+            patterns.Check(module, rank, file.Path);
+            var own = patterns.Alpha(module) ?? alpha;
             slices.Add(Slice(disk, rank, own / (rs ? Math.Sqrt(rank) : rank)));
         }
 
@@ -104,9 +105,26 @@ public static class LoraFolder
                 string.Join(", ", strange.Take(5)),
                 $"lora_A and lora_B of {string.Join(", ", Targets(layout).Select(d => Last(d.DiskName)).Distinct())}, or lm_head"
             );
+        if (slices.Count == 0 && !file.Entries.ContainsKey(headKey))
+            throw HarnessException.BadFile(
+                file.Path,
+                "an adapter without weights",
+                $"{file.Entries.Count} tensors",
+                "lora_A and lora_B of one module at least",
+                "train the adapter, or leave it out"
+            );
         torch.Tensor? head = null;
         if (file.Entries.TryGetValue(headKey, out var saved))
         {
+            var rows = layout.Disk.First(d => d.DiskName is ParameterLayout.Embeddings).Shape;
+            if (!saved.Shape.SequenceEqual(rows))
+                throw HarnessException.BadFile(
+                    file.Path,
+                    $"{headKey} does not fit this model",
+                    $"[{string.Join(", ", saved.Shape)}]",
+                    $"[{string.Join(", ", rows)}]",
+                    "does it belong to another base model?"
+                );
             head = torch.zeros(saved.Shape, device: device);
             WeightReader.Into(file, saved, head);
             if (requiresGrad)
@@ -123,9 +141,16 @@ public static class LoraFolder
         return adapters;
     }
 
+    /// <summary>Writes an adapter as PEFT's <c>AutoPeftModelForCausalLM.from_pretrained(folder)</c> opens it.</summary>
+    /// <param name="folder">Made where it is absent.</param>
+    /// <param name="adapters">At least one.</param>
+    /// <param name="baseModel">The base's folder or name on the hub; a path that begins with a dot counts from <paramref name="folder"/>.</param>
     public static void Save(string folder, LoraAdapters adapters, string baseModel)
     {
         Directory.CreateDirectory(folder);
+        // PEFT looks for a relative path from wherever it is run: only a full one opens from any folder.
+        if (baseModel.StartsWith('.'))
+            baseModel = Path.GetFullPath(baseModel, Path.GetFullPath(folder));
         var first = adapters.Slices[0];
         var json = new JsonObject
         {
@@ -160,41 +185,6 @@ public static class LoraFolder
 
     private static JsonObject Varying(LoraAdapters adapters, Func<LoraSlice, double> value, double usual) =>
         new(adapters.Slices.Where(s => value(s) != usual).Select(s => KeyValuePair.Create(s.DiskModule, (JsonNode?)JsonValue.Create(value(s)))));
-
-    private static void Refuse(JsonObject json, string path)
-    {
-        void No(string key, Func<JsonNode, bool> fine, string expected)
-        {
-            if (json[key] is { } node && !fine(node))
-                throw HarnessException.BadFile(path, $"adapter kind not supported: {key}", node.ToJsonString(), expected);
-        }
-
-        foreach (
-            var (key, only) in new[]
-            {
-                ("peft_type", "\"LORA\""),
-                ("use_dora", "false"),
-                ("bias", "\"none\""),
-                ("lora_bias", "false"),
-                ("fan_in_fan_out", "false"),
-            }
-        )
-            No(key, n => n.ToJsonString() == only, only);
-        No("modules_to_save", n => n is JsonArray names && names.All(m => m?.ToJsonString() == "\"lm_head\""), "[\"lm_head\"] or null");
-        foreach (var key in new[] { "layer_replication", "use_qalora", "use_bdlora", "trainable_token_indices", "target_parameters" })
-            No(key, n => n is JsonValue v && v.TryGetValue<bool>(out var b) && !b, "null or false");
-    }
-
-    /// <summary>PEFT's patterns match the end of a module's name: the key itself, or anything, a dot, and the key.</summary>
-    private static double? Pattern(JsonNode? patterns, string module)
-    {
-        if (patterns is not JsonObject map)
-            return null;
-        foreach (var (key, value) in map)
-            if (Regex.IsMatch(module, $@"(.*\.)?({key})$", RegexOptions.None, TimeSpan.FromSeconds(1)))
-                return value!.GetValue<double>();
-        return null;
-    }
 
     private static IEnumerable<DiskTensor> Targets(ParameterLayout layout) =>
         layout.Disk.Where(d => d.Shape.Length == 2 && d.DiskName != ParameterLayout.Embeddings);

@@ -13,7 +13,7 @@ public sealed record ModelInspection
 {
     public required string Path { get; init; }
 
-    /// <summary><c>safetensors</c> or <c>gguf</c>.</summary>
+    /// <summary><c>safetensors</c>, <c>gguf</c> or <c>adapter</c>.</summary>
     public required string Format { get; init; }
 
     /// <summary>Null when the family is none that this program knows.</summary>
@@ -44,8 +44,17 @@ public sealed record ModelInspection
     public bool HasChatTemplate { get; init; }
     public IReadOnlyList<int> EndTokenIds { get; init; } = [];
 
+    /// <summary>Whether the chat template reads the clock: its text then depends on the run's date.</summary>
+    public bool TemplateReadsClock { get; init; }
+
+    /// <summary>Of an adapter; null for a model.</summary>
+    public LoraInspection? Adapter { get; init; }
+
     /// <summary>What keeps the model from being loaded or trained here; empty when nothing does.</summary>
     public IReadOnlyList<string> NotSupported { get; init; } = [];
+
+    /// <summary>What was decided where the files say two things, and what they lack.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>Tensors of the file that the model does not use.</summary>
     public IReadOnlyList<string> UnusedTensors { get; init; } = [];
@@ -53,6 +62,8 @@ public sealed record ModelInspection
     /// <exception cref="HarnessException">There is no model at the path, or its files are cut or foreign.</exception>
     public static ModelInspection Of(string path)
     {
+        if (LoraInspection.Is(path))
+            return LoraInspection.Of(path);
         try
         {
             using var opened = ModelLoader.Open(path);
@@ -116,15 +127,23 @@ public sealed record ModelInspection
             TokenizerSize = tokenizer?.VocabularySize,
             SpecialTokens = tokenizer?.SpecialTokens ?? new Dictionary<string, string>(),
             HasChatTemplate = tokenizer?.ChatTemplate is not null,
+            TemplateReadsClock = tokenizer?.ChatTemplates.Values.Any(t => t.Contains("strftime_now", StringComparison.Ordinal)) ?? false,
             EndTokenIds = ModelLoader.StopIds(path, c, tokenizer),
             NotSupported = problems,
             UnusedTensors = unused,
+            Warnings = [.. opened.Warnings, .. Rows(tokenizer, c.VocabSize)],
         };
     }
 
+    private static IEnumerable<string> Rows(Tokenizer? tokenizer, int rows) =>
+        tokenizer is null ? []
+        : tokenizer.IdsWithoutToken(rows) is { Count: > 0 } lacking
+            ? [.. tokenizer.Notes, $"{lacking.Count} of {rows} rows have no token in the tokenizer: they are never drawn"]
+        : tokenizer.Notes;
+
     private static List<string> Missing(ParameterLayout layout, ModelLoader.Opened opened, out IReadOnlyList<string> unused)
     {
-        var (problems, used) = (new List<string>(), new HashSet<string>(StringComparer.Ordinal));
+        var problems = new List<string>();
         foreach (var disk in layout.Disk)
         {
             var name = opened.IsGguf ? GgufNames.Of(disk.DiskName) : disk.DiskName;
@@ -132,11 +151,15 @@ public sealed record ModelInspection
                 problems.Add($"{name} is missing");
             else if (!entry.Shape.SequenceEqual(disk.Shape))
                 problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
-            else
-                used.Add(entry.Name);
         }
 
-        unused = [.. opened.Weights.Entries.Keys.Where(k => !used.Contains(k)).Order(StringComparer.Ordinal)];
+        unused = Loading.UnusedTensors.Of(opened);
+        if (Loading.UnusedTensors.Meaningful(opened, unused) is { Count: > 0 } meaningful)
+            problems.Add(
+                "tensors that change the meaning of others, such as scales of a quantisation or biases that config.json does not ask for: "
+                    + string.Join(", ", meaningful.Take(4))
+                    + (meaningful.Count > 4 ? ", …" : "")
+            );
         return problems;
     }
 
@@ -144,7 +167,7 @@ public sealed record ModelInspection
     private static ModelInspection Foreign(string path, HarnessException error)
     {
         var file = System.IO.Path.Combine(path, "config.json");
-        var json = File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file)) as JsonObject : null;
+        var json = File.Exists(file) ? SmallFile.ReadObject(file, "a model's config.json") : null;
         return new ModelInspection
         {
             Path = path,

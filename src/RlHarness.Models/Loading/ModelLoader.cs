@@ -12,9 +12,18 @@ namespace RlHarness.Models.Loading;
 /// <summary>Loads a model from a Hugging Face folder or a GGUF file.</summary>
 public static class ModelLoader
 {
+    /// <summary>
+    /// Called with what a user should know of a model that is loaded all the same: tensors that nobody uses, settings that contradict each other. The
+    /// command line prints it.
+    /// </summary>
+    public static event Action<string>? Warned;
+
     /// <summary>What inspection needs: family, configuration and weights' index, without loading the weights.</summary>
     public sealed record Opened(IDecoderFamily Family, JsonObject Json, DecoderConfig Config, IWeightFile Weights, bool IsGguf) : IDisposable
     {
+        /// <summary>What was decided where the files say two things, and what they lack.</summary>
+        public IReadOnlyList<string> Warnings { get; init; } = [];
+
         public void Dispose() => Weights.Dispose();
     }
 
@@ -57,10 +66,15 @@ public static class ModelLoader
     )
     {
         using var opened = Open(path, configName);
+        var layout = new ParameterLayout(opened.Config, withHead, opened.Family.FusedOnDisk);
+        var plan = Plan(layout, opened);
+        var unused = UnusedTensors.Of(opened);
+        UnusedTensors.Refuse(opened, unused);
+        var tokenizer = withTokenizer ? TokenizerOf(path, opened) : null;
         var decoder = new Decoder(opened.Config, device, withHead, requiresGrad, opened.Family.FusedOnDisk);
         try
         {
-            Fill(decoder, opened);
+            Fill(decoder, opened, plan);
         }
         catch
         {
@@ -68,8 +82,24 @@ public static class ModelLoader
             throw;
         }
 
-        var tokenizer = withTokenizer ? TokenizerOf(path, opened) : null;
-        return new LoadedModel(decoder, opened.Family, opened.Json, tokenizer, path) { StopIds = StopIds(path, opened.Config, tokenizer) };
+        var warnings = new List<string>([.. opened.Warnings, .. UnusedTensors.Warning(opened, unused), .. tokenizer?.Notes ?? []]);
+        if (tokenizer is not null && tokenizer.IdsWithoutToken(opened.Config.VocabSize) is { Count: > 0 } rows)
+        {
+            decoder.WithoutToken = rows;
+            warnings.Add(
+                $"{path}: the model has {opened.Config.VocabSize} rows of tokens, its tokenizer lacks {rows.Count} of them (from id {rows[0]}): they are never drawn"
+            );
+        }
+
+        foreach (var warning in warnings)
+            Warned?.Invoke(warning);
+        var generation = GenerationConfig.Read(path);
+        return new LoadedModel(decoder, opened.Family, opened.Json, tokenizer, path)
+        {
+            StopIds = StopIds(path, opened.Config, tokenizer, generation),
+            Generation = generation,
+            Warnings = warnings,
+        };
     }
 
     /// <summary>The model's tokenizer, or null where its source has none.</summary>
@@ -83,33 +113,10 @@ public static class ModelLoader
                 : null;
 
     /// <summary>Copies the file's weights into the decoder; reports all missing and misshapen tensors together.</summary>
-    internal static void Fill(Decoder decoder, Opened opened)
+    internal static void Fill(Decoder decoder, Opened opened) => Fill(decoder, opened, Plan(decoder.Layout, opened));
+
+    private static void Fill(Decoder decoder, Opened opened, List<(DiskTensor Disk, WeightEntry Entry)> plan)
     {
-        var problems = new List<string>();
-        var plan = new List<(DiskTensor Disk, WeightEntry Entry)>();
-        foreach (var disk in decoder.Layout.Disk)
-        {
-            var name = opened.IsGguf ? GgufNames.Of(disk.DiskName) : disk.DiskName;
-            var entry = Find(opened.Weights, name);
-            if (entry is null)
-                problems.Add($"{name} is missing");
-            else if (!entry.Shape.SequenceEqual(disk.Shape))
-                problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
-            else
-                plan.Add((disk, entry));
-        }
-
-        if (problems.Count > 0)
-        {
-            throw HarnessException.BadFile(
-                opened.Weights.Path,
-                "the weights do not fit the configuration",
-                string.Join("; ", problems.Take(8)) + (problems.Count > 8 ? $"; and {problems.Count - 8} more" : ""),
-                $"{decoder.Layout.Disk.Count} tensors of a {opened.Config.ModelType}",
-                "is the download complete, and does config.json belong to these weights?"
-            );
-        }
-
         foreach (var (disk, entry) in plan)
         {
             using var scope = torch.NewDisposeScope();
@@ -121,6 +128,34 @@ public static class ModelLoader
         }
 
         decoder.Parameters.Touch();
+    }
+
+    // Before any memory is taken: the file must hold what the configuration asks for.
+    private static List<(DiskTensor Disk, WeightEntry Entry)> Plan(ParameterLayout layout, Opened opened)
+    {
+        var problems = new List<string>();
+        var plan = new List<(DiskTensor Disk, WeightEntry Entry)>();
+        foreach (var disk in layout.Disk)
+        {
+            var name = opened.IsGguf ? GgufNames.Of(disk.DiskName) : disk.DiskName;
+            var entry = Find(opened.Weights, name);
+            if (entry is null)
+                problems.Add($"{name} is missing");
+            else if (!entry.Shape.SequenceEqual(disk.Shape))
+                problems.Add($"{name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", disk.Shape)}]");
+            else
+                plan.Add((disk, entry));
+        }
+
+        return problems.Count == 0
+            ? plan
+            : throw HarnessException.BadFile(
+                opened.Weights.Path,
+                "the weights do not fit the configuration",
+                string.Join("; ", problems.Take(8)) + (problems.Count > 8 ? $"; and {problems.Count - 8} more" : ""),
+                $"{layout.Disk.Count} tensors of a {opened.Config.ModelType}",
+                "is the download complete, and does config.json belong to these weights?"
+            );
     }
 
     /// <summary>Heads of a tensor whose rotary rows GGUF interleaves, or null.</summary>
@@ -138,16 +173,7 @@ public static class ModelLoader
 
     private static Opened OpenFolder(string folder, string configPath)
     {
-        JsonObject json;
-        try
-        {
-            json = JsonNode.Parse(File.ReadAllText(configPath))?.AsObject() ?? throw new JsonException("null");
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            throw HarnessException.BadFile(configPath, "not a JSON object", e.Message, "a model's config.json", inner: e);
-        }
-
+        var json = SmallFile.ReadObject(configPath, "a model's config.json");
         if (json["text_config"] is JsonObject)
             throw HarnessException.BadFile(
                 configPath,
@@ -156,7 +182,10 @@ public static class ModelLoader
                 "a text-only decoder",
                 "use the text-only variant of the model"
             );
-        var type = json["model_type"] is JsonValue named && named.TryGetValue<string>(out var text) ? text : json["model_type"]?.ToJsonString() ?? "";
+        var type =
+            json["model_type"] is not { } named ? ""
+            : named.GetValueKind() == JsonValueKind.String ? named.GetValue<string>()
+            : named.ToJsonString();
         var family = DecoderFamilies.Find(type)
             ?? throw HarnessException.BadFile(
                 configPath,
@@ -165,9 +194,59 @@ public static class ModelLoader
                 DecoderFamilies.Names,
                 "see docs/model-families.md for how to add one"
             );
-        var config = family.Read(new ConfigReader(json, configPath));
+        var reader = new ConfigReader(json, configPath);
+        var config = family.Read(reader);
         Check(config, configPath);
-        return new Opened(family, json, config, SafetensorsSet.Open(folder), IsGguf: false);
+        var weights = SafetensorsSet.Open(folder);
+        try
+        {
+            CheckLayers(config, weights, configPath);
+            if (config.TieWordEmbeddings && OwnHead(weights))
+            {
+                // transformers leaves such a head untied, and so does whoever opens what is saved from here.
+                config = config with { TieWordEmbeddings = false };
+                json["tie_word_embeddings"] = false;
+                reader.Warn($"tie_word_embeddings is true, and {weights.Path} holds another {ParameterLayout.Head}: that head counts, as in transformers");
+            }
+
+            return new Opened(family, json, config, weights, IsGguf: false) { Warnings = reader.Warnings };
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether the file has a head that is not the embeddings once more.</summary>
+    private static bool OwnHead(SafetensorsSet weights)
+    {
+        if (Find(weights, ParameterLayout.Head) is not { } head || Find(weights, ParameterLayout.Embeddings) is not { } embeddings)
+            return false;
+        if (head.Type != embeddings.Type || !head.Shape.SequenceEqual(embeddings.Shape))
+            return true;
+        const int Piece = 1 << 26;
+        for (var at = 0L; at < head.Length; at += Piece)
+        {
+            var count = (int)Math.Min(Piece, head.Length - at);
+            if (!weights.Bytes(head, at, count).SequenceEqual(weights.Bytes(embeddings, at, count)))
+                return true;
+        }
+
+        return false;
+    }
+
+    // Each layer has tensors of its own: a number of layers beyond that of the tensors is refused before lists of that size are made.
+    private static void CheckLayers(DecoderConfig config, IWeightFile weights, string path)
+    {
+        if (config.NumHiddenLayers > weights.Entries.Count)
+            throw HarnessException.BadFile(
+                path,
+                "more layers than the weights can hold",
+                $"num_hidden_layers {config.NumHiddenLayers}",
+                $"at most {weights.Entries.Count}, the number of tensors in {weights.Path}",
+                "is the download complete, and does the configuration belong to these weights?"
+            );
     }
 
     private static Opened OpenGguf(string path)
@@ -185,11 +264,13 @@ public static class ModelLoader
                     "use the model's Hugging Face folder"
                 );
             var json = GgufNames.Config(file, family);
-            var config = family.Read(new ConfigReader(json, path));
+            var reader = new ConfigReader(json, path);
+            var config = family.Read(reader);
+            CheckLayers(config, file, path);
             if (family.ModelType == "llama" && file.Entries.ContainsKey("blk.0.attn_q.bias"))
                 config = config with { QkvBias = true };
             Check(config, path);
-            return new Opened(family, json, config, file, IsGguf: true);
+            return new Opened(family, json, config, file, IsGguf: true) { Warnings = reader.Warnings };
         }
         catch
         {
@@ -207,12 +288,6 @@ public static class ModelLoader
         }
 
         Need(
-            c.NumHiddenLayers > 0 && c.HiddenSize > 0 && c.VocabSize > 0 && c.HeadDim > 0 && c.IntermediateSize > 0,
-            "a size is not positive",
-            $"{c}",
-            "positive sizes"
-        );
-        Need(
             c.NumKeyValueHeads > 0 && c.NumAttentionHeads % c.NumKeyValueHeads == 0,
             "heads do not divide into groups",
             $"{c.NumAttentionHeads} heads over {c.NumKeyValueHeads}",
@@ -223,22 +298,10 @@ public static class ModelLoader
 
     /// <summary>Ids that end an answer: the configuration's, the tokenizer's and generation_config.json's.</summary>
     internal static IReadOnlyList<int> StopIds(string path, DecoderConfig config, Tokenizer? tokenizer) =>
-        [.. config.EosTokenIds.Concat(tokenizer?.EosId is { } eos ? [eos] : []).Concat(GenerationConfigStops(path)).Distinct()];
+        StopIds(path, config, tokenizer, GenerationConfig.Read(path));
 
-    private static IEnumerable<int> GenerationConfigStops(string path)
-    {
-        var file = Path.Combine(path, "generation_config.json");
-        if (!Directory.Exists(path) || !File.Exists(file))
-            return [];
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(file)) is JsonObject json ? new ConfigReader(json, file).Ids("eos_token_id") : [];
-        }
-        catch (JsonException)
-        {
-            return [];
-        }
-    }
+    private static IReadOnlyList<int> StopIds(string path, DecoderConfig config, Tokenizer? tokenizer, JsonObject? generation) =>
+        [.. config.EosTokenIds.Concat(tokenizer?.EosId is { } eos ? [eos] : []).Concat(GenerationConfig.Ends(generation, path, config.VocabSize)).Distinct()];
 }
 
 /// <summary>A decoder with what belongs to it: its family, its config.json, and its tokenizer where the source has one.</summary>
@@ -246,6 +309,12 @@ public sealed record LoadedModel(Decoder Decoder, IDecoderFamily Family, JsonObj
 {
     /// <summary>Ids that end an answer: the configuration's and the tokenizer's.</summary>
     public IReadOnlyList<int> StopIds { get; init; } = [];
+
+    /// <summary>The source's generation_config.json, whose keys are kept when the model is saved; null where there is none.</summary>
+    public JsonObject? Generation { get; init; }
+
+    /// <summary>What a user should know of it; <see cref="ModelLoader.Warned"/> was told.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 
     public void Dispose() => Decoder.Dispose();
 }

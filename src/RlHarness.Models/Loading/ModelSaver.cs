@@ -15,22 +15,27 @@ public static class ModelSaver
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
+    /// <summary>Writes a model with everything that ends its answers and the other keys of its source's generation_config.json.</summary>
+    public static void Save(string folder, LoadedModel model) =>
+        Write(folder, Sources(model.Decoder), Config(model.ConfigJson, model.Family.Architecture, WeightType.F32), model.Tokenizer, model.Generation, model.StopIds);
+
     public static void Save(string folder, Decoder decoder, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer) =>
-        Write(folder, Sources(decoder), Config(configJson, family.Architecture, WeightType.F32), tokenizer);
+        Write(folder, Sources(decoder), Config(configJson, family.Architecture, WeightType.F32), tokenizer, null, []);
 
     /// <summary>Writes config.json, generation_config.json, the weights and the tokenizer's files.</summary>
-    internal static void Write(string folder, IEnumerable<WeightSource> weights, JsonObject json, Tokenizer? tokenizer)
+    internal static void Write(
+        string folder,
+        IEnumerable<WeightSource> weights,
+        JsonObject json,
+        Tokenizer? tokenizer,
+        JsonObject? generation,
+        IReadOnlyList<int> ends
+    )
     {
         Directory.CreateDirectory(folder);
         SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), weights, new Dictionary<string, string> { ["format"] = "pt" });
         AtomicFile.WriteAllText(Path.Combine(folder, "config.json"), json.ToJsonString(Indented) + "\n");
-        var generation = new JsonObject
-        {
-            ["bos_token_id"] = json["bos_token_id"]?.DeepClone(),
-            ["eos_token_id"] = json["eos_token_id"]?.DeepClone(),
-            ["pad_token_id"] = json["pad_token_id"]?.DeepClone(),
-        };
-        AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), generation.ToJsonString(Indented) + "\n");
+        GenerationConfig.Write(folder, generation, json, ends);
         tokenizer?.Save(folder);
     }
 

@@ -23,7 +23,23 @@ public static class ScalarHeadFolder
     /// <param name="family">The body's family.</param>
     /// <param name="configJson">The model's config.json.</param>
     /// <param name="tokenizer">Null: none is written.</param>
-    public static void Save(string folder, Decoder body, ScalarHead head, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer)
+    public static void Save(string folder, Decoder body, ScalarHead head, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer) =>
+        Save(folder, body, head, family, configJson, tokenizer, null, []);
+
+    /// <summary>A head over a body of the same family as a model, with the model's files beside it.</summary>
+    public static void Save(string folder, Decoder body, ScalarHead head, LoadedModel model) =>
+        Save(folder, body, head, model.Family, model.ConfigJson, model.Tokenizer, model.Generation, model.StopIds);
+
+    private static void Save(
+        string folder,
+        Decoder body,
+        ScalarHead head,
+        IDecoderFamily family,
+        JsonObject configJson,
+        Tokenizer? tokenizer,
+        JsonObject? generation,
+        IReadOnlyList<int> stops
+    )
     {
         var json = ModelSaver.Config(configJson, family.SequenceClassification, WeightType.F32);
         json["id2label"] = new JsonObject { ["0"] = "score" };
@@ -39,7 +55,7 @@ public static class ScalarHeadFolder
                     ModelSaver.Write(stream, head.Parameters[s.Name], 0, s.Shape[0])
                 ))
             );
-        ModelSaver.Write(folder, weights, json, tokenizer);
+        ModelSaver.Write(folder, weights, json, tokenizer, generation, stops);
         if (tokenizer is not null && pad is { } id && id != tokenizer.PadId)
             SetPadToken(folder, tokenizer.TokenOf(id));
     }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using RlHarness.Core.Errors;
 using RlHarness.Formats.Files;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -8,6 +10,7 @@ namespace RlHarness.Models.Loading;
 internal static class WeightReader
 {
     private const long Piece = 1 << 23;
+    private const int CachePiece = 1 << 14; // a multiple of every block
 
     /// <summary>Fills a contiguous fp32 tensor with an entry of the same number of elements.</summary>
     internal static void Into(IWeightFile file, WeightEntry entry, Tensor destination)
@@ -27,9 +30,30 @@ internal static class WeightReader
             var source = file.Bytes(entry, at / block * bytes, checked((int)(length / block * bytes)));
             var target = flat.narrow(0, at, length);
             var buffer = onCpu ? target : staging!.narrow(0, 0, length);
-            Dequantizer.ToFloat(entry.Type, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(buffer.bytes));
+            ToFloat(file, entry, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(buffer.bytes), at);
             if (!onCpu)
                 target.copy_(buffer);
+        }
+    }
+
+    // In pieces that the cache holds, so that the look at each number costs no second way through memory.
+    private static void ToFloat(IWeightFile file, WeightEntry entry, ReadOnlySpan<byte> source, Span<float> target, long first)
+    {
+        int block = Dequantizer.BlockSize(entry.Type),
+            bytes = Dequantizer.TypeSize(entry.Type);
+        for (var at = 0; at < target.Length; at += CachePiece)
+        {
+            var part = target.Slice(at, Math.Min(CachePiece, target.Length - at));
+            Dequantizer.ToFloat(entry.Type, source.Slice(at / block * bytes, part.Length / block * bytes), part);
+            var odd = FiniteNumbers.FirstOther(part);
+            if (odd >= 0)
+                throw new HarnessException(
+                    ErrorKind.Numerics,
+                    $"{file.Path}: tensor {entry.Name} holds a number that is not finite",
+                    string.Create(CultureInfo.InvariantCulture, $"{part[odd]} at element {first + at + odd}"),
+                    "finite numbers",
+                    "fetch or convert the model again; training that diverged leaves such weights"
+                );
         }
     }
 

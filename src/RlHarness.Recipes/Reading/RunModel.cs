@@ -26,6 +26,24 @@ public static class RunModel
         return opened;
     }
 
+    /// <summary>The folder of a run's newest model: an RL checkpoint, which may be an adapter, else what imitation tuning made.</summary>
+    /// <exception cref="HarnessException">The run has no model yet.</exception>
+    public static string Newest(string run)
+    {
+        if (CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is { } newest)
+            return newest.Path;
+        var imitation = Path.Combine(run, StageNames.Imitate);
+        return CheckpointFolder.IsSealed(imitation)
+            ? imitation
+            : throw new HarnessException(
+                ErrorKind.RunFolder,
+                $"{run}: the run has no model yet",
+                "neither an RL checkpoint nor a finished imitate stage",
+                "a run that got through imitation tuning",
+                "go on with it: `resume RUN`"
+            );
+    }
+
     private static Opened OfPath(string path, torch.Device device)
     {
         var found = ModelLibrary.Find(path);

@@ -68,7 +68,7 @@ internal static class DocumentsStage
             Name,
             LossMetric,
             model,
-            Pack(corpus.Documents.Select(d => conversation.Answer(d.Text)), settings.SequenceLength),
+            Pack(corpus.Documents.Select(d => conversation.Document(d.Text)), settings.SequenceLength),
             settings,
             evaluations
         );

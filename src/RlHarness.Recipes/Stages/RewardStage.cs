@@ -38,7 +38,7 @@ internal static class RewardStage
 
     /// <summary>What the reward model reads.</summary>
     public static int[] Text(Conversation conversation, string user, string output) =>
-        [.. conversation.Prompt([ChatMessage.User(user)]), .. conversation.Answer(output)];
+        conversation.Whole([ChatMessage.User(user), ChatMessage.Assistant(output)]);
 
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {
@@ -99,7 +99,7 @@ internal static class RewardStage
         var mean = model.Score(reference).Average();
         head.Shift(-mean);
         CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
-            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded.Family, loaded.ConfigJson, loaded.Tokenizer)
+            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded)
         );
         run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = accuracy } });
         return string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");

@@ -141,6 +141,7 @@ internal sealed class RlStage : IDisposable
     private LoadedModel Frozen(string folder)
     {
         var model = ModelLoader.Load(folder, _run.Device, withTokenizer: false);
+        model.Decoder.WithoutToken = _policy.Decoder.WithoutToken;
         _run.Configure(model.Decoder);
         return model;
     }
@@ -357,9 +358,9 @@ internal sealed class RlStage : IDisposable
             if (_policy.Decoder.Adapters is { } adapters)
                 LoraFolder.Save(folder, adapters, "../../imitate");
             else
-                ModelSaver.Save(folder, _policy.Decoder, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
+                ModelSaver.Save(folder, _policy);
             if (_critic.Body is { } body)
-                ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy.Family, _policy.ConfigJson, _policy.Tokenizer);
+                ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy);
             foreach (var (file, tensors) in States())
                 NamedTensors.Save(Path.Combine(folder, file), tensors());
             RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));

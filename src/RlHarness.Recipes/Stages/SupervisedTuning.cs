@@ -38,7 +38,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         var started = run.Time.GetTimestamp();
         var (steps, tokens, validation) = Loop(run, stage, lossMetric, trainer, sequences, settings, evaluations);
         Merge(model);
-        CheckpointFolder.Write(run.Folder.Stage(stage), folder => ModelSaver.Save(folder, model.Decoder, model.Family, model.ConfigJson, model.Tokenizer));
+        CheckpointFolder.Write(run.Folder.Stage(stage), folder => ModelSaver.Save(folder, model));
         var throughput = tokens / Seconds(run, started, evaluations);
         run.Commit(
             new StepBatch(stage, steps)

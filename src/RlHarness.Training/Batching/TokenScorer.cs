@@ -11,7 +11,7 @@ namespace RlHarness.Training.Batching;
 /// The gradient of the head is written down by hand: d loss / d logits = (g (onehot − p) − h p (log p + entropy)) / temperature, with g and h the
 /// gradients of the loss by log-probability and by entropy.
 /// </summary>
-internal static class TokenScorer
+public static class TokenScorer
 {
     private const long LogitsAtOnce = 3 << 22;
 

@@ -30,15 +30,10 @@ public sealed class MutatedSettingsTests
               - { max_new_tokens: 1 }
               - learning_rate: 3
             """;
-        // The seeds that are left out break the YAML in ways that YamlDotNet answers with InvalidOperationException, not YamlException.
         Mutations.AreReadOrRefused(
             Encoding.UTF8.GetBytes(Yaml),
             1000,
-            bytes => SettingsReader.Parse<SampleSettings>("a.yaml", Encoding.UTF8.GetString(bytes), []),
-            except:
-            [
-                .. new[] { 4, 64, 106, 173, 174, 265, 340, 375, 408, 468, 497, 508, 521, 546, 641, 654, 674, 683, 745, 767, 825, 838, 866, 899, 933, 973 },
-            ]
+            bytes => SettingsReader.Parse<SampleSettings>("a.yaml", Encoding.UTF8.GetString(bytes), [])
         );
     }
 

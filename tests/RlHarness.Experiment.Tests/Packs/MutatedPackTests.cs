@@ -11,16 +11,14 @@ public sealed class MutatedPackTests : IDisposable
     public void Dispose() => _root.Delete(recursive: true);
 
     [Theory]
-    // The seeds that are left out break the YAML in ways that YamlDotNet answers with InvalidOperationException, or set a list or text to null
-    // (NullReferenceException in ManifestCheck, GrammarCheck).
-    [InlineData("pack.yaml", 25, 46)]
-    [InlineData("grammar.yaml", 127, 142, 160, 161, 167, 266)]
-    [InlineData("documents.yaml", 260)]
-    [InlineData("scenarios.yaml", 89, 142, 222, 233, 238, 272)]
+    [InlineData("pack.yaml")]
+    [InlineData("grammar.yaml")]
+    [InlineData("documents.yaml")]
+    [InlineData("scenarios.yaml")]
     [InlineData("queries.jsonl")]
     [InlineData("examples.jsonl")]
     [InlineData("preferences.jsonl")]
-    public void A_damaged_pack_is_loaded_or_refused_in_words(string damaged, params int[] except)
+    public void A_damaged_pack_is_loaded_or_refused_in_words(string damaged)
     {
         foreach (var name in PackFileNames.All.Where(n => File.Exists(Path.Combine(Puffery.Pack.Folder, n))).AtLeastOne())
             File.Copy(Path.Combine(Puffery.Pack.Folder, name), Path.Combine(_root.FullName, name));
@@ -49,8 +47,7 @@ public sealed class MutatedPackTests : IDisposable
             {
                 File.WriteAllBytes(file, bytes);
                 PackLibrary.Load(_root.FullName);
-            },
-            except: except
+            }
         );
     }
 }

@@ -17,7 +17,7 @@ public sealed class BadTokenizerTests : IDisposable
     public void A_folder_without_a_tokenizer_says_what_is_missing() => Refused("tokenizer.json");
 
     [Theory]
-    [InlineData("", "JSON")]
+    [InlineData("", "no content")]
     [InlineData("{", "JSON")]
     [InlineData("[]", "object")]
     [InlineData("{}", "model")]

@@ -49,12 +49,12 @@ public sealed class BadModelTests : IDisposable
     [InlineData("{ \"model_type\": ", "not a JSON object")]
     [InlineData("[1, 2]", "not a JSON object")]
     [InlineData("null", "not a JSON object")]
-    [InlineData("", "not a JSON object")]
+    [InlineData("", "has no content")]
     [InlineData("{ \"model_type\": \"mamba\" }", "model family not supported")]
     [InlineData("{}", "model family not supported")]
     [InlineData("{ \"model_type\": 7 }", "model_type")]
     [InlineData("{ \"model_type\": \"llama\", \"text_config\": {} }", "text and images")]
-    [InlineData("{ \"model_type\": \"llama\" }", "no num_attention_heads")]
+    [InlineData("{ \"model_type\": \"llama\" }", "num_hidden_layers 32")]
     public void A_config_that_is_not_one_is_refused(string text, string says)
     {
         Tiny.Save(Folder);

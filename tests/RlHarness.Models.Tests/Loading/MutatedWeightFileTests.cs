@@ -84,7 +84,6 @@ public sealed class MutatedWeightFileTests : IDisposable
     public void A_damaged_config_of_a_model_is_read_or_refused_in_words()
     {
         Tiny.Save(At("model"));
-        // The seeds that are left out put half of a surrogate pair where text belongs (InvalidOperationException in ConfigReader and ModelLoader).
         Mutations.AreReadOrRefused(
             File.ReadAllBytes(Path.Combine(At("model"), "config.json")),
             1000,
@@ -92,12 +91,7 @@ public sealed class MutatedWeightFileTests : IDisposable
             {
                 File.WriteAllBytes(Path.Combine(At("model"), "config.json"), bytes);
                 using var model = ModelLoader.Load(At("model"), torch.CPU, withTokenizer: false);
-            },
-            except:
-            [
-                .. new[] { 5, 66, 108, 127, 169, 347, 497, 558, 600, 614, 661, 675, 736, 778, 839 },
-                .. new[] { 141, 183, 244, 305, 319, 361, 380, 422, 483, 539, 792, 811, 914, 975 },
-            ]
+            }
         );
     }
 }

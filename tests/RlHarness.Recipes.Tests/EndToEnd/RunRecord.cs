@@ -27,14 +27,25 @@ internal sealed record RunRecord(string Path)
                 }),
         ];
 
-    /// <summary>Hashes of a checkpoint's files: weights, optimizer states, critic, state.json.</summary>
-    public IReadOnlyList<string> Checkpoint(string name) =>
+    /// <summary>
+    /// Hashes of a checkpoint's files: weights, optimizer states, critic, state.json. An adapter names the full path of its base, so that file is compared
+    /// without the run's folder, and the manifest that holds its hash is left out.
+    /// </summary>
+    public IReadOnlyList<string> Checkpoint(string name)
+    {
+        var folder = System.IO.Path.Combine(Path, name);
+        var adapter = System.IO.Path.Combine(folder, "adapter_config.json");
+        string[] apart = File.Exists(adapter) ? [adapter, System.IO.Path.Combine(folder, "manifest.json")] : [];
+        return
         [
             .. Directory
-                .GetFiles(System.IO.Path.Combine(Path, name))
+                .GetFiles(folder)
+                .Except(apart)
                 .Order(StringComparer.Ordinal)
                 .Select(f => $"{System.IO.Path.GetFileName(f)} {CheckpointFolder.HashOf(f)}"),
+            .. apart.Take(1).Select(f => File.ReadAllText(f).Replace(System.IO.Path.GetFullPath(Path), "", StringComparison.Ordinal)),
         ];
+    }
 
     /// <summary>Every transcript of RL with its tokens, log-probabilities and rewards.</summary>
     public IReadOnlyList<string> Transcripts

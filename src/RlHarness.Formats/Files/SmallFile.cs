@@ -1,0 +1,134 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Unicode;
+using RlHarness.Core.Errors;
+
+namespace RlHarness.Formats.Files;
+
+/// <summary>Reads settings and vocabularies whole, after a look at what lies at the path: its length, and how it begins.</summary>
+public static class SmallFile
+{
+    /// <summary>The largest config.json and the like; those of published models have a few kilobytes.</summary>
+    public const long LargestSettings = 16L << 20;
+
+    /// <summary>The largest tokenizer.json; the largest in use has 35 MB.</summary>
+    public const long LargestVocabulary = 512L << 20;
+
+    /// <summary>
+    /// Refuses what is not a file with content. A pipe or a device has no length, and is recognised before it is opened: opening would wait for a writer.
+    /// </summary>
+    /// <exception cref="HarnessException">Nothing, a folder, something without a length, or more than <paramref name="largest"/> bytes.</exception>
+    public static long Check(string path, string kind, long largest = long.MaxValue)
+    {
+        if (Directory.Exists(path))
+            throw HarnessException.BadFile(path, "is a folder", "a folder", kind);
+        long length;
+        try
+        {
+            var file = new FileInfo(path);
+            // FileInfo answers for a link; what counts is what it leads to.
+            if (file.LinkTarget is not null && file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
+                file = target;
+            if (!file.Exists)
+                throw HarnessException.BadFile(path, "no such file", "nothing at this path", kind, "check the path");
+            length = file.Length;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw HarnessException.BadFile(path, "cannot be read", e.Message, kind, "check the path and its permissions", e);
+        }
+
+        if (length == 0)
+            throw HarnessException.BadFile(path, "has no content", "an empty file, a pipe or a device", kind, "fetch or write the file again");
+        if (length > largest)
+            throw HarnessException.BadFile(path, $"is too large for {kind}", $"{length} bytes", $"at most {largest} bytes", "fetch the file again");
+        return length;
+    }
+
+    /// <summary>All bytes of a file.</summary>
+    public static byte[] Read(string path, string kind, long largest)
+    {
+        Check(path, kind, largest);
+        try
+        {
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw HarnessException.BadFile(path, "cannot be read", e.Message, kind, "check its permissions", e);
+        }
+    }
+
+    /// <summary>All bytes of a file that holds a JSON object; how it begins is looked at before the rest is read.</summary>
+    public static byte[] ReadJson(string path, string kind, long largest = LargestSettings)
+    {
+        Check(path, kind, largest);
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            var head = new byte[Math.Min(4096, stream.Length)];
+            stream.ReadExactly(head);
+            var first = head.AsSpan().TrimStart("\uFEFF"u8).TrimStart(" \t\r\n"u8);
+            if (first.Length > 0 && first[0] != (byte)'{')
+                throw NotJson(path, $"it begins with {Shown(first[0])}", kind);
+            if (first.Length == 0 && stream.Length > head.Length)
+                throw NotJson(path, "more than 4096 bytes of white space", kind);
+            stream.Position = 0;
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            // A byte order mark is none of JSON's; Windows' editors write it.
+            return bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw HarnessException.BadFile(path, "cannot be read", e.Message, kind, "check its permissions", e);
+        }
+    }
+
+    /// <summary>A file's JSON object. A key that comes twice, and text that no encoding of Unicode can hold, are refused.</summary>
+    /// <exception cref="HarnessException">The file is not what it should be.</exception>
+    public static JsonObject ReadObject(string path, string kind, long largest = LargestSettings)
+    {
+        var bytes = ReadJson(path, kind, largest);
+        try
+        {
+            var options = new JsonDocumentOptions { AllowDuplicateProperties = false };
+            if (!Utf8.IsValid(bytes))
+                throw new JsonException("bytes that are not UTF-8");
+            if (JsonNode.Parse(bytes, documentOptions: options) is not JsonObject json)
+                throw new JsonException("no object");
+            Texts(json);
+            return json;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
+        {
+            throw NotJson(path, e.Message, kind, e);
+        }
+    }
+
+    // Reading a text with half of a surrogate pair fails; it fails here, where the file's name is known, and not where the text is used.
+    private static void Texts(JsonNode? node)
+    {
+        switch (node)
+        {
+            case JsonObject map:
+                foreach (var (_, value) in map)
+                    Texts(value);
+                break;
+            case JsonArray list:
+                foreach (var item in list)
+                    Texts(item);
+                break;
+            case JsonValue value when value.GetValueKind() == JsonValueKind.String:
+                value.GetValue<string>();
+                break;
+        }
+    }
+
+    private static string Shown(byte first) =>
+        first is > 32 and < 127 ? $"'{(char)first}'" : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"byte 0x{first:x2}");
+
+    private static HarnessException NotJson(string path, string found, string kind, Exception? inner = null) =>
+        HarnessException.BadFile(path, "not a JSON object", found, kind, "fetch the file again", inner);
+}
