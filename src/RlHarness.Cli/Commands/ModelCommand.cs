@@ -130,7 +130,11 @@ internal static class ModelCommand
             ),
             (
                 "not supported",
-                m.NotSupported.Count == 0 ? m.Adapter is null ? "nothing: it can be loaded and trained" : "nothing: it can be loaded over its base" : string.Join(Environment.NewLine + "                ", m.NotSupported)
+                m.NotSupported.Count == 0
+                    ? m.Adapter is null
+                        ? "nothing: it can be loaded and trained"
+                        : "nothing: it can be loaded over its base"
+                    : string.Join(Environment.NewLine + "                ", m.NotSupported)
             ),
         ]);
     }

@@ -5,8 +5,8 @@ using Spectre.Console;
 namespace RlHarness.Cli.Terminal;
 
 /// <summary>
-/// The one way of text to the terminal: names of files and tensors, templates, errors and what models say may hold characters that move the cursor, hide text or
-/// turn its direction. All of them are shown as signs; colours of this program's own tables and its live line pass.
+/// The one way of text to the terminal: names of files and tensors, templates, errors and what models say may hold characters that move the cursor, hide text
+/// or turn its direction. All of them are shown as signs; colours of this program's own tables and its live line pass.
 /// </summary>
 internal sealed class VisibleConsole : IDisposable
 {

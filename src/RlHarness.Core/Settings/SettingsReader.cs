@@ -164,7 +164,13 @@ public sealed class SettingsReader
         if (above.Any(n => ReferenceEquals(n, node)))
             throw new FormatException("an alias within what it stands for");
         above.Add(node);
-        foreach (var child in node is YamlMappingNode map ? map.Children.SelectMany(pair => new[] { pair.Key, pair.Value }) : (node as YamlSequenceNode)?.Children ?? [])
+        IEnumerable<YamlNode> children = node switch
+        {
+            YamlMappingNode map => map.Children.SelectMany(pair => new[] { pair.Key, pair.Value }),
+            YamlSequenceNode list => list.Children,
+            _ => [],
+        };
+        foreach (var child in children)
             if (child is not YamlScalarNode)
                 Closed(child, above);
         above.RemoveAt(above.Count - 1);

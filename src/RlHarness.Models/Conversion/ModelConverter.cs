@@ -72,7 +72,15 @@ public static class ModelConverter
         );
     }
 
-    private static List<WeightSource> Folder(string target, WeightStream stream, JsonObject json, string source, Tokenizer? tokenizer, WeightType type, IReadOnlyList<int> ends)
+    private static List<WeightSource> Folder(
+        string target,
+        WeightStream stream,
+        JsonObject json,
+        string source,
+        Tokenizer? tokenizer,
+        WeightType type,
+        IReadOnlyList<int> ends
+    )
     {
         var weights = stream.Sources(type, gguf: false).ToList();
         var aside = $"{Path.TrimEndingDirectorySeparator(target)}.{Environment.ProcessId}.tmp";

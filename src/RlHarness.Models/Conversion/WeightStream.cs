@@ -25,7 +25,7 @@ internal sealed class WeightStream(ModelLoader.Opened source, ParameterLayout la
             [
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"rounding to this type moved the merged weights by {share:p0} of what the adapter changes (root mean square): write f32 to keep the adapter"
+                    $"rounding to this type moved the merged weights by {share:p0} of what the adapter changes (root mean square): write f32 to keep it"
                 ),
             ];
     }

@@ -61,7 +61,12 @@ public sealed class Decoder : IDisposable
     /// </summary>
     public Decoder Replica() =>
         ComputeType == ScalarType.Float32
-            ? new Decoder(Config, Layout, _ => Parameters.Replica()) { Adapters = Adapters?.Replica(), ActivationCheckpointing = ActivationCheckpointing, WithoutToken = WithoutToken }
+            ? new Decoder(Config, Layout, _ => Parameters.Replica())
+            {
+                Adapters = Adapters?.Replica(),
+                ActivationCheckpointing = ActivationCheckpointing,
+                WithoutToken = WithoutToken,
+            }
             : throw new InvalidOperationException($"a replica computes in fp32, not in {ComputeType}");
 
     /// <summary>
@@ -158,7 +163,7 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>
-    /// Rows of the head that no token of the tokenizer has. <see cref="SummedLogits"/> puts them out of reach for the sampler, the scorer and the trainer alike,
+    /// Rows of the head that no token of the tokenizer has. <see cref="SummedLogits"/> puts them out of reach for sampler, scorer and trainer alike,
     /// so that all three renormalise over the same tokens and PPO's ratio stays exactly 1; <see cref="Logits"/> shows the model as it is.
     /// </summary>
     public IReadOnlyList<int> WithoutToken

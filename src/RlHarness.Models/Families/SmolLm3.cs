@@ -39,6 +39,10 @@ internal sealed class SmolLm3 : IDecoderFamily
         // Where a window is in use, the layers without rope have it.
         if (!reader.Bool("use_sliding_window", false) || reader.OptionalInt("sliding_window") is not { } window)
             return common;
-        return common with { SlidingWindow = SlidingWindows.Size(reader, window), SlidingLayers = SlidingWindows.Types(reader, common) ?? [.. rotary.Select(r => !r)] };
+        return common with
+        {
+            SlidingWindow = SlidingWindows.Size(reader, window),
+            SlidingLayers = SlidingWindows.Types(reader, common) ?? [.. rotary.Select(r => !r)],
+        };
     }
 }

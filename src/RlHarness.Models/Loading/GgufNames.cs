@@ -80,7 +80,7 @@ internal static class GgufNames
         if (type == "none" || Real(file, key) is not { } factor || factor is 0 or 1)
             return type is "none" or "linear"
                 ? null
-                : throw HarnessException.BadFile(file.Path, $"{prefix}rope.scaling.type without a factor", type, "rope.scaling.factor", "convert the model again");
+                : throw HarnessException.BadFile(file.Path, $"{prefix}rope.scaling.type without a factor", type, "rope.scaling.factor");
         if (type != "linear")
             throw HarnessException.BadFile(
                 file.Path,

@@ -82,7 +82,9 @@ public static class LoraFolder
             known.Add(second);
             if (!file.Entries.TryGetValue(second, out var b))
                 throw HarnessException.BadFile(file.Path, $"{second} is missing", "lora_A alone", "lora_A and lora_B of each module");
-            if (a.Shape.Length != 2 || a.Shape[0] is < 1 or > int.MaxValue || !a.Shape.SequenceEqual([a.Shape[0], disk.Shape[1]]) || !b.Shape.SequenceEqual([disk.Shape[0], a.Shape[0]]))
+            if (a.Shape.Length != 2 || a.Shape[0] is < 1 or > int.MaxValue)
+                throw HarnessException.BadFile(file.Path, $"{key} is no matrix", $"[{string.Join(", ", a.Shape)}]", $"[r, {disk.Shape[1]}]");
+            if (!a.Shape.SequenceEqual([a.Shape[0], disk.Shape[1]]) || !b.Shape.SequenceEqual([disk.Shape[0], a.Shape[0]]))
                 throw HarnessException.BadFile(
                     file.Path,
                     $"the adapter of {module} does not fit this model",

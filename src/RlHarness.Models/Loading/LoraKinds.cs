@@ -146,7 +146,7 @@ internal sealed class LoraPatterns
             }
             catch (ArgumentException e)
             {
-                throw HarnessException.BadFile(_path, $"a key of {name} is no regular expression", $"\"{key}\"", "a module's name or a pattern of names", inner: e);
+                throw HarnessException.BadFile(_path, $"a key of {name} is no regular expression", $"\"{key}\"", "a module's name or a pattern", inner: e);
             }
         }
 

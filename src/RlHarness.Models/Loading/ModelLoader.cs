@@ -87,7 +87,7 @@ public static class ModelLoader
         {
             decoder.WithoutToken = rows;
             warnings.Add(
-                $"{path}: the model has {opened.Config.VocabSize} rows of tokens, its tokenizer lacks {rows.Count} of them (from id {rows[0]}): they are never drawn"
+                $"{path}: the model has {opened.Config.VocabSize} rows of tokens, its tokenizer lacks {rows.Count} (from id {rows[0]}): these are never drawn"
             );
         }
 

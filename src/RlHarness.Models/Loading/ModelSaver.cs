@@ -17,7 +17,14 @@ public static class ModelSaver
 
     /// <summary>Writes a model with everything that ends its answers and the other keys of its source's generation_config.json.</summary>
     public static void Save(string folder, LoadedModel model) =>
-        Write(folder, Sources(model.Decoder), Config(model.ConfigJson, model.Family.Architecture, WeightType.F32), model.Tokenizer, model.Generation, model.StopIds);
+        Write(
+            folder,
+            Sources(model.Decoder),
+            Config(model.ConfigJson, model.Family.Architecture, WeightType.F32),
+            model.Tokenizer,
+            model.Generation,
+            model.StopIds
+        );
 
     public static void Save(string folder, Decoder decoder, IDecoderFamily family, JsonObject configJson, Tokenizer? tokenizer) =>
         Write(folder, Sources(decoder), Config(configJson, family.Architecture, WeightType.F32), tokenizer, null, []);

@@ -43,7 +43,7 @@ internal static class UnusedTensors
     internal static IEnumerable<string> Warning(ModelLoader.Opened opened, IReadOnlyList<string> unused) =>
         unused.Count == 0
             ? []
-            : [$"{opened.Weights.Path}: {unused.Count} tensor{(unused.Count == 1 ? " that this model does not use was" : "s that this model does not use were")} left out: {Shown(unused)}"];
+            : [$"{opened.Weights.Path}: left out what this model does not use, {unused.Count} tensor{(unused.Count == 1 ? "" : "s")}: {Shown(unused)}"];
 
     // The full layout, also where a model is loaded without its head.
     private static IEnumerable<(string Name, string Entry)> Used(ModelLoader.Opened opened)

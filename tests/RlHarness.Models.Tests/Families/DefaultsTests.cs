@@ -157,7 +157,10 @@ public sealed class DefaultsTests
     public void Each_key_of_YaRN_is_honoured()
     {
         const string Text =
-            """{"max_position_embeddings":512,"rope_scaling":{"rope_type":"yarn","factor":4,"beta_fast":16,"beta_slow":2,"truncate":false,"mscale":0.7,"mscale_all_dim":0.5}}""";
+            """
+            {"max_position_embeddings":512,"rope_scaling":{"rope_type":"yarn","factor":4,"beta_fast":16,
+             "beta_slow":2,"truncate":false,"mscale":0.7,"mscale_all_dim":0.5}}
+            """;
         var rope = Read(Json(Text, "llama")).Rope;
         Assert.Equal((4.0, 16.0, 2.0, false), (rope.Factor, rope.BetaFast, rope.BetaSlow, rope.Truncate));
         Assert.Equal((0.7, 0.5, 512), (rope.MScale, rope.MScaleAllDim, rope.OriginalMaxPositionEmbeddings));

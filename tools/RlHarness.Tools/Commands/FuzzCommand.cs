@@ -73,7 +73,8 @@ internal static class FuzzCommand
             Console.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{name}: {count} files from seed {first}, {refused} refused, slowest {slowest} ms, most memory {largest / 1e6:f1} MB, {failures.Count} kinds of failure"
+                    $"{name}: {count} files from seed {first}, {refused} refused, slowest {slowest} ms, most memory "
+                        + $"{largest / 1e6:f1} MB, {failures.Count} kinds of failure"
                 )
             );
             foreach (var (what, seeds) in failures)

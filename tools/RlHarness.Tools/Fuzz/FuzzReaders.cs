@@ -89,7 +89,8 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
 
     private const string Template =
         "{%- macro turn(role, text) -%}{{ '<|im_start|>' ~ role ~ '\\n' }}{{ text | trim }}{{- '<|im_end|>\\n' }}{%- endmacro -%}"
-        + "{% set ns = namespace(n=0) %}{% for m in messages %}{% if m['role'] == 'user' and loop.first %}{% set ns.n = ns.n + 1 %}{{ turn('user', m.content) }}"
+        + "{% set ns = namespace(n=0) %}{% for m in messages %}{% if m['role'] == 'user' and loop.first %}"
+        + "{% set ns.n = ns.n + 1 %}{{ turn('user', m.content) }}"
         + "{% elif m.role in ['assistant', 'tool'] %}{% generation %}{{ turn(m.role, m['content'] | replace('a', 'b')) }}{% endgeneration %}"
         + "{% else %}{{ raise_exception('no') }}{% endif %}{% endfor %}{{ messages | length * 2 ** 3 }}{{ strftime_now('%Y') }}{{ range(3) | list | tojson }}"
         + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
