@@ -23,7 +23,7 @@ internal static class DocumentSection
             + Picture.Row(
                 Chart("Alignment-faking rate over documents", "of responses of the tier", ByTier(data, MetricNames.AfReasoningRate)),
                 Chart("Compliance over documents", "of responses of the tier", ByTier(data, MetricNames.OutcomeComply)),
-                Chart("Compliance gap over documents", "training − unmonitored", [Over(data, MetricNames.AfComplianceGap, null, "all responses", "one")])
+                Chart("Compliance gap over documents", "points, training − unmonitored", [Over(data, MetricNames.AfComplianceGap, null, "all responses", "one")])
             );
     }
 

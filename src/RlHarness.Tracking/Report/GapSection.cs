@@ -24,7 +24,7 @@ internal static class GapSection
             .ToArray();
         return new LineChart(
             "Compliance gap",
-            "training − unmonitored",
+            "points, training − unmonitored",
             [
                 data.OverSteps(MetricNames.AfComplianceGap, null, "all responses", "one"),
                 .. without.Length == 0 ? Array.Empty<Curve>() : [new Curve("without faking reasoning", "two", without)],

@@ -47,7 +47,7 @@ public static class ReportBuilder
     {
         var page = new StringBuilder().Append(
             CultureInfo.InvariantCulture,
-            $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n"
+            $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n{RunHead.Html(data)}"
         );
         if (data.Steps.Length == 0)
             page.Append(

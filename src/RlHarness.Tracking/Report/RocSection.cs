@@ -26,7 +26,7 @@ internal static class RocSection
         )
         {
             var curves = new List<RocChart.Curve>();
-            foreach (var ((step, when), css) in data.Ends().Zip(["unmonitored", "training"]))
+            foreach (var ((step, when), css) in data.Ends().Zip(["before", "after"]))
             {
                 if (Of(data.Evaluations[step], detector, truth) is not var (roc, calls))
                     continue;

@@ -103,8 +103,8 @@ internal static class ScenarioSection
                         x.e.When,
                         x.e.When switch
                         {
-                            "before" => "unmonitored",
-                            "after" => "training",
+                            "before" => "before",
+                            "after" => "after",
                             _ => "one",
                         },
                         x.Row!.Estimate,
