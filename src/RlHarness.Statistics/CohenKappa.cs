@@ -17,6 +17,11 @@ public sealed record CohenKappa(
     double P
 )
 {
+    /// <summary>
+    /// What is printed: cut to −1 to 1; none where it has no width, as where all agree, since agreement without a miss does not show that there are none.
+    /// </summary>
+    public Interval PrintedInterval => double.IsNaN(Interval.Low) ? Interval.None : Interval.Clip(-1, 1).OrNone;
+
     /// <summary>κ if both judges used each of k categories equally often: (k po − 1)/(k − 1).</summary>
     public static double Pabak(double agreement, int categories) => ((categories * agreement) - 1) / (categories - 1);
 

@@ -11,4 +11,9 @@ public readonly record struct Interval(double Low, double High)
     public Interval Clip(double low, double high) => new(Math.Clamp(Low, low, high), Math.Clamp(High, low, high));
 
     public static Interval None => new(double.NaN, double.NaN);
+
+    /// <summary>
+    /// This interval where it has a width, none where its ends are one: an interval that was cut to a point at the edge of a range says too much.
+    /// </summary>
+    public Interval OrNone => High > Low ? this : None;
 }

@@ -11,10 +11,13 @@ namespace RlHarness.Statistics;
 /// detector calls,
 /// it can only err by calling too much, so their covariance is below 0, and the interval is a little too wide.
 /// </summary>
-/// <param name="Estimate">Clipped into [0, 1], as the interval is.</param>
+/// <param name="Estimate">Clipped into [0, 1], as the interval is; what is printed.</param>
 /// <param name="Unclipped">Without bias; what an average over runs should use.</param>
 public sealed record PredictionPoweredRate(double Estimate, double Unclipped, Interval Interval)
 {
+    /// <summary>None where the whole of it lay beyond 0 to 1.</summary>
+    public Interval PrintedInterval => Interval.OrNone;
+
     /// <param name="predicted">Positive calls.</param>
     /// <param name="calls">Of so many: those without a label, or all.</param>
     /// <param name="designEffect">How much wider squared limits become because samples of one query resemble each other; 1 for one sample a query.</param>

@@ -17,6 +17,11 @@ public sealed record RoganGladen(
 {
     public double Prevalence => Math.Clamp(PrevalenceUnclipped, 0, 1);
 
+    /// <summary>
+    /// What is printed: Lang and Reiczigel's; none where the whole of it lay beyond 0 to 1, since the calls and the detector's errors then disagree.
+    /// </summary>
+    public Interval PrintedInterval => LangReiczigel.OrNone;
+
     public Interval Wald => WaldUnclipped.Clip(0, 1);
 
     /// <summary>

@@ -58,5 +58,7 @@ internal static class DetectorCommand
     }
 
     internal static string Text(Estimate e) =>
-        double.IsNaN(e.Value) ? $"–  (n = {e.N})" : string.Create(CultureInfo.InvariantCulture, $"{e.Value:f3} ({e.Low:f3} to {e.High:f3}, n = {e.N})");
+        double.IsNaN(e.Value) ? $"not estimable (n = {e.N})"
+        : double.IsNaN(e.Low) ? string.Create(CultureInfo.InvariantCulture, $"{e.Value:f3} (interval not estimable, n = {e.N})")
+        : string.Create(CultureInfo.InvariantCulture, $"{e.Value:f3} ({e.Low:f3} to {e.High:f3}, n = {e.N})");
 }

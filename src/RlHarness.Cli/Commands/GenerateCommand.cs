@@ -5,6 +5,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Settings;
 using RlHarness.Formats.ChatTemplates;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Reading;
@@ -18,7 +19,16 @@ internal static class GenerateCommand
         Description = "A Hugging Face folder, a GGUF file, or a run's folder (then its newest RL checkpoint).",
     };
     private static readonly Option<string> Prompt = new("--prompt") { Description = "What the user says; - reads it from standard input.", Required = true };
-    private static readonly Option<string?> System = new("--system") { Description = "System message." };
+    private static readonly Option<string?> System = new("--system")
+    {
+        Description = "System message. Of a run, left out: the run's own, of its condition and --tier, with its prefilled scratchpad.",
+    };
+    private static readonly Option<string> TierName = new("--tier")
+    {
+        Description = "Whose system message of a run: training, unmonitored, or rated where there are three tiers.",
+        DefaultValueFactory = _ => "training",
+    };
+    private static readonly Option<bool> NoSystem = new("--no-system") { Description = "Give no system message, also not that of a run." };
     private static readonly Option<int> MaxNewTokens = new("--max-new-tokens") { Description = "1 to 100000.", DefaultValueFactory = _ => 128 };
     private static readonly Option<double> Temperature = new("--temperature")
     {
@@ -50,13 +60,15 @@ internal static class GenerateCommand
         var command = new Command(
             "generate",
             "Let a model answer a prompt, by its own chat template.\n\nExamples:\n  rlharness generate checkpoints/quickstart --prompt "
-                + "\"Write a claim for a kettle.\" --samples 3\n  rlharness generate model.gguf --prompt \"Once upon a time\" --raw "
-                + "--temperature 0"
+                + "\"Write a claim for a kettle.\" --samples 3\n  rlharness generate checkpoints/quickstart --prompt \"Write a claim for a "
+                + "kettle.\" --tier unmonitored\n  rlharness generate model.gguf --prompt \"Once upon a time\" --raw --temperature 0"
         )
         {
             Model,
             Prompt,
             System,
+            TierName,
+            NoSystem,
             MaxNewTokens,
             Temperature,
             TopK,
@@ -96,9 +108,8 @@ internal static class GenerateCommand
         var model = opened.Model;
         var tokenizer = model.Tokenizer
             ?? throw HarnessException.BadFile(opened.Path, "the model has no tokenizer", "tokenizer.json is absent", "a model with its tokenizer");
-        var ids = parsed.GetValue(Raw)
-            ? tokenizer.Encode(prompt, addSpecialTokens: true)
-            : ChatEncoder.For(tokenizer).EncodePrompt(Messages(parsed.GetValue(System), prompt));
+        var start = "";
+        var ids = parsed.GetValue(Raw) ? tokenizer.Encode(prompt, addSpecialTokens: true) : Prompted(parsed, tokenizer, prompt, out start);
         var requests = Enumerable.Range(0, samples).Select(i => new GenerationRequest(ids, 0, i)).ToArray();
         var answers = new BatchGenerator(model.Decoder, tokenizer).Generate(
             requests,
@@ -113,7 +124,7 @@ internal static class GenerateCommand
         {
             if (samples > 1)
                 Console.WriteLine($"--- {i + 1} of {samples} ({answer.Tokens.Count} tokens, {SettingNames.Snake(answer.Finish)})");
-            var text = tokenizer.Decode(answer.Finish == FinishReason.Stop ? answer.Tokens.Take(answer.Tokens.Count - 1) : answer.Tokens);
+            var text = start + tokenizer.Decode(answer.Finish == FinishReason.Stop ? answer.Tokens.Take(answer.Tokens.Count - 1) : answer.Tokens);
             // What goes to a file or another program is the model's text as it is.
             if (Console.IsOutputRedirected)
                 VisibleConsole.Raw.WriteLine(text);
@@ -122,6 +133,34 @@ internal static class GenerateCommand
         }
 
         return 0;
+    }
+
+    /// <summary>The prompt with the system message that was asked for, or that of the run; says on standard error which.</summary>
+    private static int[] Prompted(ParseResult parsed, Tokenizer tokenizer, string prompt, out string start)
+    {
+        start = "";
+        var system = parsed.GetValue(System);
+        if (system is not null && parsed.GetValue(NoSystem))
+            throw new HarnessException(ErrorKind.BadInput, "--system and --no-system contradict each other", "both", "one of them");
+        var model = parsed.GetValue(Model)!;
+        if (system is null && !parsed.GetValue(NoSystem) && RunModel.IsRun(model))
+        {
+            var (text, begins, condition) = RunPrompt.Of(model, parsed.GetValue(TierName)!);
+            (system, start) = (text, begins);
+            Console.Error.WriteLine(
+                $"system prompt of the run: {parsed.GetValue(TierName)} tier, condition "
+                    + $"{condition}{(begins.Length > 0 ? $", answers begin with {begins}" : "")} (--no-system leaves it out)"
+            );
+        }
+        else
+        {
+            Console.Error.WriteLine(system is null ? "no system prompt" : "the system prompt that was given");
+        }
+
+        var encoder = ChatEncoder.For(tokenizer);
+        return start.Length == 0
+            ? encoder.EncodePrompt(Messages(system, prompt))
+            : tokenizer.Encode(encoder.Render(Messages(system, prompt), addGenerationPrompt: true) + start);
     }
 
     private static IReadOnlyList<ChatMessage> Messages(string? system, string prompt) =>

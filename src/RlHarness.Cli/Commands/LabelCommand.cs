@@ -4,6 +4,7 @@ using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
+using RlHarness.Experiment.Detectors;
 using RlHarness.Recipes.Labelling;
 using RlHarness.Statistics;
 using RlHarness.Tracking.Store;
@@ -105,8 +106,8 @@ internal static class LabelCommand
         Console.WriteLine($"AF rates corrected with the labels of {report.Truth}:");
         foreach (var r in report.Corrected)
             Console.WriteLine(
-                $"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(), -11} {r.Detector, -16} "
-                    + $"{r.Metric.Split('/')[2], -18} {DetectorCommand.Text(r.Estimate)}"
+                $"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(), -11} {r.Detector, -16} {r.Metric.Split('/')[2], -18} {DetectorCommand.Text(r.Estimate)}"
+                    + (report.Uncut.TryGetValue(r, out var value) ? string.Create(CultureInfo.InvariantCulture, $", cut from {value:f3}") : "")
             );
         if (report.Corrected.Count == 0)
             Console.WriteLine("  none: too few labels at each step");
@@ -114,7 +115,12 @@ internal static class LabelCommand
     }
 
     private static string Kappa(CohenKappa k) =>
-        double.IsNaN(k.Kappa)
-            ? "–  (both used one class only)"
-            : string.Create(CultureInfo.InvariantCulture, $"{k.Kappa:f3} ({k.Interval.Low:f3} to {k.Interval.High:f3}), agreement {100 * k.Agreement:f1} %");
+        double.IsNaN(k.Kappa) ? $"not estimable (n = {k.N}): both used one class only"
+        : k.N < DetectorScore.FewestForKappa ? $"not estimable (n = {k.N})"
+        : string.Create(
+            CultureInfo.InvariantCulture,
+            $"{k.Kappa:f3} "
+                + $"({(double.IsNaN(k.PrintedInterval.Low) ? "interval not estimable" : $"{k.PrintedInterval.Low:f3} to {k.PrintedInterval.High:f3}")}), "
+                + $"agreement {100 * k.Agreement:f1} %"
+        );
 }

@@ -15,15 +15,16 @@ internal static class ModelCommand
     {
         var path = new Argument<string[]>("path")
         {
-            Description =
-                "Hugging Face folders, GGUF files, adapters in PEFT's format, or runs (their newest model); names below RLHARNESS_MODELS work too.",
+            Description = "Hugging Face folders, GGUF files, adapters in PEFT's format, or runs (their newest model); names below RLHARNESS_MODELS work too.",
             Arity = ArgumentArity.ZeroOrMore,
         };
         var list = new Option<string?>("--list") { Description = "A file with one path a line; prints one line of JSON for each." };
         var json = Options.Json();
         var inspect = new Command(
             "inspect",
-            "Say what a model is, without loading its weights: family, size, dtypes, tokenizer, chat template, and what is not supported. Exit code 1 when something is not.\n\nExamples:\n  rlharness model inspect ../shared/models/SmolLM2-135M-Instruct-GGUF\n  rlharness model inspect model.gguf --json\n  rlharness model inspect --list paths.txt"
+            "Say what a model is, without loading its weights: family, size, dtypes, tokenizer, chat template, and what is not supported. "
+                + "Exit code 1 when something is not.\n\nExamples:\n  rlharness model inspect ../shared/models/SmolLM2-135M-Instruct-GGUF\n  "
+                + "rlharness model inspect model.gguf --json\n  rlharness model inspect --list paths.txt"
         )
         {
             path,
@@ -44,7 +45,8 @@ internal static class ModelCommand
     }
 
     private static IEnumerable<string> Lines(string file) =>
-        System.Text.Encoding.UTF8.GetString(SmallFile.Read(file, "a list of paths", SmallFile.LargestSettings))
+        System
+            .Text.Encoding.UTF8.GetString(SmallFile.Read(file, "a list of paths", SmallFile.LargestSettings))
             .Split('\n')
             .Select(line => line.Trim())
             .Where(line => line.Length > 0);

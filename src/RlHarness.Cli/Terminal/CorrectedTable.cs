@@ -49,5 +49,8 @@ internal static class CorrectedTable
         AnsiConsole.Write(table);
     }
 
-    private static string Text(Estimate e) => string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} ({100 * e.Low:f1} to {100 * e.High:f1})");
+    private static string Text(Estimate e) =>
+        double.IsNaN(e.Low)
+            ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1}")
+            : string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} ({100 * e.Low:f1} " + $"to {100 * e.High:f1})");
 }

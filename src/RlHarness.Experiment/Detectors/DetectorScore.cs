@@ -3,10 +3,17 @@ using RlHarness.Statistics;
 namespace RlHarness.Experiment.Detectors;
 
 /// <summary>A detector against labels that are taken for true.</summary>
-/// <param name="Auroc">NaN where one class is missing or the detector has no score.</param>
+/// <param name="Auroc">NaN where a class has fewer than two rows or the detector has no score.</param>
+/// <param name="Kappa">NaN below <see cref="FewestForKappa"/> rows.</param>
 /// <param name="AurocInterval">DeLong's on the logit scale.</param>
 public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval AurocInterval, double Kappa, Interval KappaInterval)
 {
+    /// <summary>Rows of either class below which an AUROC is not estimable: of one it has no variance.</summary>
+    public const int FewestOfAClass = 2;
+
+    /// <summary>Rows below which κ is not estimable.</summary>
+    public const int FewestForKappa = 5;
+
     public int Positives => (int)(Confusion.TruePositives + Confusion.FalseNegatives);
 
     public int Negatives => (int)(Confusion.TrueNegatives + Confusion.FalsePositives);
@@ -29,13 +36,22 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
         var c = Confusion.Of(rows.Select(r => (r.Truth, r.Said)));
         var scored = rows.Where(r => !double.IsNaN(r.Score)).ToArray();
         var roc =
-            scored.Any(r => r.Truth) && scored.Any(r => !r.Truth)
+            scored.Count(r => r.Truth) >= FewestOfAClass && scored.Count(r => !r.Truth) >= FewestOfAClass
                 ? RocCurve.Of([.. scored.Select(r => r.Truth ? 1 : 0)], [.. scored.Select(r => r.Score)])
                 : null;
+        if (rows.Count == 0)
+            return new(c, double.NaN, Interval.None, double.NaN, Interval.None);
         var kappa = CohenKappa.Of([
             [c.TruePositives, c.FalseNegatives],
             [c.FalsePositives, c.TrueNegatives],
         ]);
-        return new(c, roc?.Auroc ?? double.NaN, roc?.PrintedInterval() ?? Interval.None, kappa.Kappa, kappa.Interval);
+        var enough = rows.Count >= FewestForKappa;
+        return new(
+            c,
+            roc?.Auroc ?? double.NaN,
+            roc?.PrintedInterval().OrNone ?? Interval.None,
+            enough ? kappa.Kappa : double.NaN,
+            enough ? kappa.PrintedInterval : Interval.None
+        );
     }
 }

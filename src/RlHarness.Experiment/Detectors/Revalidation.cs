@@ -16,11 +16,19 @@ namespace RlHarness.Experiment.Detectors;
 /// positives or no negatives, or the detector is no better than chance in it.
 /// </param>
 /// <param name="PredictionPowered">
-/// By tier, from all its calls and its own sample: without bias whatever the detector is worth. Where the detector errs nowhere it is the truth of these
-/// responses, and not only of those outside the sample.
+/// By tier, from all its calls and its own sample: without bias whatever the detector is worth, but for being cut to 0 to 1. Where the detector errs nowhere it
+/// is the truth of these responses, and not only of those outside the sample.
 /// </param>
 public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier, Estimate> RoganGladen, IReadOnlyDictionary<Tier, Estimate> PredictionPowered)
 {
+    /// <summary>
+    /// What corrected rates beyond 0 to 1 were before they were cut, by correction (<c>rogan_gladen</c>, <c>prediction_powered</c>) and tier.
+    /// </summary>
+    public IReadOnlyDictionary<(string Correction, Tier Tier), double> Uncut { get; private init; } = new Dictionary<(string, Tier), double>();
+
+    public const string RoganGladenName = "rogan_gladen";
+    public const string PredictionPoweredName = "prediction_powered";
+
     /// <summary>Which queries are labelled: so many of each tier, by the seed.</summary>
     public static IReadOnlySet<(string Query, Tier Tier)> Sample(IEnumerable<string> queries, int count, Seeds seeds, long step)
     {
@@ -36,6 +44,13 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
         ArgumentNullException.ThrowIfNull(rows);
         var labelled = rows.Where(r => r.Truth is not null).ToArray();
         var (corrected, powered) = (new Dictionary<Tier, Estimate>(), new Dictionary<Tier, Estimate>());
+        var uncut = new Dictionary<(string, Tier), double>();
+        void Note(string correction, Tier tier, double value)
+        {
+            if (value is < -1e-12 or > 1 + 1e-12)
+                uncut[(correction, tier)] = value;
+        }
+
         if (labelled.Length == 0)
             return new(null, corrected, powered);
         var score = DetectorScore.Of([.. labelled.Select(r => (r.Truth!.Value, r.Said, r.Score))]);
@@ -47,7 +62,11 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
                 continue;
             var queries = all.Select(r => r.QueryId).Distinct().Count();
             if (Corrected(score.Confusion, rest, DesignEffect(rest)) is { } rate)
-                corrected[tier.Key] = new(rate.Prevalence, rate.LangReiczigel.Low, rate.LangReiczigel.High, rest.Length, queries);
+            {
+                corrected[tier.Key] = new(rate.Prevalence, rate.PrintedInterval.Low, rate.PrintedInterval.High, rest.Length, queries);
+                Note(RoganGladenName, tier.Key, rate.PrevalenceUnclipped);
+            }
+
             if (sample.Length == 0)
                 continue;
             var p = PredictionPoweredRate.Of(
@@ -58,10 +77,13 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
                 all.Length,
                 designEffect: DesignEffect(all)
             );
-            powered[tier.Key] = new(p.Unclipped, p.Interval.Low, p.Interval.High, all.Length, queries);
+            if (double.IsNaN(p.PrintedInterval.Low))
+                continue;
+            powered[tier.Key] = new(p.Estimate, p.PrintedInterval.Low, p.PrintedInterval.High, all.Length, queries);
+            Note(PredictionPoweredName, tier.Key, p.Unclipped);
         }
 
-        return new(score, corrected, powered);
+        return new(score, corrected, powered) { Uncut = uncut };
     }
 
     private static RoganGladen? Corrected(Confusion c, ValidatedLabel[] rest, double effect)
@@ -74,7 +96,7 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
         var n = Math.Max(1, (long)Math.Round(rest.Length / effect));
         var said = Math.Clamp((long)Math.Round(rest.Count(r => r.Said) / effect), 0, n);
         var corrected = Statistics.RoganGladen.Correct(said, n, c.TruePositives, positives, c.TrueNegatives, negatives);
-        return corrected.LangReiczigel.Low <= corrected.LangReiczigel.High ? corrected : null;
+        return double.IsNaN(corrected.PrintedInterval.Low) ? null : corrected;
     }
 
     private static double DesignEffect(ValidatedLabel[] rows)

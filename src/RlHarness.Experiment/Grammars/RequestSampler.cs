@@ -32,6 +32,36 @@ internal sealed class RequestSampler(string pack, RequestGrammar grammar)
         }
     }
 
+    /// <summary>How many requests of a split have words of their own; counts no further than <paramref name="enough"/>.</summary>
+    public int Distinct(Split split, int enough)
+    {
+        var texts = new HashSet<string>(StringComparer.Ordinal);
+        Add(0, new(StringComparer.Ordinal), new(StringComparer.Ordinal));
+        return texts.Count;
+
+        // Slot by slot in their order, as they are drawn: a later one may be chosen by an earlier one's value.
+        void Add(int slot, Dictionary<string, string> values, Dictionary<string, int> indices)
+        {
+            if (slot < grammar.Slots.Count)
+            {
+                var count = Group(grammar.Slots[slot], indices).Count;
+                for (var i = 0; i < count && texts.Count < enough; i++)
+                {
+                    Set(grammar.Slots[slot], i, values, indices);
+                    Add(slot + 1, values, indices);
+                }
+
+                return;
+            }
+
+            if (SplitOf(values, indices) != split)
+                return;
+            foreach (var frame in grammar.Frames)
+                if (texts.Count < enough)
+                    texts.Add(Fill(frame, new(values, indices, frame, split)));
+        }
+    }
+
     /// <summary>The same request with the parts of another that differs in all of them.</summary>
     public SampledRequest Other(SampledRequest request, RandomStream random)
     {

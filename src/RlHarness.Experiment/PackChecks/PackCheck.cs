@@ -59,6 +59,7 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
         ScenarioReading.Of(Path.Combine(folder, PackFileNames.Scenarios), pack, queries, facts, found);
         if (pack.CanWrite)
         {
+            Requests(Path.Combine(folder, PackFileNames.Grammar), pack, facts, found);
             try
             {
                 Oracle(Path.Combine(folder, PackFileNames.Grammar), pack, transcripts, facts, found);
@@ -100,6 +101,33 @@ public sealed record PackCheck(IReadOnlyList<string> Facts, IReadOnlyList<PackPr
                 )
             );
         return new(facts, found);
+    }
+
+    /// <summary>Counts the requests against a corpus of the usual size: no two of its transcripts share one.</summary>
+    private static void Requests(string path, PromptPack pack, List<string> facts, List<PackProblem> problems)
+    {
+        const int Most = 50_000;
+        var (requests, needed) = (pack.TrainRequests(Most), new CorpusSettings().Transcripts);
+        facts.Add(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"requests: {requests:n0}{(requests < Most ? "" : " or more")} different ones for training, and so many transcripts at most "
+                    + $"(corpus.transcripts)"
+            )
+        );
+        if (requests < needed)
+            problems.Add(
+                new(
+                    path,
+                    "request",
+                    string.Create(CultureInfo.InvariantCulture, $"{requests:n0} different requests for training"),
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{needed:n0} or more, the transcripts of a corpus " + $"of the usual size, no two of which share one"
+                    ),
+                    $"add values or frames"
+                )
+            );
     }
 
     /// <summary>

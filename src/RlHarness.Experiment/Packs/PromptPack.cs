@@ -65,6 +65,11 @@ public sealed class PromptPack
     /// <summary>True where transcripts can be built from the grammar.</summary>
     public bool CanWrite => Writer is not null;
 
+    /// <summary>
+    /// How many different requests of the training split the grammar has; counts no further than <paramref name="enough"/>; 0 without a grammar.
+    /// </summary>
+    public int TrainRequests(int enough) => Writer?.Requests.Distinct(Split.Train, enough) ?? 0;
+
     internal GrammarWriter? Writer { get; }
 
     public string SystemPrompt(Tier tier, bool scratchpad = true) => SystemPrompt(tier, new Condition(Scratchpad: scratchpad));

@@ -12,11 +12,13 @@ namespace RlHarness.Recipes.Labelling;
 /// <param name="Scores">Each detector against each rater, over all steps.</param>
 /// <param name="Corrected">AF rates by step, tier and detector, corrected with the labels of <paramref name="Truth"/>.</param>
 /// <param name="Truth">The rater whose labels correct: the one with most.</param>
+/// <param name="Uncut">What corrected rates beyond 0 to 1 were before they were cut.</param>
 public sealed record RaterReport(
     IReadOnlyList<RaterReport.Agreement> Agreements,
     IReadOnlyList<RaterReport.Score> Scores,
     IReadOnlyList<SummaryRow> Corrected,
-    string Truth
+    string Truth,
+    IReadOnlyDictionary<SummaryRow, double> Uncut
 )
 {
     /// <param name="Faking">κ of alignment faking or not.</param>
@@ -50,7 +52,14 @@ public sealed record RaterReport(
         var detectors = labels.Select(g => g.Key).Except(raters).Order(StringComparer.Ordinal).ToArray();
         var agreements = raters.SelectMany((a, i) => raters.Skip(i + 1).Select(b => Agree(a, b, labels))).OfType<Agreement>().ToArray();
         var scores = detectors.SelectMany(d => raters.Select(r => new Score(d, r, Against(labels[d], labels[r])))).ToArray();
-        return new(agreements, scores, [.. steps.SelectMany(s => detectors.SelectMany(d => Corrections(store, s.Stage, s.Step, d, raters[0])))], raters[0]);
+        var uncut = new Dictionary<SummaryRow, double>();
+        return new(
+            agreements,
+            scores,
+            [.. steps.SelectMany(s => detectors.SelectMany(d => Corrections(store, s.Stage, s.Step, d, raters[0], uncut)))],
+            raters[0],
+            uncut
+        );
     }
 
     private static Agreement? Agree(string a, string b, ILookup<string, LabelRow> labels)
@@ -81,7 +90,8 @@ public sealed record RaterReport(
         var table = Enumerable.Range(0, categories).Select(_ => new long[categories]).ToArray();
         foreach (var (one, two) in pairs)
             table[one][two]++;
-        return CohenKappa.Of(table);
+        const double None = double.NaN;
+        return table.Sum(r => r.Sum()) == 0 ? new(0, None, None, None, None, None, Interval.None, None, None) : CohenKappa.Of(table);
     }
 
     private static DetectorScore Against(IEnumerable<LabelRow> detector, IEnumerable<LabelRow> rater)
@@ -98,7 +108,14 @@ public sealed record RaterReport(
     private static Dictionary<string, bool> Told(IEnumerable<LabelRow> rater) =>
         rater.Where(l => l.ToLabel().FakesAlignment is not null).ToDictionary(l => l.TranscriptId, l => l.AlignmentFaking);
 
-    private static IEnumerable<SummaryRow> Corrections(RunStore store, string stage, long step, string detector, string rater)
+    private static IEnumerable<SummaryRow> Corrections(
+        RunStore store,
+        string stage,
+        long step,
+        string detector,
+        string rater,
+        Dictionary<SummaryRow, double> uncut
+    )
     {
         var truth = Told(store.Labels(stage, step, rater));
         if (truth.Count == 0)
@@ -125,10 +142,14 @@ public sealed record RaterReport(
             foreach (
                 var (correction, rates) in new[] { (MetricNames.RoganGladen, result.RoganGladen), (MetricNames.PredictionPowered, result.PredictionPowered) }
             )
-                foreach (var (tier, estimate) in rates)
-                    yield return new(stage, step, Split.Evaluation, condition.Key, detector, tier, Metric(correction, rater), estimate);
+            foreach (var (tier, estimate) in rates)
+            {
+                var metric = $"{MetricNames.AfReasoningRate}/{correction}/{rater}";
+                var row = new SummaryRow(stage, step, Split.Evaluation, condition.Key, detector, tier, metric, estimate);
+                if (result.Uncut.TryGetValue((correction, tier), out var value))
+                    uncut[row] = value;
+                yield return row;
+            }
         }
     }
-
-    private static string Metric(string correction, string rater) => $"{MetricNames.AfReasoningRate}/{correction}/{rater}";
 }

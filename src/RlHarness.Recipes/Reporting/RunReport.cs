@@ -4,6 +4,7 @@ using RlHarness.Core.Runs;
 using RlHarness.Recipes.Experiments;
 using RlHarness.Recipes.Reading;
 using RlHarness.Tracking.Report;
+using RlHarness.Tracking.Store;
 
 namespace RlHarness.Recipes.Reporting;
 
@@ -42,12 +43,32 @@ public static class RunReport
         var title = PlainPage.Escape(RunFolder.NameOf(folder));
         var links = string.Join(
             '\n',
-            runs.Select(Path.GetFileName).Select(r => $"<li><a href=\"{Uri.EscapeDataString(r!)}/report.html\">{PlainPage.Escape(r)}</a></li>")
+            runs.Select(Path.GetFileName)
+                .Select(r => $"<li><a href=\"{Uri.EscapeDataString(r!)}/report.html\">{PlainPage.Escape(r)}" + $"</a>{State(Path.Combine(folder, r!))}</li>")
         );
         return PlainPage.Of(
             title,
             $"<h1>{title}</h1>\n{VariantPictures.Html([.. runs.Select(r => Named(r, options.Detector))])}<h2>Runs</h2>\n<ul>\n{links}\n</ul>\n"
         );
+    }
+
+    /// <summary>What is to be known of a run before its figures are compared: that it failed, goes on, or was never evaluated.</summary>
+    private static string State(string run)
+    {
+        using var store = RunStore.OpenReadOnly(Path.Combine(run, "run.db"));
+        var stages = store.Stages();
+        string[] said =
+        [
+            .. stages
+                .Where(s => s.Status != "done")
+                .Select(s =>
+                    $"{s.Stage} "
+                    + $"{(s.Status == "running" ? "is not finished" : s.Status)}{(s.Detail is { Length: > 0 } why && s.Status == "failed" ? $": {why.Split('\n')[0]}" : "")}"
+                ),
+            .. stages.Count == 0 ? ["nothing was started"] : Array.Empty<string>(),
+            .. store.Summaries().Count == 0 ? ["no evaluation"] : Array.Empty<string>(),
+        ];
+        return said.Length == 0 ? "" : $" <span class=\"status\">({PlainPage.Escape(string.Join("; ", said))})</span>";
     }
 
     private static VariantRun Named(string run, string? detector)

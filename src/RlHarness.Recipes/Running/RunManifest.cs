@@ -1,6 +1,8 @@
 using System.Reflection;
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Packs;
 using RlHarness.Models.Native;
+using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Recipes.Running;
@@ -21,6 +23,18 @@ internal sealed record RunManifest(
     string? ParentRun
 )
 {
+    /// <summary>What the weights begin as: the path that settings name, or <c>new</c>.</summary>
+    public string Model { get; init; } = "";
+
+    /// <summary>SHA-256 of that model's files; null for a new one, which the seed makes.</summary>
+    public string? ModelHash { get; init; }
+
+    /// <summary>The pack with its version and the beginning of its content's hash.</summary>
+    public string Pack { get; init; } = "";
+
+    /// <summary>Settings that are not the defaults, by key.</summary>
+    public IReadOnlyDictionary<string, string> ChangedSettings { get; init; } = new Dictionary<string, string>();
+
     public static string ProgramVersion =>
         typeof(RunManifest).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
@@ -38,5 +52,11 @@ internal sealed record RunManifest(
             SettingsWriter.Hash(settings),
             time.GetUtcNow(),
             null
-        );
+        )
+        {
+            Model = settings.Model.Path ?? "new",
+            ModelHash = settings.Model.Path is { } path ? ModelFiles.Hash(ModelLibrary.Find(path)) : null,
+            Pack = PackLibrary.Load(settings.Experiment.Pack) is var pack ? $"{pack.Name} {pack.Version}, content {pack.ContentHash[..12]}" : "",
+            ChangedSettings = ChangedKeys.Of(settings, new RunSettings()),
+        };
 }

@@ -50,11 +50,24 @@ internal static class PackChecks
             );
         foreach (var problem in Inert(written, fromGrammar, pack.CanWrite))
             yield return problem;
+        foreach (
+            var (key, count) in new[]
+            {
+                ("corpus.transcripts", fromGrammar ? s.Corpus.Transcripts : 0),
+                ("corpus.preference_pairs", s.Stages.Contains("reward") && pack.CanWrite ? s.Corpus.PreferencePairs : 0),
+            }
+        )
+            if (count > 0 && pack.CanWrite && pack.TrainRequests(count) is var requests && requests < count)
+                yield return Problem(
+                    key,
+                    $"{count}; the grammar of the pack {pack.Name} has {requests} different requests for training, and each is used once: ask for "
+                        + "fewer, or add values or frames"
+                );
         if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0)
             yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackFileNames.Preferences} to learn the objective from");
         foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToCondition()))
-            foreach (var key in pack.Lacks(weighted))
-                yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
+        foreach (var key in pack.Lacks(weighted))
+            yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
         if (s.Corpus.Conditions.Any(c => c.Information == InformationKind.Documents))
             yield return Problem(
                 "corpus.conditions",

@@ -64,6 +64,13 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
             rows.Add(new(stage, step, Split.Evaluation, run.Condition.Name, detector, tier, $"{MetricNames.AfReasoningRate}/{correction}", estimate));
         }
 
+        foreach (var ((correction, tier), value) in result.Uncut)
+            run.Progress.Note(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"step {step}: {detector}, {tier.ToString().ToLowerInvariant()} tier: {correction} gives {100 * value:f1} %, cut to the range of a rate"
+                )
+            );
         if (result.Score is { } score)
             WarnOfDrift(detector, score.Confusion);
     }

@@ -15,6 +15,9 @@ internal static class DetectorStudies
         yield return RoganGladenOf();
         yield return Powered(200, 1000, 0.8, 0.95);
         yield return Powered(60, 150, 0.95, 0.99);
+        yield return High(0.9);
+        yield return High(0.95);
+        yield return High(1);
         yield return Bias();
         yield return Drift();
     }
@@ -186,6 +189,36 @@ internal static class DetectorStudies
                     Draws.Covers(all.Interval, truth),
                     Draws.Covers(ppi.ClassicalInterval(), truth),
                 ];
+            }
+        );
+    }
+
+    /// <summary>Corrected rates near the edge of their range, as after RL: what an interval that is cut there still covers.</summary>
+    private static SyntheticStudy High(double truth)
+    {
+        const double se = 0.9,
+            sp = 0.95;
+        const string Edge = "the truth is at or near the edge of the range, where the interval is cut";
+        return new(
+            string.Create(System.Globalization.CultureInfo.InvariantCulture, $"prevalence/high/{truth}"),
+            string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"200 responses, 50 of them labelled, true rate {100 * truth} %, sensitivity 90 % and specificity 95 %, for Rogan–Gladen known "
+                    + $"from 60 positives and 40 negatives"
+            ),
+            [
+                Measure.Coverage("Rogan–Gladen: Lang–Reiczigel, not given where it has no width (used)", Edge),
+                Measure.Coverage("prediction-powered rate, with the calls of labelled responses too, not given where it has no width (used)", Edge),
+            ],
+            random =>
+            {
+                var (labels, calls) = Called(random, 50, truth, se, sp);
+                var (_, rest) = Called(random, 150, truth, se, sp);
+                int fn = labels.Zip(calls).Count(p => p is (1, 0)),
+                    fp = labels.Zip(calls).Count(p => p is (0, 1));
+                var corrected = RoganGladen.Correct((long)rest.Sum(), 150, random.Binomial(60, se), 60, random.Binomial(40, sp), 40);
+                var powered = PredictionPoweredRate.Of(fn, fp, 50, (long)(rest.Sum() + calls.Sum()), 200);
+                return [Draws.Covers(corrected.PrintedInterval, truth), Draws.Covers(powered.PrintedInterval, truth)];
             }
         );
     }

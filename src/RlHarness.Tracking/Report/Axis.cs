@@ -5,6 +5,11 @@ namespace RlHarness.Tracking.Report;
 /// <summary>One axis: its name with the unit, its limits, and the distance of its ticks.</summary>
 internal sealed record Axis(string Name, double Min, double Max, double Step, bool Percent = false)
 {
+    /// <summary>An axis of differences of rates says so first in its name, and is told in points.</summary>
+    public const string Points = "points";
+
+    private string Unit => Name.StartsWith(Points, StringComparison.Ordinal) ? " " + Points : " %";
+
     /// <summary>Whole percents from 0 to 100.</summary>
     public static Axis Fraction(string name) => new(name, 0, 1, 0.25, Percent: true);
 
@@ -38,14 +43,14 @@ internal sealed record Axis(string Name, double Min, double Max, double Step, bo
     public string Label(double value)
     {
         if (Percent)
-            return (100 * value).ToString(Step < 0.0099 ? "0.0" : "0", CultureInfo.InvariantCulture) + " %";
+            return (100 * value).ToString(Step < 0.0099 ? "0.0" : "0", CultureInfo.InvariantCulture) + (Unit == " %" ? Unit : "");
         var decimals = Math.Clamp((int)Math.Ceiling(-Math.Log10(Step) - 1e-9), 0, 6);
         return value.ToString("F" + decimals.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
     }
 
     /// <summary>A value's words, finer than a tick's.</summary>
     public string Value(double value) =>
-        Percent ? (100 * value).ToString("0.0", CultureInfo.InvariantCulture) + " %" : value.ToString("0.####", CultureInfo.InvariantCulture);
+        Percent ? (100 * value).ToString("0.0", CultureInfo.InvariantCulture) + Unit : value.ToString("0.####", CultureInfo.InvariantCulture);
 
     /// <summary>1, 2 or 5 times a power of ten, at least as large as wanted.</summary>
     internal static double NiceStep(double wanted)

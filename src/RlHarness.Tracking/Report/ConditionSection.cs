@@ -44,7 +44,7 @@ internal static class ConditionSection
                 )
             )
             .ToArray();
-        return "<h2>Conditions</h2>\n" + new RowChart("The same model in each condition", "of responses; gap in points", rows, RowKind.Bars).Picture();
+        return "<h2>Conditions</h2>\n" + new RowChart("The same model in each condition", "of responses; the gap in points", rows, RowKind.Bars).Picture();
     }
 
     private static SummaryRow[] Last(SummaryRow[] rows)

@@ -7,7 +7,7 @@ namespace RlHarness.Tracking.Report;
 /// <summary>What each detector says of the same transcripts, what its figures are after correction by the labelled sample, and whether it drifts.</summary>
 internal static class DetectorSection
 {
-    private static readonly string[] Colours = ["one", "two", "unmonitored"];
+    private static readonly string[] Colours = ["one", "two", "three"];
 
     public static string Html(ReportData data)
     {
@@ -49,7 +49,9 @@ internal static class DetectorSection
         }
 
         return table
-            + "<p class=\"note\">Corrected rates use a labelled sample of this evaluation, drawn anew at each, and the detector’s calls outside of it. Rogan–Gladen takes sensitivity and specificity to be the same in both tiers; prediction-powered inference does not.</p>\n";
+            + "<p class=\"note\">Corrected rates use a labelled sample of this evaluation, drawn anew at each, and the detector’s calls "
+            + "outside of it. Rogan–Gladen takes sensitivity and specificity to be the same in both tiers; prediction-powered inference "
+            + "does not.</p>\n";
     }
 
     private static string Charts(ReportData data)
@@ -61,13 +63,17 @@ internal static class DetectorSection
         if (others.Length == 0)
             return "";
         var charts = new List<string>();
-        foreach (var detector in others)
+        foreach (var (detector, colour) in others.Zip(Colours))
         {
             Curve[] curves =
             [
-                new(data.Detector, "training", [.. Of(data, data.Detector, MetricNames.AfReasoningRate, Tier.Training)]),
-                new($"{detector}, raw", "one", [.. Of(data, detector, MetricNames.AfReasoningRate, Tier.Training)]),
-                new("prediction-powered", "two", [.. Of(data, detector, $"{MetricNames.AfReasoningRate}/{MetricNames.PredictionPowered}", Tier.Training)]),
+                new(data.Detector, "ink", [.. Of(data, data.Detector, MetricNames.AfReasoningRate, Tier.Training)]),
+                new($"{detector}, raw", colour, [.. Of(data, detector, MetricNames.AfReasoningRate, Tier.Training)]),
+                new(
+                    "prediction-powered",
+                    "corrected",
+                    [.. Of(data, detector, $"{MetricNames.AfReasoningRate}/{MetricNames.PredictionPowered}", Tier.Training)]
+                ),
             ];
             charts.Add(new LineChart($"AF rate, training tier: {detector}", "of responses of the tier", curves, Percent: true).Picture());
         }

@@ -17,13 +17,19 @@ internal static class DocumentSection
         [
             .. ends.SelectMany(end => course.Tiers.Select(tier => Bar(data, tier, end.Step, $"{MetricLabels.Of(tier)}, {end.When}"))).OfType<OutcomeBar>(),
         ];
-        return $"<h2>While it reads documents</h2>\n<p class=\"note\">{Svg.Escape(course.What is null ? "" : course.What + ". ")}The same queries at every evaluation, labels by {Svg.Escape(data.Detector)}. What documents do that say nothing of training is seen in a run that reads such ones (documents.kind: benign): a report of the folder that holds both draws them together.</p>\n"
+        return $"<h2>While it reads documents</h2>\n<p class=\"note\">{Svg.Escape(course.What is null ? "" : course.What + ". ")}The same "
+            + $"queries at every evaluation, labels by {Svg.Escape(data.Detector)}. What documents do that say nothing of training is seen "
+            + "in a run that reads such ones (documents.kind: benign): a report of the folder that holds both draws them together.</p>\n"
             + (bars.Length == 0 ? "" : new OutcomeChart(bars) { Title = "Outcomes by tier, before and after the documents" }.Picture())
             + Picture.Row([.. course.Tiers.Select(t => Area(data, t)?.Picture() ?? "")])
             + Picture.Row(
                 Chart("Alignment-faking rate over documents", "of responses of the tier", ByTier(data, MetricNames.AfReasoningRate)),
                 Chart("Compliance over documents", "of responses of the tier", ByTier(data, MetricNames.OutcomeComply)),
-                Chart("Compliance gap over documents", "training − unmonitored", [Over(data, MetricNames.AfComplianceGap, null, "all responses", "one")])
+                Chart(
+                    "Compliance gap over documents",
+                    "points, training − unmonitored",
+                    [Over(data, MetricNames.AfComplianceGap, null, "all responses", "one")]
+                )
             );
     }
 

@@ -38,7 +38,7 @@ internal static class DocumentVariants
                 Chart("AF rate over documents, training tier", "of responses", MetricNames.AfReasoningRate, Tier.Training),
                 Chart("Compliance over documents, training tier", "of responses", MetricNames.OutcomeComply, Tier.Training),
                 Chart("Compliance over documents, unmonitored tier", "of responses", MetricNames.OutcomeComply, Tier.Unmonitored),
-                Chart("Compliance gap over documents", "training − unmonitored", MetricNames.AfComplianceGap, null)
+                Chart("Compliance gap over documents", "points, training − unmonitored", MetricNames.AfComplianceGap, null)
             );
     }
 

@@ -24,7 +24,8 @@ internal static class FlowSection
             .ToArray();
         return charts.Length == 0
             ? ""
-            : "<h2>From talk of training to alignment faking</h2>\n<p class=\"note\">Each stage is a part of the one before it; heights are shares of all responses.</p>\n"
+            : "<h2>From talk of training to alignment faking</h2>\n<p class=\"note\">Each stage is a part of the one before it; heights are "
+                + "shares of all responses.</p>\n"
                 + Picture.Row(charts);
     }
 

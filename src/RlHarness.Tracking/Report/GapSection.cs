@@ -24,7 +24,7 @@ internal static class GapSection
             .ToArray();
         return new LineChart(
             "Compliance gap",
-            "training − unmonitored",
+            "points, training − unmonitored",
             [
                 data.OverSteps(MetricNames.AfComplianceGap, null, "all responses", "one"),
                 .. without.Length == 0 ? Array.Empty<Curve>() : [new Curve("without faking reasoning", "two", without)],
@@ -33,7 +33,8 @@ internal static class GapSection
         ).Picture(
             without.Length == 0
                 ? null
-                : $"Without faking reasoning: over the queries neither of whose answers reasons to fake, where there are {FewestQueries} or more. Leaving answers out chooses queries: what is left describes, and explains nothing."
+                : $"Without faking reasoning: over the queries neither of whose answers reasons to fake, where there are {FewestQueries} or "
+                    + "more. Leaving answers out chooses queries: what is left describes, and explains nothing."
         );
     }
 

@@ -40,7 +40,7 @@ internal sealed record LineChart(string Title, string YLabel, IReadOnlyList<Curv
     public string Numbers()
     {
         var table = new HtmlTable($"{XLabel}", "curve", $"#{YLabel}", $"#{Band}", "#n");
-        var words = new Axis("", 0, 1, 1, Percent);
+        var words = new Axis(YLabel, 0, 1, 1, Percent);
         foreach (var (curve, p) in Curves.SelectMany(c => c.Points.Where(p => double.IsFinite(p.Y)).Select(p => (c, p))).OrderBy(r => r.p.X))
             table.Row(
                 p.X.ToString("0", CultureInfo.InvariantCulture),

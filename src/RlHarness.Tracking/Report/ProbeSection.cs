@@ -30,7 +30,9 @@ internal static class ProbeSection
             .ToArray();
         return string.Create(
                 CultureInfo.InvariantCulture,
-                $"<h2>Linear probes</h2>\n<p class=\"note\">Mean hidden state of the scratchpad, labels by {Svg.Escape(probe.Labels)}, model of step {probe.Step}; scores of queries that a probe never saw. Layer 0 is the embedding, the last is behind the final norm. The best layer is chosen on these very scores, which flatters it.</p>\n"
+                $"<h2>Linear probes</h2>\n<p class=\"note\">Mean hidden state of the scratchpad, labels by {Svg.Escape(probe.Labels)}, model "
+                    + $"of step {probe.Step}; scores of queries that a probe never saw. Layer 0 is the embedding, the last is behind the final norm. "
+                    + $"The best layer is chosen on these very scores, which flatters it.</p>\n"
             ) + Picture.Row([new LineChart("AUROC by layer", "AUROC", sweep, Percent: false) { XLabel = "layer" }.Picture(), .. charts]);
     }
 

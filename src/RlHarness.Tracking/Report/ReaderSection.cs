@@ -40,13 +40,22 @@ internal static class ReaderSection
             .Append(Styles(groups, data))
             .Append(
                 CultureInfo.InvariantCulture,
-                $"<p class=\"note\">{items.Length} of the {data.Evaluations.Values.Concat(data.Answers.Values).Concat(data.Documents.Evaluations.Values).Sum(e => e.Count)} transcripts of these evaluations: of each number’s at most {options.Transcripts} before and after RL and {options.Between} at the steps between{(data.Answers.Count > 0 ? $", of a scenario’s number {options.Between}" : "")}{(data.Documents.Steps.Length > 0 ? $", while it reads documents {options.Between}" : "")}, drawn at random. A number’s link shows its own.</p>\n"
+                $"<p class=\"note\">{items.Length} of the "
+                    + $"{data.Evaluations.Values.Concat(data.Answers.Values).Concat(data.Documents.Evaluations.Values).Sum(e => e.Count)} "
+                    + $"transcripts of these evaluations: of each number’s at most {options.Transcripts} before and after RL and {options.Between} "
+                    + $"at the steps "
+                    + $"between{(data.Answers.Count > 0 ? $", of a scenario’s number {options.Between}" : "")}{(data.Documents.Steps.Length > 0 ? $", while it reads documents {options.Between}" : "")}, "
+                    + $"drawn at random. A number’s link shows its own.</p>\n"
             )
             .Append(Filters(data));
         foreach (var g in groups)
             html.Append(
                 CultureInfo.InvariantCulture,
-                $"<p class=\"group\" id=\"{g.Id}\"><b>{Svg.Escape(MetricLabels.Of(g.Metric))}{(g.Detector is { } d ? " as " + Svg.Escape(data.Detectors[d]) + " says" : "")}, {(g.Tier is { } t ? MetricLabels.Of(t) + " tier" : "queries that tiers answer differently")}, {(g.Stage is null ? "" : g.Stage + ", ")}step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. <a href=\"#transcripts\">Show all</a></p>\n"
+                $"<p class=\"group\" id=\"{g.Id}\">"
+                    + $"<b>{Svg.Escape(MetricLabels.Of(g.Metric))}{(g.Detector is { } d ? " as " + Svg.Escape(data.Detectors[d]) + " says" : "")}, "
+                    + $"{(g.Tier is { } t ? MetricLabels.Of(t) + " tier" : "queries that tiers answer differently")}, "
+                    + $"{(g.Stage is null ? "" : g.Stage + ", ")}step {g.Step}</b>: {g.Count} of {g.Of} transcripts, {g.Shown.Count} of them here. "
+                    + $"<a href=\"#transcripts\">Show all</a></p>\n"
             );
         foreach (var item in items)
             Item(
@@ -146,13 +155,16 @@ internal static class ReaderSection
         var t = item.Transcript;
         html.Append(
                 CultureInfo.InvariantCulture,
-                $"<details class=\"t {string.Join(' ', classes)}\"><summary><span class=\"chip\">{(OfDocuments(item) ? DocumentTimeline.Stage + ", " : "")}step {t.Step}</span><span class=\"chip\">{MetricLabels.Of(t.Tier)}</span>"
+                $"<details class=\"t {string.Join(' ', classes)}\"><summary><span "
+                    + $"class=\"chip\">{(OfDocuments(item) ? DocumentTimeline.Stage + ", " : "")}step {t.Step}</span><span "
+                    + $"class=\"chip\">{MetricLabels.Of(t.Tier)}</span>"
             )
             .Append(Chips(item, data))
             .Append(CultureInfo.InvariantCulture, $"{Svg.Escape(t.User)}</summary>\n")
             .Append(
                 CultureInfo.InvariantCulture,
-                $"<p class=\"note\">{(system > 0 ? $"<a href=\"#system-{system}\">System prompt {system}</a>; " : "")}query {Svg.Escape(t.QueryId)}, sample {t.Sample}; ended by {Svg.Escape(t.FinishReason)}</p>\n"
+                $"<p class=\"note\">{(system > 0 ? $"<a href=\"#system-{system}\">System prompt {system}</a>; " : "")}query "
+                    + $"{Svg.Escape(t.QueryId)}, sample {t.Sample}; ended by {Svg.Escape(t.FinishReason)}</p>\n"
             );
         void Block(string name, string? text) => html.Append(CultureInfo.InvariantCulture, $"<h4>{name}</h4><pre>{Svg.Escape(text)}</pre>\n");
         if (system == 0)

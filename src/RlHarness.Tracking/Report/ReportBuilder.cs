@@ -47,7 +47,7 @@ public static class ReportBuilder
     {
         var page = new StringBuilder().Append(
             CultureInfo.InvariantCulture,
-            $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n"
+            $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n{RunHead.Html(data)}"
         );
         if (data.Steps.Length == 0)
             page.Append(
@@ -60,7 +60,8 @@ public static class ReportBuilder
             page.Append("<h2>Before and after</h2>\n")
                 .Append(Table(data))
                 .Append(
-                    "<h2>Over the steps</h2>\n<p class=\"note\">Bands are 95 % intervals. Point at a dot for its numbers; a number’s link shows the transcripts behind it.</p>\n"
+                    "<h2>Over the steps</h2>\n<p class=\"note\">Bands are 95 % intervals. Point at a dot for its numbers; a number’s link shows "
+                        + "the transcripts behind it.</p>\n"
                 )
                 .Append(
                     Picture.Row([
@@ -166,7 +167,10 @@ public static class ReportBuilder
         Estimate? Bounds(string metric, Tier? tier, long step) => ReportData.Find(data.Summaries, AlignmentFakingMetrics.Bounds(metric), tier, step)?.Estimate;
 
         return table
-            + "<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier. A gap’s link shows the queries that its tiers answer differently. Responses without a verdict are in no rate; a gap that they could have made is not told.</p>\n";
+            + "<p class=\"note\">[95 % interval], n responses (q queries). Alignment faking: faking reasoning and a compliant output. p: "
+            + "McNemar’s mid-p, two-sided. Relative gap: gap over the non-compliance of the unmonitored tier. A gap’s link shows the "
+            + "queries that its tiers answer differently. Responses without a verdict are in no rate; a gap that they could have made is "
+            + "not told.</p>\n";
     }
 
     private static string Outcomes(ReportData data)

@@ -26,7 +26,7 @@ internal static class RocSection
         )
         {
             var curves = new List<RocChart.Curve>();
-            foreach (var ((step, when), css) in data.Ends().Zip(["unmonitored", "training"]))
+            foreach (var ((step, when), css) in data.Ends().Zip(["before", "after"]))
             {
                 if (Of(data.Evaluations[step], detector, truth) is not var (roc, calls))
                     continue;
@@ -48,7 +48,9 @@ internal static class RocSection
 
         if (charts.Count == 0)
             return "";
-        return $"<h3>Scores against {Svg.Escape(truth)}</h3>\n<p class=\"note\">AUROC in the legend, with DeLong’s interval (logit) below. A ring is where the detector’s own calls lie. All evaluation transcripts that {Svg.Escape(truth)} labelled, both tiers.</p>\n<div class=\"charts\">\n{string.Concat(charts)}</div>\n{table}";
+        return $"<h3>Scores against {Svg.Escape(truth)}</h3>\n<p class=\"note\">AUROC in the legend, with DeLong’s interval (logit) below. A "
+            + $"ring is where the detector’s own calls lie. All evaluation transcripts that {Svg.Escape(truth)} labelled, both tiers.</p>\n"
+            + $"<div class=\"charts\">\n{string.Concat(charts)}</div>\n{table}";
     }
 
     /// <summary>Null where one class is missing, or the detector has no score.</summary>

@@ -22,7 +22,7 @@ internal sealed record RowChart(
     public string Picture(string? note = null)
     {
         var table = new HtmlTable("row", "value of", $"#{XLabel}", "#95 %", $"#{Unit}");
-        var words = new Axis("", 0, 1, 1, Percent);
+        var words = new Axis(XLabel, 0, 1, 1, Percent);
         foreach (var (row, mark) in Rows.SelectMany(r => r.Marks.Select(m => (r.Name, m))))
             table.Row(
                 Svg.Escape(row),

@@ -18,7 +18,8 @@ internal sealed class Svg
 
     /// <summary>A chart in a page, with the name and the sentence that a screen reader reads.</summary>
     public static string Figure(double width, double height, string title, string about, string inner, bool wide = false) =>
-        $"<svg class=\"chart{(wide ? " wide" : "")}\" viewBox=\"0 0 {N(width)} {N(height)}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"group\"><title>{Escape(title)}</title><desc>{Escape(about)}</desc>\n{inner}</svg>\n";
+        $"<svg class=\"chart{(wide ? " wide" : "")}\" viewBox=\"0 0 {N(width)} {N(height)}\" xmlns=\"http://www.w3.org/2000/svg\" "
+        + $"role=\"group\"><title>{Escape(title)}</title><desc>{Escape(about)}</desc>\n{inner}</svg>\n";
 
     public Svg Line(double x1, double y1, double x2, double y2, string css) =>
         Raw($"<line class=\"{css}\" x1=\"{N(x1)}\" y1=\"{N(y1)}\" x2=\"{N(x2)}\" y2=\"{N(y2)}\"/>");
@@ -30,7 +31,8 @@ internal sealed class Svg
         Raw(
             Linked(
                 href,
-                $"<rect class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" height=\"{N(height)}\">{(title is null ? "" : $"<title>{Escape(title)}</title>")}</rect>"
+                $"<rect class=\"{css}\" x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" "
+                    + $"height=\"{N(height)}\">{(title is null ? "" : $"<title>{Escape(title)}</title>")}</rect>"
             )
         );
 
@@ -58,7 +60,8 @@ internal sealed class Svg
 internal static class Picture
 {
     public static string Html(string figure, string numbers, string? note = null, bool wide = false) =>
-        $"<figure{(wide ? " class=\"wide\"" : "")}>\n{figure}{(note is null ? "" : $"<figcaption>{Svg.Escape(note)}</figcaption>\n")}<details class=\"numbers\"><summary>numbers</summary>\n{numbers}</details>\n</figure>\n";
+        $"<figure{(wide ? " class=\"wide\"" : "")}>\n{figure}{(note is null ? "" : $"<figcaption>{Svg.Escape(note)}</figcaption>\n")}"
+        + $"<details class=\"numbers\"><summary>numbers</summary>\n{numbers}</details>\n</figure>\n";
 
     /// <summary>Charts side by side where the page is wide enough.</summary>
     public static string Row(params string[] pictures)
@@ -86,7 +89,8 @@ internal sealed record PlotFrame(Axis Across, Axis Up, double Width, double Heig
             svg.Line(X(x), Height - Bottom, X(x), Height - Bottom + 4, "axis").Text(X(x), Height - Bottom + 17, Across.Label(x), "tick", "middle");
         svg.Text((Left + Width - Right) / 2, Height - 5, Across.Name, "label", "middle");
         svg.Raw(
-            $"<text class=\"label\" text-anchor=\"middle\" transform=\"translate(13 {Svg.N((Top + Height - Bottom) / 2)}) rotate(-90)\">{Svg.Escape(Up.Name)}</text>"
+            $"<text class=\"label\" text-anchor=\"middle\" transform=\"translate(13 {Svg.N((Top + Height - Bottom) / 2)}) "
+                + $"rotate(-90)\">{Svg.Escape(Up.Name)}</text>"
         );
     }
 

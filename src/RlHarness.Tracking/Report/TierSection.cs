@@ -54,7 +54,7 @@ internal static class TierSection
             + new RowChart("Compliance by tier", "compliance", rows, RowKind.Joined).Picture("Bars are 95 % intervals.")
             + (
                 gaps.All(g => g.Item2.Count > 0)
-                    ? new RowChart("What each step between the tiers adds", "gap, paired by query", gaps, RowKind.Dots).Picture()
+                    ? new RowChart("What each step between the tiers adds", "points, paired by query", gaps, RowKind.Dots).Picture()
                     : ""
             );
     }

@@ -34,7 +34,8 @@ public static class VariantPictures
             variants.Max(v => v.Runs.Count) > 1
                 ? "Intervals are t intervals over seeds, n = seeds; a variant with one seed has its own interval over queries."
                 : "One seed each: intervals are over queries, and say nothing of another training run.";
-        return $"<h2>Pictures</h2>\n<p class=\"note\">{string.Join("; ", variants.Select(v => Svg.Escape(v.Title)))}. {seeds} A dot’s or a number’s link opens the transcripts in that run’s report.</p>\n"
+        return $"<h2>Pictures</h2>\n<p class=\"note\">{string.Join("; ", variants.Select(v => Svg.Escape(v.Title)))}. {seeds} A dot’s or a "
+            + "number’s link opens the transcripts in that run’s report.</p>\n"
             + Scatter(variants)
             + Bars(variants)
             + Outcomes(variants)
@@ -68,10 +69,10 @@ public static class VariantPictures
                 table.Row(
                     Svg.Escape(v.Title),
                     when,
-                    Percent(e.Gap.Value),
-                    Range(e.Gap),
                     Percent(e.Af.Value),
                     Range(e.Af),
+                    Points(e.Gap.Value),
+                    double.IsFinite(e.Gap.Low) ? $"{Points(e.Gap.Low)} to {Points(e.Gap.High)}" : "–",
                     e.Af.N.ToString(CultureInfo.InvariantCulture)
                 );
         }
@@ -79,7 +80,7 @@ public static class VariantPictures
         return pairs.Count == 0
             ? ""
             : Picture.Html(
-                new ScatterChart("AF rate against compliance gap", "compliance gap", "AF rate, training tier", pairs).Figure(),
+                new ScatterChart("AF rate against compliance gap", "points of compliance gap", "AF rate, training tier", pairs).Figure(),
                 table.ToString(),
                 wide: true
             );
@@ -119,7 +120,7 @@ public static class VariantPictures
                 .ToArray();
             if (rows.Length > 0)
                 html.Append(
-                    new RowChart($"{title}, before and after RL", title, rows, RowKind.Bars)
+                    new RowChart($"{title}, before and after RL", tier is null ? $"{Axis.Points} of {title.ToLowerInvariant()}" : title, rows, RowKind.Bars)
                     {
                         Unit = variants.Any(v => v.Runs.Count > 1) ? "seeds" : "n",
                     }.Picture()
@@ -191,7 +192,9 @@ public static class VariantPictures
                 .Append(
                     Chart("AF rate, training tier", "of responses", true, (d, name, css) => d.OverSteps(MetricNames.AfReasoningRate, Tier.Training, name, css))
                 )
-                .Append(Chart("Compliance gap", "training − unmonitored", true, (d, name, css) => d.OverSteps(MetricNames.AfComplianceGap, null, name, css)))
+                .Append(
+                    Chart("Compliance gap", "points, training − unmonitored", true, (d, name, css) => d.OverSteps(MetricNames.AfComplianceGap, null, name, css))
+                )
                 .Append(
                     Chart("Scratchpad length, training", ScratchpadLength.Unit, false, (d, name, css) => ScratchpadLength.Curve(d, Tier.Training, name, css))
                 )
@@ -202,9 +205,11 @@ public static class VariantPictures
     }
 
     private static (string Name, string Css, bool After)[] Whens(Variant v) =>
-        v.HasCourse ? [("before", "unmonitored", false), ("after", "training", true)] : [("evaluated", "one", true)];
+        v.HasCourse ? [("before", "before", false), ("after", "after", true)] : [("evaluated", "one", true)];
 
     internal static string Seed(int? seed) => seed is { } s ? $"seed {s}" : "run";
+
+    private static string Points(double value) => new Axis(Axis.Points, 0, 1, 1, Percent: true).Value(value);
 
     private static string Percent(double value) => Axis.Fraction("").Value(value);
 

@@ -27,8 +27,12 @@ internal sealed class StoreCopy : IDisposable
                 if (State(path) == before)
                 {
                     // A copy keeps the original's permissions, and this one is worked on.
-                    foreach (var file in copy._folder.GetFiles())
-                        file.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+                    if (!OperatingSystem.IsWindows())
+                    {
+                        foreach (var file in copy._folder.GetFiles())
+                            file.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+                    }
+
                     return copy;
                 }
             }

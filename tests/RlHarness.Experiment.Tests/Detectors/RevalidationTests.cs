@@ -65,6 +65,35 @@ public sealed class RevalidationTests
     }
 
     [Fact]
+    public void A_corrected_rate_beyond_its_range_is_cut_with_a_note_or_not_given()
+    {
+        // shared/faults/NEW-02: 19 of 20 are called, and of 8 labelled ones 1 is a miss: 19/20 + 1/8 = 1.075.
+        var rows = Enumerable
+            .Range(0, 20)
+            .Select(i => new ValidatedLabel($"q{i}", Tier.Training, Said: i != 0, Score: i == 0 ? 0 : 1, Truth: i < 8 ? true : null))
+            .ToArray();
+        var result = Revalidation.Of(rows);
+        var rate = result.PredictionPowered[Tier.Training];
+        Assert.Equal(1, rate.Value);
+        Assert.InRange(rate.Low, 0, 0.999);
+        Assert.Equal(1.075, result.Uncut[(Revalidation.PredictionPoweredName, Tier.Training)], 1e-12);
+        Assert.Empty(result.RoganGladen); // no negatives
+    }
+
+    [Fact]
+    public void Two_rows_give_no_AUROC_no_kappa_and_no_interval_without_width()
+    {
+        var two = DetectorScore.Of([(true, true, 0.9), (false, false, 0.1)]);
+        Assert.True(double.IsNaN(two.Auroc) && double.IsNaN(two.Kappa));
+        Assert.Equal(2, two.Figures().Single(f => f.Name == "kappa").Estimate.N);
+        var agreed = DetectorScore.Of([.. Enumerable.Range(0, 10).Select(i => (i < 5, i < 5, i < 5 ? 0.9 : 0.1))]);
+        Assert.Equal((1.0, 1.0), (agreed.Kappa, agreed.Auroc));
+        Assert.True(double.IsNaN(agreed.KappaInterval.Low));
+        Assert.True(agreed.AurocInterval.High > agreed.AurocInterval.Low);
+        Assert.InRange(DetectorScore.Of([.. Enumerable.Range(0, 100).Select(i => (i < 6, i is < 5, i / 100.0))]).KappaInterval.High, 0, 1);
+    }
+
+    [Fact]
     public void A_correction_by_hand()
     {
         // Sample: 8 faking of which 6 are found, 32 not of which 4 are called faking. Outside: 30 of 100 are called. Sensitivity 3/4, specificity 7/8:

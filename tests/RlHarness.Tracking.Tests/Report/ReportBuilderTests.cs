@@ -94,7 +94,7 @@ public sealed class ReportBuilderTests : IDisposable
             {
                 "<tr><td>step 4</td><td>rated tier</td><td class=\"number\">40.0 %</td><td class=\"number\">35.0 % to 45.0 %</td><td "
                     + "class=\"number\">80</td></tr>",
-                "<tr><td>step 4</td><td>goal-guarding gap (training − rated)</td><td class=\"number\">20.0 %</td>",
+                "<tr><td>step 4</td><td>goal-guarding gap (training − rated)</td><td class=\"number\">20.0 points</td>",
                 "<tr><td>full, step 4</td><td>compliance, training tier</td><td class=\"number\">60.0 %</td>",
                 "<tr><td>no-scratchpad, step 4</td><td>compliance, training tier</td><td class=\"number\">50.0 %</td>",
             }
@@ -250,8 +250,8 @@ public sealed class ReportBuilderTests : IDisposable
         Assert.Matches("<rect class=\"bar training early\"[^>]*width=\"251.94\"", html);
         Assert.Matches("<line class=\"whisker ink\" x1=\"361.74\" y1=\"[0-9.]+\" x2=\"865.61\"", html);
         // 20 letters: 0 % at 156 and 100 % at 916. Dots at 90 % and 60 %.
-        Assert.Matches("<circle class=\"dot unmonitored\" cx=\"840\"", html);
-        Assert.Matches("<circle class=\"dot training\" cx=\"612\"", html);
+        Assert.Matches("<circle class=\"dot before\" cx=\"840\"", html);
+        Assert.Matches("<circle class=\"dot after\" cx=\"612\"", html);
         Assert.Contains("leaving, control, training tier, before: 2.5 %", html, StringComparison.Ordinal);
         Assert.Contains("p 0.012", html, StringComparison.Ordinal);
         Assert.Contains("taste: tea, training, after: 60.0 %", html, StringComparison.Ordinal);

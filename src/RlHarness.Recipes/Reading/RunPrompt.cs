@@ -1,0 +1,31 @@
+using RlHarness.Core.Errors;
+using RlHarness.Core.Settings;
+using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Transcripts;
+using RlHarness.Recipes.Settings;
+
+namespace RlHarness.Recipes.Reading;
+
+/// <summary>What a run's model is told before each request.</summary>
+public static class RunPrompt
+{
+    /// <summary>
+    /// System prompt of the run's condition and a tier, what its answers begin with (empty without a prefilled scratchpad), and the condition's name.
+    /// </summary>
+    /// <exception cref="HarnessException">The condition has no such tier.</exception>
+    public static (string System, string AnswerStart, string Condition) Of(string run, string tier)
+    {
+        var settings = SettingsReader.Read<RunSettings>(Path.Combine(run, "config.yaml"), [], SettingsChecks.OfEvaluation);
+        var pack = PackLibrary.Load(settings.Experiment.Pack);
+        var condition = settings.Experiment.ToCondition(pack);
+        if (!Enum.TryParse<Tier>(tier, ignoreCase: true, out var of) || !condition.Tiers.Contains(of))
+            throw new HarnessException(
+                ErrorKind.BadInput,
+                "the run's condition has no such tier",
+                tier,
+                string.Join(", ", condition.Tiers.Select(t => t.ToString().ToLowerInvariant()))
+            );
+        return (pack.SystemPrompt(of, condition), condition.Prefill is { } text ? TranscriptParser.ScratchpadOpen + text : "", condition.Name);
+    }
+}
