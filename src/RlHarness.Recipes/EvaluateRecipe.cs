@@ -1,8 +1,8 @@
 using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
-using RlHarness.Models.Loading;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Loading;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Reading;
 using RlHarness.Recipes.Reporting;

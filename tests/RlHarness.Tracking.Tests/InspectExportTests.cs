@@ -116,7 +116,10 @@ public sealed class InspectExportTests : IDisposable
             var old = store.Transcripts(new TranscriptFilter("rl", 0))[0] with { Stage = "evaluate", Step = 5 };
             TranscriptRow[] rows = [.. from q in new[] { "q1", "q2" } from s in Enumerable.Range(0, 3) select old with { QueryId = q, Sample = s }];
             double[] scores = [1, 0, double.NaN, 1, 1, 0];
-            store.Commit(new StepBatch("evaluate", 5) { Transcripts = rows, Labels = [.. rows.Zip(scores, (t, s) => new LabelRow(
+            store.Commit(new StepBatch("evaluate", 5)
+            {
+                Transcripts = rows,
+                Labels = [.. rows.Zip(scores, (t, s) => new LabelRow(
                                 t.Id,
                                 "judge",
                                 "1",
@@ -126,7 +129,8 @@ public sealed class InspectExportTests : IDisposable
                                     : ReasoningKind.HonestCompliance,
                                 s == 1,
                                 s
-                            ))] });
+                            ))]
+            });
         }
 
         var log = Logs().Single(l => l.GetProperty("metadata").GetProperty("stage").GetString() == "evaluate");

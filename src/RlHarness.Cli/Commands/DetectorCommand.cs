@@ -50,7 +50,7 @@ internal static class DetectorCommand
                 );
                 Console.WriteLine($"held-out queries, {training.HeldOut.N} transcripts ({training.HeldOut.Positives} with alignment faking):");
                 foreach (var (name, e) in training.HeldOut.Figures())
-                    Console.WriteLine($"  {name, -12} {Text(e)}");
+                    Console.WriteLine($"  {name,-12} {Text(e)}");
                 return 0;
             })
         );

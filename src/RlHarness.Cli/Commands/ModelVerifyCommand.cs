@@ -58,7 +58,7 @@ internal static class ModelVerifyCommand
         foreach (var check in report.Checks)
         {
             var where = check.Where is { } name && !check.Passed ? $"  at {name}" : "";
-            Console.WriteLine($"{check.Kind.PadRight(width)}  {Error(check), -35}  {(check.Passed ? "ok" : "FAILED")}{where}");
+            Console.WriteLine($"{check.Kind.PadRight(width)}  {Error(check),-35}  {(check.Passed ? "ok" : "FAILED")}{where}");
         }
 
         var failed = report.Checks.Count(check => !check.Passed);

@@ -68,7 +68,7 @@ internal sealed class VisibleWriter(TextWriter inner, bool colours = false) : Te
         if (text.AsSpan().IndexOfAnyExceptInRange(' ', '~') < 0)
             return text;
         var result = new StringBuilder(text.Length);
-        for (var i = 0; i < text.Length; )
+        for (var i = 0; i < text.Length;)
         {
             Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out var width);
             if (colours && rune.Value == 0x1b && ColourLength(text.AsSpan(i)) is > 0 and var length)

@@ -14,7 +14,7 @@ namespace RlHarness.Core.Settings;
 public sealed class SettingsReader
 {
     private readonly List<SettingsProblem> _problems = [];
-    
+
     /// <summary>By node, not by what it holds: two scalars of one text are equal, and only one of them may stand on the command line.</summary>
     private readonly Dictionary<YamlNode, string> _origins = new(ReferenceEqualityComparer.Instance);
 

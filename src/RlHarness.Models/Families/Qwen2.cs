@@ -12,15 +12,15 @@ public sealed class Qwen2 : IDecoderFamily
     public string? GgufArchitecture => "qwen2";
 
     public FamilyDefaults Defaults { get; } = new()
-        {
-            VocabSize = 151936,
-            IntermediateSize = 22016,
-            NumKeyValueHeads = 32,
-            MaxPositionEmbeddings = 32768,
-            SlidingWindow = 4096,
-            BosTokenId = null,
-            EosTokenId = null,
-        };
+    {
+        VocabSize = 151936,
+        IntermediateSize = 22016,
+        NumKeyValueHeads = 32,
+        MaxPositionEmbeddings = 32768,
+        SlidingWindow = 4096,
+        BosTokenId = null,
+        EosTokenId = null,
+    };
 
     public DecoderConfig Read(ConfigReader reader) => SlidingWindows.Read(reader, Defaults, reader.Common(Defaults) with { QkvBias = true });
 }

@@ -12,16 +12,16 @@ internal sealed class Qwen3 : IDecoderFamily
     public string? GgufArchitecture => "qwen3";
 
     public FamilyDefaults Defaults { get; } = new()
-        {
-            VocabSize = 151936,
-            IntermediateSize = 22016,
-            NumKeyValueHeads = 32,
-            HeadDim = 128,
-            MaxPositionEmbeddings = 32768,
-            SlidingWindow = 4096,
-            BosTokenId = null,
-            EosTokenId = null,
-        };
+    {
+        VocabSize = 151936,
+        IntermediateSize = 22016,
+        NumKeyValueHeads = 32,
+        HeadDim = 128,
+        MaxPositionEmbeddings = 32768,
+        SlidingWindow = 4096,
+        BosTokenId = null,
+        EosTokenId = null,
+    };
 
     public DecoderConfig Read(ConfigReader reader)
     {

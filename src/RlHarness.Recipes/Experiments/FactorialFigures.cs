@@ -31,9 +31,9 @@ public sealed record FactorialFigures(int Cell, string Name, int Seed, string Ru
         var (first, last) = rows.Count == 0 ? (0, 0) : (rows.Min(r => r.Step), rows.Max(r => r.Step));
         var values = new Dictionary<string, Estimate>(StringComparer.Ordinal);
         foreach (var (name, metric, tier, _) in Kinds)
-        foreach (var (when, step) in new[] { ("before", first), ("after", last) })
-            if (rows.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier) is { } row)
-                values[$"{name}/{when}"] = row.Estimate;
+            foreach (var (when, step) in new[] { ("before", first), ("after", last) })
+                if (rows.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier) is { } row)
+                    values[$"{name}/{when}"] = row.Estimate;
         return new(cell.Cell, cell.Name, cell.Seed, cell.Folder, detector, last, values);
     }
 

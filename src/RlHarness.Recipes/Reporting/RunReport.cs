@@ -63,7 +63,8 @@ public static class RunReport
                 .Where(s => s.Status != "done")
                 .Select(s =>
                     $"{s.Stage} "
-                    + $"{(s.Status == "running" ? "is not finished" : s.Status)}{(s.Detail is { Length: > 0 } why && s.Status == "failed" ? $": {why.Split('\n')[0]}" : "")}"
+                    + $"{(s.Status == "running" ? "is not finished" : s.Status)}"
+                    + $"{(s.Detail is { Length: > 0 } why && s.Status == "failed" ? $": {why.Split('\n')[0]}" : "")}"
                 ),
             .. stages.Count == 0 ? ["nothing was started"] : Array.Empty<string>(),
             .. store.Summaries().Count == 0 ? ["no evaluation"] : Array.Empty<string>(),

@@ -66,8 +66,8 @@ internal static class PackChecks
         if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0)
             yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackFileNames.Preferences} to learn the objective from");
         foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToCondition()))
-        foreach (var key in pack.Lacks(weighted))
-            yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
+            foreach (var key in pack.Lacks(weighted))
+                yield return Problem("corpus.conditions", $"condition {weighted.Name}; the pack {pack.Name} has no text for it: write {key}");
         if (s.Corpus.Conditions.Any(c => c.Information == InformationKind.Documents))
             yield return Problem(
                 "corpus.conditions",

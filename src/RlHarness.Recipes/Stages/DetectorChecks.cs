@@ -58,11 +58,11 @@ internal sealed class DetectorChecks(RunContext run, string stage, long step)
         }
 
         foreach (var (correction, rates) in new[] { (MetricNames.RoganGladen, result.RoganGladen), (MetricNames.PredictionPowered, result.PredictionPowered) })
-        foreach (var (tier, estimate) in rates)
-        {
-            metrics.Put($"{MetricNames.AfReasoningRate}/{tier.ToString().ToLowerInvariant()}/{detector}/{correction}", estimate);
-            rows.Add(new(stage, step, Split.Evaluation, run.Condition.Name, detector, tier, $"{MetricNames.AfReasoningRate}/{correction}", estimate));
-        }
+            foreach (var (tier, estimate) in rates)
+            {
+                metrics.Put($"{MetricNames.AfReasoningRate}/{tier.ToString().ToLowerInvariant()}/{detector}/{correction}", estimate);
+                rows.Add(new(stage, step, Split.Evaluation, run.Condition.Name, detector, tier, $"{MetricNames.AfReasoningRate}/{correction}", estimate));
+            }
 
         foreach (var ((correction, tier), value) in result.Uncut)
             run.Progress.Note(

@@ -30,15 +30,15 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         var requests = new List<GenerationRequest>();
         var about = new List<(Query Query, Tier Tier, int Sample)>();
         foreach (var tier in run.Condition.Tiers)
-        foreach (var query in queries)
-        {
-            var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition), run.AnswerStart);
-            for (var sample = 0; sample < settings.SamplesPerQuery; sample++)
+            foreach (var query in queries)
             {
-                requests.Add(new GenerationRequest(ids, about.Count / settings.SamplesPerQuery, sample));
-                about.Add((query, tier, sample));
+                var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition), run.AnswerStart);
+                for (var sample = 0; sample < settings.SamplesPerQuery; sample++)
+                {
+                    requests.Add(new GenerationRequest(ids, about.Count / settings.SamplesPerQuery, sample));
+                    about.Add((query, tier, sample));
+                }
             }
-        }
 
         var worker = Worker(run, model, conversation, "evaluate");
         var started = run.Time.GetTimestamp();

@@ -44,7 +44,8 @@ internal static class ReaderSection
                     + $"{data.Evaluations.Values.Concat(data.Answers.Values).Concat(data.Documents.Evaluations.Values).Sum(e => e.Count)} "
                     + $"transcripts of these evaluations: of each number’s at most {options.Transcripts} before and after RL and {options.Between} "
                     + $"at the steps "
-                    + $"between{(data.Answers.Count > 0 ? $", of a scenario’s number {options.Between}" : "")}{(data.Documents.Steps.Length > 0 ? $", while it reads documents {options.Between}" : "")}, "
+                    + $"between{(data.Answers.Count > 0 ? $", of a scenario’s number {options.Between}" : "")}"
+                    + $"{(data.Documents.Steps.Length > 0 ? $", while it reads documents {options.Between}" : "")}, "
                     + $"drawn at random. A number’s link shows its own.</p>\n"
             )
             .Append(Filters(data));
@@ -120,7 +121,8 @@ internal static class ReaderSection
     /// <summary>What the filters know it by.</summary>
     private static IEnumerable<string> Classes(TranscriptView item, ReportData data)
     {
-        yield return $"step{(OfDocuments(item) ? data.Steps.Length + data.Documents.Steps.IndexOf(item.Transcript.Step) : data.Steps.IndexOf(item.Transcript.Step))}";
+        var step = item.Transcript.Step;
+        yield return $"step{(OfDocuments(item) ? data.Steps.Length + data.Documents.Steps.IndexOf(step) : data.Steps.IndexOf(step))}";
         yield return $"tier{data.Tiers.IndexOf(item.Transcript.Tier)}";
         if (item.Scenario is { } asked)
         {

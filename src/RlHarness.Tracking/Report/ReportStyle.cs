@@ -50,8 +50,10 @@ internal static class ReportStyle
         .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(400px, 100%), 1fr)); gap: 12px; }
         .charts.three { grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); } svg.chart { width: 100%; height: auto; }
         .scroll { overflow-x: auto; scrollbar-width: thin; scrollbar-color: var(--soft) var(--tint);
-        background: linear-gradient(to right, var(--paper) 30%, transparent) left / 40px 100% no-repeat local, linear-gradient(to left, var(--paper) 30%, transparent) right / 40px 100% no-repeat local,
-          linear-gradient(to right, var(--rule), transparent) left / 14px 100% no-repeat scroll, linear-gradient(to left, var(--rule), transparent) right / 14px 100% no-repeat scroll;
+        background: linear-gradient(to right, var(--paper) 30%, transparent) left / 40px 100% no-repeat local,
+        linear-gradient(to left, var(--paper) 30%, transparent) right / 40px 100% no-repeat local,
+          linear-gradient(to right, var(--rule), transparent) left / 14px 100% no-repeat scroll,
+        linear-gradient(to left, var(--rule), transparent) right / 14px 100% no-repeat scroll;
           } .scroll::-webkit-scrollbar { height: 8px; } .scroll::-webkit-scrollbar-thumb { background: var(--soft); border-radius: 4px; }
         .about td:first-child { color: var(--soft); white-space: nowrap; vertical-align: top; } .about td { overflow-wrap: anywhere;
         border-bottom: none; padding: 1px 10px 1px 0; } .about table { width: auto; } .status { color: var(--training); }

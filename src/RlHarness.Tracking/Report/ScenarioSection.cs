@@ -65,22 +65,22 @@ internal static class ScenarioSection
             .. ends.Length > 1 ? new[] { "#shift" } : [],
         ]);
         foreach (var place in places)
-        foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt, ScenarioMetrics.Unreadable })
-        foreach (var tier in data.Tiers)
-        {
-            string Cell(string kind, long step) => ScenarioSection.Cell(data, ScenarioMetrics.AntiLab(what, kind, place), tier, step);
-            if (ends.All(e => ReportData.Find(data.Scenarios, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place), tier, e.Step) is null))
-                continue;
-            var (scenario, variant) = Parts(place);
-            table.Row([
-                Name(scenario),
+            foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt, ScenarioMetrics.Unreadable })
+                foreach (var tier in data.Tiers)
+                {
+                    string Cell(string kind, long step) => ScenarioSection.Cell(data, ScenarioMetrics.AntiLab(what, kind, place), tier, step);
+                    if (ends.All(e => ReportData.Find(data.Scenarios, ScenarioMetrics.AntiLab(what, ScenarioMetrics.Rate, place), tier, e.Step) is null))
+                        continue;
+                    var (scenario, variant) = Parts(place);
+                    table.Row([
+                        Name(scenario),
                 HtmlTable.Link(Svg.Escape(variant), data.Link(TranscriptGroups.Answers(place), tier, ends[^1].Step)),
                 what,
                 MetricLabels.Of(tier),
                 .. ends.SelectMany(e => new[] { Cell(ScenarioMetrics.Rate, e.Step), Cell(ScenarioMetrics.Difference, e.Step) }),
                 .. ends.Length > 1 ? new[] { Cell(ScenarioMetrics.Shift, ends[^1].Step) } : [],
             ]);
-        }
+                }
 
         return table
             + "<p class=\"note\">[95 % interval], n responses (q items). A variant’s link shows answers of every kind, at the last step. "
@@ -94,12 +94,12 @@ internal static class ScenarioSection
         var rows = new List<(string, IReadOnlyList<RowMark>)>();
         var table = new HtmlTable(["question", "answer", "tier", .. ends.Select(e => $"#step {e.Step}"), .. ends.Length > 1 ? new[] { "#shift" } : []]);
         foreach (var place in Places(data, ScenarioMetrics.Stated(ScenarioMetrics.Rate)))
-        foreach (var tier in data.Tiers)
-        {
-            var metric = ScenarioMetrics.Stated(ScenarioMetrics.Rate, place);
-            RowMark[] marks =
-            [
-                .. ends.Select(e => (e, Row: ReportData.Find(data.Scenarios, metric, tier, e.Step)))
+            foreach (var tier in data.Tiers)
+            {
+                var metric = ScenarioMetrics.Stated(ScenarioMetrics.Rate, place);
+                RowMark[] marks =
+                [
+                    .. ends.Select(e => (e, Row: ReportData.Find(data.Scenarios, metric, tier, e.Step)))
                     .Where(x => x.Row is not null)
                     .Select(x => new RowMark(
                         x.e.When,
@@ -113,19 +113,19 @@ internal static class ScenarioSection
                         data.Link(metric, tier, x.e.Step)
                     )),
             ];
-            if (marks.Length == 0)
-                continue;
-            var (question, answer) = Parts(place);
-            if (answer != ScenarioMetrics.Unreadable)
-                rows.Add(($"{question}: {answer}, {MetricLabels.Of(tier)}", marks));
-            table.Row([
-                Name(question),
+                if (marks.Length == 0)
+                    continue;
+                var (question, answer) = Parts(place);
+                if (answer != ScenarioMetrics.Unreadable)
+                    rows.Add(($"{question}: {answer}, {MetricLabels.Of(tier)}", marks));
+                table.Row([
+                    Name(question),
                 Name(answer),
                 MetricLabels.Of(tier),
                 .. ends.Select(e => Cell(data, metric, tier, e.Step)),
                 .. ends.Length > 1 ? new[] { Cell(data, ScenarioMetrics.Stated(ScenarioMetrics.Shift, place), tier, ends[^1].Step) } : [],
             ]);
-        }
+            }
 
         return rows.Count == 0
             ? ""

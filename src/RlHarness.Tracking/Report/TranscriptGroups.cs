@@ -26,12 +26,12 @@ internal static class TranscriptGroups
     {
         TranscriptView[] labelled = [.. Shuffled(items, step).Where(i => i.Label(detector) is not null)];
         foreach (var tier in labelled.GroupBy(i => i.Transcript.Tier).OrderBy(g => g.Key))
-        foreach (var (metric, counts) in TierSummary.Counted)
-        {
-            TranscriptView[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()) == true)];
-            if (those.Length > 0)
-                yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
-        }
+            foreach (var (metric, counts) in TierSummary.Counted)
+            {
+                TranscriptView[] those = [.. tier.Where(i => counts(i.Label(detector)!.ToLabel()) == true)];
+                if (those.Length > 0)
+                    yield return new(step, tier.Key, metric, those.Length, tier.Count(), [.. those.Take(most)]);
+            }
 
         foreach (var (metric, watched, other) in Gaps)
         {
@@ -103,5 +103,6 @@ internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int
 
     /// <summary>The same in every report, so that the page of a design can point into its runs' pages.</summary>
     public static string Anchor(long step, Tier? tier, string metric, int? detector = null, string? stage = null) =>
-        $"t-{(stage is null ? "" : stage + "-")}{step}-{(tier is { } t ? MetricLabels.Of(t) : "both")}-{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";
+        $"t-{(stage is null ? "" : stage + "-")}{step}-{(tier is { } t ? MetricLabels.Of(t) : "both")}-"
+        + $"{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";
 }

@@ -1,7 +1,7 @@
-using RlHarness.Models.Conversion;
 using RlHarness.Formats.Files;
-using RlHarness.Models.Loading;
 using RlHarness.Formats.Tokenizers;
+using RlHarness.Models.Conversion;
+using RlHarness.Models.Loading;
 using TorchSharp;
 
 namespace RlHarness.Models.Tests.Loading;
