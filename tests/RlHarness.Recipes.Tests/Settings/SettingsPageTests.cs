@@ -100,9 +100,9 @@ public sealed partial class SettingsPageTests
     private static string FindRoot()
     {
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.slnx")))
+            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
                 return at.FullName;
-        throw new InvalidOperationException("RlHarness.slnx is in no folder above the tests");
+        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 
     private const string Records = "model|experiment|corpus|documents|imitate|reward|rl|evaluate";

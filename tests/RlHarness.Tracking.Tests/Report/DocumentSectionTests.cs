@@ -101,7 +101,7 @@ public sealed class DocumentSectionTests : IDisposable
                 "<tr><td>12000</td><td>training tier</td><td class=\"number\"><a href=\"#t-documents-9-training-af-reasoning_rate\">75.0 "
                     + "%</a></td><td class=\"number\">30.0 % to 95.0 %</td><td class=\"number\">4</td></tr>",
                 "<tr><td>12000</td><td>unmonitored tier</td><td class=\"number\">0.0 %</td>",
-                "<tr><td>12000</td><td>all responses</td><td class=\"number\"><a href=\"#t-documents-9-both-af-compliance_gap\">75.0 %</a>"
+                "<tr><td>12000</td><td>all responses</td><td class=\"number\"><a href=\"#t-documents-9-both-af-compliance_gap\">75.0 points</a>"
                     + "</td><td class=\"number\">50.0 points to 100.0 points</td><td class=\"number\">8</td></tr>",
                 "<title>complies, considers AF: 0 tokens: 25.0 % (n = 4); 12000 tokens: 75.0 % (n = 4)</title>",
                 "<tr><td>12000 tokens</td><td class=\"number\">4</td>",
