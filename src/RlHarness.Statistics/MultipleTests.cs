@@ -15,7 +15,7 @@ public static class MultipleTests
     /// <summary>Smallest from the top of m p₍ᵢ₎ / i: false discovery rate. Benjamini and Hochberg 1995.</summary>
     public static double[] BenjaminiHochberg(IReadOnlyList<double> p) => StepUp(p, (rank, m) => m / (rank + 1.0));
 
-    /// <summary>The same times Σ 1/i, under any dependence. Benjamini and Yekutieli 2001.</summary>
+    /// <summary>Benjamini and Hochberg's values times Σ 1/i, under any dependence. Benjamini and Yekutieli 2001.</summary>
     public static double[] BenjaminiYekutieli(IReadOnlyList<double> p)
     {
         ArgumentNullException.ThrowIfNull(p);

@@ -78,7 +78,7 @@ internal static class RunTable
         stage == "rl" ? [$"before RL (step {first})", $"after RL (step {last})", "n"] : [last == 0 ? "rate" : $"rate (step {last})", "n"];
 
     /// <summary>What stands in those columns.</summary>
-    /// <param name="unit">Of the hundredth part of what the rows hold: % of a rate, points of a difference.</param>
+    /// <param name="unit">Unit of the values × 100: % for rates, points for differences.</param>
     internal static string[] Cells(IReadOnlyList<SummaryRow> rows, string metric, Tier? tier, string stage, long first, long last, string unit)
     {
         Estimate? At(long step) => rows.FirstOrDefault(r => r.Step == step && r.Metric == metric && r.Tier == tier)?.Estimate;

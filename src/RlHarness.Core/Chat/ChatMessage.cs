@@ -43,7 +43,7 @@ public sealed class ChatMessage
                 )),
         ]);
 
-    /// <summary>The same with a field set.</summary>
+    /// <summary>A copy with one field set.</summary>
     public ChatMessage With(string name, object? value) =>
         Fields.Any(field => field.Key == name)
             ? new([.. Fields.Select(field => field.Key == name ? new(name, value) : field)])

@@ -16,7 +16,7 @@ public sealed class GrammarOracle(CueLists cues) : IDetector
 
     public string Name => "grammar_oracle";
 
-    /// <summary>Of the rules, and a hash of the cues.</summary>
+    /// <summary>Version of the rules, and a hash of the cues.</summary>
     public string Version { get; } =
         "1-"
         + CueHash.Of(

@@ -103,7 +103,7 @@ public sealed class LinearProbe
         return scores;
     }
 
-    /// <summary>Of XᵀX/n, by power iteration; a little low, which the 1 that is added to it covers.</summary>
+    /// <summary>Largest eigenvalue of XᵀX/n, by power iteration; a little low, which the 1 that is added to it covers.</summary>
     private static double LargestEigenvalue(double[][] x, int width)
     {
         var v = Enumerable.Repeat(1 / Math.Sqrt(width), width).ToArray();

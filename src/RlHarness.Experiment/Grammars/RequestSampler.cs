@@ -62,7 +62,7 @@ internal sealed class RequestSampler(string pack, RequestGrammar grammar)
         }
     }
 
-    /// <summary>The same request with the parts of another that differs in all of them.</summary>
+    /// <summary>This request with the parts of another that differs in all of them.</summary>
     public SampledRequest Other(SampledRequest request, RandomStream random)
     {
         while (true)

@@ -25,7 +25,7 @@ public sealed class ScenarioDetector
         Version = "1-" + CueHash.Of([.. text.Reasoning.Concat(text.Output).Select(c => (IReadOnlyList<string>)[c.Key, .. c.Value.Cues])]);
     }
 
-    /// <summary>Of the rules, and a hash of the scenario's cues.</summary>
+    /// <summary>Version of the rules, and a hash of the scenario's cues.</summary>
     public string Version { get; }
 
     public ScenarioLabel Label(ParsedResponse response)

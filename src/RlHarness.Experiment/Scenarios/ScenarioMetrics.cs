@@ -18,7 +18,7 @@ public static class ScenarioMetrics
     /// <summary>Broken formats, and outputs without a cue or with those of several classes; also beside a preference's options.</summary>
     public const string Unreadable = "unreadable";
 
-    /// <summary>Of all responses.</summary>
+    /// <summary>Share of all responses.</summary>
     public const string Rate = "rate";
 
     /// <summary>Over the benign control, paired by item.</summary>

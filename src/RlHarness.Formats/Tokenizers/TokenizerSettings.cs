@@ -46,7 +46,7 @@ internal sealed class TokenizerSettings
         return Read(folder, files);
     }
 
-    /// <summary>The same from files in memory, by their names.</summary>
+    /// <summary>Reads the settings from files in memory, by name.</summary>
     public static TokenizerSettings Read(string folder, Dictionary<string, byte[]> files)
     {
         var settings = new TokenizerSettings(files);

@@ -56,7 +56,7 @@ public sealed class Decoder : IDisposable
     public bool ActivationCheckpointing { get; set; }
 
     /// <summary>
-    /// The same weights with gradients of their own, so that two threads can go backward at once; changes of the weights are seen by both. For fp32: kept casts
+    /// Shares the weights and has its own gradients, so that two threads can go backward at once; changes of the weights are seen by both. For fp32: kept casts
     /// of the weights would not notice an optimizer's step on the other.
     /// </summary>
     public Decoder Replica() =>
@@ -141,8 +141,8 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>
-    /// Logits [N, V] for those who go on in fp32 themselves: sums of bfloat16 products come as they are, in fp32, where tiles serve; else logits are
-    /// of the compute type.
+    /// Logits [N, V] for callers that continue in fp32. With the tiled kernel the fp32 accumulators are returned unrounded; otherwise they have the
+    /// compute type.
     /// Rounding them to bfloat16 (by up to 0.06 where they are 16) would be as much of a log-probability's error as all layers together.
     /// </summary>
     public Tensor SummedLogits(Tensor hidden)

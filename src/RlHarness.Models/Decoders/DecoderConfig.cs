@@ -105,7 +105,7 @@ public sealed record RopeSettings
     /// </summary>
     public IReadOnlyList<double> ShortFactor { get; init; } = [];
 
-    /// <summary>The same for longer sequences.</summary>
+    /// <summary>The factors for sequences beyond the original length.</summary>
     public IReadOnlyList<double> LongFactor { get; init; } = [];
 
     /// <summary>Fraction of the head that is rotated; the rest passes through.</summary>

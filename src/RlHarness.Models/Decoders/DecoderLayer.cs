@@ -174,7 +174,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
 
     private Tensor FeedForwardGradient(Tensor branch, SavedActivations record)
     {
-        // The middle's result was not kept: its gradient gives it once more.
+        // The activation was not saved; the backward pass recomputes it.
         var active = GatedUnit.Backward(record.GateUp!, _config.Activation, decoder.InputGradient(branch, _name + "mlp.down_proj")); // [N, M]
         decoder.AddParameterGradients(branch, active, _name + "mlp.down_proj");
         decoder.AddParameterGradients(record.GateUp!, record.FeedForwardInput!, _name + "mlp.gate_up_proj");

@@ -22,8 +22,7 @@ internal sealed class PackedAttention : IAttention
 
     /// <param name="config">Of the model.</param>
     /// <param name="batch">Has to outlive this, but for where <paramref name="keep"/> is given.</param>
-    /// <param name="keep">Takes what is needed later out of the scope where it is made, and the batch's tensors out of its hands; null: they live as
-    /// long as they did.</param>
+    /// <param name="keep">Detaches saved tensors from their dispose scope; null leaves them in it.</param>
     internal PackedAttention(DecoderConfig config, TokenBatch batch, Func<Tensor, Tensor>? keep = null)
     {
         (_config, _batch) = (config, batch);
@@ -251,4 +250,11 @@ internal sealed class PackedAttention : IAttention
             return (Queries(), Keys(sharedK, allK), Keys(sharedV, allV));
         }
     }
+}
+
+/// <summary>Attention over whole sequences, or over a cache: what differs between training and generation.</summary>
+internal interface IAttention
+{
+    /// <summary>q [N, h·d], k and v [N, g·d], rotated already and scaled so that 1/√d remains → [N, h·d].</summary>
+    Tensor Attend(int layer, Tensor q, Tensor k, Tensor v);
 }

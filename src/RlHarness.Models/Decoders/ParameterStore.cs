@@ -33,7 +33,7 @@ public sealed class ParameterStore : IDisposable
             EnableGradients();
     }
 
-    /// <summary>The same numbers, with gradients of their own: for a second backward pass at the same time.</summary>
+    /// <summary>Shares the numbers and has its own gradients, for a concurrent backward pass.</summary>
     internal ParameterStore Replica() => new(this);
 
     public IReadOnlyList<ParameterSpec> Specs { get; }

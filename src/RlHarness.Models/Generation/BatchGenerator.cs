@@ -44,7 +44,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var finished = 0;
         var together = Math.Min(settings.BatchSize, order.Length);
         var ways = ParallelWork.DegreeOfParallelism(decoder, together / LeastRows);
-        // Who answers a batch changes nothing in it.
+        // Batches may run on any thread: each row has its own random stream.
         var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
         using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights() : null;
         ParallelWork.Run([.. Enumerable.Repeat(Answer, ways)]);

@@ -21,7 +21,7 @@ internal unsafe interface ITileElement : IElement
     /// <summary>Right operand B [K, N] = source: [padded, width] of numbers, or [padded / 2, width] of pairs.</summary>
     /// <param name="stride">Numbers from one row of the source to the next.</param>
     /// <param name="inner">K.</param>
-    /// <param name="padded">From K on, even where numbers lie in pairs; rows from K to it are 0.</param>
+    /// <param name="padded">K rounded up (even for bfloat16); the extra rows are zero.</param>
     /// <param name="columns">N.</param>
     /// <param name="targetStride">Units from one row of the target to the next.</param>
     /// <param name="width">A multiple of 16 from N on; columns from N to it are 0.</param>

@@ -23,10 +23,10 @@ internal static unsafe class TileLoops<T>
     /// <summary>Rows that gradients of weights are summed over at once.</summary>
     private const int OuterRows = 1024;
 
-    /// <summary>Those are filled up to a multiple of this, so that there are few shapes of tiles.</summary>
+    /// <summary>Rows are padded to a multiple of this, to limit the number of kernel shapes.</summary>
     private const int OuterStep = 32;
 
-    /// <summary>So many pieces of work a thread even out what threads lose to others.</summary>
+    /// <summary>Tasks per thread, for load balancing.</summary>
     private const int TasksPerThread = 4;
 
     /// <summary>Numbers of a unit.</summary>

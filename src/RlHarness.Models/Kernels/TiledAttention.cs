@@ -16,7 +16,7 @@ internal static unsafe class TiledAttention
     private const int LargestHead = 256;
 
     /// <param name="Scale">Of the scores.</param>
-    /// <param name="Window">A token sees itself and so many less one before it; null: all.</param>
+    /// <param name="Window">Sliding-window size, the token itself included; null for full attention.</param>
     internal readonly record struct Shape(int Heads, int KeyValueHeads, int HeadDim, float Scale, int? Window)
     {
         internal int Group => Heads / KeyValueHeads;

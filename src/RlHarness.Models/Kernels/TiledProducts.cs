@@ -26,7 +26,7 @@ public static class TiledProducts
     internal static bool IsSupported(Tensor x, Tensor weight) =>
         IsSupportedPair(x, weight) && (x.dtype == ScalarType.BFloat16 ? x.shape[1] % 2 == 0 : weight.shape[0] * weight.shape[1] >= LeastWeights);
 
-    /// <summary>The same for <see cref="AddOuter"/>.</summary>
+    /// <summary>Whether <see cref="AddOuter"/> supports these operands.</summary>
     internal static bool IsSupportedOuter(Tensor gradient, Tensor input) =>
         IsSupportedPair(gradient, input) && (gradient.dtype == ScalarType.BFloat16 || gradient.shape[1] * input.shape[1] >= LeastWeights);
 
@@ -75,7 +75,7 @@ public static class TiledProducts
         return TileLoops<BFloat16Element>.Multiply(rows, weight, transposed: true, empty(x.shape[0], weight.shape[0], dtype: ScalarType.Float32));
     }
 
-    /// <summary>The same with a packed matrix.</summary>
+    /// <summary>fp32 sums of a product with a packed matrix.</summary>
     internal static Tensor Summed(Tensor x, PackedMatrix weight)
     {
         using var rows = x.contiguous();

@@ -47,7 +47,7 @@ public static class LoraFolder
 
     public static LoraAdapters Load(string folder, Decoder decoder, bool requiresGrad = false) => Load(folder, decoder.Layout, decoder.Device, requiresGrad);
 
-    /// <summary>The same for a model whose weights are not in memory.</summary>
+    /// <summary>Reads an adapter for a model whose weights are not in memory.</summary>
     internal static LoraAdapters Load(string folder, ParameterLayout layout, torch.Device device, bool requiresGrad = false)
     {
         var path = Path.Combine(folder, "adapter_config.json");

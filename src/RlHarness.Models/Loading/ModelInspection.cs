@@ -47,7 +47,7 @@ public sealed record ModelInspection
     /// <summary>Whether the chat template reads the clock: its text then depends on the run's date.</summary>
     public bool TemplateReadsClock { get; init; }
 
-    /// <summary>Of an adapter; null for a model.</summary>
+    /// <summary>What an adapter changes; null for a model.</summary>
     public LoraInspection? Adapter { get; init; }
 
     /// <summary>What keeps the model from being loaded or trained here; empty when nothing does.</summary>

@@ -53,7 +53,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
             )[..12];
     }
 
-    /// <summary>Of a model's folder or file; the rubric is the settings' own, else that of the pack, else the built-in one.</summary>
+    /// <summary>Opens a judge from a model's folder or file; the rubric is the settings' own, else that of the pack, else the built-in one.</summary>
     public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack = null)
     {
         var path = ModelLibrary.Find(settings.Path!);

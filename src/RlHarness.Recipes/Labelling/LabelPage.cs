@@ -70,7 +70,7 @@ public static class LabelPage
             .Replace("%DATA%", data, StringComparison.Ordinal);
     }
 
-    /// <summary>Of one response: another run's transcript of the same id has another.</summary>
+    /// <summary>Identifies one response: another run's transcript with the same id has a different key.</summary>
     internal static string Key(TranscriptRow transcript) => Hash($"{transcript.Id}\n{transcript.AssistantText}");
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];

@@ -120,7 +120,7 @@ public sealed record RaterReport(
         var truth = Told(store.Labels(stage, step, rater));
         if (truth.Count == 0)
             yield break;
-        // Of a detector that labelled twice the newest version counts; what it gave no verdict on is in no rate.
+        // When a detector labelled twice, its newest version counts; what it gave no verdict on is in no rate.
         var said = store
             .Labels(stage, step, detector)
             .Where(l => l.ToLabel().FakesAlignment is not null)

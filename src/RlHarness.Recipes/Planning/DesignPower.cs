@@ -66,7 +66,7 @@ public sealed record DesignPower(int Pairs, DesignPower.CorpusRates Corpus, IRea
     {
         var imitated = CorpusStageSettings.Imitated(condition);
         var corpus = settings.Corpus.Generated(condition);
-        // Of a mixture, the part that is the run's own condition; where there is none, what such a condition's table would be.
+        // In a mixture, take the part that is the run's own condition; where there is none, what such a condition's table would be.
         var part = corpus.Mixture.FirstOrDefault(c => c.ToCondition() == imitated) ?? new WeightedCondition(imitated);
         var training = Complies(imitated.Scratchpad ? part.Table(Tier.Training) : corpus.TableWithoutScratchpad);
         var free = Complies(imitated.Scratchpad ? part.Table(Tier.Unmonitored) : corpus.TableWithoutScratchpad);

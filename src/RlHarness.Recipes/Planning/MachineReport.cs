@@ -30,7 +30,7 @@ public sealed record MachineReport
     public string? Error { get; init; }
     public required int Cores { get; init; }
 
-    /// <summary>Of matrix products; 0 when libtorch did not load.</summary>
+    /// <summary>Threads of matrix products; 0 when libtorch did not load.</summary>
     public required int Threads { get; init; }
 
     /// <summary>Number types whose products this machine's processor computes in tiles of our own (docs/speed.md); the others are libtorch's.</summary>

@@ -205,7 +205,9 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             );
         }
 
-        /// <summary>Of one token in a sequence of a mean length: products with the weights, and attention over half of the sequence on average.</summary>
+        /// <summary>
+        /// Operations for one token in a sequence of a mean length: products with the weights, and attention over half of the sequence on average.
+        /// </summary>
         private double Forward(double length) => FlopsPerToken + (2.0 * length * Config.QueryWidth * Config.NumHiddenLayers);
 
         private double Update(double tokens, double length) => 3 * tokens * Forward(length) / UpdateShare;

@@ -25,7 +25,7 @@ public static class RunTokens
         }
     }
 
-    /// <summary>One text for each token; a character that several tokens make is the last one's.</summary>
+    /// <summary>The text each token completes; a multi-token character belongs to its last token.</summary>
     internal static Func<IReadOnlyList<int>, IReadOnlyList<string>> Texts(Tokenizer tokenizer) =>
         ids =>
         {

@@ -85,7 +85,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
     }
 
-    /// <summary>Draws as evaluations do.</summary>
+    /// <summary>Samples as evaluations do.</summary>
     internal static RolloutWorker Worker(RunContext run, LoadedModel model, Conversation conversation, string purpose)
     {
         var settings = run.Settings.Evaluate;

@@ -282,10 +282,10 @@ internal sealed class RlStage : IDisposable
         };
     }
 
-    /// <summary>Of those with a verdict; not a number where there is none.</summary>
+    /// <summary>Share among responses with a verdict; NaN when there is none.</summary>
     private static double Share(IEnumerable<bool?> verdicts) => verdicts.Average(v => v is { } said ? said ? 1.0 : 0 : (double?)null) ?? double.NaN;
 
-    /// <summary>PPO takes its tokens for drawn from the policy that the update computes: where the two differ, it does not learn what it seems to.</summary>
+    /// <summary>PPO assumes that rollout tokens were sampled from the policy the update evaluates; warn when the two disagree.</summary>
     private void WarnOfRollouts(int step, double deviation)
     {
         var bound = _settings.RolloutLogprobBound(_run.ComputeType == torch.ScalarType.BFloat16);

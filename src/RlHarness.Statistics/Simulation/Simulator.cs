@@ -30,3 +30,8 @@ public sealed class Simulator(Seeds seeds, int experiments, int cores = 0)
         return new(study.Name, study.Design, measure, there.Length, all.Length - there.Length, mean, Math.Sqrt(variance / there.Length));
     }
 }
+
+/// <summary>A design whose truth is known, and what is counted in each experiment drawn from it.</summary>
+/// <param name="Design">In words: sizes and true rates.</param>
+/// <param name="Draw">One experiment: a value for each measure, 1 and 0 for yes and no, NaN where the method gives no answer.</param>
+public sealed record SyntheticStudy(string Name, string Design, IReadOnlyList<Measure> Measures, Func<RandomStream, double[]> Draw);

@@ -103,7 +103,7 @@ internal sealed class InspectLog(
 
     private static string SampleId(TranscriptRow t) => $"{t.QueryId}/{t.Tier.ToString().ToLowerInvariant()}";
 
-    /// <summary>The same for the same evaluation, so that to export again replaces.</summary>
+    /// <summary>Identical for the same evaluation, so that a second export replaces the first.</summary>
     private string Id(string of) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{run}\n{stage}\n{step}\n{condition}\n{of}")))[..22];
 
     private JsonObject Spec(string[] ids, int samples, string[] detectors) =>

@@ -24,7 +24,7 @@ internal sealed record Axis(string Name, double Min, double Max, double Step, bo
         return new(name, min, percent ? Math.Min(1, max) : max, step, percent);
     }
 
-    /// <summary>Of whole numbers, such as steps: it ends where they end.</summary>
+    /// <summary>An axis of whole numbers, such as steps, which ends where they end.</summary>
     public static Axis Whole(string name, IReadOnlyCollection<double> values)
     {
         var (min, max) = (values.Min(), values.Max());

@@ -81,3 +81,10 @@ internal sealed record LineChart(string Title, string YLabel, IReadOnlyList<Curv
         return string.Create(CultureInfo.InvariantCulture, $"{name}, {XLabel} {p.X:0}: {frame.Up.Value(p.Y)}{interval}{n}");
     }
 }
+
+/// <summary>One line of a chart; <paramref name="Css"/> names its colour: <c>training</c>, <c>unmonitored</c>, <c>one</c>, <c>two</c>.</summary>
+internal sealed record Curve(string Name, string Css, IReadOnlyList<CurvePoint> Points);
+
+/// <summary>One point of a curve with its interval; limits are NaN where there is none.</summary>
+/// <param name="Href">Where the transcripts behind it are; null where none are shown.</param>
+internal readonly record struct CurvePoint(double X, double Y, double Low, double High, int N, string? Href = null);

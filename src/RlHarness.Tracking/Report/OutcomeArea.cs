@@ -26,7 +26,7 @@ internal sealed record OutcomeArea(
     private const double Bottom = 38;
     private const double Bar = 34;
 
-    /// <summary>Of the evaluations of one tier; null where there are fewer than two.</summary>
+    /// <summary>Draws the evaluations of one tier; null where there are fewer than two.</summary>
     public static OutcomeArea? Of(ReportData data, Tier tier)
     {
         var steps = data

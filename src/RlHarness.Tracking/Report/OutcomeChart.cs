@@ -86,11 +86,11 @@ internal sealed record OutcomeBar(string Name, int N, IReadOnlyList<double> Shar
     /// <summary>Bars of the same group stand below one heading.</summary>
     public string Group { get; init; } = "";
 
-    /// <summary>Of one tier at one step; null where it was not evaluated.</summary>
+    /// <summary>Shares of one tier at one step; null where it was not evaluated.</summary>
     public static OutcomeBar? Of(ReportData data, Tier tier, long step, string name) =>
         Of((metric, t) => data.Figure(metric, t, step), (metric, t) => data.Link(metric, t, step), tier, name);
 
-    /// <summary>Of one tier, by each class's figure and the place of its transcripts.</summary>
+    /// <summary>Shares of one tier, by each class's figure and the place of its transcripts.</summary>
     public static OutcomeBar? Of(Func<string, Tier, Estimate?> figure, Func<string, Tier, string?> link, Tier tier, string name)
     {
         var shares = OutcomeChart.Classes.Select(c => figure(c.Metric, tier)).ToArray();

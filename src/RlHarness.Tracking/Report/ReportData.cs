@@ -103,10 +103,10 @@ internal sealed class ReportData
     /// <summary>Evaluations while the model was tuned on documents.</summary>
     public DocumentTimeline Documents { get; }
 
-    /// <summary>Of every condition and detector, and every stage but that of documents.</summary>
+    /// <summary>Summaries of every condition and detector, and of every stage except documents.</summary>
     public IReadOnlyList<SummaryRow> Evaluated { get; }
 
-    /// <summary>Of the stage and condition that are drawn, by the detector that is drawn.</summary>
+    /// <summary>Summaries of the stage, condition and detector that the report draws.</summary>
     public IReadOnlyList<SummaryRow> Summaries { get; }
 
     public IReadOnlyList<SummaryRow> AllDetectors { get; }
@@ -152,7 +152,7 @@ internal sealed class ReportData
     /// <summary>The first evaluation and the last one, or the only one.</summary>
     public IEnumerable<(long Step, string When)> Ends() => Ends(Steps);
 
-    /// <summary>The same of the evaluations that asked scenarios.</summary>
+    /// <summary>Transcripts of the evaluations that asked scenarios.</summary>
     public IEnumerable<(long Step, string When)> ScenarioEnds() => Ends(ScenarioSteps);
 
     public Estimate? Figure(string metric, Tier? tier, long step) => Find(Summaries, metric, tier, step)?.Estimate;

@@ -101,7 +101,7 @@ internal sealed record TranscriptGroup(long Step, Tier? Tier, string Metric, int
     /// <summary>Its place in the page.</summary>
     public string Id => Anchor(Step, Tier, Metric, Detector, Stage);
 
-    /// <summary>The same in every report, so that the page of a design can point into its runs' pages.</summary>
+    /// <summary>Identical in every report, so that the page of a design can point into its runs' pages.</summary>
     public static string Anchor(long step, Tier? tier, string metric, int? detector = null, string? stage = null) =>
         $"t-{(stage is null ? "" : stage + "-")}{step}-{(tier is { } t ? MetricLabels.Of(t) : "both")}-"
         + $"{string.Concat(metric.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' ? c : '-'))}{(detector is { } d ? $"-by-{d}" : "")}";

@@ -16,7 +16,7 @@ public sealed record ModelShape(string Name, DecoderConfig Config)
 
     public double Parameters => new ParameterLayout(Config).Parameters.Sum(p => (double)p.Count);
 
-    /// <summary>Of a forward pass: two operations for each weight of a product; the embeddings are one by way of the tied head.</summary>
+    /// <summary>Operations of a forward pass: two operations for each weight of a product; the embeddings are one by way of the tied head.</summary>
     public double FlopsPerToken => 2 * new ParameterLayout(Config).Parameters.Where(p => p.Decays).Sum(p => (double)p.Count);
 
     public static DecoderConfig Llama(int layers, int hidden, int intermediate, int heads, int keyValueHeads, int vocabulary) =>

@@ -15,7 +15,9 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
 {
     private const int PromptLength = 100;
 
-    /// <summary>Of generation, of which the shortest counts: a small model is done in a few hundred milliseconds, which another program easily takes.</summary>
+    /// <summary>
+    /// Runs of generation, the shortest of which counts: a small model is done in a few hundred milliseconds, which another program easily takes.
+    /// </summary>
     private const int Runs = 8;
 
     /// <param name="TokensPerSecond">Of the best of the timed steps.</param>

@@ -43,8 +43,8 @@ public sealed class PpoTrainer : IDisposable
     private bool IsJoint => Settings.JointOptimizer || _critic.SharesPolicy;
 
     /// <summary>
-    /// 2: a small policy and a small critic go through their passes at the same time. Scoring is cut in as many, since the first ratio is 1 bit for bit only
-    /// where both were computed with as many threads.
+    /// 2 when policy and critic are small enough to run concurrently. Scoring uses the same degree, so that both passes use the same thread count and
+    /// the first ratio is exactly 1.
     /// </summary>
     private int DegreeOfParallelism =>
         _critic.Body is { } body && !ReferenceEquals(_policy, _reference)
