@@ -134,26 +134,26 @@ public static class VariantPictures
     {
         var bars = new List<OutcomeBar>();
         foreach (var v in variants)
-        foreach (var tier in v.Runs[0].Data.Tiers)
-        foreach (var (when, _, after) in Whens(v))
-        {
-            OutcomeBar[] seeds =
-            [
-                .. v
+            foreach (var tier in v.Runs[0].Data.Tiers)
+                foreach (var (when, _, after) in Whens(v))
+                {
+                    OutcomeBar[] seeds =
+                    [
+                        .. v
                     .Runs.Where(r => r.Data.Steps.Length > 0)
                     .Select(r => OutcomeBar.Of(r.Data, tier, after ? r.Data.Steps[^1] : r.Data.Steps[0], ""))
                     .OfType<OutcomeBar>(),
             ];
-            if (seeds.Length == 0)
-                continue;
-            string?[] links = [.. OutcomeChart.Classes.Select(c => v.Seeds(c.Metric, tier, after).Select(s => s.Href).FirstOrDefault())];
-            bars.Add(
-                new($"{MetricLabels.Of(tier)}, {when}", seeds.Sum(s => s.N), [.. OutcomeChart.Classes.Select((_, k) => seeds.Average(s => s.Shares[k]))], links)
-                {
-                    Group = v.Title,
+                    if (seeds.Length == 0)
+                        continue;
+                    string?[] links = [.. OutcomeChart.Classes.Select(c => v.Seeds(c.Metric, tier, after).Select(s => s.Href).FirstOrDefault())];
+                    bars.Add(
+                        new($"{MetricLabels.Of(tier)}, {when}", seeds.Sum(s => s.N), [.. OutcomeChart.Classes.Select((_, k) => seeds.Average(s => s.Shares[k]))], links)
+                        {
+                            Group = v.Title,
+                        }
+                    );
                 }
-            );
-        }
 
         return bars.Count == 0 ? "" : new OutcomeChart(bars).Picture();
     }
