@@ -147,8 +147,9 @@ public static class VariantPictures
                     if (seeds.Length == 0)
                         continue;
                     string?[] links = [.. OutcomeChart.Classes.Select(c => v.Seeds(c.Metric, tier, after).Select(s => s.Href).FirstOrDefault())];
+                    double[] shares = [.. OutcomeChart.Classes.Select((_, k) => seeds.Average(s => s.Shares[k]))];
                     bars.Add(
-                        new($"{MetricLabels.Of(tier)}, {when}", seeds.Sum(s => s.N), [.. OutcomeChart.Classes.Select((_, k) => seeds.Average(s => s.Shares[k]))], links)
+                        new($"{MetricLabels.Of(tier)}, {when}", seeds.Sum(s => s.N), shares, links)
                         {
                             Group = v.Title,
                         }
