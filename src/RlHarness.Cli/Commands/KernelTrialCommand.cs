@@ -9,7 +9,7 @@ internal static class KernelTrialCommand
 {
     private const string Name = "try-kernels";
 
-    /// <summary>Says how to start this program for the trial. Loads nothing: a report needs no libtorch.</summary>
+    /// <summary>Says how to start this program for the trial. The key is a constant, so that nothing is loaded: a report needs no libtorch.</summary>
     internal static void Announce()
     {
         if (Environment.ProcessPath is not { } program)
@@ -17,7 +17,7 @@ internal static class KernelTrialCommand
         // dotnet rlharness.dll: the host needs the assembly's path again.
         var hosted = string.Equals(Path.GetFileNameWithoutExtension(program), "dotnet", StringComparison.OrdinalIgnoreCase);
         var assembly = Assembly.GetExecutingAssembly().Location;
-        AppContext.SetData("RlHarness.MicroKernelTrial", string.Join('\n', hosted ? [program, assembly, Name] : new[] { program, Name }));
+        AppContext.SetData(MicroKernelTrial.CommandKey, string.Join('\n', hosted ? [program, assembly, Name] : new[] { program, Name }));
     }
 
     internal static Command Create()

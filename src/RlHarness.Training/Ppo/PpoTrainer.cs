@@ -254,7 +254,8 @@ public sealed class PpoTrainer : IDisposable
         var mask = all.Padded(); // [N, T]
         var kl = Kl.Estimate(Settings.KlEstimator, logprobs.Padded(), reference.Padded()) * mask; // [N, T]
         var rewards = Advantages.TokenRewards(kl, KlCoefficient, tensor(episodes.Select(e => e.Score).ToArray()), lengths, mask); // [N, T]
-        var gae = Advantages.Gae(rewards, values.Padded(), mask, Settings.Gamma, Settings.Lambda);
+        var paddedValues = values.Padded(); // [N, T]
+        var gae = Advantages.Gae(rewards, paddedValues, mask, Settings.Gamma, Settings.Lambda);
         var advantages = Settings.WhitenAdvantages && lengths.Sum() > 1 ? Masked.Whiten(gae.Values, mask) : gae.Values; // [N, T]
         PackedTokens Packed(Tensor padded) => PackedTokens.OfPadded(padded, lengths, _policy.Device);
         return new Experience(
@@ -266,7 +267,7 @@ public sealed class PpoTrainer : IDisposable
             Kl: Packed(kl),
             Advantages: Packed(advantages),
             Returns: Packed(gae.Returns),
-            ExplainedVariance: Masked.ExplainedVariance(gae.Returns, values.Padded(), mask).item<double>()
+            ExplainedVariance: Masked.ExplainedVariance(gae.Returns, paddedValues, mask).item<double>()
         );
     }
 

@@ -10,7 +10,7 @@ namespace RlHarness.Recipes.Tests.Settings;
 [Trait("kind", "contract")]
 public sealed partial class SettingsPageTests
 {
-    internal static string Root { get; } = FindRoot();
+    internal static string Root => Repository.Root;
 
     /// <summary>Rows of the page: key, default, allowed, meaning.</summary>
     internal static IReadOnlyList<string[]> Rows { get; } =
@@ -95,14 +95,6 @@ public sealed partial class SettingsPageTests
         {
             return e.Message;
         }
-    }
-
-    private static string FindRoot()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "RlHarness.sln")))
-                return at.FullName;
-        throw new InvalidOperationException("RlHarness.sln is in no folder above the tests");
     }
 
     private const string Records = "model|experiment|corpus|documents|imitate|reward|rl|evaluate";
