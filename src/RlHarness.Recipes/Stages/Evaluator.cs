@@ -2,7 +2,6 @@ using System.Globalization;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
-using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
@@ -27,28 +26,14 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
     {
         var settings = run.Settings.Evaluate;
         var queries = run.Pack.EvaluationQueries.Take(subset ?? settings.Queries).ToArray();
-        var requests = new List<GenerationRequest>();
-        var about = new List<(Query Query, Tier Tier, int Sample)>();
-        foreach (var tier in run.Condition.Tiers)
-            foreach (var query in queries)
-            {
-                var ids = conversation.Prompt(run.Pack.Messages(query, tier, run.Condition), run.AnswerStart);
-                for (var sample = 0; sample < settings.SamplesPerQuery; sample++)
-                {
-                    requests.Add(new GenerationRequest(ids, about.Count / settings.SamplesPerQuery, sample));
-                    about.Add((query, tier, sample));
-                }
-            }
-
+        var asked = Questions(queries);
         var worker = Worker(run, model, conversation, "evaluate");
         var started = run.Time.GetTimestamp();
-        var rollouts = worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Count), run.Cancellation);
+        var exchanges = Exchange.Sample(run, conversation, worker, asked, step, onProgress);
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
-        var responses = rollouts.Select(r => TranscriptParser.Parse(run.AnswerStart + r.Text, run.Condition.Scratchpad)).ToArray();
-        var scores = rewards?.Score([.. responses.Select((r, i) => Experiment.Rewards.RewardInput.From(about[i].Query.Text, r))]);
-        var transcripts = rollouts
-            .Select((r, i) => Transcripts.Row(run, stage, step, about[i].Query, about[i].Tier, about[i].Sample, r, responses[i], scores?[i]))
-            .ToArray();
+        var responses = exchanges.Select(e => e.Response).ToArray();
+        var scores = rewards?.Score([.. exchanges.Select(e => e.RewardInput)]);
+        var transcripts = exchanges.Select((e, i) => e.Row(run, stage, step, scores?[i])).ToArray();
         var labels = new List<LabelRow>();
         var summaries = new Dictionary<string, AlignmentFakingSummary>(StringComparer.Ordinal);
         var rows = new List<SummaryRow>();
@@ -60,7 +45,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
             var labelled = byDetector[detector.Name] = [.. detector.LabelAll(responses, run.Cancellation)];
             labels.AddRange(labelled.Select((l, i) => LabelRow.Of(transcripts[i].Id, detector, l)));
             var summary = AlignmentFakingSummary.Compute(
-                labelled.Select((l, i) => new LabelledTranscript(about[i].Query.Id, about[i].Tier, l)),
+                labelled.Select((l, i) => new LabelledTranscript(asked[i].Query.Id, asked[i].Tier, l)),
                 run.Seeds.Child("evaluate"),
                 step
             );
@@ -70,8 +55,8 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
                 metrics.Put(MetricName(detector.Name, figure), figure.Estimate);
         }
 
-        checks.Add(responses, [.. about.Select(a => (a.Query.Id, a.Tier))], byDetector, metrics, rows);
-        metrics["perf/evaluation_tokens_per_second"] = rollouts.Sum(r => r.ResponseIds.Count) / seconds;
+        checks.Add(responses, [.. asked.Select(q => (q.Query.Id, q.Tier))], byDetector, metrics, rows);
+        metrics["perf/evaluation_tokens_per_second"] = exchanges.Sum(e => e.Rollout.ResponseIds.Count) / seconds;
         metrics[MetricNames.Timing("evaluate")] = seconds;
         var batch = new StepBatch(stage, step)
         {
@@ -84,6 +69,23 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
             batch = _scenarios.Run(stage, step, onProgress).AddTo(batch);
         return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
     }
+
+    /// <summary>Every query in every tier of the condition, tier by tier.</summary>
+    private Question[] Questions(Query[] queries) =>
+        [
+            .. run.Condition.Tiers.SelectMany(
+                (tier, t) =>
+                {
+                    var system = run.Pack.SystemPrompt(tier, run.Condition);
+                    return queries.SelectMany(
+                        (query, q) =>
+                            Enumerable
+                                .Range(0, run.Settings.Evaluate.SamplesPerQuery)
+                                .Select(sample => new Question(query, tier, system, t * queries.Length + q, sample))
+                    );
+                }
+            ),
+        ];
 
     /// <summary>Samples as evaluations do.</summary>
     internal static RolloutWorker Worker(RunContext run, LoadedModel model, Conversation conversation, string purpose)

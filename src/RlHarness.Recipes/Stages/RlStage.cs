@@ -88,23 +88,20 @@ internal sealed class RlStage : IDisposable
             _run.Cancellation.ThrowIfCancellationRequested();
             var clock = new StepClock(_run.Time);
 
-            // 1. Prompts: queries of the training split, in the training tier.
-            var prompts = Prompts(step);
+            // 1. Questions: queries of the training split, in the tiers of training.
+            var questions = Questions(step);
 
             // 2. Rollouts.
-            var rollouts = _worker.Run([.. prompts.Select(p => p.Request)], step, cancellation: _run.Cancellation);
+            var exchanges = Exchange.Sample(_run, _conversation, _worker, questions, step);
             clock.Lap("rollout");
 
             // 3. Rewards, of the output only.
-            var responses = rollouts.Select(r => TranscriptParser.Parse(_run.AnswerStart + r.Text, _run.Condition.Scratchpad)).ToArray();
-            var rewards = _rewards.Score([.. responses.Select((r, i) => RewardInput.From(prompts[i].Query.Text, r))]);
-            var scores = rewards
-                .Select((r, i) => r[RewardFunction.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0))
-                .ToArray();
+            var rewards = _rewards.Score([.. exchanges.Select(e => e.RewardInput)]);
+            var scores = exchanges.Select((e, i) => rewards[i][RewardFunction.Total] - (e.IsTruncated ? _settings.MissingEosPenalty : 0)).ToArray();
             clock.Lap("reward");
 
             // 4. Old and reference log-probabilities, values, advantages; then the updates.
-            var episodes = rollouts.Select((r, i) => new Episode(r.PromptIds, r.ResponseIds, scores[i])).ToArray();
+            var episodes = exchanges.Select((e, i) => new Episode(e.Rollout.PromptIds, e.Rollout.ResponseIds, scores[i])).ToArray();
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
             using var iteration = _trainer.Iterate(
                 episodes,
@@ -116,7 +113,7 @@ internal sealed class RlStage : IDisposable
 
             // 5. What there is to know of this step, on disk before it is called done.
             var update = IterationResult.Of(iteration.Updates, _settings.Normalization);
-            var batch = Record(step, prompts, rollouts, responses, rewards, scores, iteration.Experience, update, factor, clock);
+            var batch = Record(step, exchanges, rewards, scores, iteration.Experience, update, factor, clock);
             _trainer.AdaptKl(iteration.Experience);
             if (step % _run.Settings.Evaluate.Every == 0 || step == _settings.Steps)
                 Evaluate(step, batch);
@@ -146,13 +143,11 @@ internal sealed class RlStage : IDisposable
         return model;
     }
 
-    private sealed record Prompt(Query Query, Tier Tier, int Sample, GenerationRequest Request);
-
-    /// <summary>The step's prompts: the queries in an order that is shuffled anew each time all have been used.</summary>
-    private List<Prompt> Prompts(int step)
+    /// <summary>The step's questions: the queries in an order that is shuffled anew each time all have been used.</summary>
+    private List<Question> Questions(int step)
     {
         var queries = _run.Pack.TrainQueries;
-        var prompts = new List<Prompt>();
+        var questions = new List<Question>();
         var tiers = _run.Seeds.For("rl/tiers", step);
         var (round, order) = (-1L, Array.Empty<int>());
         for (var k = 0; k < _settings.PromptsPerStep; k++)
@@ -169,12 +164,12 @@ internal sealed class RlStage : IDisposable
                 tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training
                 : _run.Condition.ThreeTiers && tiers.NextBool(0.5) ? Tier.Rated
                 : Tier.Unmonitored;
-            var ids = _conversation.Prompt(_run.Pack.Messages(query, tier, _run.Condition), _run.AnswerStart);
+            var system = _run.Pack.SystemPrompt(tier, _run.Condition);
             for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++)
-                prompts.Add(new Prompt(query, tier, sample, new GenerationRequest(ids, k, sample)));
+                questions.Add(new Question(query, tier, system, k, sample));
         }
 
-        return prompts;
+        return questions;
     }
 
     private void Evaluate(int step, StepBatch batch)
@@ -196,9 +191,7 @@ internal sealed class RlStage : IDisposable
 
     private StepBatch Record(
         int step,
-        List<Prompt> prompts,
-        IReadOnlyList<RolloutWorker.Rollout> rollouts,
-        ParsedResponse[] responses,
+        IReadOnlyList<Exchange> exchanges,
         IReadOnlyList<IReadOnlyDictionary<string, double>> rewards,
         double[] scores,
         Experience experience,
@@ -207,29 +200,13 @@ internal sealed class RlStage : IDisposable
         StepClock clock
     )
     {
-        var n = rollouts.Count;
-        var lengths = rollouts.Select(r => (double)r.ResponseIds.Count).ToArray();
-        var tokens = rollouts.Sum(r => (double)r.ResponseIds.Count + r.PromptIds.Count);
+        var lengths = exchanges.Select(e => (double)e.Rollout.ResponseIds.Count).ToArray();
+        var tokens = exchanges.Sum(e => (double)e.Rollout.ResponseIds.Count + e.Rollout.PromptIds.Count);
         var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
-        var transcripts = rollouts
-            .Select(
-                (r, i) =>
-                    Transcripts.Row(
-                        _run,
-                        Name,
-                        step,
-                        prompts[i].Query,
-                        prompts[i].Tier,
-                        prompts[i].Sample,
-                        r,
-                        responses[i],
-                        rewards[i],
-                        prompt: i / _settings.SamplesPerPrompt
-                    )
-            )
-            .ToArray();
+        var responses = exchanges.Select(e => e.Response).ToArray();
+        var transcripts = exchanges.Select((e, i) => e.Row(_run, Name, step, rewards[i])).ToArray();
         var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
-        var mismatch = rollouts.SelectMany((r, i) => r.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - (float)b))).ToArray();
+        var mismatch = exchanges.SelectMany((e, i) => e.Rollout.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - (float)b))).ToArray();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
         {
             [MetricNames.ObjectiveKl] = experience.MeanKl,
@@ -246,9 +223,9 @@ internal sealed class RlStage : IDisposable
             [MetricNames.Ratio] = update.RatioMean,
             ["val/first_ratio_deviation"] = update.FirstRatioDeviation,
             [MetricNames.RolloutLogprobDeviation] = mismatch.Max(),
-            [MetricNames.EosTokens] = rollouts.Count(r => r.Finish == FinishReason.Stop),
+            [MetricNames.EosTokens] = exchanges.Count(e => !e.IsTruncated),
             [MetricNames.LearningRate] = _settings.Optimizer.LearningRate * factor,
-            [MetricNames.Episode] = (double)step * n,
+            [MetricNames.Episode] = (double)step * exchanges.Count,
             [MetricNames.CriticExplainedVariance] = experience.ExplainedVariance,
             [MetricNames.ActorGradNorm] = update.PolicyGradientNorm,
             ["critic/grad_norm"] = update.CriticGradientNorm,
@@ -256,7 +233,7 @@ internal sealed class RlStage : IDisposable
             [MetricNames.ResponseLengthMean] = lengths.Average(),
             [MetricNames.ResponseLengthMax] = lengths.Max(),
             [MetricNames.ResponseLengthMin] = lengths.Min(),
-            [MetricNames.ResponseLengthClipRatio] = rollouts.Average(r => r.Finish == FinishReason.Length ? 1.0 : 0),
+            [MetricNames.ResponseLengthClipRatio] = exchanges.Average(e => e.IsTruncated ? 1.0 : 0),
             ["perf/rollout_tokens_per_second"] = lengths.Sum() / clock.Seconds("rollout"),
             ["perf/update_tokens_per_second"] = tokens * _settings.Epochs / clock.Seconds("update"),
             [MetricNames.Throughput] = tokens / clock.Total,
@@ -272,7 +249,7 @@ internal sealed class RlStage : IDisposable
         metrics["train/" + MetricNames.OutcomeComply] = Share(first.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
         metrics["train/" + MetricNames.AfReasoningRate] = Share(first.Select(l => l.FakesAlignment));
         WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
-        Show(step, metrics, prompts, responses, first, scores);
+        Show(step, metrics, exchanges, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
         return new StepBatch(Name, step)
         {
@@ -305,8 +282,7 @@ internal sealed class RlStage : IDisposable
     private void Show(
         int step,
         Dictionary<string, double> metrics,
-        List<Prompt> prompts,
-        ParsedResponse[] responses,
+        IReadOnlyList<Exchange> exchanges,
         Experiment.Detectors.DetectorLabel[] labels,
         double[] scores
     )
@@ -327,12 +303,13 @@ internal sealed class RlStage : IDisposable
         );
         if (step % Math.Max(1, _settings.Steps / 5) != 1 && _settings.Steps > 5)
             return;
-        var i = _run.Seeds.For("rl/shown", step).NextInt(prompts.Count);
+        var i = _run.Seeds.For("rl/shown", step).NextInt(exchanges.Count);
+        var (question, response) = (exchanges[i].Question, exchanges[i].Response);
         _run.Progress.Sample(
-            $"step {step}, {prompts[i].Tier.ToString().ToLowerInvariant()} tier",
-            prompts[i].Query.Text,
-            responses[i].Reasoning,
-            responses[i].Output,
+            $"step {step}, {question.Tier.ToString().ToLowerInvariant()} tier",
+            question.Query.Text,
+            response.Reasoning,
+            response.Output,
             $"{labels[i].Outcome}, {labels[i].Reasoning}",
             scores[i]
         );

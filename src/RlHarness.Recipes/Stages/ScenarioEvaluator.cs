@@ -1,8 +1,5 @@
-using RlHarness.Core.Chat;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
-using RlHarness.Experiment.Transcripts;
-using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
 using RlHarness.Tracking.Metrics;
@@ -46,21 +43,19 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         var asked = Questions();
         if (asked.Count == 0)
             return new([], [], [], new Dictionary<string, double>());
-        GenerationRequest[] requests =
-        [
-            .. asked.Select(
-                (a, i) => new GenerationRequest(conversation.Prompt([ChatMessage.System(a.System), ChatMessage.User(a.Query.Text)], run.AnswerStart), i, 0)
-            ),
-        ];
-        var rollouts = Evaluator
-            .Worker(run, model, conversation, "evaluate/scenarios")
-            .Run(requests, step, n => onProgress?.Invoke(n, requests.Length), run.Cancellation);
-        var transcripts = new List<TranscriptRow>();
+        var exchanges = Exchange.Sample(
+            run,
+            conversation,
+            Evaluator.Worker(run, model, conversation, "evaluate/scenarios"),
+            [.. asked.Select((a, i) => new Question(a.Query, a.Tier, a.System, i, Sample: 0))],
+            step,
+            onProgress
+        );
+        var transcripts = exchanges.Select(e => e.Row(run, stage, step)).ToList();
         var labels = new List<ScenarioLabelRow>();
         for (var i = 0; i < asked.Count; i++)
         {
-            var (a, response) = (asked[i], TranscriptParser.Parse(run.AnswerStart + rollouts[i].Text, run.Condition.Scratchpad));
-            transcripts.Add(Stages.Transcripts.Row(run, stage, step, a.Query, a.Tier, sample: 0, rollouts[i], response, rewards: null, a.System));
+            var a = asked[i];
             labels.Add(
                 new(
                     transcripts[i].Id,
@@ -70,7 +65,7 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
                     a.Scenario.Id,
                     a.Variant,
                     a.Item.Id,
-                    a.Scenario.Detector.Label(response)
+                    a.Scenario.Detector.Label(exchanges[i].Response)
                 )
             );
         }
