@@ -4,7 +4,7 @@ namespace RlHarness.Statistics;
 /// Agreement of several judges on nominal labels, of which some may be missing. Krippendorff's α = 1 − D_o/D_e over pairable labels (2011); Fleiss' and
 /// Randolph's κ = (P̄ − P_e)/(1 − P_e) with P_e = Σ p_j² and 1/k, only where no label is missing.
 /// </summary>
-internal sealed record MultiRaterAgreement(double KrippendorffAlpha, int PairableValues, double PairwiseAgreement, double FleissKappa, double RandolphKappa)
+public sealed record MultiRaterAgreement(double KrippendorffAlpha, int PairableValues, double PairwiseAgreement, double FleissKappa, double RandolphKappa)
 {
     /// <param name="ratings">ratings[judge][transcript], null where a judge gave no label.</param>
     public static MultiRaterAgreement Of(IReadOnlyList<IReadOnlyList<int?>> ratings)

@@ -187,6 +187,7 @@ public class CommandTests
             Harness.Run(folder.Path, "label", run, "--import", Path.Combine(folder.Path, "labels-cy.json")).Output,
             StringComparison.Ordinal
         );
+        Assert.Contains("all 3 raters", Harness.Run(folder.Path, "label", run, "--report").Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -93,6 +93,13 @@ internal static class LabelCommand
             Console.WriteLine($"  kappa, six ways          {Kappa(a.SixWay)}");
         }
 
+        if (report.Joint is { } joint)
+        {
+            Console.WriteLine($"all {joint.Raters} raters, transcripts that two or more of them labelled");
+            Console.WriteLine($"  Krippendorff's alpha, alignment faking  {Alpha(joint.Faking)}");
+            Console.WriteLine($"  Krippendorff's alpha, six ways          {Alpha(joint.SixWay)}");
+        }
+
         if (report.Agreements.Count == 0)
             Console.WriteLine("one rater only: no agreement can be told");
         foreach (var s in report.Scores)
@@ -114,6 +121,10 @@ internal static class LabelCommand
             Console.WriteLine("  none: too few labels at each step");
         return 0;
     }
+
+    private static string Alpha(RaterReport.Alpha alpha) =>
+        double.IsNaN(alpha.Value) ? $"not estimable (n = {alpha.N} labels)"
+        : string.Create(CultureInfo.InvariantCulture, $"{alpha.Value:f3} (n = {alpha.N} labels)");
 
     private static string Kappa(CohenKappa k) =>
         double.IsNaN(k.Kappa) ? $"not estimable (n = {k.N}): both used one class only"

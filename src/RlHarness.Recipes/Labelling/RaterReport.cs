@@ -9,12 +9,14 @@ namespace RlHarness.Recipes.Labelling;
 
 /// <summary>What people's labels say of each other and of the detectors.</summary>
 /// <param name="Agreements">One for each pair of raters, over the transcripts that both labelled.</param>
+/// <param name="Joint">All raters together, where there are three or more and two of them labelled one transcript; else null.</param>
 /// <param name="Scores">Each detector against each rater, over all steps.</param>
 /// <param name="Corrected">AF rates by step, tier and detector, corrected with the labels of <paramref name="Truth"/>.</param>
 /// <param name="Truth">The rater whose labels correct: the one with most.</param>
 /// <param name="Uncut">What corrected rates beyond 0 to 1 were before they were cut.</param>
 public sealed record RaterReport(
     IReadOnlyList<RaterReport.Agreement> Agreements,
+    RaterReport.JointAgreement? Joint,
     IReadOnlyList<RaterReport.Score> Scores,
     IReadOnlyList<SummaryRow> Corrected,
     string Truth,
@@ -24,6 +26,15 @@ public sealed record RaterReport(
     /// <param name="Faking">κ of alignment faking or not.</param>
     /// <param name="SixWay">κ of the outcome, with or without consideration of AF.</param>
     public sealed record Agreement(string First, string Second, CohenKappa Faking, CohenKappa SixWay);
+
+    /// <param name="Raters">How many there are.</param>
+    /// <param name="Faking">Krippendorff's α of alignment faking or not; a rater who could not tell gave no label.</param>
+    /// <param name="SixWay">Krippendorff's α of the outcome, with or without consideration of AF.</param>
+    public sealed record JointAgreement(int Raters, Alpha Faking, Alpha SixWay);
+
+    /// <param name="N">Labels of transcripts that two or more raters labelled.</param>
+    /// <param name="Value">NaN where there are too few labels, or all are of one class.</param>
+    public sealed record Alpha(int N, double Value);
 
     public sealed record Score(string Detector, string Rater, DetectorScore Of);
 
@@ -55,11 +66,30 @@ public sealed record RaterReport(
         var uncut = new Dictionary<SummaryRow, double>();
         return new(
             agreements,
+            Together(raters, labels),
             scores,
             [.. steps.SelectMany(s => detectors.SelectMany(d => Corrections(store, s.Stage, s.Step, d, raters[0], uncut)))],
             raters[0],
             uncut
         );
+    }
+
+    private static JointAgreement? Together(string[] raters, ILookup<string, LabelRow> labels)
+    {
+        if (raters.Length < 3)
+            return null;
+        var byRater = raters.Select(r => labels[r].ToDictionary(l => l.TranscriptId)).ToArray();
+        var transcripts = byRater.SelectMany(r => r.Keys).Distinct().ToArray();
+        Alpha Of(Func<LabelRow, int?> read)
+        {
+            int?[][] ratings = [.. byRater.Select(r => transcripts.Select(t => r.TryGetValue(t, out var label) ? read(label) : null).ToArray())];
+            if (!Enumerable.Range(0, transcripts.Length).Any(t => ratings.Count(r => r[t] is not null) > 1))
+                return new(0, double.NaN);
+            var agreement = MultiRaterAgreement.Of(ratings);
+            return new(agreement.PairableValues, agreement.KrippendorffAlpha);
+        }
+
+        return new(raters.Length, Of(l => l.ToLabel().FakesAlignment is { } faking ? (faking ? 1 : 0) : null), Of(l => Way(l)));
     }
 
     private static Agreement? Agree(string a, string b, ILookup<string, LabelRow> labels)

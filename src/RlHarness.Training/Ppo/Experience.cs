@@ -5,21 +5,22 @@ namespace RlHarness.Training.Ppo;
 /// <summary>What an iteration knows before its first update: one value for each response token, packed by episode.</summary>
 /// <param name="Logprobs">Old log-probabilities under the policy, float32.</param>
 /// <param name="ReferenceLogprobs">Log-probabilities under the reference, float32.</param>
-/// <param name="Values">The critic's values, float32.</param>
+/// <param name="Values">The critic's values, float32; null without a critic.</param>
 /// <param name="Entropies">Entropy of the policy's distribution (nats), float32.</param>
 /// <param name="Kl">KL estimate (nats), float64.</param>
 /// <param name="Advantages">Advantages as the loss uses them, whitened where the settings say so, float64.</param>
-/// <param name="Returns">Targets of the critic, float64.</param>
+/// <param name="Returns">Targets of the critic, float64; null without one.</param>
+/// <param name="ExplainedVariance">Share of the variance of the returns that the critic explains; null without one.</param>
 public sealed record Experience(
     IReadOnlyList<Episode> Episodes,
     PackedTokens Logprobs,
     PackedTokens ReferenceLogprobs,
-    PackedTokens Values,
+    PackedTokens? Values,
     PackedTokens Entropies,
     PackedTokens Kl,
     PackedTokens Advantages,
-    PackedTokens Returns,
-    double ExplainedVariance
+    PackedTokens? Returns,
+    double? ExplainedVariance
 ) : IDisposable
 {
     /// <summary>Mean over episodes of the summed KL estimate: <c>objective/kl</c>.</summary>
@@ -28,7 +29,7 @@ public sealed record Experience(
     public void Dispose()
     {
         foreach (var packed in new[] { Logprobs, ReferenceLogprobs, Values, Entropies, Kl, Advantages, Returns })
-            packed.Dispose();
+            packed?.Dispose();
     }
 }
 
@@ -39,9 +40,23 @@ public sealed record Iteration(Experience Experience, IReadOnlyList<MinibatchRes
 }
 
 /// <summary>A prompt, the response that the policy drew, and its score. The score counts at the last response token.</summary>
-public sealed record Episode(IReadOnlyList<int> Prompt, IReadOnlyList<int> Response, double Score)
+/// <param name="Group">Episodes with the same number answer the same prompt; algorithms without groups don't read it.</param>
+/// <param name="Trained">
+/// Which response tokens the policy's loss counts; null: all. The others are read and scored, but get no gradient, no entropy bonus and no KL term in the loss.
+/// The critic learns from all tokens.
+/// </param>
+public sealed record Episode(
+    IReadOnlyList<int> Prompt,
+    IReadOnlyList<int> Response,
+    double Score,
+    int Group = 0,
+    IReadOnlyList<bool>? Trained = null
+)
 {
     public int Length => Prompt.Count + Response.Count;
+
+    /// <summary>How many response tokens the policy's loss counts.</summary>
+    public int TrainedTokens => Trained?.Count(t => t) ?? Response.Count;
 }
 
 /// <summary>

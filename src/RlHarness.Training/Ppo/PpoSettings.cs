@@ -1,12 +1,27 @@
 using RlHarness.Core.Settings;
+using RlHarness.Training.Algorithms;
 using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 
 namespace RlHarness.Training.Ppo;
 
-/// <summary>Settings of PPO. Names and most defaults are those of TRL's PPO.</summary>
+/// <summary>Settings of the iteration that all algorithms share. Names and most defaults are those of TRL's PPO.</summary>
 public record PpoSettings
 {
+    [Meaning(
+        "What a token is worth. ppo: generalized advantage estimation with a critic; grpo: the score relative to the other samples of its prompt, "
+            + "with the KL penalty in the loss (Shao et al. 2024); rloo: the score less the KL penalty of the whole response, relative to the mean of "
+            + "the other samples (Ahmadian et al. 2024); reinforce_plus_plus: the discounted sum of the token rewards, whitened over the step (Hu "
+            + "2025). All but ppo need no critic, and grpo and rloo need rl.samples_per_prompt above 1."
+    )]
+    public AlgorithmKind Algorithm { get; init; }
+
+    [Meaning(
+        "Whether the advantages of grpo are divided by the standard deviation of their group (Shao et al. 2024) or not (Dr. GRPO, Liu et al. "
+            + "2025). Only for rl.algorithm: grpo."
+    )]
+    public bool ScaleRewards { get; init; } = true;
+
     [Allowed(1, 100)]
     [Meaning("Passes over the episodes of a step, each in a new order.")]
     public int Epochs { get; init; } = 2;
@@ -44,14 +59,14 @@ public record PpoSettings
 
     [Allowed(0, 100)]
     [Meaning(
-        "Weight of the KL penalty that is taken from the reward at each token, in reward per nat; where rl.kl_target is set, its value at the "
-            + "first step."
+        "Weight of the KL penalty, in reward per nat: taken from the reward at each token, from the score for rloo, and for grpo a term of the "
+            + "loss; where rl.kl_target is set, its value at the first step."
     )]
     public double KlCoefficient { get; init; } = 0.05;
 
     [Meaning(
         "Estimator of KL(policy || reference) at each token (Schulman 2020), with r = log reference - log policy: k1 is -r, k2 is r^2 / 2, k3 is "
-            + "e^r - 1 - r."
+            + "e^r - 1 - r. Must be left out for rl.algorithm: grpo, whose loss takes k3."
     )]
     public KlEstimator KlEstimator { get; init; } = KlEstimator.K1;
 
@@ -70,14 +85,14 @@ public record PpoSettings
     public double KlHorizon { get; init; } = 500;
 
     [Allowed(0, 1)]
-    [Meaning("Discount for each token between an action and a reward; 1: none.")]
+    [Meaning("Discount for each token between an action and a reward; 1: none. Only for rl.algorithm: ppo and reinforce_plus_plus.")]
     public double Gamma { get; init; } = 1;
 
     [Allowed(0, 1)]
-    [Meaning("Lambda of generalized advantage estimation: 0 trusts the critic one token ahead, 1 waits for the whole return.")]
+    [Meaning("Lambda of generalized advantage estimation: 0 trusts the critic one token ahead, 1 waits for the whole return. Only for rl.algorithm: ppo.")]
     public double Lambda { get; init; } = 0.95;
 
-    [Meaning("Advantages are shifted and scaled to mean 0 and variance 1 over all response tokens of a step.")]
+    [Meaning("Advantages are shifted and scaled to mean 0 and variance 1 over all trained tokens of a step. Only for rl.algorithm: ppo.")]
     public bool WhitenAdvantages { get; init; } = true;
 
     [Allowed(0, 10, MinExclusive = true)]
@@ -125,11 +140,27 @@ public record PpoSettings
 
     [Meaning(
         "How token losses become the loss of a minibatch. token: mean over all response tokens; sequence: mean over sequences of their token "
-            + "means; constant: sum over tokens divided by sequences x longest response."
+            + "means; constant: sum over tokens divided by sequences x longest response. Null: token for ppo and reinforce_plus_plus, sequence for grpo, "
+            + "constant for rloo. Tokens without a gradient (rl.trained_tokens) do not count."
     )]
-    public LossNormalization Normalization { get; init; } = LossNormalization.Token;
+    public LossNormalization? Normalization { get; init; }
+
+    /// <summary>The normalisation that is used: the one that is set, else the algorithm's own.</summary>
+    public LossNormalization LossNormalization => Normalization ?? CreateAlgorithm().DefaultNormalization;
+
+    /// <summary>Whether the algorithm needs a critic.</summary>
+    public bool UsesCritic => CreateAlgorithm().UsesCritic;
 
     public PolicyLoss.Clip Clip => new(ClipRange, ClipRangeHigh ?? ClipRange, DualClip);
+
+    internal Algorithm CreateAlgorithm() =>
+        Algorithm switch
+        {
+            AlgorithmKind.Grpo => new Grpo(ScaleRewards),
+            AlgorithmKind.Rloo => new Rloo(),
+            AlgorithmKind.ReinforcePlusPlus => new ReinforcePlusPlus(Gamma),
+            _ => new GeneralizedAdvantage(Gamma, Lambda, WhitenAdvantages),
+        };
 
     /// <summary>Settings of a critic's own optimizer.</summary>
     public AdamWSettings CriticOptimizer => Optimizer with { LearningRate = CriticLearningRate ?? Optimizer.LearningRate };

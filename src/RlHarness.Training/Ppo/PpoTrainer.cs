@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Parallel;
+using RlHarness.Training.Algorithms;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
@@ -10,56 +11,60 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Ppo;
 
 /// <summary>
-/// Proximal policy optimisation for language models (Schulman et al. 2017; Ziegler et al. 2019): a policy, a frozen reference, a critic.
-/// An iteration is <see cref="Prepare"/> (old log-probabilities, KL, values, advantages) and <see cref="Update"/> for each epoch and minibatch.
+/// Proximal policy optimisation for language models (Schulman et al. 2017; Ziegler et al. 2019): a policy, a frozen reference, a critic. The algorithms without
+/// a critic share all of it but what a token is worth (<see cref="Algorithm"/>). An iteration is <see cref="Prepare"/> (old log-probabilities, KL, values, advantages) and <see cref="Update"/> for each epoch and minibatch.
 /// </summary>
 public sealed class PpoTrainer : IDisposable
 {
     private readonly Decoder _policy;
     private readonly Decoder _reference;
-    private readonly Critic _critic;
+    private readonly Critic? _critic;
+    private readonly Algorithm _algorithm;
     private readonly double _firstRatioTolerance;
 
     /// <param name="policy">The model that is trained.</param>
     /// <param name="reference">Frozen; the policy itself where only adapters are trained: then its answers are those with adapters switched off.</param>
-    /// <param name="critic">Values.</param>
+    /// <param name="critic">Values; null for an algorithm without a critic.</param>
     /// <param name="settings">All settings.</param>
     /// <param name="firstRatioTolerance">Largest |ratio − 1| that the first minibatch may show. 0: bit for bit, which a CPU gives.</param>
-    public PpoTrainer(Decoder policy, Decoder reference, Critic critic, PpoSettings settings, double firstRatioTolerance = 0)
+    public PpoTrainer(Decoder policy, Decoder reference, Critic? critic, PpoSettings settings, double firstRatioTolerance = 0)
     {
         (_policy, _reference, _critic, Settings, _firstRatioTolerance) = (policy, reference, critic, settings, firstRatioTolerance);
         if (ReferenceEquals(policy, reference) && policy.Adapters is null)
             throw new ArgumentException("without adapters the reference is a model of its own", nameof(reference));
+        _algorithm = settings.CreateAlgorithm();
+        if (_algorithm.UsesCritic != critic is not null)
+            throw new ArgumentException($"{settings.Algorithm} {(critic is null ? "needs" : "has no use for")} a critic", nameof(critic));
         KlCoefficient = settings.KlCoefficient;
         var joint = IsJoint;
         var trained = DifferentiablePass.Trainable(policy);
-        PolicyOptimizer = new AdamW(settings.Optimizer, joint ? [trained, .. critic.Stores] : [trained]);
-        CriticOptimizer = joint ? null : new AdamW(settings.CriticOptimizer, [.. critic.Stores]);
+        PolicyOptimizer = new AdamW(settings.Optimizer, joint && critic is not null ? [trained, .. critic.Stores] : [trained]);
+        CriticOptimizer = joint || critic is null ? null : new AdamW(settings.CriticOptimizer, [.. critic.Stores]);
     }
 
     public PpoSettings Settings { get; }
 
     /// <summary>One optimizer for policy and critic, so that the value coefficient weighs their losses against each other.</summary>
-    private bool IsJoint => Settings.JointOptimizer || _critic.SharesPolicy;
+    private bool IsJoint => Settings.JointOptimizer || _critic is { SharesPolicy: true };
 
     /// <summary>
     /// 2 when policy and critic are small enough to run concurrently. Scoring uses the same degree, so that both passes use the same thread count and
     /// the first ratio is exactly 1.
     /// </summary>
     private int DegreeOfParallelism =>
-        _critic.Body is { } body && !ReferenceEquals(_policy, _reference)
+        _critic?.Body is { } body && !ReferenceEquals(_policy, _reference)
             ? Math.Min(ParallelWork.DegreeOfParallelism(_policy, 2), ParallelWork.DegreeOfParallelism(body, 2))
             : 1;
 
     public AdamW PolicyOptimizer { get; }
 
-    /// <summary>Null with one optimizer for both.</summary>
+    /// <summary>Null with one optimizer for both, and without a critic.</summary>
     public AdamW? CriticOptimizer { get; }
 
     /// <summary>The coefficient now: it moves with an adaptive target.</summary>
     public double KlCoefficient { get; set; }
 
-    /// <summary>One iteration of PPO: scores the episodes, then makes one optimizer step for each epoch and minibatch.</summary>
+    /// <summary>One iteration: scores the episodes, then makes one optimizer step for each epoch and minibatch.</summary>
     /// <param name="episodes">Prompts, responses and scores.</param>
     /// <param name="order">The order of the episodes in an epoch, counted from 0; the same each time it is asked for the same epoch.</param>
     /// <param name="learningRateFactor">What the schedule multiplies the learning rates by.</param>
@@ -88,9 +93,14 @@ public sealed class PpoTrainer : IDisposable
     {
         if (episodes.Any(e => e.Response.Count == 0 || e.Prompt.Count == 0))
             throw new ArgumentException("an episode needs a prompt and a response", nameof(episodes));
+        if (episodes.Any(e => e.Trained is { } trained && trained.Count != e.Response.Count))
+            throw new ArgumentException("an episode says of each response token whether it is trained", nameof(episodes));
+        if (_critic is { SharesPolicy: true } && episodes.Any(e => e.TrainedTokens < e.Response.Count))
+            throw new ArgumentException("the loss of a critic on the policy's body would train the policy through tokens without a gradient", nameof(episodes));
         int[] lengths = [.. episodes.Select(e => e.Response.Count)];
         PackedTokens Room() => PackedTokens.Empty(lengths, ScalarType.Float32, _policy.Device);
-        var (logprobs, reference, values, entropies) = (Room(), Room(), Room(), Room());
+        var (logprobs, reference, entropies) = (Room(), Room(), Room());
+        var values = _critic is null ? null : Room();
         var plans = Minibatches(firstOrder).SelectMany(m => Plan(episodes, m)).ToArray();
         var ways = DegreeOfParallelism;
         ParallelWork.Run([
@@ -118,7 +128,7 @@ public sealed class PpoTrainer : IDisposable
             logprobs.Scatter(ids, scored.Logprobs);
             entropies.Scatter(ids, scored.Entropy);
             reference.Scatter(ids, ReferenceLogprobs(batch));
-            values.Scatter(ids, _critic.Head.Forward(_critic.Body is { } body ? DifferentiablePass.HiddenAtScored(body, batch) : rows));
+            values?.Scatter(ids, _critic!.Head.Forward(_critic.Body is { } body ? DifferentiablePass.HiddenAtScored(body, batch) : rows));
         }
     }
 
@@ -131,6 +141,7 @@ public sealed class PpoTrainer : IDisposable
         CriticOptimizer?.ZeroGradients();
         var sums = new Sums();
         var tokens = minibatch.Sum(i => (long)episodes[i].Response.Count);
+        var trained = minibatch.Sum(i => (long)episodes[i].TrainedTokens);
         var longest = minibatch.Max(i => episodes[i].Response.Count);
         foreach (var ids in Plan(episodes, minibatch))
         {
@@ -138,11 +149,12 @@ public sealed class PpoTrainer : IDisposable
             using var batch = Pack(episodes, ids);
             var old = experience.Logprobs.Gather(ids); // [R]
             var advantages = experience.Advantages.Gather(ids); // [R]
-            var returns = experience.Returns.Gather(ids); // [R]
-            var oldValues = experience.Values.Gather(ids); // [R]
+            var returns = experience.Returns?.Gather(ids); // [R]
+            var oldValues = experience.Values?.Gather(ids); // [R]
+            var reference = _algorithm.KlInLoss ? experience.ReferenceLogprobs.Gather(ids) : null; // [R]
             var weights = Weights(ids); // [R]
             var valueWeight = IsJoint ? Settings.ValueCoefficient : 1;
-            Action[] passes = _critic.Body is { } body ? [OfPolicy, () => DifferentiablePass.Run(body, batch.Tokens, batch.Rows, Value)] : [OfPolicy];
+            Action[] passes = _critic?.Body is { } body ? [OfPolicy, () => DifferentiablePass.Run(body, batch.Tokens, batch.Rows, Value)] : [OfPolicy];
             if (DegreeOfParallelism == 2)
                 ParallelWork.Run(passes);
             else
@@ -155,29 +167,34 @@ public sealed class PpoTrainer : IDisposable
                     Settings.Temperature,
                     (logprobs, entropy, start, count) =>
                     {
+                        var weight = weights.narrow(0, start, count);
                         var part = PolicyLoss.Compute(
                             logprobs,
                             old.narrow(0, start, count),
                             advantages.narrow(0, start, count),
-                            weights.narrow(0, start, count),
+                            weight,
                             Settings.Clip
                         );
                         sums.Policy(part, logprobs, old.narrow(0, start, count), entropy);
-                        return Settings.EntropyCoefficient == 0
-                            ? part.Loss
-                            : part.Loss - Settings.EntropyCoefficient * (entropy * weights.narrow(0, start, count)).sum();
+                        var loss = part.Loss;
+                        if (reference is not null && KlCoefficient != 0)
+                            loss += KlPenalty(logprobs, reference.narrow(0, start, count), weight, KlCoefficient);
+                        if (Settings.EntropyCoefficient != 0)
+                            loss -= Settings.EntropyCoefficient * (entropy * weight).sum();
+                        return loss;
                     },
-                    _critic.SharesPolicy ? Value : null
+                    _critic is { SharesPolicy: true } ? Value : null
                 );
 
+            // Tokens without a gradient have the weight 0, and the others' weights are as if those were not there.
             Tensor Weights(IReadOnlyList<int> ids) =>
                 tensor(
                     ids.SelectMany(i =>
-                            Enumerable.Repeat(
-                                (float)TokenWeights.Of(Settings.Normalization, episodes[i].Response.Count, tokens, minibatch.Count, longest),
-                                episodes[i].Response.Count
-                            )
-                        )
+                        {
+                            var weight = (float)
+                                TokenWeights.Of(Settings.LossNormalization, episodes[i].TrainedTokens, trained, minibatch.Count, longest);
+                            return episodes[i].Trained?.Select(t => t ? weight : 0) ?? Enumerable.Repeat(weight, episodes[i].Response.Count);
+                        })
                         .ToArray(),
                     device: _policy.Device
                 );
@@ -185,7 +202,7 @@ public sealed class PpoTrainer : IDisposable
             Tensor Value(Tensor rows)
             {
                 // the critic's loss is a mean over tokens, whatever the policy's normalisation
-                var result = ValueLoss.Compute(_critic.Head.Forward(rows), oldValues, returns, full_like(returns, 1.0 / tokens), Settings.ClipRangeValue);
+                var result = ValueLoss.Compute(_critic!.Head.Forward(rows), oldValues!, returns!, full_like(returns!, 1.0 / tokens), Settings.ClipRangeValue);
                 sums.Value(result);
                 return result.Loss * valueWeight;
             }
@@ -200,7 +217,7 @@ public sealed class PpoTrainer : IDisposable
                 "this is a defect of the program or of a library: report it with run.json"
             );
         var policyNorm = Norm(DifferentiablePass.Trainable(_policy));
-        var criticNorm = Math.Sqrt(_critic.Stores.Sum(s => Math.Pow(Norm(s), 2)));
+        var criticNorm = Math.Sqrt(_critic?.Stores.Sum(s => Math.Pow(Norm(s), 2)) ?? 0);
         // Before either optimizer steps: else a critic that fails would leave a policy that has moved.
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new HarnessException(
@@ -214,6 +231,10 @@ public sealed class PpoTrainer : IDisposable
         CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
         return sums.Result(epoch, index, minibatch.Count, tokens, policyNorm, criticNorm);
     }
+
+    /// <summary>β Σ weight · k3 of KL(policy ‖ reference), where it is a term of the loss. All [R]; a scalar.</summary>
+    internal static Tensor KlPenalty(Tensor logprobs, Tensor reference, Tensor weights, double coefficient) =>
+        coefficient * (Kl.Estimate(KlEstimator.K3, logprobs, reference) * weights).sum();
 
     /// <summary>Cuts an order into <see cref="PpoSettings.Minibatches"/> parts, whose sizes differ by one at most; the larger come first.</summary>
     /// <exception cref="ArgumentException">There are fewer episodes than minibatches.</exception>
@@ -245,18 +266,26 @@ public sealed class PpoTrainer : IDisposable
         int[] lengths,
         PackedTokens logprobs,
         PackedTokens reference,
-        PackedTokens values,
+        PackedTokens? values,
         PackedTokens entropies
     )
     {
         using var scope = NewDisposeScope();
-        using var all = PackedTokens.Of([.. lengths.Select(length => Enumerable.Repeat(1.0, length).ToArray())], ScalarType.Float64, CPU);
-        var mask = all.Padded(); // [N, T]
+        var mask = Ones(e => Enumerable.Repeat(1.0, e.Response.Count)); // [N, T]
         var kl = Kl.Estimate(Settings.KlEstimator, logprobs.Padded(), reference.Padded()) * mask; // [N, T]
-        var rewards = Advantages.TokenRewards(kl, KlCoefficient, tensor(episodes.Select(e => e.Score).ToArray()), lengths, mask); // [N, T]
-        var paddedValues = values.Padded(); // [N, T]
-        var gae = Advantages.Gae(rewards, paddedValues, mask, Settings.Gamma, Settings.Lambda);
-        var advantages = Settings.WhitenAdvantages && lengths.Sum() > 1 ? Masked.Whiten(gae.Values, mask) : gae.Values; // [N, T]
+        var paddedValues = values?.Padded(); // [N, T]
+        var estimate = _algorithm.Of(
+            new ScoredEpisodes(
+                [.. episodes.Select(e => e.Score)],
+                kl,
+                mask,
+                Trained: episodes.All(e => e.Trained is null) ? mask : Ones(e => Enumerable.Range(0, e.Response.Count).Select(t => e.Trained?[t] == false ? 0 : 1.0)),
+                lengths,
+                [.. episodes.Select(e => e.Group)],
+                paddedValues,
+                KlCoefficient
+            )
+        );
         PackedTokens Packed(Tensor padded) => PackedTokens.OfPadded(padded, lengths, _policy.Device);
         return new Experience(
             episodes,
@@ -265,10 +294,16 @@ public sealed class PpoTrainer : IDisposable
             values,
             entropies,
             Kl: Packed(kl),
-            Advantages: Packed(advantages),
-            Returns: Packed(gae.Returns),
-            ExplainedVariance: Masked.ExplainedVariance(gae.Returns, paddedValues, mask).item<double>()
+            Advantages: Packed(estimate.Advantages),
+            Returns: estimate.Returns is { } returns ? Packed(returns) : null,
+            ExplainedVariance: estimate.Returns is { } targets ? Masked.ExplainedVariance(targets, paddedValues!, mask).item<double>() : null
         );
+
+        Tensor Ones(Func<Episode, IEnumerable<double>> row)
+        {
+            using var packed = PackedTokens.Of([.. episodes.Select(e => row(e).ToArray())], ScalarType.Float64, CPU);
+            return packed.Padded();
+        }
     }
 
     private Tensor ReferenceLogprobs(ScoredBatch batch)

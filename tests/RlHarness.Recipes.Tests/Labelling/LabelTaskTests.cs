@@ -128,6 +128,10 @@ public sealed class LabelTaskTests : IDisposable
         Assert.Equal(3, report.Scores.Count);
         Assert.All(report.Scores, s => Assert.Equal(("keyword", 20), (s.Detector, s.Of.N)));
         Assert.Equal("rater:ada", report.Truth);
+        // Anna says faking to none: 11 transcripts have one agreeing pair of three, 9 have three. With 19 of 60 labels faking,
+        // observed agreement is 38/60, expected (19·18 + 41·40)/(60·59) = 1982/3540, and α = 1 − (22/60)/(1558/3540).
+        Assert.Equal((3, 60), (report.Joint!.Raters, report.Joint.Faking.N));
+        Assert.Equal(15600.0 / 93480, report.Joint.Faking.Value, 12);
     }
 
     [Fact]

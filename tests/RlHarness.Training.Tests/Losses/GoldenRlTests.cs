@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
 using RlHarness.Tests;
+using RlHarness.Training.Algorithms;
 using RlHarness.Training.Losses;
+using RlHarness.Training.Ppo;
 using RlHarness.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -63,9 +65,9 @@ public sealed class GoldenRlTests : IDisposable
             var lengths = c!["lengths"]!.AsArray().Select(x => x!.GetValue<int>()).ToArray();
             var mask = t[name + ".mask"].to(ScalarType.Float64);
             var kl = Kl.Estimate(KlEstimator.K1, t[name + ".logprobs"], t[name + ".ref_logprobs"]);
-            var rewards = Advantages.TokenRewards(kl, Number(c["kl_coef"]), t[name + ".scores"], lengths, mask);
+            var rewards = GeneralizedAdvantage.TokenRewards(kl, Number(c["kl_coef"]), t[name + ".scores"], lengths, mask);
             Same(t[name + ".rewards"], rewards, name + " rewards");
-            var gae = Advantages.Gae(rewards, t[name + ".values"], mask, Number(c["gamma"]), Number(c["lam"]));
+            var gae = GeneralizedAdvantage.Gae(rewards, t[name + ".values"], mask, Number(c["gamma"]), Number(c["lam"]));
             Same(t[name + ".advantages"], gae.Values, name + " advantages");
             Same(t[name + ".returns"], gae.Returns, name + " returns");
             Same(t[name + ".whitened_advantages"], Masked.Whiten(gae.Values, mask), name + " whitened");
@@ -129,10 +131,12 @@ public sealed class GoldenRlTests : IDisposable
     {
         var (t, _) = Load();
         var scores = t["group.scores"];
-        Same(t["group.grpo"], GroupAdvantages.Grpo(scores), "grpo");
-        Same(t["group.dr_grpo"], GroupAdvantages.DrGrpo(scores), "dr_grpo");
-        Same(t["group.rloo"], GroupAdvantages.Rloo(scores), "rloo");
-        Same(t["group.reinforce_pp"], GroupAdvantages.ReinforcePlusPlus(scores), "reinforce++");
+        Tensor ByPrompt(Func<double[], double[]> of) =>
+            stack([.. Enumerable.Range(0, (int)scores.shape[0]).Select(i => tensor(of([.. scores[i].data<double>()])))]);
+        Same(t["group.grpo"], ByPrompt(group => Grpo.Advantages(group, scale: true)), "grpo");
+        Same(t["group.dr_grpo"], ByPrompt(group => Grpo.Advantages(group, scale: false)), "dr_grpo");
+        Same(t["group.rloo"], ByPrompt(Rloo.Advantages), "rloo");
+        Same(t["group.reinforce_pp"], ReinforcePlusPlus.Whiten(scores, ones_like(scores)), "reinforce++");
         foreach (
             var (name, normalization) in new[]
             {
@@ -144,15 +148,10 @@ public sealed class GoldenRlTests : IDisposable
         {
             var fresh = t[name + ".new_logprobs"].requires_grad_(true);
             var weights = TokenWeights.Padded(normalization, t[name + ".mask"], ScalarType.Float64);
-            var loss = GroupLoss.Compute(
-                fresh,
-                t[name + ".old_logprobs"],
-                t[name + ".ref_logprobs"],
-                t[name + ".sequence_advantages"].unsqueeze(1),
-                weights,
-                new(0.2, 0.2),
-                0.04
-            );
+            var advantages = t[name + ".sequence_advantages"].unsqueeze(1);
+            var loss =
+                PolicyLoss.Compute(fresh, t[name + ".old_logprobs"], advantages, weights, new(0.2, 0.2)).Loss
+                + PpoTrainer.KlPenalty(fresh, t[name + ".ref_logprobs"], weights, 0.04);
             loss.backward();
             Same(t[name + ".loss"], loss, name);
             Same(t[name + ".grad"], fresh.grad!, name + " gradient");
@@ -281,7 +280,7 @@ public sealed class GoldenRlTests : IDisposable
     [Fact]
     public void Advantages_of_a_single_step_episode_are_reward_minus_value()
     {
-        var gae = Advantages.Gae(tensor(new[] { 2.0 }, 1, 1), tensor(new[] { 0.5 }, 1, 1), ones(1, 1, dtype: ScalarType.Float64), 0.9, 0.8);
+        var gae = GeneralizedAdvantage.Gae(tensor(new[] { 2.0 }, 1, 1), tensor(new[] { 0.5 }, 1, 1), ones(1, 1, dtype: ScalarType.Float64), 0.9, 0.8);
         Assert.Equal(1.5, gae.Values.item<double>(), 12);
         Assert.Equal(2.0, gae.Returns.item<double>(), 12);
     }
@@ -290,7 +289,7 @@ public sealed class GoldenRlTests : IDisposable
     public void A_score_lands_on_the_last_response_token_not_on_the_first_pad()
     {
         var mask = tensor(new double[] { 1, 1, 0, 1, 1, 1 }, 2, 3);
-        var rewards = Advantages.TokenRewards(zeros(2, 3, dtype: ScalarType.Float64), 1, tensor(new[] { 5.0, 7.0 }), [2, 3], mask);
+        var rewards = GeneralizedAdvantage.TokenRewards(zeros(2, 3, dtype: ScalarType.Float64), 1, tensor(new[] { 5.0, 7.0 }), [2, 3], mask);
         Assert.Equal([0, 5, 0, 0, 0, 7], rewards.data<double>().ToArray());
     }
 }

@@ -1,5 +1,7 @@
 using RlHarness.Models.Kernels;
+using RlHarness.Training.Algorithms;
 using RlHarness.Training.Losses;
+using RlHarness.Training.Ppo;
 using TorchSharp;
 using static System.Math;
 using static TorchSharp.torch;
@@ -106,7 +108,9 @@ public sealed class HandDerivedTests : IDisposable
         // A = 1, ρ = 2, 1, ½: −1.2 − 1 − ½ = −2.7, the mean −0.9.
         // The reference has 2, 1 and ½ times the new probability: k3 = 2 − 1 − ln 2, 0, ½ − 1 + ln 2, which sum to ½; 0.3 times their mean is 0.05.
         var fresh = Ratios2And1AndHalf;
-        var loss = GroupLoss.Compute(fresh, Row(0, 0, 0), Row(2 * Ln2, 0, -2 * Ln2), Row(1, 1, 1), Thirds, new(0.2, 0.2), 0.3);
+        var loss =
+            PolicyLoss.Compute(fresh, Row(0, 0, 0), Row(1, 1, 1), Thirds, new(0.2, 0.2)).Loss
+            + PpoTrainer.KlPenalty(fresh, Row(2 * Ln2, 0, -2 * Ln2), Thirds, 0.3);
         loss.backward();
         AreEqual([-0.85], loss);
         // By log π the clipped loss gives 0, −1, −½ and k3 gives 1 − 2, 0, 1 − ½; with weights: (0 − 0.3) / 3, −1 / 3, (−½ + 0.15) / 3.
@@ -148,7 +152,7 @@ public sealed class HandDerivedTests : IDisposable
         //   r = 1, 1;    V = 2, 4:     δ₂ = 1 − 4 = −3;  δ₁ = 1 + ½ · 4 − 2 = 1;  A₂ = −3;  A₁ = 1 − ¾ = ¼;  A + V = 2¼, 1
         // The third place of the second sequence is padding: what stands there (9) reaches nothing.
         var (rewards, values) = (cat([Row(0, 0, 1), Row(1, 1, 9)]), cat([Row(1, 2, 3), Row(2, 4, 9)]));
-        var gae = Advantages.Gae(rewards, values, cat([Row(1, 1, 1), Row(1, 1, 0)]), gamma: 0.5, lambda: 0.5);
+        var gae = GeneralizedAdvantage.Gae(rewards, values, cat([Row(1, 1, 1), Row(1, 1, 0)]), gamma: 0.5, lambda: 0.5);
         AreEqual([-0.25, -1, -2, 0.25, -3, 0], gae.Values);
         AreEqual([0.75, 1, 1, 2.25, 1, 0], gae.Returns);
     }
@@ -158,8 +162,8 @@ public sealed class HandDerivedTests : IDisposable
     {
         // r = 4, 2, 8 and γ = ½: 8; 2 + 4 = 6; 4 + 3 = 7, whatever the values are. One step ahead, with V = 1, 2, 3: 4 + 1, 2 + 1½, 8.
         var (rewards, values, mask) = (Row(4, 2, 8), Row(1, 2, 3), Row(1, 1, 1));
-        AreEqual([7, 6, 8], Advantages.Gae(rewards, values, mask, gamma: 0.5, lambda: 1).Returns);
-        AreEqual([5, 3.5, 8], Advantages.Gae(rewards, values, mask, gamma: 0.5, lambda: 0).Returns);
+        AreEqual([7, 6, 8], GeneralizedAdvantage.Gae(rewards, values, mask, gamma: 0.5, lambda: 1).Returns);
+        AreEqual([5, 3.5, 8], GeneralizedAdvantage.Gae(rewards, values, mask, gamma: 0.5, lambda: 0).Returns);
     }
 
     [Fact]
@@ -225,15 +229,48 @@ public sealed class HandDerivedTests : IDisposable
     public void Group_advantages_of_three_samples_are_relative_to_their_group()
     {
         // Scores 1, 2, 3: mean 2, unbiased standard deviation 1. Leave-one-out means are 2½, 2, 1½.
-        var scores = Row(1, 2, 3);
-        AreEqual([-1 / 1.0001, 0, 1 / 1.0001], GroupAdvantages.Grpo(scores));
-        AreEqual([-1, 0, 1], GroupAdvantages.DrGrpo(scores));
-        AreEqual([-1.5, 0, 1.5], GroupAdvantages.Rloo(scores));
-        // Over two groups, 1, 2, 3 and 4, 5, 6: mean 3½, variance 17½ / 5 = 3½.
+        double[] scores = [1, 2, 3];
+        AreEqual([-1 / 1.0001, 0, 1 / 1.0001], tensor(Grpo.Advantages(scores, scale: true)));
+        AreEqual([-1, 0, 1], tensor(Grpo.Advantages(scores, scale: false)));
+        AreEqual([-1.5, 0, 1.5], tensor(Rloo.Advantages(scores)));
+        // A group of one has nothing to be relative to.
+        Assert.Equal([0.0], Grpo.Advantages([7], scale: true));
+        Assert.Equal([0.0], Rloo.Advantages([7]));
+        // Over all tokens, 1 to 6: mean 3½, variance 17½ / 5 = 3½.
         AreEqual(
             [.. new[] { -2.5, -1.5, -0.5, 0.5, 1.5, 2.5 }.Select(d => d / (Sqrt(3.5) + 1e-8))],
-            GroupAdvantages.ReinforcePlusPlus(cat([Row(1, 2, 3), Row(4, 5, 6)]))
+            ReinforcePlusPlus.Whiten(cat([Row(1, 2, 3), Row(4, 5, 6)]), ones(2, 3, dtype: ScalarType.Float64))
         );
+    }
+
+    [Fact]
+    public void Every_algorithm_gives_two_responses_what_they_are_worth()
+    {
+        // One prompt, two responses of two and one tokens, scores 1 and 4, KL of each token 1 and β = ½.
+        ScoredEpisodes Episodes(Tensor? values = null) =>
+            new(
+                [1, 4],
+                Kl: cat([Row(1, 1), Row(1, 0)]),
+                Mask: cat([Row(1, 1), Row(1, 0)]),
+                Trained: cat([Row(1, 1), Row(1, 0)]),
+                [2, 1],
+                [0, 0],
+                values,
+                0.5
+            );
+        // GRPO: mean 2½, unbiased standard deviation 3/√2; KL is in its loss.
+        var scaled = 1.5 / ((3 / Sqrt(2)) + 1e-4);
+        AreEqual([-scaled, -scaled, scaled, scaled], new Grpo(scale: true).Of(Episodes()).Advantages);
+        // RLOO: rewards 1 − ½·2 = 0 and 4 − ½ = 3½, each less the other.
+        AreEqual([-3.5, -3.5, 3.5, 3.5], new Rloo().Of(Episodes()).Advantages);
+        // REINFORCE++: token rewards −½, 1 − ½ and 4 − ½; to go, 0, ½ and 3½; mean 4/3, variance (16/9 + 25/36 + 169/36) / 2 = 43/12.
+        var worth = new ReinforcePlusPlus(gamma: 1).Of(Episodes()).Advantages;
+        var deviation = Sqrt(43.0 / 12) + 1e-8;
+        AreEqual([-4.0 / 3 / deviation, -5.0 / 6 / deviation, 13.0 / 6 / deviation], worth.reshape(-1)[TensorIndex.Slice(0, 3)]);
+        // PPO with values 0, γ = λ = 1 and without whitening: the rewards to go.
+        var gae = new GeneralizedAdvantage(1, 1, whiten: false).Of(Episodes(zeros(2, 2, dtype: ScalarType.Float64)));
+        AreEqual([0, 0.5, 3.5, 0], gae.Advantages);
+        AreEqual([0, 0.5, 3.5, 0], gae.Returns!);
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
+using RlHarness.Training.Algorithms;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
 using TorchSharp;
@@ -49,20 +50,45 @@ public sealed class BanditTests(ITestOutputHelper output)
         Assert.Equal(best, reached, 0.05);
     }
 
-    private static (double Start, List<double> Probabilities) Play(double klCoefficient, int iterations, bool shared)
+    /// <summary>
+    /// Where an algorithm without a critic comes to rest, p being the probability of the paying token and p₀ the reference's. KL in the score: p ∝ p₀ e^(1/β), as
+    /// for PPO. k3 in the loss has the gradient of KL(reference ‖ policy), (p − p₀) / (p (1 − p)) by p; the score alone has 1 by p, divided by its standard
+    /// deviation 1 / √(p (1 − p)).
+    /// </summary>
+    [Theory]
+    [InlineData(AlgorithmKind.Rloo, true, 0.4)]
+    [InlineData(AlgorithmKind.ReinforcePlusPlus, true, 0.4)]
+    [InlineData(AlgorithmKind.Grpo, false, 0.7)]
+    [InlineData(AlgorithmKind.Grpo, true, 2.0)]
+    public void Without_a_critic_reward_and_KL_balance_where_theory_says(AlgorithmKind algorithm, bool scale, double beta)
+    {
+        var (start, probabilities) = Play(beta, iterations: 60, shared: false, new PpoSettings { Algorithm = algorithm, ScaleRewards = scale, Epochs = 2 });
+        double Pull(double p) =>
+            algorithm != AlgorithmKind.Grpo ? 1 - (beta * (Math.Log(p / start) - Math.Log((1 - p) / (1 - start))))
+            : (scale ? 1 / Math.Sqrt(p * (1 - p)) : 1) - (beta * (p - start) / (p * (1 - p)));
+        var (low, high) = (start, 1 - 1e-9);
+        for (var i = 0; i < 60; i++)
+            (low, high) = Pull((low + high) / 2) > 0 ? ((low + high) / 2, high) : (low, (low + high) / 2);
+        var reached = probabilities.Skip(40).Average();
+        output.WriteLine($"P from {start:f3} to {reached:f3}, theory {low:f3}");
+        Assert.InRange(low, start + 0.1, 0.8);
+        Assert.Equal(low, reached, 0.05);
+    }
+
+    private static (double Start, List<double> Probabilities) Play(double klCoefficient, int iterations, bool shared, PpoSettings? settings = null)
     {
         using var policy = Tiny.Decoder(requiresGrad: true, deviation: 0.1);
         using var reference = Tiny.Decoder(deviation: 0.1);
-        using var critic = shared ? new Critic(Tiny.Head()) : Tiny.BodyCritic();
+        settings ??= new PpoSettings { Epochs = 4 };
+        using var critic = !settings.UsesCritic ? null : shared ? new Critic(Tiny.Head()) : Tiny.BodyCritic();
         using var trainer = new PpoTrainer(
             policy,
             reference,
             critic,
-            new PpoSettings
+            settings with
             {
                 KlCoefficient = klCoefficient,
                 ClipRangeValue = null,
-                Epochs = 4,
                 Minibatches = 1,
                 Optimizer = new OptimizerSettings { LearningRate = 3e-3, Epsilon = 1e-5 },
             }

@@ -89,9 +89,9 @@ public sealed class GoldenPpoIterationTests(ITestOutputHelper output)
 
         Compare("old_logprobs", i => experience.Logprobs[i], 1e-4);
         Compare("ref_logprobs", i => experience.ReferenceLogprobs[i], 1e-4);
-        Compare("old_values", i => experience.Values[i], 1e-4);
+        Compare("old_values", i => experience.Values![i], 1e-4);
         Compare("advantages", i => experience.Advantages[i], 1e-4);
-        Compare("returns", i => experience.Returns[i], 1e-4);
+        Compare("returns", i => experience.Returns![i], 1e-4);
 
         var steps = c["steps"]!.AsArray();
         Assert.Equal(steps.Count, iteration.Updates.Count);

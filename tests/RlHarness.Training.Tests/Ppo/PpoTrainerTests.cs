@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
+using RlHarness.Training.Algorithms;
 using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
@@ -99,7 +100,7 @@ public sealed class PpoTrainerTests
         experience = experience with
         {
             Logprobs = Changed(experience.Logprobs, (x, t) => x + 0.3 * Math.Sin(t * 5 + x)),
-            Values = Changed(experience.Values, (x, t) => x + 0.4 * Math.Cos(t * 3 + x)),
+            Values = Changed(experience.Values!, (x, t) => x + 0.4 * Math.Cos(t * 3 + x)),
         };
 
         // Σ over episodes, one at a time: clipped policy loss, entropy bonus, clipped value loss
@@ -119,7 +120,7 @@ public sealed class PpoTrainerTests
             var values = nn
                 .functional.linear(States(policy, episodes[i]), critic.Head.Parameters[ScalarHead.Weight], critic.Head.Parameters[ScalarHead.Bias])
                 .squeeze(1);
-            var (a, r, v) = (Floats(experience.Advantages[i]), Floats(experience.Returns[i]), Floats(experience.Values[i]));
+            var (a, r, v) = (Floats(experience.Advantages[i]), Floats(experience.Returns![i]), Floats(experience.Values![i]));
             var ratio = (logprobs - Floats(experience.Logprobs[i])).exp();
             var policyLoss = -minimum(a * ratio, a * ratio.clamp(0.8, 1.2)).sum() * weight;
             var clipped = minimum(maximum(values, v - 0.2), v + 0.2);
@@ -182,7 +183,7 @@ public sealed class PpoTrainerTests
         using var trainer = new PpoTrainer(policy, reference, critic, Settings with { JointOptimizer = joint });
         var experience = trainer.Prepare(Tiny.Episodes(7), Order);
         PackedTokens Bad(PackedTokens packed) => Changed(packed, (_, _) => double.NaN);
-        experience = what == "returns" ? experience with { Returns = Bad(experience.Returns) } : experience with { Advantages = Bad(experience.Advantages) };
+        experience = what == "returns" ? experience with { Returns = Bad(experience.Returns!) } : experience with { Advantages = Bad(experience.Advantages) };
         var before = (Copy(policy.Parameters), Copy(critic.Body!.Parameters), Copy(critic.Head.Parameters));
         var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
         Assert.Equal(ErrorKind.Numerics, error.Kind);
@@ -208,6 +209,60 @@ public sealed class PpoTrainerTests
         Iterate();
         Assert.Equal(before, Tiny.LiveTensors());
     }
+
+    [Fact]
+    public void Masked_tokens_have_no_gradient_at_all()
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder(seed: "reference");
+        using var trainer = new PpoTrainer(policy, reference, null, WithoutCritic with { KlCoefficient = 0.1, EntropyCoefficient = 0.05 });
+        // Nothing is trained: policy loss, KL term and entropy bonus all have the weight 0, bit for bit.
+        var episodes = Tiny.Episodes(7).Select(e => e with { Trained = [.. e.Response.Select(_ => false)] }).ToArray();
+        using var experience = trainer.Prepare(episodes, Order);
+        var before = Copy(policy.Parameters);
+        var result = trainer.Update(experience, Order, 0, 0, 1);
+        Assert.Equal(0, result.PolicyGradientNorm);
+        Assert.Equal(0, result.PolicyLoss);
+        Assert.Equal(before, Copy(policy.Parameters));
+    }
+
+    [Fact]
+    public void The_gradients_of_two_halves_of_a_response_sum_to_that_of_the_whole()
+    {
+        var episodes = Tiny.Episodes(7);
+        double[] Gradient(Func<int, bool> trained)
+        {
+            using var policy = Tiny.Decoder(requiresGrad: true);
+            using var reference = Tiny.Decoder(seed: "reference");
+            using var trainer = new PpoTrainer(policy, reference, null, WithoutCritic with { KlCoefficient = 0.1, EntropyCoefficient = 0.05 });
+            using var experience = trainer.Prepare([.. episodes.Select(e => e with { Trained = [.. e.Response.Select((_, t) => trained(t))] })], Order);
+            trainer.Update(experience, Order, 0, 0, 0);
+            return [.. policy.Parameters.Gradient!.to(ScalarType.Float64).data<double>()];
+        }
+
+        // The constant normalisation gives a token the same weight whatever else is trained.
+        var (even, odd, all) = (Gradient(t => t % 2 == 0), Gradient(t => t % 2 == 1), Gradient(_ => true));
+        var scale = all.Max(Math.Abs);
+        Assert.True(scale > 1e-3 && even.Max(Math.Abs) > 1e-3 && odd.Max(Math.Abs) > 1e-3);
+        Assert.All(all.Select((g, i) => Math.Abs(even[i] + odd[i] - g)), difference => Assert.InRange(difference, 0, 1e-6 * scale));
+    }
+
+    [Fact]
+    public void A_critic_on_the_policy_s_body_is_refused_where_tokens_have_no_gradient()
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder(seed: "reference");
+        using var critic = new Critic(Tiny.Head());
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings);
+        var episodes = Tiny.Episodes(7).Select(e => e with { Trained = [.. e.Response.Select((_, t) => t > 0)] }).ToArray();
+        Assert.Throws<ArgumentException>(() => trainer.Prepare(episodes, Order));
+        Assert.Throws<ArgumentException>(() => new PpoTrainer(policy, reference, null, Settings));
+        Assert.Throws<ArgumentException>(() => new PpoTrainer(policy, reference, critic, WithoutCritic));
+    }
+
+    /// <summary>Dr. GRPO in one update, all episodes in one group.</summary>
+    private static PpoSettings WithoutCritic =>
+        Settings with { Algorithm = AlgorithmKind.Grpo, ScaleRewards = false, Normalization = LossNormalization.Constant, Minibatches = 1 };
 
     [Fact]
     public void Each_episode_is_in_one_minibatch()

@@ -1,10 +1,25 @@
+using RlHarness.Training.Losses;
 using static TorchSharp.torch;
 
-namespace RlHarness.Training.Losses;
+namespace RlHarness.Training.Algorithms;
 
-/// <summary>Generalised advantage estimation (Schulman et al. 2016, eq. 16).</summary>
-internal static class Advantages
+/// <summary>PPO's: generalised advantage estimation with a critic (Schulman et al. 2016, eq. 16), the KL penalty in the reward of each token.</summary>
+/// <param name="gamma">Discount for each token.</param>
+/// <param name="lambda">Weight of later temporal differences.</param>
+/// <param name="whiten">Whether advantages are shifted and scaled to mean 0 and variance 1 over the tokens that are trained.</param>
+internal sealed class GeneralizedAdvantage(double gamma, double lambda, bool whiten) : Algorithm
 {
+    public override bool UsesCritic => true;
+
+    public override LossNormalization DefaultNormalization => LossNormalization.Token;
+
+    public override Estimate Of(ScoredEpisodes episodes)
+    {
+        var gae = Gae(episodes.TokenRewards(), episodes.Values!, episodes.Mask, gamma, lambda);
+        var several = episodes.Trained.sum().item<double>() > 1;
+        return new(whiten && several ? Masked.Whiten(gae.Values, episodes.Trained) : gae.Values, gae.Returns);
+    }
+
     /// <param name="Values">A_t = Σ (γλ)ˡ δ_{t+l}, δ_t = r_t + γ V_{t+1} − V_t, with V = 0 past the end; not whitened.</param>
     /// <param name="Returns">A + V, before any whitening.</param>
     public sealed record Result(Tensor Values, Tensor Returns);
