@@ -70,7 +70,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         using var opened = RunModel.Open(source, device, run.ComputeType);
         using var rewardModel = CheckpointFolder.IsSealed(folder.Stage(StageNames.Reward)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
         var conversation = new Conversation(opened.Model);
-        var rewards = rewardModel is null ? null : new RewardFunction(settings.Reward, rewardModel, conversation, run.ObjectiveRule);
+        using var rewards = rewardModel is null ? null : RewardFunction.Open(run, rewardModel, conversation);
         var step = opened.Step ?? 0;
         var started = time.GetTimestamp();
         progress.Stage(Stage, 1, 1, $"{opened.Path}, {settings.Evaluate.Queries} queries in {run.Condition.Tiers.Count} tiers");

@@ -107,7 +107,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         if (settings.Stages.Contains(StageNames.Rl))
             Stage(run, StageNames.Rl, () =>
             {
-                using var stage = new RlStage(run);
+                using var stage = new RlStage(run, corpus);
                 return stage.Run();
             });
         RunReport.Write(folder.Path);

@@ -31,6 +31,8 @@ internal static class PlanTable
             speed,
             $"{plan.Parameters / 1e6:f2} M parameters on {device}, {settings.Model.Precision} products at {speed / 1e9:f0} GFLOPS (measured now)"
         );
+        if (settings.Stages.Contains("rl"))
+            Reward(settings);
         Machine(plan, settings, device);
         Power(design);
         Console.WriteLine("Dry run: nothing was started, nothing was written.");
@@ -51,6 +53,36 @@ internal static class PlanTable
             F(plan.DiskGiB),
             "memory: the largest; disk: the sum"
         );
+        AnsiConsole.Write(table);
+    }
+
+    /// <summary>Every term of the reward, with what it sees. One that sees the scratchpad is red: RL can then shape the reasoning that is measured.</summary>
+    private static void Reward(RunSettings settings)
+    {
+        var w = settings.Reward.Weights;
+        var table = new Table().Title("the reward").AddColumns("term", "weight", "sees");
+        var terms = new (string Name, double Weight, bool Scratchpad)[]
+        {
+            ("reward_model", w.Model, false),
+            ("objective_rule", w.ObjectiveRule, false),
+            ("format_penalty", w.FormatPenalty, false),
+            ("length_penalty", w.LengthPenalty, false),
+        }
+            .Where(t => t.Item2 > 0)
+            .Concat(settings.Reward.Terms.Select(t => (t.Name ?? t.Kind, t.Weight, t.Sees == RewardView.Scratchpad)))
+            .Concat(
+                settings
+                    .Rl.Monitors.Where(m => m.Action == MonitorAction.Penalty)
+                    .Select(m => ($"monitor {m.Detector.Name ?? m.Detector.Kind}", -m.Weight, true))
+            );
+        foreach (var (name, weight, scratchpad) in terms)
+            table.AddRow(
+                Markup.Escape(name),
+                weight.ToString("g4", CultureInfo.InvariantCulture),
+                scratchpad ? "[red]output and scratchpad[/]" : "output"
+            );
+        foreach (var m in settings.Rl.Monitors.Where(m => m.Action == MonitorAction.Screen))
+            table.AddRow(Markup.Escape($"monitor {m.Detector.Name ?? m.Detector.Kind}"), "screens", "[red]output and scratchpad[/]");
         AnsiConsole.Write(table);
     }
 

@@ -7,6 +7,9 @@ namespace RlHarness.Experiment.Detectors;
 public interface IJudge : IDetector
 {
     JudgeUsage Usage { get; }
+
+    /// <summary>Asks of outputs alone, without a scratchpad, whether they comply.</summary>
+    IReadOnlyList<JudgeAnswer> Complies(IReadOnlyList<string> outputs, CancellationToken cancellation = default);
 }
 
 /// <summary>What a judge said to one question.</summary>

@@ -22,3 +22,7 @@ public sealed record RewardInput
         return new RewardInput(userText, response.Output, response.FormatProblem);
     }
 }
+
+/// <summary>What a term of the reward is given that asked for the scratchpad by name; no other has a place for it.</summary>
+/// <param name="Scratchpad">Null where there is none.</param>
+public sealed record ScratchpadRewardInput(string? Scratchpad, RewardInput Output);

@@ -23,8 +23,6 @@ public sealed class FormatPenalty : IRuleReward
 /// <summary>0 up to <paramref name="freeWords"/> words of output, then −1 for each further <paramref name="freeWords"/>, never below −1.</summary>
 public sealed class LengthPenalty(int freeWords = 40) : IRuleReward
 {
-    private static readonly char[] Spaces = [' ', '\n', '\t', '\r'];
-
     public int FreeWords { get; } = freeWords > 0 ? freeWords : throw new ArgumentOutOfRangeException(nameof(freeWords), freeWords, "at least 1");
 
     public string Name => "length_penalty";
@@ -32,7 +30,25 @@ public sealed class LengthPenalty(int freeWords = 40) : IRuleReward
     public double Score(RewardInput input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        var words = input.Output?.Split(Spaces, StringSplitOptions.RemoveEmptyEntries).Length ?? 0;
-        return -Math.Min(1, Math.Max(0, words - FreeWords) / (double)FreeWords);
+        return -Math.Min(1, Math.Max(0, Words.Count(input.Output) - FreeWords) / (double)FreeWords);
     }
+}
+
+/// <summary>0 up to <paramref name="freeWords"/> words of scratchpad, then −1 for each further <paramref name="freeWords"/>, without a bound.</summary>
+public sealed class ScratchpadLengthPenalty(int freeWords)
+{
+    /// <summary>0 without a scratchpad.</summary>
+    public double Score(ScratchpadRewardInput input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return -Math.Max(0, Words.Count(input.Scratchpad) - freeWords) / (double)freeWords;
+    }
+}
+
+/// <summary>Words as white space separates them.</summary>
+internal static class Words
+{
+    private static readonly char[] Spaces = [' ', '\n', '\t', '\r'];
+
+    public static int Count(string? text) => text?.Split(Spaces, StringSplitOptions.RemoveEmptyEntries).Length ?? 0;
 }

@@ -82,28 +82,45 @@ internal sealed class EndpointJudge : IJudge
     public IReadOnlyList<DetectorLabel> LabelAll(IReadOnlyList<ParsedResponse> responses, CancellationToken cancellation = default)
     {
         var labels = new DetectorLabel[responses.Count];
+        ForEach(responses.Count, cancellation, i =>
+        {
+            var r = responses[i];
+            labels[i] = JudgeLabels.Asks(r)
+                ? JudgeLabels.Of(
+                    r,
+                    Ask(_rubric.Reasoning, r.Reasoning ?? "", r.Output!, cancellation),
+                    Ask(_rubric.Compliance, r.Reasoning ?? "", r.Output!, cancellation),
+                    _settings.Threshold
+                )
+                : JudgeLabels.Broken(r);
+        });
+        return labels;
+    }
+
+    public IReadOnlyList<JudgeAnswer> Complies(IReadOnlyList<string> outputs, CancellationToken cancellation = default)
+    {
+        var answers = new JudgeAnswer[outputs.Count];
+        ForEach(outputs.Count, cancellation, i => answers[i] = Ask(_rubric.Compliance, "", outputs[i], cancellation));
+        return answers;
+    }
+
+    /// <summary>Asks several at once; the first error ends all.</summary>
+    private void ForEach(int count, CancellationToken cancellation, Action<int> ask)
+    {
         var options = new ParallelOptions { MaxDegreeOfParallelism = _settings.Concurrency, CancellationToken = cancellation };
         try
         {
-            Parallel.For(0, responses.Count, options, i =>
-            {
-                var r = responses[i];
-                labels[i] = JudgeLabels.Asks(r)
-                    ? JudgeLabels.Of(r, Ask(_rubric.Reasoning, r, cancellation), Ask(_rubric.Compliance, r, cancellation), _settings.Threshold)
-                    : JudgeLabels.Broken(r);
-            });
+            Parallel.For(0, count, options, ask);
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<HarnessException>().FirstOrDefault() is { } first)
         {
             throw first;
         }
-
-        return labels;
     }
 
-    private JudgeAnswer Ask(string question, ParsedResponse response, CancellationToken cancellation)
+    private JudgeAnswer Ask(string question, string reasoning, string output, CancellationToken cancellation)
     {
-        var text = Rubric.Ask(question, response.Reasoning ?? "", response.Output!).Text;
+        var text = Rubric.Ask(question, reasoning, output).Text;
         if (_settings.Votes == 0)
             return One(text, 0, cancellation);
         var votes = Enumerable.Range(0, _settings.Votes).Select(v => One(text, v, cancellation)).ToArray();

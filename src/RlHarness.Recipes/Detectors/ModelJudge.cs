@@ -77,10 +77,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
                 new[] { Rubric.Ask(_rubric.Compliance, r.Reasoning ?? "", r.Output!), Rubric.Ask(_rubric.Reasoning, r.Reasoning ?? "", r.Output!) }
             )
             .ToArray();
-        var answers =
-            questions.Length == 0 ? []
-            : _settings.Votes == 0 ? Probabilities(questions, cancellation)
-            : Votes(questions, cancellation);
+        var answers = Answers(questions, cancellation);
         var at = 0;
         return
         [
@@ -89,6 +86,14 @@ internal sealed class ModelJudge : IJudge, IDisposable
             ),
         ];
     }
+
+    public IReadOnlyList<JudgeAnswer> Complies(IReadOnlyList<string> outputs, CancellationToken cancellation = default) =>
+        Answers([.. outputs.Select(output => Rubric.Ask(_rubric.Compliance, "", output))], cancellation);
+
+    private JudgeAnswer[] Answers(JudgeQuestion[] questions, CancellationToken cancellation) =>
+        questions.Length == 0 ? []
+        : _settings.Votes == 0 ? Probabilities(questions, cancellation)
+        : Votes(questions, cancellation);
 
     public void Dispose()
     {

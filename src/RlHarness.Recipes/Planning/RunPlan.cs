@@ -184,7 +184,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var pack = PackLibrary.Load(Settings.Experiment.Pack);
             var scenarios = Enum.GetValues<ScenarioGroup>().Sum(g => pack.Scenarios(g).Sum(x => x.Text.Variants.Count * e.Items(g)));
             var evaluated = (double)evaluations * Tiers * ((e.Queries * e.SamplesPerQuery) + scenarios);
-            var critic = s.Critic == CriticKind.Body;
+            var critic = s is { UsesCritic: true, Critic: CriticKind.Body };
             var generated = (episodes + evaluated) * answer;
             var read = (episodes + evaluated) * Lengths.Prompt;
             var scored = episodes * ((critic ? 3 : 2) * length + Lengths.Pair / 2) + evaluated * Lengths.Pair / 2;

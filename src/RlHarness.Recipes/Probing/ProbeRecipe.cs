@@ -7,6 +7,7 @@ using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Recipes.Reading;
+using RlHarness.Recipes.Stages;
 using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;

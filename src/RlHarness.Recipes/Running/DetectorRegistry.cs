@@ -22,6 +22,13 @@ internal static class DetectorRegistry
         return settings.Kind switch
         {
             "grammar_oracle" => new GrammarOracle(Grammar(settings.Kind, pack).Cues),
+            "degraded_oracle" => new DegradedOracle(
+                new GrammarOracle(Grammar(settings.Kind, pack).Cues),
+                settings.Sensitivity,
+                settings.Specificity,
+                seeds.Child("degraded_oracle").Root,
+                settings.Label
+            ),
             "keyword" => new KeywordDetector(Grammar(settings.Kind, pack).Keywords),
             "classifier" => NgramClassifier.Load(settings.Path!, settings.Label),
             "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric)),
@@ -30,7 +37,7 @@ internal static class DetectorRegistry
                 ErrorKind.BadInput,
                 "unknown kind of detector",
                 settings.Kind,
-                "grammar_oracle, keyword, classifier, model_judge or endpoint_judge"
+                "grammar_oracle, degraded_oracle, keyword, classifier, model_judge or endpoint_judge"
             ),
         };
     }

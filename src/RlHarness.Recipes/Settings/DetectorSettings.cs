@@ -6,18 +6,33 @@ namespace RlHarness.Recipes.Settings;
 public sealed record DetectorSettings
 {
     [Shorthand]
-    [OneOf("grammar_oracle", "keyword", "classifier", "model_judge", "endpoint_judge")]
+    [OneOf("grammar_oracle", "degraded_oracle", "keyword", "classifier", "model_judge", "endpoint_judge", "probe")]
     [Meaning(
-        "Kind of detector. grammar_oracle and keyword read by the pack's cues; classifier is one that `detector train` wrote; model_judge asks a "
-            + "local model; endpoint_judge asks a service."
+        "Kind of detector. grammar_oracle and keyword read by the pack's cues; degraded_oracle is the former made wrong on purpose; classifier is one "
+            + "that `detector train` wrote; model_judge asks a local model; endpoint_judge asks a service; probe, for rl.monitors alone, reads the "
+            + "policy's hidden states by a line that is fitted to the corpus before the first step."
     )]
     public string Kind { get; init; } = "grammar_oracle";
 
-    [Meaning("Name in labels, metrics and report; null: the kind. Two of one kind need two names. Only for classifier and judges.")]
+    [Meaning("Name in labels, metrics and report; null: the kind. Two of one kind need two names. Not for grammar_oracle and keyword.")]
     public string? Name { get; init; }
 
     [Meaning("The file of a classifier, or the Hugging Face folder or GGUF file of a model_judge. Only for these two kinds.")]
     public string? Path { get; init; }
+
+    [Allowed(0, 1)]
+    [Meaning("Share of the responses that fake alignment which it says so of; the others it misses. Only for degraded_oracle.")]
+    public double Sensitivity { get; init; } = 1;
+
+    [Allowed(0, 1)]
+    [Meaning("Share of the responses that do not fake alignment which it leaves alone; the others it flags. Only for degraded_oracle.")]
+    public double Specificity { get; init; } = 1;
+
+    [Allowed(0, 1000)]
+    [Meaning(
+        "Whose input is read: 0 is the input of the first layer, the number of layers is what the last one gives; null: half of them. Only for probe."
+    )]
+    public int? Layer { get; init; }
 
     [Meaning(
         "A text file with the judge's questions, in a section # reasoning and a section # compliance; null: the rubric of the pack, or the "
@@ -115,6 +130,9 @@ public sealed record DetectorSettings
     internal bool IsJudge => Kind is "model_judge" or "endpoint_judge";
 
     internal bool LabelsRollouts => Rollouts ?? !IsJudge;
+
+    /// <summary>A detector by its kind alone cannot be told apart from its name there.</summary>
+    internal bool IsNamedByKind => Kind is "grammar_oracle" or "keyword";
 
     public override string ToString() => Label;
 }

@@ -1,4 +1,5 @@
 using RlHarness.Core.Settings;
+using RlHarness.Training.Algorithms;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
 
@@ -93,10 +94,29 @@ internal static class InertSettings
             "reward.weights.model is 0, so the reward model's scores are not used",
             "give reward.weights.model a weight"
         ),
+        .. new (string Key, string Algorithms, Func<RlSettings, bool> Reads)[]
+        {
+            ("rl.scale_rewards", "grpo", s => s.Algorithm == AlgorithmKind.Grpo),
+            ("rl.critic", "ppo", s => s.UsesCritic),
+            ("rl.critic_learning_rate", "ppo", s => s.UsesCritic),
+            ("rl.joint_optimizer", "ppo", s => s.UsesCritic),
+            ("rl.value_coefficient", "ppo", s => s.UsesCritic),
+            ("rl.clip_range_value", "ppo", s => s.UsesCritic),
+            ("rl.lambda", "ppo", s => s.UsesCritic),
+            ("rl.whiten_advantages", "ppo", s => s.UsesCritic),
+            ("rl.gamma", "ppo or reinforce_plus_plus", s => s.Algorithm is AlgorithmKind.Ppo or AlgorithmKind.ReinforcePlusPlus),
+            ("rl.kl_estimator", "ppo, rloo or reinforce_plus_plus", s => s.Algorithm != AlgorithmKind.Grpo),
+        }.Select(x => new Rule(
+            x.Key,
+            ["rl.algorithm"],
+            s => !x.Reads(s.Rl),
+            "rl.algorithm does not use it",
+            $"set rl.algorithm: {x.Algorithms}"
+        )),
         new(
             "rl.value_coefficient",
             ["rl.critic", "rl.joint_optimizer"],
-            s => s.Rl is { Critic: CriticKind.Body, JointOptimizer: false },
+            s => s.Rl is { UsesCritic: true, Critic: CriticKind.Body, JointOptimizer: false },
             "the critic has a body and an optimizer of its own, so that no other loss stands beside the value loss",
             "set rl.joint_optimizer: true or rl.critic: head, or scale the critic's updates by rl.critic_learning_rate"
         ),
@@ -181,7 +201,7 @@ internal static class InertSettings
             foreach (var key in written.Keys.Where(k => IsAtOrBelow(k, rule.Key) && !(rule.Key == "rl" && k == "rl.max_new_tokens")))
                 if (IsLeaf(key, written) && rule.IsInert(s) && Problem(written, key, rule.Causes, rule.Why, rule.Remedy) is { } problem)
                     yield return problem;
-        foreach (var problem in Conditions(s, written).Concat(Detectors(s, written)))
+        foreach (var problem in Conditions(s, written).Concat(Detectors(s, written)).Concat(Monitors(s, written)).Concat(Terms(s, written)))
             yield return problem;
     }
 
@@ -226,17 +246,55 @@ internal static class InertSettings
             }
     }
 
+    private static IEnumerable<SettingsProblem> Monitors(RunSettings s, WrittenSettings written)
+    {
+        for (var i = 0; i < s.Rl.Monitors.Count; i++)
+        {
+            var (monitor, at) = (s.Rl.Monitors[i], $"rl.monitors[{i}]");
+            foreach (var key in new[] { "weight", "penalty" })
+                if (
+                    monitor.Action != MonitorAction.Penalty
+                    && Problem(written, $"{at}.{key}", [], "the monitor's action is not penalty", "set action: penalty") is { } inert
+                )
+                    yield return inert;
+            if (Problem(written, $"{at}.detector.rollouts", [], "a monitor reads every rollout", "set it in evaluate.detectors") is { } rollouts)
+                yield return rollouts;
+        }
+    }
+
+    private static IEnumerable<SettingsProblem> Terms(RunSettings s, WrittenSettings written)
+    {
+        var ofKind = new Dictionary<string, string[]>(StringComparer.Ordinal)
+        {
+            ["scratchpad_length"] = ["free_words"],
+            ["judge"] = ["judge", "answer"],
+            ["http"] = ["endpoint", "timeout_seconds", "retries"],
+            ["command"] = ["command", "timeout_seconds"],
+        };
+        for (var i = 0; i < s.Reward.Terms.Count; i++)
+        {
+            var (term, at) = (s.Reward.Terms[i], $"reward.terms[{i}]");
+            foreach (var key in ofKind.Values.SelectMany(k => k).Distinct().Except(ofKind[term.Kind]))
+                foreach (var below in written.Keys.Where(k => IsAtOrBelow(k, $"{at}.{key}") && IsLeaf(k, written)))
+                    if (Problem(written, below, [], $"the kind is {term.Kind}", "set another kind") is { } problem)
+                        yield return problem;
+        }
+    }
+
     private static IEnumerable<SettingsProblem> Detectors(RunSettings s, WrittenSettings written)
     {
-        for (var i = 0; i < s.Evaluate.Detectors.Count; i++)
+        foreach (var (d, at) in SettingsChecks.AllDetectors(s))
         {
-            var (d, at) = (s.Evaluate.Detectors[i], $"evaluate.detectors[{i}]");
             var endpoint = d.Kind == "endpoint_judge";
             var inert = new List<(string Key, string Why, string Remedy)>();
-            if (d.Kind is "grammar_oracle" or "keyword")
-                inert.Add(("name", $"a detector of kind {d.Kind} always has the name of its kind", "set kind: classifier or the kind of a judge"));
+            if (d.IsNamedByKind)
+                inert.Add(("name", $"a detector of kind {d.Kind} always has the name of its kind", "set another kind"));
             if (d.Kind is not ("classifier" or "model_judge"))
                 inert.Add(("path", $"the kind is {d.Kind}", "set kind: classifier or kind: model_judge"));
+            if (d.Kind != "degraded_oracle")
+                inert.AddRange(new[] { "sensitivity", "specificity" }.Select(k => (k, $"the kind is {d.Kind}", "set kind: degraded_oracle")));
+            if (d.Kind != "probe")
+                inert.Add(("layer", $"the kind is {d.Kind}", "set kind: probe"));
             if (!d.IsJudge)
                 inert.AddRange(ForJudges.Select(k => (k, $"the kind is {d.Kind}", "set kind: model_judge or kind: endpoint_judge")));
             if (!endpoint)

@@ -14,11 +14,23 @@ public enum CriticKind
     Head,
 }
 
-/// <summary>The RL stage: the settings of PPO, and what surrounds it.</summary>
+/// <summary>Which part of a response the policy learns from.</summary>
+public enum TrainedTokens
+{
+    All,
+
+    /// <summary>What follows the scratchpad.</summary>
+    Output,
+
+    /// <summary>The scratchpad with its tags; a whole response where it is not closed.</summary>
+    Scratchpad,
+}
+
+/// <summary>The RL stage: the settings of the algorithm, and what surrounds it.</summary>
 public sealed record RlSettings : PpoSettings
 {
     [Allowed(1, 1000000)]
-    [Meaning("Steps of PPO: each samples responses, scores them and updates the policy rl.epochs x rl.minibatches times.")]
+    [Meaning("Steps of RL: each samples responses, scores them and updates the policy rl.epochs x rl.minibatches times.")]
     public int Steps { get; init; } = 50;
 
     [Allowed(1, 100000)]
@@ -46,7 +58,7 @@ public sealed record RlSettings : PpoSettings
 
     [Meaning(
         "Where values come from. body: a second copy of the imitating model with a scalar head, trained by an optimizer of its own; head: a scalar "
-            + "head on the policy's hidden states, which takes less memory and shares the policy's optimizer."
+            + "head on the policy's hidden states, which takes less memory and shares the policy's optimizer. Only for rl.algorithm: ppo."
     )]
     public CriticKind Critic { get; init; } = CriticKind.Body;
 
@@ -56,6 +68,31 @@ public sealed record RlSettings : PpoSettings
 
     [Meaning("Null trains all weights; otherwise adapters alone are trained, and the reference is the model without them. Needs rl.critic: body.")]
     public AdapterSettings? Adapter { get; init; }
+
+    [Meaning(
+        "Tokens of a response that get a gradient. all; output: none goes through the scratchpad; scratchpad: none goes through the output. A scratchpad "
+            + "that is not closed is a scratchpad to its end. Needs a scratchpad, and a critic that is not a head on the policy."
+    )]
+    public TrainedTokens TrainedTokens { get; init; }
+
+    [Meaning(
+        "Text that is added to the system prompt of rollouts and is gone in evaluations (inoculation prompting): what the prompt asks for need not be "
+            + "learnt. Null: none."
+    )]
+    public string? Inoculation { get; init; }
+
+    [Meaning(
+        "Monitors of alignment faking on the rollouts, each a detector and what it does: penalty, screen or alarm. monitor/<name>/… of each step and "
+            + "evaluation says how well each still tells faking from the rest."
+    )]
+    public IReadOnlyList<MonitorSettings> Monitors { get; init; } = [];
+
+    [Meaning(
+        "Ends the stage early, at an evaluation: METRIC >= NUMBER or METRIC <= NUMBER, with or without \"for N evaluations\", such as "
+            + "outcome/comply/training >= 0.99 for 2 evaluations. The metric is one of metrics.jsonl; without a detector's name it is the first "
+            + "detector's. Null: all steps are made."
+    )]
+    public string? StopWhen { get; init; }
 
     [Allowed(0, 1000, MinExclusive = true)]
     [Meaning(

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RlHarness.Core.Settings;
+using RlHarness.Training.Algorithms;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -19,6 +20,7 @@ public static class SettingsChecks
         "model.precision",
         "experiment",
         "reward.weights",
+        "reward.terms",
         "reward.score_clip",
         "reward.micro_batch_tokens",
         "rl.max_new_tokens",
@@ -90,15 +92,78 @@ public static class SettingsChecks
             yield return Problem("rl.minibatches", $"{s.Rl.Minibatches}; more than the {s.Rl.Episodes} episodes of a step");
         foreach (var problem in AdaptiveKl(s.Rl))
             yield return problem;
-        if (s.Rl.Adapter is not null && s.Rl.Critic == CriticKind.Head)
+        if (s.Rl is { Adapter: not null, UsesCritic: true, Critic: CriticKind.Head })
             yield return Problem("rl.critic", "head; with rl.adapter the critic needs a body of its own (critic: body)");
         var w = s.Reward.Weights;
-        if (s.Stages.Contains("rl") && w.Model + w.ObjectiveRule == 0)
-            yield return Problem("reward.weights", "model and objective_rule are both 0; the objective needs one of them");
+        if (s.Stages.Contains("rl") && w.Model + w.ObjectiveRule == 0 && s.Reward.Terms.Count == 0)
+            yield return Problem("reward.weights", "model and objective_rule are both 0; the objective needs one of them, or a term of reward.terms");
         if (s.Evaluate.Detectors.Count == 0)
             yield return Problem("evaluate.detectors", "empty; expected at least one detector");
-        foreach (var problem in Detectors(s.Evaluate.Detectors))
+        foreach (var problem in Detectors(s).Concat(Rl(s)).Concat(Terms(s)))
             yield return problem;
+    }
+
+    /// <summary>Every detector that the settings name, with its key: those of evaluations, of monitors and of terms of the reward.</summary>
+    internal static IEnumerable<(DetectorSettings Detector, string Key)> AllDetectors(RunSettings s) =>
+        s.Evaluate.Detectors.Select((d, i) => (d, $"evaluate.detectors[{i}]"))
+            .Concat(s.Rl.Monitors.Select((m, i) => (m.Detector, $"rl.monitors[{i}].detector")))
+            .Concat(
+                s.Reward.Terms.Select((t, i) => (t.Judge, $"reward.terms[{i}].judge")).Where(x => x.Judge is not null).Select(x => (x.Judge!, x.Item2))
+            );
+
+    private static IEnumerable<SettingsProblem> Rl(RunSettings s)
+    {
+        static SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        var rl = s.Rl;
+        if (rl.Algorithm is AlgorithmKind.Grpo or AlgorithmKind.Rloo && rl.SamplesPerPrompt == 1)
+            yield return Problem("rl.samples_per_prompt", $"1; {SettingNames.Snake(rl.Algorithm.ToString())} compares the samples of a prompt: expected 2 or more");
+        if (rl.TrainedTokens != TrainedTokens.All && !s.Experiment.Scratchpad)
+            yield return Problem("rl.trained_tokens", "needs a scratchpad: set experiment.scratchpad: true, or rl.trained_tokens: all");
+        if (rl.TrainedTokens != TrainedTokens.All && rl is { UsesCritic: true, Critic: CriticKind.Head })
+            yield return Problem(
+                "rl.critic",
+                "head; its loss would train the policy through the tokens that rl.trained_tokens leaves out: set critic: body, or an algorithm without a critic"
+            );
+        if (rl.StopWhen is { } text && StopRule.Parse(text) is null)
+            yield return Problem("rl.stop_when", $"\"{text}\"; expected {StopRule.Form}");
+        if (rl.Inoculation is { } inoculation && string.IsNullOrWhiteSpace(inoculation))
+            yield return Problem("rl.inoculation", "empty; expected a text, or null for none");
+        if (rl.Monitors.Select(m => m.Name).Distinct().Count() != rl.Monitors.Count)
+            yield return Problem("rl.monitors", "two have one name; give their detectors names of their own");
+        for (var i = 0; i < rl.Monitors.Count; i++)
+        {
+            var (monitor, at) = (rl.Monitors[i], $"rl.monitors[{i}]");
+            if (monitor is { Threshold: not null, FalsePositiveRate: not null })
+                yield return Problem(at + ".threshold", "set beside false_positive_rate, which sets it; leave one of them out");
+            if (monitor.Detector.Kind == "probe" && !s.Experiment.Scratchpad)
+                yield return Problem(at + ".detector", "a probe reads the scratchpad: set experiment.scratchpad: true");
+        }
+    }
+
+    private static IEnumerable<SettingsProblem> Terms(RunSettings s)
+    {
+        static SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        string[] taken = ["reward_model", "objective_rule", "format_penalty", "length_penalty", "monitors", "total"];
+        for (var i = 0; i < s.Reward.Terms.Count; i++)
+        {
+            var (term, at) = (s.Reward.Terms[i], $"reward.terms[{i}]");
+            if (term.Label.Length == 0 || term.Label.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.')) || taken.Contains(term.Label))
+                yield return Problem(at + ".name", $"\"{term.Label}\"; expected letters, digits, _ - . and none of {string.Join(", ", taken)}");
+            if (s.Reward.Terms.Take(i).Any(t => t.Label == term.Label))
+                yield return Problem(at + ".name", $"\"{term.Label}\" is another term's name; give one of them a name of its own");
+            if (term.Weight == 0)
+                yield return Problem(at + ".weight", "0; a term without a weight does nothing");
+            if (term is { Kind: "scratchpad_length", Sees: RewardView.Output })
+                yield return Problem(at + ".sees", "output; scratchpad_length reads the scratchpad, so ask for it by name: sees: scratchpad");
+            if (term is { Kind: "judge", Sees: RewardView.Scratchpad })
+                yield return Problem(at + ".sees", "scratchpad; the judge of a reward is asked about the output alone (a monitor may read the scratchpad)");
+            if (term.Kind == "judge" && term.Judge is not { IsJudge: true })
+                yield return Problem(at + ".judge", $"{term.Judge?.Kind ?? "null"}; expected kind: model_judge or endpoint_judge with its settings");
+            if (term.Kind == "http" && !(Uri.TryCreate(term.Endpoint, UriKind.Absolute, out var uri) && uri.Scheme is ("http" or "https")))
+                yield return Problem(at + ".endpoint", $"\"{term.Endpoint}\"; expected an address such as http://localhost:8000/score");
+            if (term.Kind == "command" && term.Command.Count == 0)
+                yield return Problem(at + ".command", "empty; expected a program and its arguments");
+        }
     }
 
     /// <summary>A target that the coefficient cannot follow, by Ziegler's rule, in the steps that the run has.</summary>
@@ -137,16 +202,18 @@ public static class SettingsChecks
             );
     }
 
-    private static IEnumerable<SettingsProblem> Detectors(IReadOnlyList<DetectorSettings> detectors)
+    private static IEnumerable<SettingsProblem> Detectors(RunSettings settings)
     {
+        var detectors = settings.Evaluate.Detectors;
         static SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         if (detectors.Select(d => d.Label).Distinct().Count() != detectors.Count)
             yield return Problem("evaluate.detectors", "a detector is named twice; give each a name of its own");
         if (detectors.Count > 0 && !detectors.Any(d => d.LabelsRollouts))
             yield return Problem("evaluate.detectors", "none labels RL rollouts; expected one that is not a judge, or rollouts: true");
-        for (var i = 0; i < detectors.Count; i++)
+        foreach (var (d, at) in AllDetectors(settings))
         {
-            var (d, at) = (detectors[i], $"evaluate.detectors[{i}]");
+            if (d.Kind == "probe" && !at.StartsWith("rl.monitors", StringComparison.Ordinal))
+                yield return Problem(at + ".kind", "probe; it reads the policy's hidden states, which only rl.monitors has");
             if (d.Label.Length == 0 || d.Label.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '.')))
                 yield return Problem(at + ".name", $"\"{d.Label}\"; expected letters, digits, _ - .");
             if (d.Kind is "classifier" or "model_judge" && d.Path is null)

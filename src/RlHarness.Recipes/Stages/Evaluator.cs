@@ -19,7 +19,13 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
 
     /// <param name="Batch">Rows to commit.</param>
     /// <param name="Summaries">By detector.</param>
-    public sealed record Result(StepBatch Batch, IReadOnlyDictionary<string, AlignmentFakingSummary> Summaries, double TokensPerSecond);
+    /// <param name="Exchanges">Every query in every tier, with its answer.</param>
+    public sealed record Result(
+        StepBatch Batch,
+        IReadOnlyDictionary<string, AlignmentFakingSummary> Summaries,
+        IReadOnlyList<Exchange> Exchanges,
+        double TokensPerSecond
+    );
 
     /// <param name="subset">The first so many queries alone, and no scenarios; null: all that the settings ask for.</param>
     public Result Run(string stage, long step, RewardFunction? rewards = null, Action<int, int>? onProgress = null, int? subset = null)
@@ -32,7 +38,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         var exchanges = Exchange.Sample(run, conversation, worker, asked, step, onProgress);
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
         var responses = exchanges.Select(e => e.Response).ToArray();
-        var scores = rewards?.Score([.. exchanges.Select(e => e.RewardInput)]);
+        var scores = rewards?.Score(exchanges);
         var transcripts = exchanges.Select((e, i) => e.Row(run, stage, step, scores?[i])).ToArray();
         var labels = new List<LabelRow>();
         var summaries = new Dictionary<string, AlignmentFakingSummary>(StringComparer.Ordinal);
@@ -67,7 +73,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         };
         if (subset is null)
             batch = _scenarios.Run(stage, step, onProgress).AddTo(batch);
-        return new Result(batch, summaries, metrics["perf/evaluation_tokens_per_second"]);
+        return new Result(batch, summaries, exchanges, metrics["perf/evaluation_tokens_per_second"]);
     }
 
     /// <summary>Every query in every tier of the condition, tier by tier.</summary>

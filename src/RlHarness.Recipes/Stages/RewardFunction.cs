@@ -1,12 +1,24 @@
+using System.Diagnostics;
 using RlHarness.Experiment.Rewards;
+using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Training.Rewards;
 
 namespace RlHarness.Recipes.Stages;
 
-/// <summary>The reward of a response: parts by weight. All it is given is a <see cref="RewardInput"/>, which has no place for reasoning.</summary>
-/// <param name="objective">Null for a pack without cues: then no part goes by rule.</param>
-internal sealed class RewardFunction(RewardSettings settings, RewardModel? model, Conversation conversation, ObjectiveRule? objective)
+/// <summary>
+/// The reward of a response: terms by weight. All that a term is given is a <see cref="RewardInput"/>, which has no place for reasoning, but for those whose
+/// settings ask for the scratchpad.
+/// </summary>
+/// <param name="objective">Null for a pack without cues: then no term goes by rule.</param>
+/// <param name="terms">Further terms, disposed with this.</param>
+internal sealed class RewardFunction(
+    RewardSettings settings,
+    RewardModel? model,
+    Conversation conversation,
+    ObjectiveRule? objective,
+    IReadOnlyList<RewardTerm>? terms = null
+) : IDisposable
 {
     public const string ModelPart = "reward_model";
     public const string Total = "total";
@@ -22,10 +34,46 @@ internal sealed class RewardFunction(RewardSettings settings, RewardModel? model
             .Select(r => (r.Rule!, r.Weight)),
     ];
 
+    private readonly IReadOnlyList<RewardTerm> _terms = terms ?? [];
+
+    /// <summary>The reward that the run's settings describe.</summary>
+    /// <param name="model">Null where its weight is 0.</param>
+    public static RewardFunction Open(RunContext run, RewardModel? model, Conversation conversation) =>
+        new(run.Settings.Reward, model, conversation, run.ObjectiveRule, [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]);
+
+    /// <summary>Scores exchanges; scratchpads are handed on to the terms that ask for them, and to no other.</summary>
+    public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<Exchange> exchanges) =>
+        Score(
+            [.. exchanges.Select(e => e.RewardInput)],
+            _terms.OfType<RewardTerm.OfScratchpad>().Any()
+                ? [.. exchanges.Select(e => new ScratchpadRewardInput(e.Response.Reasoning, e.RewardInput))]
+                : null
+        );
+
     /// <summary>Raw value of each part by name, and the weighted <see cref="Total"/>.</summary>
-    public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<RewardInput> inputs)
+    /// <param name="inputs">All that most terms may see.</param>
+    /// <param name="scratchpads">For the terms that ask for it; null: there is no such term.</param>
+    public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(
+        IReadOnlyList<RewardInput> inputs,
+        IReadOnlyList<ScratchpadRewardInput>? scratchpads = null
+    )
     {
         var model = ModelScores(inputs);
+        var further = _terms
+            .Select(term =>
+                (
+                    Term: term,
+                    Values: term switch
+                    {
+                        RewardTerm.OfOutput o => o.Score(inputs),
+                        RewardTerm.OfScratchpad s => s.Score(
+                            scratchpads ?? throw new ArgumentException($"the term {term.Name} needs scratchpads", nameof(scratchpads))
+                        ),
+                        _ => throw new UnreachableException(),
+                    }
+                )
+            )
+            .ToArray();
         return
         [
             .. inputs.Select(
@@ -46,11 +94,23 @@ internal sealed class RewardFunction(RewardSettings settings, RewardModel? model
                         total += settings.Weights.Model * model[i];
                     }
 
+                    foreach (var (term, values) in further)
+                    {
+                        parts[term.Name] = values[i];
+                        total += term.Weight * values[i];
+                    }
+
                     parts[Total] = total;
                     return parts;
                 }
             ),
         ];
+    }
+
+    public void Dispose()
+    {
+        foreach (var term in _terms)
+            term.Dispose();
     }
 
     /// <summary>

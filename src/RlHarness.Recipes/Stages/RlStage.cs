@@ -1,6 +1,7 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
+using RlHarness.Core.Settings;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
@@ -19,7 +20,7 @@ using TorchSharp;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>
-/// PPO on the conflicting objective, with the paired evaluation before, during and after. Read <see cref="Run"/> from top to bottom: it is the algorithm.
+/// RL on the conflicting objective, with the paired evaluation before, during and after. Read <see cref="Run"/> from top to bottom: it is the loop.
 /// </summary>
 internal sealed class RlStage : IDisposable
 {
@@ -31,15 +32,18 @@ internal sealed class RlStage : IDisposable
     private readonly RlSettings _settings;
     private readonly LoadedModel _policy;
     private readonly LoadedModel? _reference;
-    private readonly Critic _critic;
+    private readonly Critic? _critic;
     private readonly PpoTrainer _trainer;
     private readonly RewardModel? _rewardModel;
     private readonly RewardFunction _rewards;
     private readonly Conversation _conversation;
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
+    private readonly Monitors _monitors;
 
-    public RlStage(RunContext run)
+    /// <param name="run">The run; its imitating model is what RL starts from.</param>
+    /// <param name="corpus">What that model imitates, for monitors that need labelled transcripts.</param>
+    public RlStage(RunContext run, CorpusStage.Corpus corpus)
     {
         (_run, _settings) = (run, run.Settings.Rl);
         var imitation = run.Folder.Stage(StageNames.Imitate);
@@ -50,13 +54,7 @@ internal sealed class RlStage : IDisposable
             _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
         else
             _reference = Frozen(imitation);
-        var body =
-            _settings.Critic == CriticKind.Head
-                ? null
-                : ModelLoader.Load(imitation, run.Device, requiresGrad: true, withHead: false, withTokenizer: false).Decoder;
-        if (body is not null)
-            run.Configure(body);
-        _critic = new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("rl/critic_head")), body);
+        _critic = _settings.UsesCritic ? OpenCritic(imitation) : null;
         _trainer = new PpoTrainer(
             _policy.Decoder,
             _reference?.Decoder ?? _policy.Decoder,
@@ -65,7 +63,7 @@ internal sealed class RlStage : IDisposable
             firstRatioTolerance: run.Device.type == DeviceType.CPU ? 0 : 1e-2
         );
         _rewardModel = run.Settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
-        _rewards = new RewardFunction(run.Settings.Reward, _rewardModel, _conversation, run.ObjectiveRule);
+        _rewards = RewardFunction.Open(run, _rewardModel, _conversation);
         var sampling = new SamplingSettings
         {
             Temperature = _settings.Temperature,
@@ -75,6 +73,7 @@ internal sealed class RlStage : IDisposable
         };
         _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"));
         _evaluator = new Evaluator(run, _policy, _conversation);
+        _monitors = new Monitors(run, _policy, corpus.Transcripts);
     }
 
     /// <summary>Runs to the last step, from the newest checkpoint where there is one.</summary>
@@ -82,7 +81,12 @@ internal sealed class RlStage : IDisposable
     {
         var start = Restore();
         if (start == 0)
+        {
+            SayWhatSeesScratchpads();
             Evaluate(step: 0, new StepBatch(Name, 0));
+        }
+        else if (StopsAt(start))
+            return Summary();
         for (var step = start + 1; step <= _settings.Steps; step++)
         {
             _run.Cancellation.ThrowIfCancellationRequested();
@@ -95,44 +99,90 @@ internal sealed class RlStage : IDisposable
             var exchanges = Exchange.Sample(_run, _conversation, _worker, questions, step);
             clock.Lap("rollout");
 
-            // 3. Rewards, of the output only.
-            var rewards = _rewards.Score([.. exchanges.Select(e => e.RewardInput)]);
+            // 3. Rewards, and what monitors say.
+            var watch = _monitors.Read(exchanges);
+            var rewards = watch.AddTo(_rewards.Score(exchanges));
             var scores = exchanges.Select((e, i) => rewards[i][RewardFunction.Total] - (e.IsTruncated ? _settings.MissingEosPenalty : 0)).ToArray();
             clock.Lap("reward");
 
-            // 4. Old and reference log-probabilities, values, advantages; then the updates.
-            var episodes = exchanges.Select((e, i) => new Episode(e.Rollout.PromptIds, e.Rollout.ResponseIds, scores[i])).ToArray();
+            // 4. Old and reference log-probabilities, values, advantages; then the updates, without what monitors screen out.
+            int[] kept = [.. Enumerable.Range(0, exchanges.Count).Where(i => !watch.IsScreened(i))];
+            var episodes = kept.Select(i => Episode(exchanges[i], scores[i])).ToArray();
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
-            using var iteration = _trainer.Iterate(
-                episodes,
-                order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
-                learningRateFactor: factor,
-                onPrepared: () => clock.Lap("prepare")
-            );
+            using var iteration =
+                episodes.Length < _settings.Minibatches
+                    ? null
+                    : _trainer.Iterate(
+                        episodes,
+                        order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
+                        learningRateFactor: factor,
+                        onPrepared: () => clock.Lap("prepare")
+                    );
             clock.Lap("update");
 
             // 5. What there is to know of this step, on disk before it is called done.
-            var update = IterationResult.Of(iteration.Updates, _settings.Normalization);
-            var batch = Record(step, exchanges, rewards, scores, iteration.Experience, update, factor, clock);
-            _trainer.AdaptKl(iteration.Experience);
+            var batch = Record(step, new Sampled(exchanges, rewards, scores, watch, kept), iteration, factor, clock);
+            if (iteration is null)
+                _run.Warn(Name, step, $"step {step}: no update, since monitors screened out {exchanges.Count - kept.Length} of {exchanges.Count} responses");
+            else
+                _trainer.AdaptKl(iteration.Experience);
+            var stop = false;
             if (step % _run.Settings.Evaluate.Every == 0 || step == _settings.Steps)
-                Evaluate(step, batch);
+                stop = Evaluate(step, batch);
             else
                 _run.Commit(batch);
-            if (step % _settings.CheckpointEvery == 0 || step == _settings.Steps)
+            if (step % _settings.CheckpointEvery == 0 || step == _settings.Steps || stop)
                 Save(step);
+            if (stop)
+                break;
         }
 
         return Summary();
     }
 
+    /// <summary>A reward that reads the scratchpad shapes the reasoning that is measured, so that whoever reads the numbers has to know of it.</summary>
+    private void SayWhatSeesScratchpads()
+    {
+        string[] sees =
+        [
+            .. _run.Settings.Reward.Terms.Where(t => t.Sees == RewardView.Scratchpad).Select(t => $"the reward's term {t.Label}"),
+            .. _settings.Monitors.Where(m => m.Action != MonitorAction.Alarm).Select(m => $"the monitor {m.Name} ({SettingNames.Snake(m.Action.ToString())})"),
+        ];
+        if (sees.Length > 0)
+            _run.Warn(Name, 0, $"training sees the scratchpad, by {string.Join(", ", sees)}: what reasoning is measured can be what training selected");
+    }
+
     public void Dispose()
     {
+        _monitors.Dispose();
+        _rewards.Dispose();
         _trainer.Dispose();
-        _critic.Dispose();
+        _critic?.Dispose();
         _policy.Dispose();
         _reference?.Dispose();
         _rewardModel?.Dispose();
+    }
+
+    private Critic OpenCritic(string folder)
+    {
+        var body =
+            _settings.Critic == CriticKind.Head
+                ? null
+                : ModelLoader.Load(folder, _run.Device, requiresGrad: true, withHead: false, withTokenizer: false).Decoder;
+        if (body is not null)
+            _run.Configure(body);
+        return new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, _run.Device, _run.Seeds.For("rl/critic_head")), body);
+    }
+
+    /// <summary>What the trainer learns from: the prompt is the group, and the settings may leave tokens without a gradient.</summary>
+    private Episode Episode(Exchange exchange, double score)
+    {
+        var ids = exchange.Rollout.ResponseIds;
+        bool[]? trained =
+            _settings.TrainedTokens == TrainedTokens.All
+                ? null
+                : [.. ResponseSpans.InScratchpad(_policy.Tokenizer!, ids).Select(inside => inside == (_settings.TrainedTokens == TrainedTokens.Scratchpad))];
+        return new(exchange.Rollout.PromptIds, ids, score, exchange.Question.Prompt, trained);
     }
 
     private LoadedModel Frozen(string folder)
@@ -164,7 +214,7 @@ internal sealed class RlStage : IDisposable
                 tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training
                 : _run.Condition.ThreeTiers && tiers.NextBool(0.5) ? Tier.Rated
                 : Tier.Unmonitored;
-            var system = _run.Pack.SystemPrompt(tier, _run.Condition);
+            var system = _run.Pack.SystemPrompt(tier, _run.Condition) + (_settings.Inoculation is { } text ? "\n\n" + text : "");
             for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++)
                 questions.Add(new Question(query, tier, system, k, sample));
         }
@@ -172,7 +222,8 @@ internal sealed class RlStage : IDisposable
         return questions;
     }
 
-    private void Evaluate(int step, StepBatch batch)
+    /// <summary>Commits a step with its evaluation. Returns whether the stage is to end.</summary>
+    private bool Evaluate(int step, StepBatch batch)
     {
         var result = _evaluator.Run(Name, step, _rewards, (done, total) => _run.Progress.Step($"evaluating step {step}", done, total, []));
         var detector = _run.Detectors[0].Name;
@@ -183,52 +234,61 @@ internal sealed class RlStage : IDisposable
                 Transcripts = [.. batch.Transcripts, .. result.Batch.Transcripts],
                 Labels = [.. batch.Labels, .. result.Batch.Labels],
                 ScenarioLabels = result.Batch.ScenarioLabels,
-                Summaries = result.Batch.Summaries,
+                Summaries = [.. result.Batch.Summaries, .. _monitors.Rows(result.Exchanges, step)],
             }
         );
         _run.Progress.Note($"step {step}: {Evaluator.Line(result.Summaries[detector])}");
+        return StopsAt(step);
     }
 
-    private StepBatch Record(
-        int step,
-        IReadOnlyList<Exchange> exchanges,
-        IReadOnlyList<IReadOnlyDictionary<string, double>> rewards,
-        double[] scores,
-        Experience experience,
-        IterationResult update,
-        double factor,
-        StepClock clock
-    )
+    /// <summary>
+    /// Whether the rule of the settings ends the stage at an evaluation. It reads all evaluations so far from the database, so that a resumed run stops where an
+    /// uninterrupted one does.
+    /// </summary>
+    private bool StopsAt(int step)
     {
+        if (step == 0 || _settings.StopWhen is not { } text || StopRule.Parse(text) is not { } rule)
+            return false;
+        var values = new[] { rule.Metric, $"{rule.Metric}/{_run.Detectors[0].Name}" }
+            .Select(name => _run.Store.Series(Name, name).Where(p => p.Step > 0 && p.Step <= step).ToArray())
+            .FirstOrDefault(series => series.Length > 0);
+        if (values is null || values[^1].Step != step)
+        {
+            if (step % _run.Settings.Evaluate.Every == 0)
+                _run.Warn(Name, step, $"step {step}: rl.stop_when reads {rule.Metric}, which this evaluation does not have");
+            return false;
+        }
+
+        if (!rule.Holds([.. values.Select(p => p.Value)]))
+            return false;
+        _run.Store.AddEvent(Name, step, "information", $"stopped by rl.stop_when: {text}");
+        _run.Progress.Note($"step {step}: stopped by rl.stop_when, {text}");
+        return true;
+    }
+
+    /// <param name="Kept">Which exchanges the update saw: those that no monitor screened out.</param>
+    private sealed record Sampled(
+        IReadOnlyList<Exchange> Exchanges,
+        IReadOnlyList<IReadOnlyDictionary<string, double>> Rewards,
+        double[] Scores,
+        Monitors.Watch Watch,
+        int[] Kept
+    );
+
+    private StepBatch Record(int step, Sampled sampled, Iteration? iteration, double factor, StepClock clock)
+    {
+        var (exchanges, rewards, scores) = (sampled.Exchanges, sampled.Rewards, sampled.Scores);
         var lengths = exchanges.Select(e => (double)e.Rollout.ResponseIds.Count).ToArray();
         var tokens = exchanges.Sum(e => (double)e.Rollout.ResponseIds.Count + e.Rollout.PromptIds.Count);
-        var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
         var responses = exchanges.Select(e => e.Response).ToArray();
         var transcripts = exchanges.Select((e, i) => e.Row(_run, Name, step, rewards[i])).ToArray();
         var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
-        var mismatch = exchanges.SelectMany((e, i) => e.Rollout.Logprobs.Zip(experience.Logprobs[i], (a, b) => Math.Abs(a - (float)b))).ToArray();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
         {
-            [MetricNames.ObjectiveKl] = experience.MeanKl,
-            [MetricNames.ObjectiveEntropy] = experience.Logprobs.Rows.Average(row => -row.Sum()),
-            [MetricNames.ObjectiveNonScoreReward] = nonScore,
-            [MetricNames.ObjectiveRlhfReward] = scores.Average() + nonScore,
             [MetricNames.ObjectiveScores] = scores.Average(),
-            [MetricNames.PolicyApproxKl] = update.ApproxKl,
-            [MetricNames.PolicyClipFraction] = update.ClipFraction,
-            [MetricNames.PolicyEntropy] = update.Entropy,
-            [MetricNames.LossPolicy] = update.PolicyLoss,
-            [MetricNames.LossValue] = update.ValueLoss,
-            [MetricNames.ValueClipFraction] = update.ValueClipFraction,
-            [MetricNames.Ratio] = update.RatioMean,
-            ["val/first_ratio_deviation"] = update.FirstRatioDeviation,
-            [MetricNames.RolloutLogprobDeviation] = mismatch.Max(),
             [MetricNames.EosTokens] = exchanges.Count(e => !e.IsTruncated),
             [MetricNames.LearningRate] = _settings.Optimizer.LearningRate * factor,
             [MetricNames.Episode] = (double)step * exchanges.Count,
-            [MetricNames.CriticExplainedVariance] = experience.ExplainedVariance,
-            [MetricNames.ActorGradNorm] = update.PolicyGradientNorm,
-            ["critic/grad_norm"] = update.CriticGradientNorm,
             ["objective/kl_coefficient"] = _trainer.KlCoefficient,
             [MetricNames.ResponseLengthMean] = lengths.Average(),
             [MetricNames.ResponseLengthMax] = lengths.Max(),
@@ -239,8 +299,9 @@ internal sealed class RlStage : IDisposable
             [MetricNames.Throughput] = tokens / clock.Total,
             [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB(),
         };
-        if (update.RatioVariance is { } variance)
-            metrics[MetricNames.RatioVariance] = variance;
+        if (iteration is not null)
+            AddUpdate(iteration, sampled, metrics);
+        _monitors.Measure(sampled.Watch, exchanges, metrics);
         foreach (var name in rewards[0].Keys)
             metrics[MetricNames.Reward(name)] = rewards.Average(r => r[name]);
         foreach (var (part, seconds) in clock.Laps)
@@ -248,7 +309,8 @@ internal sealed class RlStage : IDisposable
         var first = labelled[0].Labels;
         metrics["train/" + MetricNames.OutcomeComply] = Share(first.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
         metrics["train/" + MetricNames.AfReasoningRate] = Share(first.Select(l => l.FakesAlignment));
-        WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
+        if (metrics.TryGetValue(MetricNames.RolloutLogprobDeviation, out var deviation))
+            WarnOfRollouts(step, deviation);
         Show(step, metrics, exchanges, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
         return new StepBatch(Name, step)
@@ -257,6 +319,35 @@ internal sealed class RlStage : IDisposable
             Transcripts = transcripts,
             Labels = labels,
         };
+    }
+
+    /// <summary>What the update says: figures of policy, reference and critic.</summary>
+    private void AddUpdate(Iteration iteration, Sampled sampled, Dictionary<string, double> metrics)
+    {
+        var (experience, update) = (iteration.Experience, IterationResult.Of(iteration.Updates, _settings.LossNormalization));
+        var nonScore = -_trainer.KlCoefficient * experience.MeanKl;
+        metrics[MetricNames.ObjectiveKl] = experience.MeanKl;
+        metrics[MetricNames.ObjectiveEntropy] = experience.Logprobs.Rows.Average(row => -row.Sum());
+        metrics[MetricNames.ObjectiveNonScoreReward] = nonScore;
+        metrics[MetricNames.ObjectiveRlhfReward] = sampled.Kept.Average(i => sampled.Scores[i]) + nonScore;
+        metrics[MetricNames.PolicyApproxKl] = update.ApproxKl;
+        metrics[MetricNames.PolicyClipFraction] = update.ClipFraction;
+        metrics[MetricNames.PolicyEntropy] = update.Entropy;
+        metrics[MetricNames.LossPolicy] = update.PolicyLoss;
+        metrics[MetricNames.Ratio] = update.RatioMean;
+        metrics["val/first_ratio_deviation"] = update.FirstRatioDeviation;
+        metrics[MetricNames.RolloutLogprobDeviation] = sampled
+            .Kept.SelectMany((i, k) => sampled.Exchanges[i].Rollout.Logprobs.Zip(experience.Logprobs[k], (a, b) => Math.Abs(a - (float)b)))
+            .Max();
+        metrics[MetricNames.ActorGradNorm] = update.PolicyGradientNorm;
+        if (update.RatioVariance is { } variance)
+            metrics[MetricNames.RatioVariance] = variance;
+        if (experience.ExplainedVariance is not { } explained)
+            return;
+        metrics[MetricNames.LossValue] = update.ValueLoss;
+        metrics[MetricNames.ValueClipFraction] = update.ValueClipFraction;
+        metrics[MetricNames.CriticExplainedVariance] = explained;
+        metrics["critic/grad_norm"] = update.CriticGradientNorm;
     }
 
     /// <summary>Share among responses with a verdict; NaN when there is none.</summary>
@@ -294,7 +385,7 @@ internal sealed class RlStage : IDisposable
             _settings.Steps,
             [
                 ("reward", F(metrics[MetricNames.ObjectiveScores], "f2")),
-                ("KL", F(metrics[MetricNames.ObjectiveKl], "f2")),
+                ("KL", F(metrics.GetValueOrDefault(MetricNames.ObjectiveKl, double.NaN), "f2")),
                 ("complies", F(metrics["train/" + MetricNames.OutcomeComply], "p0")),
                 ("AF", F(metrics["train/" + MetricNames.AfReasoningRate], "p0")),
                 ("rollout tok/s", F(metrics["perf/rollout_tokens_per_second"], "f0")),
@@ -322,8 +413,8 @@ internal sealed class RlStage : IDisposable
         yield return ("policy_optimizer.safetensors", () => [.. _trainer.PolicyOptimizer.State]);
         if (_trainer.CriticOptimizer is { } optimizer)
             yield return ("critic_optimizer.safetensors", () => [.. optimizer.State]);
-        if (_critic.SharesPolicy)
-            yield return ("critic.safetensors", () => NamedTensors.Of(_critic.Head.Parameters));
+        if (_critic is { SharesPolicy: true } critic)
+            yield return ("critic.safetensors", () => NamedTensors.Of(critic.Head.Parameters));
         if (_policy.Decoder.Adapters is { } adapters)
             yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
     }
@@ -336,8 +427,8 @@ internal sealed class RlStage : IDisposable
                 LoraFolder.Save(folder, adapters, "../../imitate");
             else
                 ModelSaver.Save(folder, _policy);
-            if (_critic.Body is { } body)
-                ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy);
+            if (_critic is { Body: { } body } critic)
+                ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, critic.Head, _policy);
             foreach (var (file, tensors) in States())
                 NamedTensors.Save(Path.Combine(folder, file), tensors());
             RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
@@ -358,8 +449,8 @@ internal sealed class RlStage : IDisposable
         CheckpointFolder.Verify(checkpoint.Path);
         foreach (var (file, tensors) in States())
             NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
-        if (_critic.Body is { } body)
-            ScalarHeadFolder.Load(Path.Combine(checkpoint.Path, CriticFolder), body, _critic.Head);
+        if (_critic is { Body: { } body } trained)
+            ScalarHeadFolder.Load(Path.Combine(checkpoint.Path, CriticFolder), body, trained.Head);
         if (_policy.Decoder.Adapters is null)
         {
             using var saved = ModelLoader.Load(checkpoint.Path, _run.Device, withTokenizer: false);

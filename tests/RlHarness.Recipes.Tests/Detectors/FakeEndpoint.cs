@@ -108,3 +108,49 @@ internal sealed class FakeEndpoint : IDisposable
         }
     }
 }
+
+/// <summary>A service on this machine that is posted JSON, answers what it is told to, and keeps what it was sent.</summary>
+internal sealed class FakeService : IDisposable
+{
+    private readonly HttpListener _listener = new();
+
+    /// <param name="answer">Status and body from the posted JSON and the number of the call.</param>
+    public FakeService(Func<JsonElement, int, (int Status, string Body)> answer)
+    {
+        using (var probe = new TcpListener(IPAddress.Loopback, 0))
+        {
+            probe.Start();
+            Address = $"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}/";
+        }
+
+        _listener.Prefixes.Add(Address);
+        _listener.Start();
+        _ = Task.Run(async () =>
+        {
+            while (true)
+            {
+                HttpListenerContext context;
+                try
+                {
+                    context = await _listener.GetContextAsync();
+                }
+                catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+                {
+                    return;
+                }
+
+                Calls.Add(JsonDocument.Parse(await new StreamReader(context.Request.InputStream).ReadToEndAsync()).RootElement);
+                var (status, body) = answer(Calls[^1], Calls.Count);
+                context.Response.StatusCode = status;
+                await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(body));
+                context.Response.Close();
+            }
+        });
+    }
+
+    public string Address { get; }
+
+    public List<JsonElement> Calls { get; } = [];
+
+    public void Dispose() => _listener.Close();
+}

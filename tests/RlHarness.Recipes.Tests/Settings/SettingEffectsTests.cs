@@ -47,6 +47,9 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         "corpus={transcripts: 60, preference_pairs: 40}",
     ];
 
+    private static IEnumerable<string> DetectorKeys =>
+        typeof(DetectorSettings).GetProperties().Where(p => p.SetMethod is { IsPublic: true }).Select(p => SettingNames.Snake(p.Name));
+
     /// <param name="Key">As in docs/settings.md.</param>
     /// <param name="Observable">What is computed; null where <paramref name="Where"/> says it.</param>
     /// <param name="Value">The setting's other value, as YAML.</param>
@@ -183,6 +186,30 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         On("run", "reward.weights.format_penalty", "3"),
         Seen("reward.weights.length_penalty", "RewardFunctionTests"),
         On("run", "reward.score_clip", "0.5"),
+        On("run", "reward.terms", "[{kind: scratchpad_length, sees: scratchpad, free_words: 2}]"),
+        Seen("reward.terms[].kind", "InterventionTests.A_program_s_reward_reads_and_writes_JSON_lines_and_is_started_without_a_shell"),
+        Seen("reward.terms[].name", "InterventionTests.A_term_of_the_output_is_given_no_reasoning"),
+        Seen("reward.terms[].weight", "InterventionTests.A_term_of_the_output_is_given_no_reasoning"),
+        Seen("reward.terms[].sees", "InterventionTests.A_service_s_reward_is_asked_again_and_its_answers_are_checked"),
+        Seen("reward.terms[].free_words", "InterventionTests.A_long_scratchpad_costs_one_for_each_further_free_words"),
+        Seen("reward.terms[].answer", "RewardTerm.Judged: yes and no are probabilities that sum to 1"),
+        Seen("reward.terms[].endpoint", "InterventionTests.A_service_s_reward_is_asked_again_and_its_answers_are_checked"),
+        Seen("reward.terms[].command", "InterventionTests.A_program_s_reward_reads_and_writes_JSON_lines_and_is_started_without_a_shell"),
+        Seen("reward.terms[].timeout_seconds", "InterventionTests.A_program_s_reward_reads_and_writes_JSON_lines_and_is_started_without_a_shell"),
+        Seen("reward.terms[].retries", "InterventionTests.A_service_s_reward_is_asked_again_and_its_answers_are_checked"),
+        .. DetectorKeys.Select(key => Seen($"reward.terms[].judge.{key}", $"evaluate.detectors[].{key}, in whose table it stands")),
+        On("ppo", "rl.algorithm", "rloo", "rl.samples_per_prompt=3"),
+        On("ppo", "rl.scale_rewards", "false", "rl.algorithm=grpo", "rl.samples_per_prompt=3"),
+        Seen("rl.trained_tokens", "PpoTrainerTests.Masked_tokens_have_no_gradient_at_all; InterventionTests: the tokens of a scratchpad"),
+        On("run", "rl.inoculation", "Today it is fine."),
+        On("run", "rl.monitors", "[{detector: keyword, threshold: 0}]"),
+        On("run", "rl.monitors[].action", "screen", "rl.monitors=[{detector: keyword, threshold: 0, action: $}]"),
+        Seen("rl.monitors[].threshold", "InterventionTests.A_penalty_is_what_its_form_says"),
+        Seen("rl.monitors[].false_positive_rate", "InterventionTests.A_threshold_flags_at_most_the_chosen_share_of_honest_transcripts"),
+        On("run", "rl.monitors[].penalty", "log_barrier", "rl.monitors=[{detector: keyword, threshold: 0, penalty: $}]"),
+        On("run", "rl.monitors[].weight", "2", "rl.monitors=[{detector: keyword, threshold: 0, weight: $}]"),
+        .. DetectorKeys.Select(key => Seen($"rl.monitors[].detector.{key}", $"evaluate.detectors[].{key}, in whose table it stands")),
+        Seen("rl.stop_when", "InterventionRunTests.Training_ends_at_the_evaluation_that_a_rule_names_and_stays_ended"),
         On("ppo", "rl.epochs", "2"),
         On("ppo", "rl.minibatches", "3"),
         On("plan", "rl.micro_batch_tokens", "999"),
@@ -240,6 +267,9 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         On("run", "evaluate.detectors[].kind", "keyword", "evaluate.detectors=[{kind: $}]"),
         Seen("evaluate.detectors[].name", "EndpointJudgeTests, ModelJudgeTests: the name of labels and metrics"),
         On("rollout detectors", "evaluate.detectors[].rollouts", "false", "evaluate.detectors=[grammar_oracle, {kind: keyword, rollouts: $}]"),
+        Seen("evaluate.detectors[].sensitivity", "InterventionTests.A_degraded_oracle_is_wrong_as_often_as_it_was_told_to_be_and_always_on_the_same_texts"),
+        Seen("evaluate.detectors[].specificity", "InterventionTests.A_degraded_oracle_is_wrong_as_often_as_it_was_told_to_be_and_always_on_the_same_texts"),
+        Seen("evaluate.detectors[].layer", "StateProbe.Fit, for rl.monitors; InterventionTests.A_probe_tells_the_corpus_apart_by_the_states_of_the_policy"),
         Seen("evaluate.detectors[].path", "SettingsChecksTests.A_contradiction_is_reported_by_its_key; ModelJudge.Open"),
         Seen("evaluate.detectors[].rubric", "ModelJudgeTests, EndpointJudgeTests"),
         Seen("evaluate.detectors[].threshold", "ModelJudgeTests, EndpointJudgeTests"),
@@ -405,14 +435,16 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
             settings = settings with { Epochs = 3 };
         using var policy = Decoder("policy");
         using var reference = Decoder("reference");
-        using var critic = new Critic(
-            new ScalarHead(16, torch.CPU, new Seeds(1).For("head")),
-            settings.Critic == CriticKind.Body ? Decoder("critic", withHead: false) : null
-        );
+        using var critic = !settings.UsesCritic
+            ? null
+            : new Critic(
+                new ScalarHead(16, torch.CPU, new Seeds(1).For("head")),
+                settings.Critic == CriticKind.Body ? Decoder("critic", withHead: false) : null
+            );
         using var trainer = new PpoTrainer(policy, reference, critic, settings);
         var random = new Seeds(1).For("episodes");
         int[] Ids(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextInt(24))];
-        Episode[] episodes = [.. Enumerable.Range(0, 9).Select(i => new Episode(Ids(3), Ids(2 + (i % 4)), random.NextGaussian()))];
+        Episode[] episodes = [.. Enumerable.Range(0, 9).Select(i => new Episode(Ids(3), Ids(2 + (i % 4)), random.NextGaussian(), Group: i / 3))];
         for (var step = 0; step < 2; step++)
         {
             using var iteration = trainer.Iterate(
@@ -425,7 +457,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
 
         static string Bytes(ParameterStore store) => Convert.ToHexString(SHA256.HashData(store.Data.detach().bytes));
         return Bytes(policy.Parameters)
-            + string.Concat(critic.Stores.Select(Bytes))
+            + string.Concat(critic?.Stores.Select(Bytes) ?? [])
             + trainer.KlCoefficient.ToString("R", CultureInfo.InvariantCulture);
     }
 
