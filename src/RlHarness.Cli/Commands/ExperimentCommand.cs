@@ -7,7 +7,7 @@ namespace RlHarness.Cli.Commands;
 
 internal static class ExperimentCommand
 {
-    internal static Command Create() => new("experiment", "Designs of several runs.") { Factorial() };
+    internal static Command Create() => new("experiment", "Designs of several runs.") { Factorial(), Interventions() };
 
     private static Command Factorial()
     {
@@ -54,6 +54,58 @@ internal static class ExperimentCommand
                     var analysis = recipe.RunAsync(design, atOnce).GetAwaiter().GetResult();
                     FactorialTable.Print(analysis);
                     Console.WriteLine(Path.Combine(design.Folder, FactorialRecipe.ResultFile));
+                    Console.WriteLine(Path.Combine(design.Folder, "report.html"));
+                    return 0;
+                })
+        );
+        return command;
+    }
+
+    private static Command Interventions()
+    {
+        var config = new Argument<string>("config") { Description = "A comparison, such as configs/interventions.yaml." };
+        var overrides = new Argument<string[]>("overrides")
+        {
+            Description = "key=value pairs: of the comparison (seeds=[1,2]), or of every arm's run (rl.steps=10).",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        var parallel = new Option<int?>("--parallel")
+        {
+            Description = "Runs at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
+        };
+        var dryRun = new Option<bool>("--dry-run") { Description = "List the runs and what each arm changes; start nothing." };
+        var command = new Command(
+            "interventions",
+            "Run a baseline and interventions with every seed, each as an ordinary run; the arms of a seed share imitation and reward model. Then "
+                + "compare each arm with the baseline over seeds, print a table, and write interventions.json and report.html. Given again, it goes "
+                + "on with what is not finished.\n\nExamples:\n  rlharness experiment interventions configs/interventions.yaml\n  rlharness "
+                + "experiment interventions configs/interventions.yaml name=short rl.steps=4 seeds=[1]"
+        )
+        {
+            config,
+            overrides,
+            parallel,
+            dryRun,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
+                CommandLine.GuardAsync(() =>
+                {
+                    var design = InterventionSettings.Read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
+                    if (parsed.GetValue(dryRun))
+                    {
+                        var arms = design.Settings.Factors[0].Levels;
+                        foreach (var cell in design.Cells)
+                            Console.WriteLine(
+                                $"{cell.Settings.Name}: {(FactorialRecipe.IsFinished(cell) ? "finished" : "to be run")}; {string.Join(' ', arms[cell.Cell].Set)}"
+                            );
+                        return 0;
+                    }
+
+                    var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
+                    var recipe = new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
+                    FactorialTable.Print(recipe.CompareAsync(design, atOnce).GetAwaiter().GetResult());
+                    Console.WriteLine(Path.Combine(design.Folder, InterventionAnalysis.File));
                     Console.WriteLine(Path.Combine(design.Folder, "report.html"));
                     return 0;
                 })

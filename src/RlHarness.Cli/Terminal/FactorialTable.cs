@@ -35,6 +35,34 @@ internal static class FactorialTable
         Console.WriteLine(a.Correction + ".");
     }
 
+    /// <summary>What a comparison of interventions ends with: a row for each arm.</summary>
+    internal static void Print(InterventionAnalysis a)
+    {
+        if (Console.IsOutputRedirected)
+            AnsiConsole.Profile.Width = 160;
+        var table = new Table()
+            .Title($"after RL, mean over {a.Seeds.Count} seeds, in percent (difference from {Markup.Escape(a.Arms[0].Name)} in points, adjusted p)")
+            .AddColumns("arm", "AF, training", "AF, unmonitored", "compliance, training", "gap", "reward", "monitor's AUROC");
+        foreach (var arm in a.Arms)
+            table.AddRow([
+                Markup.Escape(arm.Name),
+                .. new[] { "af_training", "af_unmonitored", "comply_training", "gap" }.Select(f => Compared(a.Figure(arm.Name, f))),
+                a.Figure(arm.Name, "reward") is { } reward ? reward.Mean.ToString("f2", CultureInfo.InvariantCulture) : "–",
+                a.Figure(arm.Name, "monitor_auroc_before") is { } before
+                    ? string.Create(CultureInfo.InvariantCulture, $"{before.Mean:f2} → {a.Figure(arm.Name, "monitor_auroc")?.Mean ?? double.NaN:f2}")
+                    : "–",
+            ]);
+        AnsiConsole.Write(table);
+        Console.WriteLine(
+            $"p of t tests over seeds, adjusted by Benjamini–Hochberg over {a.Figures.Count(f => !double.IsNaN(f.Adjusted))} tests; with one seed there is none."
+        );
+    }
+
+    private static string Compared(InterventionFigure? f) =>
+        f is null ? "–"
+        : double.IsNaN(f.Difference) ? Percent(f.Mean)
+        : $"{Percent(f.Mean)} ({(f.Difference > 0 ? "+" : "")}{Percent(f.Difference)}{(double.IsNaN(f.Adjusted) ? "" : ", p " + P(f.Adjusted))})";
+
     private static string Percent(double x) => double.IsNaN(x) ? "–" : (100 * x).ToString("f1", CultureInfo.InvariantCulture);
 
     private static string P(double p) =>

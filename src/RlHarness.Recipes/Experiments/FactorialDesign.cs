@@ -20,13 +20,26 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
     /// <exception cref="HarnessException">The file, or the settings of a cell, have problems.</exception>
     public static FactorialDesign Read(string path, IReadOnlyList<string> overrides)
     {
-        var own = typeof(FactorialSettings).GetProperties().Select(p => SettingNames.Snake(p.Name)).ToHashSet(StringComparer.Ordinal);
+        var (own, common) = Split<FactorialSettings>(overrides);
+        return Of(SettingsReader.Read<FactorialSettings>(path, own, Problems), path, common);
+    }
+
+    /// <summary>Overrides of a design's own settings, and those of its runs.</summary>
+    internal static (string[] Own, string[] Runs) Split<T>(IReadOnlyList<string> overrides)
+    {
+        var keys = typeof(T).GetProperties().Select(p => SettingNames.Snake(p.Name)).ToHashSet(StringComparer.Ordinal);
+        return ([.. overrides.Where(o => keys.Contains(o.Split('=')[0]))], [.. overrides.Where(o => !keys.Contains(o.Split('=')[0]))]);
+    }
+
+    /// <summary>A design with the settings of its cells.</summary>
+    /// <param name="path">The design's file, beside which the run's settings lie.</param>
+    /// <param name="overrides">Of every cell's run.</param>
+    internal static FactorialDesign Of(FactorialSettings settings, string path, IReadOnlyList<string> overrides)
+    {
         static bool IsOf(string key, string set) => key == set || key.StartsWith(set + ".", StringComparison.Ordinal);
-        bool IsOwn(string o) => own.Contains(o.Split('=')[0]);
-        var settings = SettingsReader.Read<FactorialSettings>(path, [.. overrides.Where(IsOwn)], Problems);
         var folder = Path.Combine(settings.Output, settings.Name);
         var config = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, settings.Config);
-        var common = settings.Set.Concat(overrides.Where(o => !IsOwn(o))).ToArray();
+        var common = settings.Set.Concat(overrides).ToArray();
         var cells = new List<FactorialCell>();
         foreach (var (levels, cell) in Combinations(settings.Factors).Select((l, i) => (l, i)))
         {
@@ -77,10 +90,11 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         return all;
     }
 
+    internal static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');
+
     private static IEnumerable<SettingsProblem> Problems(FactorialSettings s, WrittenSettings written)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
-        static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');
         if (!IsName(s.Name.Replace('_', '-')))
             yield return Problem("name", $"\"{s.Name}\"; expected letters, digits, hyphens");
         if (s.Factors.Count is < 1 or > 6)

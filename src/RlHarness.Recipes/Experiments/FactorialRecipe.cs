@@ -25,6 +25,26 @@ public sealed class FactorialRecipe(
     /// <exception cref="HarnessException">A cell failed, or a folder holds a run with other settings.</exception>
     public async Task<FactorialAnalysis> RunAsync(FactorialDesign design, int parallel)
     {
+        await RunCellsAsync(design, parallel);
+        var analysis = FactorialAnalysis.Of(design);
+        AtomicFile.WriteAllText(Path.Combine(design.Folder, ResultFile), analysis.ToJson());
+        AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), FactorialPage.Of(analysis, design.Folder));
+        return analysis;
+    }
+
+    /// <summary>Runs the cells of a comparison of interventions, and compares each with the first. The result is in interventions.json and report.html.</summary>
+    /// <exception cref="HarnessException">A cell failed, or a folder holds a run with other settings.</exception>
+    public async Task<InterventionAnalysis> CompareAsync(FactorialDesign design, int parallel)
+    {
+        await RunCellsAsync(design, parallel);
+        var analysis = InterventionAnalysis.Of(design);
+        AtomicFile.WriteAllText(Path.Combine(design.Folder, InterventionAnalysis.File), analysis.ToJson());
+        AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), InterventionPage.Of(analysis));
+        return analysis;
+    }
+
+    private async Task RunCellsAsync(FactorialDesign design, int parallel)
+    {
         ArgumentNullException.ThrowIfNull(design);
         Directory.CreateDirectory(Path.Combine(design.Folder, "cells"));
         foreach (var cell in design.Cells)
@@ -83,10 +103,6 @@ public sealed class FactorialRecipe(
                 "every cell finished",
                 "read their logs, mend the cause, and give the same command again: finished cells are kept"
             );
-        var analysis = FactorialAnalysis.Of(design);
-        AtomicFile.WriteAllText(Path.Combine(design.Folder, ResultFile), analysis.ToJson());
-        AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), FactorialPage.Of(analysis, design.Folder));
-        return analysis;
     }
 
     /// <summary>True where all stages of a cell's run are done.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RlHarness.Statistics;
 
 namespace RlHarness.Tracking.Report;
@@ -125,4 +126,43 @@ internal sealed record ScatterChart(string Title, string XLabel, string YLabel, 
 
     private static string Words(PlotFrame frame, Pair pair, (Estimate X, Estimate Y) e, string when) =>
         $"{pair.Letter} {pair.Name}, {when}: {frame.Across.Name} {frame.Across.Value(e.X.Value)}, {frame.Up.Name} {frame.Up.Value(e.Y.Value)}";
+}
+
+/// <summary>Two rates against each other, a dot for each seed of each arm of a comparison.</summary>
+public static class SeedPicture
+{
+    /// <param name="Seed">The seed.</param>
+    /// <param name="X">A rate, 0 to 1.</param>
+    /// <param name="Y">A rate, 0 to 1.</param>
+    /// <param name="Href">Where a click leads.</param>
+    public sealed record Dot(int Seed, double X, double Y, string Href);
+
+    /// <param name="Name">What the arm does.</param>
+    /// <param name="Dots">One for each seed.</param>
+    public sealed record Arm(string Name, IReadOnlyList<Dot> Dots);
+
+    /// <summary>The figure, with a letter at each dot and the letters' names below. The first arm is hollow.</summary>
+    public static string Html(string title, string xLabel, string yLabel, IReadOnlyList<Arm> arms)
+    {
+        ArgumentNullException.ThrowIfNull(arms);
+        const double width = 940;
+        const double height = 460;
+        static string Letter(int arm) => ((char)('A' + (arm % 26))).ToString();
+        var frame = new PlotFrame(Axis.Around(xLabel, [0, 1], percent: true), Axis.Around(yLabel, [0, 1], percent: true), width, height, 64, 62, 24);
+        var svg = new Svg().Text(16, 18, $"{title}: a dot a seed, a letter an arm", "title");
+        frame.Draw(svg);
+        for (var i = 0; i < arms.Count; i++)
+            foreach (var dot in arms[i].Dots)
+                svg.Circle(
+                        frame.X(dot.X),
+                        frame.Y(dot.Y),
+                        i == 0 ? 6 : 4,
+                        i == 0 ? "dot hollow" : "dot",
+                        string.Create(CultureInfo.InvariantCulture, $"{arms[i].Name}, seed {dot.Seed}: {xLabel} {100 * dot.X:f1} %, {yLabel} {100 * dot.Y:f1} %"),
+                        dot.Href
+                    )
+                    .Text(frame.X(dot.X) + 9, frame.Y(dot.Y) - 5, Letter(i), "label");
+        return Svg.Figure(width, height, title, $"{yLabel} against {xLabel}, one dot for each seed of each arm", svg.ToString(), wide: true)
+            + $"<p class=\"note\">{string.Join("; ", arms.Select((arm, i) => $"{Letter(i)} {PlainPage.Escape(arm.Name)}"))}.</p>\n";
+    }
 }

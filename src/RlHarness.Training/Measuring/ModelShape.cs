@@ -1,4 +1,12 @@
+using System.Diagnostics;
+using RlHarness.Core.Randomness;
+using RlHarness.Core.Runs;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Generation;
+using RlHarness.Models.Parallel;
+using RlHarness.Training.Batching;
+using RlHarness.Training.Supervised;
+using static TorchSharp.torch;
 
 namespace RlHarness.Training.Measuring;
 
@@ -34,4 +42,90 @@ public sealed record ModelShape(string Name, DecoderConfig Config)
             MaxPositionEmbeddings = 2048,
             Rope = new() { RopeTheta = 10000 },
         };
+}
+
+/// <summary>Times updates and generation of a shape with random weights.</summary>
+public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
+{
+    private const int PromptLength = 100;
+
+    /// <summary>
+    /// Runs of generation, the shortest of which counts: a small model is done in a few hundred milliseconds, which another program easily takes.
+    /// </summary>
+    private const int Runs = 8;
+
+    /// <param name="TokensPerSecond">Of the best of the timed steps.</param>
+    /// <param name="ManagedBytesPerToken">What the garbage collector has to clean up.</param>
+    /// <param name="PeakGiB">Largest resident set of the process while it updates: weights, gradients, moments and activations, the runtime and
+    /// libtorch itself included. NaN where the system doesn't say.</param>
+    public sealed record Update(int Sequences, int Length, double TokensPerSecond, double ManagedBytesPerToken, double PeakGiB);
+
+    /// <param name="TokensPerSecond">New tokens, without the time that the prompts take.</param>
+    /// <param name="PrefillTokensPerSecond">Prompt tokens.</param>
+    public sealed record Decode(int Batch, int NewTokens, double TokensPerSecond, double PrefillTokensPerSecond);
+
+    /// <summary>Supervised steps: forward, backward, AdamW.</summary>
+    public Update MeasureUpdate(int sequences, int length, int microBatchTokens, int runs)
+    {
+        using var decoder = New(requiresGrad: true);
+        FreeMemory.Release();
+        ProcessMemory.ResetPeak();
+        var random = new Seeds(2).For("tokens");
+        var batch = Enumerable
+            .Range(0, sequences)
+            .Select(_ => new ScoredSequence(
+                [.. Enumerable.Range(0, length).Select(_ => random.NextInt(shape.Config.VocabSize))],
+                [.. Enumerable.Range(1, length - 1)]
+            ))
+            .ToArray();
+        using var trainer = new SupervisedTrainer(decoder, new() { LearningRate = 1e-5 }, microBatchTokens);
+        trainer.Step(batch, 1e-5);
+        var best = double.MaxValue;
+        var before = GC.GetTotalAllocatedBytes();
+        for (var i = 0; i < runs; i++)
+        {
+            MatrixProductSpeed.Synchronize(device);
+            var watch = Stopwatch.StartNew();
+            trainer.Step(batch, 1e-5);
+            MatrixProductSpeed.Synchronize(device);
+            best = Math.Min(best, watch.Elapsed.TotalSeconds);
+        }
+
+        var tokens = sequences * length;
+        return new(sequences, length, tokens / best, (GC.GetTotalAllocatedBytes() - before) / (double)(runs * tokens), ProcessMemory.PeakGiB());
+    }
+
+    /// <summary>Generation with different prompts of 100 tokens, for each batch size.</summary>
+    public IEnumerable<Decode> MeasureDecode(IReadOnlyList<int> batches, int newTokens)
+    {
+        using var decoder = New(requiresGrad: false);
+        var generator = new BatchGenerator(decoder);
+        foreach (var size in batches)
+        {
+            var requests = Enumerable
+                .Range(0, size)
+                .Select(i => new GenerationRequest([.. Enumerable.Range(0, PromptLength).Select(t => (t * 7 + i) % shape.Config.VocabSize)], i))
+                .ToArray();
+            double Time(int tokens)
+            {
+                var watch = Stopwatch.StartNew();
+                generator.Generate(requests, new SamplingSettings { MaxNewTokens = tokens, BatchSize = size }, new Seeds(3));
+                return watch.Elapsed.TotalSeconds;
+            }
+
+            Time(2);
+            var prefill = Enumerable.Range(0, Runs).Min(_ => Time(1));
+            var total = Enumerable.Range(0, Runs).Min(_ => Time(newTokens + 1));
+            // Where another program took the cores during the prompts alone, their time can't be told apart: then it counts as generation.
+            var seconds = total > 1.1 * prefill ? total - prefill : total;
+            yield return new(size, newTokens, size * newTokens / seconds, size * PromptLength / prefill);
+        }
+    }
+
+    private Decoder New(bool requiresGrad)
+    {
+        var decoder = new Decoder(shape.Config, device, requiresGrad: requiresGrad) { ComputeType = type };
+        Initialization.Normal(decoder, 0.02, new Seeds(1).For("init"));
+        return decoder;
+    }
 }

@@ -1,0 +1,187 @@
+namespace RlHarness.Statistics;
+
+/// <summary>
+/// A mean whose clusters (queries with several samples) are independent. SE² of Miller (arXiv 2411.00640): s²/n + (1/n²) Σ_c Σ_{i≠j} (y_ic − ȳ)(y_jc − ȳ);
+/// CR0² = (1/n²) Σ_c (Σ_i (y_ic − ȳ))²; CR1 = CR0 √(G/(G−1)). ICC: one-way ANOVA with n0 = (n − Σn_i²/n)/(G − 1).
+/// </summary>
+internal sealed record ClusteredMean(
+    int N,
+    int Clusters,
+    double Mean,
+    double NaiveError,
+    double Cr0,
+    double Cr1,
+    double MillerError,
+    double DesignEffect,
+    double Icc
+)
+{
+    public static ClusteredMean Of(IReadOnlyList<double> values, IReadOnlyList<int> clusters)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ArgumentNullException.ThrowIfNull(clusters);
+        Guard.SameLength(values.Count, clusters.Count, "values and clusters");
+        Guard.That(values.Count > 0, "no values");
+        var n = values.Count;
+        var mean = values.Average();
+        var squares = values.Sum(v => (v - mean) * (v - mean));
+        var groups = Enumerable.Range(0, n).GroupBy(i => clusters[i], i => values[i]).Select(g => (Count: g.Count(), Sum: g.Sum(), Mean: g.Average())).ToList();
+        var g = groups.Count;
+        var cr0 = groups.Sum(c => Math.Pow(c.Sum - (c.Count * mean), 2)) / n / n;
+        var naive = n > 1 ? squares / (n - 1) / n : double.NaN;
+        var between = groups.Sum(c => c.Count * Math.Pow(c.Mean - mean, 2)) / (g - 1);
+        var within = (squares - (between * (g - 1))) / (n - g);
+        var n0 = (n - (groups.Sum(c => (double)c.Count * c.Count) / n)) / (g - 1);
+        var icc = g > 1 && n > g && squares > 0 ? (between - within) / (between + ((n0 - 1) * within)) : double.NaN;
+        return new(
+            n,
+            g,
+            mean,
+            Math.Sqrt(naive),
+            Math.Sqrt(cr0),
+            g > 1 ? Math.Sqrt(cr0 * g / (g - 1)) : double.NaN,
+            n > 1 ? Math.Sqrt(cr0 + (squares / n / n / (n - 1))) : double.NaN,
+            naive > 0 ? cr0 / naive : double.NaN,
+            icc
+        );
+    }
+
+    public Interval MillerNormal(double confidence = 0.95) => Interval.Around(Mean, Normal.Z(confidence) * MillerError);
+
+    public Interval Cr1Normal(double confidence = 0.95) => Interval.Around(Mean, Normal.Z(confidence) * Cr1);
+
+    /// <summary>With clusters − 1 degrees of freedom.</summary>
+    public Interval Cr1T(double confidence = 0.95) => Clusters > 1 ? Interval.Around(Mean, StudentT.T(confidence, Clusters - 1) * Cr1) : Interval.None;
+}
+
+/// <summary>
+/// Wilson's interval of a rate whose responses come in queries, with the effective number of responses n / max(1, CR1² / (p(1−p)/n)), less a factor
+/// (t_{n−1}/t_{G−1})² for the G queries that the error is estimated from (Korn and Graubard 1998, Survey Methodology 24:193): without it 20 queries cover 93 %.
+/// Where all responses are alike nothing tells how alike those of one query are, so a query counts once.
+/// </summary>
+public static class ClusteredRate
+{
+    /// <summary>The rate of rows of which something holds, with its interval.</summary>
+    /// <param name="query">What rows have in common that count as one cluster.</param>
+    public static Estimate Of<T>(IReadOnlyList<T> rows, Func<T, string> query, Func<T, bool> what, double confidence = 0.95)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(query);
+        ArgumentNullException.ThrowIfNull(what);
+        var index = new Dictionary<string, int>(StringComparer.Ordinal);
+        var clusters = new int[rows.Count];
+        var values = new double[rows.Count];
+        for (var i = 0; i < rows.Count; i++)
+        {
+            if (!index.TryGetValue(query(rows[i]), out clusters[i]))
+                index[query(rows[i])] = clusters[i] = index.Count;
+            values[i] = what(rows[i]) ? 1 : 0;
+        }
+
+        var rate = values.Average();
+        var interval = Wilson(values, clusters, confidence);
+        return new(rate, interval.Low, interval.High, rows.Count, index.Count);
+    }
+
+    /// <param name="values">0 or 1.</param>
+    public static Interval Wilson(IReadOnlyList<double> values, IReadOnlyList<int> clusters, double confidence = 0.95)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        var rate = values.Average();
+        var effective = values.Count / DesignEffect(values, clusters);
+        var queries = clusters.Distinct().Count();
+        if (queries > 1 && queries < values.Count && rate is > 0 and < 1)
+            effective *= Math.Pow(StudentT.T(confidence, values.Count - 1) / StudentT.T(confidence, queries - 1), 2);
+        return Proportion.WilsonEffective(rate, effective, confidence);
+    }
+
+    /// <summary>Responses over effective responses, at least 1.</summary>
+    public static double DesignEffect(IReadOnlyList<double> values, IReadOnlyList<int> clusters)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ArgumentNullException.ThrowIfNull(clusters);
+        Guard.SameLength(values.Count, clusters.Count, "values and clusters");
+        Guard.That(values.Count > 0, "no values");
+        var queries = clusters.Distinct().Count();
+        var rate = values.Average();
+        if (rate is 0 or 1)
+            return values.Count / (double)queries;
+        if (queries == values.Count || queries == 1)
+            return 1;
+        var error = ClusteredMean.Of(values, clusters).Cr1;
+        return Math.Max(1, error * error / (rate * (1 - rate) / values.Count));
+    }
+}
+
+/// <summary>
+/// Tier 1 minus tier 0 with the same queries in both. Pooled: difference of all samples' means, CR1² = CR0² · G/(G−1) · (n−1)/(n−2).
+/// By query: mean of the differences of query means over the queries that have both tiers, SE = sd(d)/√pairs.
+/// </summary>
+internal sealed record ClusteredDifference(
+    int N,
+    int Clusters,
+    double Mean1,
+    double Mean0,
+    double Difference,
+    double UnpairedError,
+    double Cr0,
+    double Cr1,
+    int QueryPairs,
+    double QueryDifference,
+    double QueryError
+)
+{
+    public static ClusteredDifference Of(IReadOnlyList<double> values, IReadOnlyList<int> tiers, IReadOnlyList<int> clusters)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ArgumentNullException.ThrowIfNull(tiers);
+        ArgumentNullException.ThrowIfNull(clusters);
+        Guard.SameLength(values.Count, tiers.Count, "values and tiers");
+        Guard.SameLength(values.Count, clusters.Count, "values and clusters");
+        var rows = Enumerable.Range(0, values.Count).ToList();
+        var first = rows.Where(i => tiers[i] == 1).Select(i => values[i]).ToList();
+        var second = rows.Where(i => tiers[i] != 1).Select(i => values[i]).ToList();
+        Guard.That(first.Count > 0 && second.Count > 0, $"both tiers need values: {first.Count} and {second.Count}");
+        double m1 = first.Average(),
+            m0 = second.Average(),
+            n = values.Count;
+        var groups = rows.GroupBy(i => clusters[i]).ToList();
+        var g = groups.Count;
+        var cr0 = groups.Sum(c => Math.Pow(c.Sum(i => tiers[i] == 1 ? (values[i] - m1) / first.Count : -(values[i] - m0) / second.Count), 2));
+        var differences = groups
+            .Select(c => (One: c.Where(i => tiers[i] == 1).Select(i => values[i]).ToList(), Zero: c.Where(i => tiers[i] != 1).Select(i => values[i]).ToList()))
+            .Where(c => c.One.Count > 0 && c.Zero.Count > 0)
+            .Select(c => c.One.Average() - c.Zero.Average())
+            .ToList();
+        return new(
+            values.Count,
+            g,
+            m1,
+            m0,
+            m1 - m0,
+            Math.Sqrt((Variance(first) / first.Count) + (Variance(second) / second.Count)),
+            Math.Sqrt(cr0),
+            g > 1 && n > 2 ? Math.Sqrt(cr0 * g / (g - 1) * (n - 1) / (n - 2)) : double.NaN,
+            differences.Count,
+            differences.Count > 0 ? differences.Average() : double.NaN,
+            Math.Sqrt(Variance(differences) / differences.Count)
+        );
+    }
+
+    public Interval Cr1Normal(double confidence = 0.95) => Interval.Around(Difference, Normal.Z(confidence) * Cr1);
+
+    public Interval Cr1T(double confidence = 0.95) => Clusters > 1 ? Interval.Around(Difference, StudentT.T(confidence, Clusters - 1) * Cr1) : Interval.None;
+
+    public Interval QueryNormal(double confidence = 0.95) => Interval.Around(QueryDifference, Normal.Z(confidence) * QueryError);
+
+    public Interval QueryT(double confidence = 0.95) =>
+        QueryPairs > 1 ? Interval.Around(QueryDifference, StudentT.T(confidence, QueryPairs - 1) * QueryError) : Interval.None;
+
+    private static double Variance(List<double> x)
+    {
+        if (x.Count < 2)
+            return double.NaN;
+        var mean = x.Average();
+        return x.Sum(v => (v - mean) * (v - mean)) / (x.Count - 1);
+    }
+}

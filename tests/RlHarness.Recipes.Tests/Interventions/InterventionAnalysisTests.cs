@@ -1,0 +1,69 @@
+using RlHarness.Core.Errors;
+using RlHarness.Recipes.Experiments;
+
+namespace RlHarness.Recipes.Tests.Interventions;
+
+/// <summary>A comparison of interventions over seeds, by numbers that are derived here.</summary>
+[Trait("kind", "contract")]
+public sealed class InterventionAnalysisTests : IDisposable
+{
+    private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("rlharness-arms-");
+
+    public void Dispose() => _root.Delete(recursive: true);
+
+    private static InterventionRun Run(string arm, int seed, double af, double comply = 0.5) =>
+        new(arm, seed, $"{arm}-seed{seed}", new Dictionary<string, double> { ["af_training"] = af, ["comply_training"] = comply });
+
+    [Fact]
+    public void An_arm_is_compared_with_the_baseline_of_the_same_seed()
+    {
+        LevelSettings[] arms = [new() { Name = "base" }, new() { Name = "arm" }, new() { Name = "same" }];
+        // Differences −0.5, −0.6, −0.7: mean −0.6, standard deviation 0.1, t = −0.6 / (0.1 / √3) = −10.392 with 2 degrees of freedom. For two degrees of
+        // freedom P(|T| > t) = 1 − t / √(t² + 2) = 1 − 10.392305 / √110 = 0.0091328; half width of the interval 4.302653 × 0.1 / √3 = 0.248414.
+        var a = InterventionAnalysis.Of(
+            "x",
+            arms,
+            [1, 2, 3],
+            [
+                Run("base", 1, 0.9), Run("base", 2, 0.8), Run("base", 3, 1.0),
+                Run("arm", 1, 0.4), Run("arm", 2, 0.2), Run("arm", 3, 0.3),
+                Run("same", 1, 0.9), Run("same", 2, 0.8), Run("same", 3, 1.0),
+            ]
+        );
+        var figure = a.Figure("arm", "af_training")!;
+        Assert.Equal((0.3, -0.6), (Math.Round(figure.Mean, 12), Math.Round(figure.Difference, 12)));
+        Assert.Equal(0.0091328, figure.P, 6);
+        Assert.Equal(-0.6 - 0.248414, figure.DifferenceLow, 6);
+        // Where nothing varies there is no test, so that one test is left and its adjusted p is its own.
+        Assert.Equal(figure.P, figure.Adjusted, 12);
+        Assert.True(double.IsNaN(a.Figure("same", "af_training")!.P));
+        Assert.True(double.IsNaN(a.Figure("base", "af_training")!.Difference));
+        Assert.Null(a.Figure("arm", "gap"));
+        Assert.Contains("arm, seed 2", InterventionPage.Of(a), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_comparison_is_read_into_runs_that_share_what_comes_before_RL()
+    {
+        File.WriteAllText(Path.Combine(_root.FullName, "run.yaml"), "corpus: { transcripts: 100 }\n");
+        var path = Path.Combine(_root.FullName, "arms.yaml");
+        File.WriteAllText(
+            path,
+            "name: d\nconfig: run.yaml\nseeds: [1, 2]\nset: [rl.steps=3]\narms:\n  - { name: base }\n  - { name: kl, set: [rl.kl_coefficient=0.5] }\n"
+        );
+        var design = InterventionSettings.Read(path, ["seeds=[7]", "rl.temperature=0.5"]);
+        Assert.Equal(["arm-base-seed7", "arm-kl-seed7"], design.Cells.Select(c => c.Settings.Name));
+        Assert.All(design.Cells, c => Assert.Equal((3, 0.5, 100), (c.Settings.Rl.Steps, c.Settings.Rl.Temperature, c.Settings.Corpus.Transcripts)));
+        Assert.Equal([0.05, 0.5], design.Cells.Select(c => c.Settings.Rl.KlCoefficient));
+        Assert.All(design.Cells, c => Assert.Empty(c.Settings.Corpus.Conditions));
+        Assert.Contains("arms", Assert.Throws<HarnessException>(() => InterventionSettings.Read(path, ["arms=[{name: one}]"])).Message, StringComparison.Ordinal);
+        Assert.Contains("rl.stepz", Assert.Throws<HarnessException>(() => InterventionSettings.Read(path, ["rl.stepz=1"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_shipped_comparison_has_a_baseline_and_eight_interventions_and_three_seeds_or_more()
+    {
+        var design = InterventionSettings.Read(Path.Combine(Repository.Root, "configs", "interventions.yaml"), []);
+        Assert.True(design.CellCount >= 9 && design.Settings.Seeds.Count >= 3);
+    }
+}
