@@ -21,7 +21,9 @@ public sealed class SettingsReader
     private readonly WrittenSettings _written = new();
     private readonly string _file;
 
-    /// <summary>True for a file that has every top-level key: none of them says what somebody wanted.</summary>
+    /// <summary>
+    /// True for a file that has every top-level key, but for those that are null when left out, which older files lack: none of them says what somebody wanted.
+    /// </summary>
     private bool _listsAll;
 
     private SettingsReader(string file) => _file = file;
@@ -49,7 +51,10 @@ public sealed class SettingsReader
     {
         var reader = new SettingsReader(name);
         var root = reader.Load(yaml);
-        reader._listsAll = SettingProperties.Of(typeof(T)).All(p => root.Children.ContainsKey(new YamlScalarNode(SettingNames.Snake(p.Name))));
+        var usual = new T();
+        reader._listsAll = SettingProperties
+            .Of(typeof(T))
+            .All(p => p.GetValue(usual) is null || root.Children.ContainsKey(new YamlScalarNode(SettingNames.Snake(p.Name))));
         foreach (var text in overrides)
             reader.Apply(root, text);
         var result = (T)reader.Bind(typeof(T), root, new T(), "")!;

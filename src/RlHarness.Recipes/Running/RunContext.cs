@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using RlHarness.Core.Progress;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Runs;
@@ -28,13 +29,14 @@ public sealed class RunContext : IDisposable
         CancellationToken cancellation
     )
     {
+        settings = settings.Dated(time.GetLocalNow());
         (Settings, Folder, Progress, Log, Device, Time, Cancellation) = (settings, folder, progress, log, device, time, cancellation);
         Store = RunStore.Open(folder.Database, time);
         Metrics = new MetricsJsonl(folder.Metrics, time);
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
-        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds))];
+        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds, settings.Clock))];
         foreach (var judge in Detectors.OfType<EndpointJudge>())
             judge.Note = text => progress.Note(text, warning: true);
         RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
@@ -127,6 +129,20 @@ public sealed class RunContext : IDisposable
     {
         if (Metrics.Mend(Store))
             Progress.Note($"{Path.GetFileName(Folder.Metrics)} did not hold what run.db holds, and was written anew from it", warning: true);
+    }
+
+    /// <summary>What a step computes; a number in it that is not finite is told with stage and step.</summary>
+    public static T At<T>(string stage, long step, Func<T> compute)
+    {
+        ArgumentNullException.ThrowIfNull(compute);
+        try
+        {
+            return compute();
+        }
+        catch (HarnessException e) when (e.Kind == ErrorKind.Numerics)
+        {
+            throw e.At($"{stage}, step {step}");
+        }
     }
 
     private void Tell(StepBatch batch, PeoplesLabels labels)

@@ -42,10 +42,15 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
 
         var worker = Worker(run, model, conversation, "evaluate");
         var started = run.Time.GetTimestamp();
-        var rollouts = worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Count), run.Cancellation);
+        var place = $"{stage}, evaluation";
+        var rollouts = RunContext.At(place, step, () => worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Count), run.Cancellation));
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
         var responses = rollouts.Select(r => TranscriptParser.Parse(run.AnswerStart + r.Text, run.Condition.Scratchpad)).ToArray();
-        var scores = rewards?.Score([.. responses.Select((r, i) => Experiment.Rewards.RewardInput.From(about[i].Query.Text, r))]);
+        var scores = RunContext.At(
+            place,
+            step,
+            () => rewards?.Score([.. responses.Select((r, i) => Experiment.Rewards.RewardInput.From(about[i].Query.Text, r))])
+        );
         var transcripts = rollouts
             .Select((r, i) => Transcripts.Row(run, stage, step, about[i].Query, about[i].Tier, about[i].Sample, r, responses[i], scores?[i]))
             .ToArray();

@@ -45,7 +45,7 @@ internal sealed class RlStage : IDisposable
         var imitation = run.Folder.Stage(StageNames.Imitate);
         _policy = ModelLoader.Load(imitation, run.Device, requiresGrad: _settings.Adapter is null);
         run.Configure(_policy.Decoder);
-        _conversation = new Conversation(_policy);
+        _conversation = new Conversation(_policy, run.Settings.Clock);
         if (_settings.Adapter is { } adapter)
             _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
         else
@@ -92,12 +92,12 @@ internal sealed class RlStage : IDisposable
             var prompts = Prompts(step);
 
             // 2. Rollouts.
-            var rollouts = _worker.Run([.. prompts.Select(p => p.Request)], step, cancellation: _run.Cancellation);
+            var rollouts = RunContext.At(Name, step, () => _worker.Run([.. prompts.Select(p => p.Request)], step, cancellation: _run.Cancellation));
             clock.Lap("rollout");
 
             // 3. Rewards, of the output only.
             var responses = rollouts.Select(r => TranscriptParser.Parse(_run.AnswerStart + r.Text, _run.Condition.Scratchpad)).ToArray();
-            var rewards = _rewards.Score([.. responses.Select((r, i) => RewardInput.From(prompts[i].Query.Text, r))]);
+            var rewards = RunContext.At(Name, step, () => _rewards.Score([.. responses.Select((r, i) => RewardInput.From(prompts[i].Query.Text, r))]));
             var scores = rewards
                 .Select((r, i) => r[RewardFunction.Total] - (rollouts[i].Finish == FinishReason.Length ? _settings.MissingEosPenalty : 0))
                 .ToArray();
@@ -106,11 +106,16 @@ internal sealed class RlStage : IDisposable
             // 4. Old and reference log-probabilities, values, advantages; then the updates.
             var episodes = rollouts.Select((r, i) => new Episode(r.PromptIds, r.ResponseIds, scores[i])).ToArray();
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
-            using var iteration = _trainer.Iterate(
-                episodes,
-                order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
-                learningRateFactor: factor,
-                onPrepared: () => clock.Lap("prepare")
+            using var iteration = RunContext.At(
+                Name,
+                step,
+                () =>
+                    _trainer.Iterate(
+                        episodes,
+                        order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
+                        learningRateFactor: factor,
+                        onPrepared: () => clock.Lap("prepare")
+                    )
             );
             clock.Lap("update");
 

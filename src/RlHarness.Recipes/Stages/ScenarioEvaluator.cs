@@ -52,9 +52,12 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
                 (a, i) => new GenerationRequest(conversation.Prompt([ChatMessage.System(a.System), ChatMessage.User(a.Query.Text)], run.AnswerStart), i, 0)
             ),
         ];
-        var rollouts = Evaluator
-            .Worker(run, model, conversation, "evaluate/scenarios")
-            .Run(requests, step, n => onProgress?.Invoke(n, requests.Length), run.Cancellation);
+        var worker = Evaluator.Worker(run, model, conversation, "evaluate/scenarios");
+        var rollouts = RunContext.At(
+            $"{stage}, scenarios",
+            step,
+            () => worker.Run(requests, step, n => onProgress?.Invoke(n, requests.Length), run.Cancellation)
+        );
         var transcripts = new List<TranscriptRow>();
         var labels = new List<ScenarioLabelRow>();
         for (var i = 0; i < asked.Count; i++)
