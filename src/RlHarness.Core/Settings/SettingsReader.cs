@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Reflection;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -42,7 +43,7 @@ public sealed class SettingsReader
                 "nothing at this path",
                 "a YAML file, such as configs/quickstart.yaml"
             );
-        return Parse(path, File.ReadAllText(path), overrides, check);
+        return Parse(path, TextFile.Read(path, "a settings file", LargestText), overrides, check);
     }
 
     /// <summary>As <see cref="Read{T}"/>, from text.</summary>
@@ -83,6 +84,7 @@ public sealed class SettingsReader
     }
 
     private const int DeepestNesting = 200;
+    private const long LargestText = 16L << 20;
 
     private YamlMappingNode Load(string yaml)
     {

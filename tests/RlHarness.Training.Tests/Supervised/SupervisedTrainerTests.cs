@@ -68,7 +68,7 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
                     (() => trainer.Step(Tiny.Sequences(3), 1e-2), "the loss of tuning is not finite"),
                     (() => trainer.Evaluate(Tiny.Sequences(3)), "the loss of held-out sequences is not finite"),
                     (
-                        () => NamedTensors.Write(Path.Combine(folder.FullName, "a.safetensors"), [("norm", decoder.Parameters["model.norm.weight"])]),
+                        () => NamedTensors.Save(Path.Combine(folder.FullName, "a.safetensors"), [("norm", decoder.Parameters["model.norm.weight"])]),
                         "element 0 of norm, which was to be written, is not finite"
                     ),
                 }
