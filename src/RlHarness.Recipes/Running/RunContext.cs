@@ -7,6 +7,7 @@ using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Models.Loading;
 using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
@@ -41,6 +42,7 @@ public sealed class RunContext : IDisposable
             judge.Note = text => progress.Note(text, warning: true);
         RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
+        ModelLoader.Warned += OfModel;
     }
 
     public RunSettings Settings { get; }
@@ -165,8 +167,17 @@ public sealed class RunContext : IDisposable
         Store.AddEvent(stage, step, "warning", text);
     }
 
+    /// <summary>Keeps what a model's loader says, which the console shows by itself; once, although each stage loads the model.</summary>
+    private void OfModel(string text)
+    {
+        Log.Warning("{Warning}", text);
+        if (!Store.Events().Any(e => e.Level == "warning" && e.Message == text))
+            Store.AddEvent("model", 0, "warning", text);
+    }
+
     public void Dispose()
     {
+        ModelLoader.Warned -= OfModel;
         foreach (var detector in Detectors.OfType<IDisposable>())
             detector.Dispose();
         Metrics.Dispose();
