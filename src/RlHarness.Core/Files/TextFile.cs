@@ -3,7 +3,9 @@ using RlHarness.Core.Errors;
 
 namespace RlHarness.Core.Files;
 
-/// <summary>Reads text and JSON whole, after a look at what lies at the path: it may be a pipe, a device, or far larger than anything that is written there.</summary>
+/// <summary>
+/// Reads text and JSON whole, after a look at what lies at the path: it may be a pipe, a device, or far larger than anything that is written there.
+/// </summary>
 public static class TextFile
 {
     /// <summary>The largest file that is read whole; a sparse file of terabytes is larger.</summary>

@@ -180,7 +180,9 @@ public static class LoraFolder
         ));
         if (adapters.SavedHead is { } head)
             sources = sources.Append(
-                new WeightSource(Prefix + "lm_head.weight", WeightType.F32, head.shape, stream => ModelSaver.Write(stream, head, 0, head.shape[0], "lm_head.weight"))
+                new WeightSource(Prefix + "lm_head.weight", WeightType.F32, head.shape, stream =>
+                    ModelSaver.Write(stream, head, 0, head.shape[0], "lm_head.weight")
+                )
             );
         SafetensorsWriter.Write(Path.Combine(folder, "adapter_model.safetensors"), sources, new Dictionary<string, string> { ["format"] = "pt" });
     }

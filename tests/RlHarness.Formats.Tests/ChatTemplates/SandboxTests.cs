@@ -69,8 +69,8 @@ public sealed class SandboxTests
         var content = new string('x', 30_000) + "</think>" + new string('y', 30_000);
         var messages = Enumerable.Range(0, 50).SelectMany(_ => new[] { ChatMessage.User(content), ChatMessage.Assistant(content) }).ToArray();
         const string Source =
-            "{% for m in messages %}{% if '</think>' in m.content %}{% set c = m.content.split('</think>')[-1].lstrip('\\n') %}{% else %}{% set c = m.content %}"
-            + "{% endif %}{{ '<|im_start|>' + m.role + '\\n' + (c | trim) + '<|im_end|>\\n' }}{% endfor %}";
+            "{% for m in messages %}{% if '</think>' in m.content %}{% set c = m.content.split('</think>')[-1].lstrip('\\n') %}{% else %}"
+            + "{% set c = m.content %}{% endif %}{{ '<|im_start|>' + m.role + '\\n' + (c | trim) + '<|im_end|>\\n' }}{% endfor %}";
         Assert.True(ChatTemplate.Parse(Source).Render(messages).Text.Length > 100 * 30_000);
     }
 

@@ -10,7 +10,9 @@ using TorchSharp;
 
 namespace RlHarness.Recipes.Tests.EndToEnd;
 
-/// <summary>Runs whose chat template writes the date and the time (shared/faults/BR-08): they are what they are on every day, at every hour, everywhere.</summary>
+/// <summary>
+/// Runs whose chat template writes the date and the time (shared/faults/BR-08): they are what they are on every day, at every hour, everywhere.
+/// </summary>
 public sealed class RunDateTests : IDisposable
 {
     private const string Template =
