@@ -27,7 +27,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
     public string OfRun(string path, IReadOnlyList<string> overrides)
     {
         using var folder = RunFolder.Open(path);
-        var settings = SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.OfEvaluation) with
+        var settings = RunManifest.Dated(SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.OfEvaluation), path) with
         {
             Output = Path.GetDirectoryName(Path.GetFullPath(path))!,
         };
@@ -44,6 +44,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
             Name = "eval-" + Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(place)),
             Model = settings.Model with { Path = model },
         };
+        settings = settings.Dated(time.GetLocalNow());
         var device = Devices.Choose(settings.Device);
         // A file that can't be read is found before a run folder exists.
         ModelLoader.Open(place).Dispose();
@@ -69,7 +70,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
         using var opened = RunModel.Open(source, device, run.ComputeType);
         using var rewardModel = CheckpointFolder.IsSealed(folder.Stage(StageNames.Reward)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
-        var conversation = new Conversation(opened.Model);
+        var conversation = new Conversation(opened.Model, run.Settings.Clock);
         using var rewards = rewardModel is null ? null : RewardFunction.Open(run, rewardModel, conversation);
         var step = opened.Step ?? 0;
         var started = time.GetTimestamp();

@@ -23,6 +23,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     /// <summary>Starts a new run. Returns its folder.</summary>
     public string Start(RunSettings settings, string command)
     {
+        settings = settings.Dated(time.GetLocalNow());
         var device = Devices.Choose(settings.Device);
         Preflight.Check(settings, device);
         using var folder = RunFolder.Create(
@@ -43,7 +44,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         using var folder = RunFolder.Open(path);
         var settings = SettingsReader.Read<RunSettings>(folder.Config, [], SettingsChecks.Of);
         // The run stays where it is, whatever the working folder was when it started.
-        settings = settings with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
+        settings = RunManifest.Dated(settings, path) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
         var device = Devices.Choose(settings.Device);
         Guarded(settings, folder, device);
         return folder.Path;

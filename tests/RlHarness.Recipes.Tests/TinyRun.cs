@@ -24,7 +24,7 @@ public sealed class TinyRun : IDisposable
         Context = new RunContext(settings, _folder, new QuietProgress(), Serilog.Core.Logger.None, torch.CPU, TimeProvider.System, CancellationToken.None);
         Corpus = CorpusStage.Run(Context);
         Model = BaseModel.Open(Context, Corpus);
-        Conversation = new Conversation(Model);
+        Conversation = new Conversation(Model, TimeProvider.System);
     }
 
     public RunContext Context { get; }

@@ -157,10 +157,8 @@ internal static class GenerateCommand
             Console.Error.WriteLine(system is null ? "no system prompt" : "the system prompt that was given");
         }
 
-        var encoder = ChatEncoder.For(tokenizer);
-        return start.Length == 0
-            ? encoder.EncodePrompt(Messages(system, prompt))
-            : tokenizer.Encode(encoder.Render(Messages(system, prompt), addGenerationPrompt: true) + start);
+        var encoder = ChatEncoder.For(tokenizer, clock: RunModel.IsRun(model) ? RunPrompt.Clock(model) : null);
+        return start.Length == 0 ? encoder.EncodePrompt(Messages(system, prompt)) : encoder.EncodePrefill(Messages(system, prompt), start);
     }
 
     private static IReadOnlyList<ChatMessage> Messages(string? system, string prompt) =>

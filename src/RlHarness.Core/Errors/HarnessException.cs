@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace RlHarness.Core.Errors;
 
 /// <summary>
@@ -9,6 +11,9 @@ public sealed class HarnessException : Exception
     public HarnessException(ErrorKind kind, string what, string? found = null, string? expected = null, string? remedy = null, Exception? inner = null)
         : base(Compose(what, found, expected, remedy), inner) => Kind = kind;
 
+    private HarnessException(ErrorKind kind, string message, Exception inner)
+        : base(message, inner) => Kind = kind;
+
     public ErrorKind Kind { get; }
 
     public static HarnessException BadFile(
@@ -19,6 +24,24 @@ public sealed class HarnessException : Exception
         string? remedy = null,
         Exception? inner = null
     ) => new(ErrorKind.BadFile, $"{path}: {what}", found, expected, remedy, inner);
+
+    /// <summary>The error of a number that has to be finite, and is not.</summary>
+    /// <param name="what">Which number: "the policy's loss".</param>
+    public static HarnessException NotFinite(string what, double found) =>
+        new(
+            ErrorKind.Numerics,
+            $"{what} is not finite",
+            found.ToString(CultureInfo.InvariantCulture),
+            "a finite number",
+            "training diverged (lower the learning rate), the model's weights are damaged, or a number overflows in this precision (try float32)"
+        );
+
+    /// <summary>A number as it is, when it is finite.</summary>
+    /// <exception cref="HarnessException">It is NaN or infinite.</exception>
+    public static double Finite(double value, string what) => double.IsFinite(value) ? value : throw NotFinite(what, value);
+
+    /// <summary>This error with the place where it happened before its message.</summary>
+    public HarnessException At(string place) => new(Kind, $"{place}: {Message}", this);
 
     private static string Compose(string what, string? found, string? expected, string? remedy)
     {

@@ -55,7 +55,7 @@ public static class CheckpointFolder
                 "a folder that was written to its end",
                 "resume from an older checkpoint"
             );
-        var expected = JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(manifest)) ?? [];
+        var expected = TextFile.ReadJson<Dictionary<string, string?>>(manifest, "a manifest of file names and hashes", "resume from an older checkpoint");
         foreach (var (name, hash) in expected)
         {
             var file = Path.Combine(path, name);
@@ -92,7 +92,7 @@ public static class CheckpointFolder
     {
         var pointer = Path.Combine(stageFolder, Latest);
         var steps = Steps(stageFolder).Where(s => IsSealed(s.Path)).OrderByDescending(s => s.Step).ToArray();
-        var name = File.Exists(pointer) ? File.ReadAllText(pointer).Trim() : null;
+        var name = File.Exists(pointer) ? TextFile.Read(pointer, "the name of a checkpoint").Trim() : null;
         if (steps.FirstOrDefault(s => Path.GetFileName(s.Path) == name) is { Path: not null } named)
             return named;
         return steps.Length > 0 ? steps[0] : null;

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Reflection;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -21,7 +22,9 @@ public sealed class SettingsReader
     private readonly WrittenSettings _written = new();
     private readonly string _file;
 
-    /// <summary>True for a file that has every top-level key: none of them says what somebody wanted.</summary>
+    /// <summary>
+    /// True for a file that has every top-level key, but for those that are null when left out, which older files lack: none of them says what somebody wanted.
+    /// </summary>
     private bool _listsAll;
 
     private SettingsReader(string file) => _file = file;
@@ -40,7 +43,7 @@ public sealed class SettingsReader
                 "nothing at this path",
                 "a YAML file, such as configs/quickstart.yaml"
             );
-        return Parse(path, File.ReadAllText(path), overrides, check);
+        return Parse(path, TextFile.Read(path, "a settings file", LargestText), overrides, check);
     }
 
     /// <summary>As <see cref="Read{T}"/>, from text.</summary>
@@ -49,7 +52,10 @@ public sealed class SettingsReader
     {
         var reader = new SettingsReader(name);
         var root = reader.Load(yaml);
-        reader._listsAll = SettingProperties.Of(typeof(T)).All(p => root.Children.ContainsKey(new YamlScalarNode(SettingNames.Snake(p.Name))));
+        var usual = new T();
+        reader._listsAll = SettingProperties
+            .Of(typeof(T))
+            .All(p => p.GetValue(usual) is null || root.Children.ContainsKey(new YamlScalarNode(SettingNames.Snake(p.Name))));
         foreach (var text in overrides)
             reader.Apply(root, text);
         var result = (T)reader.Bind(typeof(T), root, new T(), "")!;
@@ -78,6 +84,7 @@ public sealed class SettingsReader
     }
 
     private const int DeepestNesting = 200;
+    private const long LargestText = 16L << 20;
 
     private YamlMappingNode Load(string yaml)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using RlHarness.Core.Errors;
@@ -93,27 +94,45 @@ public sealed class NgramClassifier : IDetector
     public void Save(string path) =>
         AtomicFile.WriteAllText(path, JsonSerializer.Serialize(new File(Format, Version, _places, _threshold, Packed(_reasoning), Packed(_output))));
 
+    private const string Remedy = "train one: rlharness detector train RUN --out classifier.json";
+
+    /// <summary>As many as the weights of both models take 1 GB for.</summary>
+    private const int MostPlaces = 1 << 24;
+
+    private static readonly JsonSerializerOptions Json = TextFile.Strict(new());
+
     /// <exception cref="HarnessException">The file is missing, foreign, or was changed.</exception>
     public static NgramClassifier Load(string path, string? name = null)
     {
         if (!System.IO.File.Exists(path))
-            throw HarnessException.BadFile(path, "no classifier here", remedy: "train one: rlharness detector train RUN --out classifier.json");
-        File? file = null;
+            throw HarnessException.BadFile(path, "no classifier here", remedy: Remedy);
+        var file = TextFile.ReadJson<File>(path, "a classifier of this program", Remedy, Json);
+        if (file.Format != Format)
+            throw HarnessException.BadFile(path, "not a classifier of this program", file.Format, Format, Remedy);
+        if (file is not { Places: > 0 and <= MostPlaces, Threshold: >= 0 and <= 1 })
+            throw HarnessException.BadFile(
+                path,
+                "places or threshold are out of range",
+                string.Create(CultureInfo.InvariantCulture, $"{file.Places} places, threshold {file.Threshold}"),
+                $"1 to {MostPlaces} places, a threshold of 0 to 1",
+                Remedy
+            );
+        NgramClassifier classifier;
         try
         {
-            file = JsonSerializer.Deserialize<File>(System.IO.File.ReadAllText(path));
+            classifier = new NgramClassifier(
+                name ?? Kind,
+                file.Places,
+                file.Threshold,
+                Unpacked(Kinds.Length, file.Places, file.Reasoning),
+                Unpacked(Outcomes.Length, file.Places, file.Output)
+            );
         }
-        catch (JsonException) { }
+        catch (Exception e) when (e is FormatException or InvalidDataException or InvalidOperationException or EndOfStreamException)
+        {
+            throw HarnessException.BadFile(path, "the classifier's weights cannot be read", e.Message, "weights as they were packed", Remedy, e);
+        }
 
-        if (file is null || file.Format != Format)
-            throw HarnessException.BadFile(path, "not a classifier of this program", file?.Format ?? "no JSON", Format);
-        var classifier = new NgramClassifier(
-            name ?? Kind,
-            file.Places,
-            file.Threshold,
-            Unpacked(Kinds.Length, file.Places, file.Reasoning),
-            Unpacked(Outcomes.Length, file.Places, file.Output)
-        );
         return classifier.Version == file.Version
             ? classifier
             : throw HarnessException.BadFile(path, "the classifier was changed since it was trained", classifier.Version, file.Version, "train it again");

@@ -1,4 +1,5 @@
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 
 namespace RlHarness.Experiment.Detectors;
 
@@ -41,7 +42,7 @@ public sealed record Rubric(string Reasoning, string Compliance)
             throw HarnessException.BadFile(path, "no rubric here", remedy: "a text file with a section # reasoning and a section # compliance");
         var sections = new Dictionary<string, List<string>>(StringComparer.OrdinalIgnoreCase);
         List<string>? at = null;
-        foreach (var line in File.ReadLines(path))
+        foreach (var line in TextFile.Lines(path, "a rubric"))
         {
             if (line.StartsWith('#'))
                 sections[line.TrimStart('#').Trim()] = at = [];

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 
 namespace RlHarness.Experiment.Documents;
 
@@ -18,12 +19,12 @@ public static class UserDocuments
             var name = Path.GetFileName(file);
             if (file.EndsWith(".txt", StringComparison.Ordinal))
             {
-                documents.Add(new(name, null, File.ReadAllText(file).Trim()));
+                documents.Add(new(name, null, TextFile.Read(file, "a document").Trim()));
                 continue;
             }
 
             var number = 0;
-            foreach (var line in File.ReadLines(file))
+            foreach (var line in TextFile.Lines(file, "documents, one a line"))
             {
                 number++;
                 if (!string.IsNullOrWhiteSpace(line))
@@ -49,6 +50,7 @@ public static class UserDocuments
         foreach (var file in Files(folder))
         {
             hash.AppendData(Encoding.UTF8.GetBytes(Path.GetFileName(file) + "\n"));
+            TextFile.Check(file, "a document", TextFile.Largest);
             hash.AppendData(File.ReadAllBytes(file));
         }
 

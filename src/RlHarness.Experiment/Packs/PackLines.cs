@@ -1,3 +1,4 @@
+using RlHarness.Core.Files;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Experiment.PackFiles;
@@ -70,7 +71,7 @@ internal static class PackLines
         if (!File.Exists(path))
             return rows;
         var number = 0;
-        foreach (var line in File.ReadLines(path))
+        foreach (var line in TextFile.Lines(path, "the pack's lines of JSON"))
         {
             number++;
             if (string.IsNullOrWhiteSpace(line))
@@ -79,12 +80,12 @@ internal static class PackLines
             {
                 rows.Add(JsonSerializer.Deserialize<T>(line, Options)!);
             }
-            catch (JsonException e)
+            catch (Exception e) when (TextFile.IsOfForm(e))
             {
                 problems.Add(
                     new(
                         $"{path}:{number}",
-                        e.Path is null or "$" ? "line" : e.Path,
+                        e is JsonException { Path: not (null or "$") and var at } ? at : "line",
                         e.Message.Split(". Path:", StringSplitOptions.None)[0],
                         expected,
                         "correct this line"

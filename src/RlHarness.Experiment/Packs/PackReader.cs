@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.PackFiles;
 
@@ -19,6 +20,7 @@ public static class PackReader
             if (!File.Exists(path))
                 continue;
             hash.AppendData(Encoding.UTF8.GetBytes(name + "\n"));
+            TextFile.Check(path, "a pack's file", TextFile.Largest);
             hash.AppendData(File.ReadAllBytes(path));
         }
 
@@ -81,7 +83,7 @@ public static class PackReader
 
         try
         {
-            var (result, found) = SettingsReader.Examine<T>(path, File.ReadAllText(path));
+            var (result, found) = SettingsReader.Examine<T>(path, TextFile.Read(path, $"the pack's {name}", 16L << 20));
             problems.AddRange(found.Select(p => new PackProblem(p.Where, p.Key, p.What, "a key and a value that docs/packs.md lists", "correct this line")));
             return result;
         }

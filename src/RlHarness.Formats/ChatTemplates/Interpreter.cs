@@ -38,9 +38,28 @@ internal sealed class Interpreter(TimeProvider clock)
             scope.Set(name, value);
         _output = _main;
         Spans = _spans;
-        Execute(body, scope);
+        TemplateWork.Begin(variables.Select(pair => pair.Value).Sum(Characters));
+        try
+        {
+            Execute(body, scope);
+        }
+        finally
+        {
+            TemplateWork.End();
+        }
+
         return _main.ToString();
     }
+
+    private static long Characters(object? value) =>
+        value switch
+        {
+            string text => text.Length,
+            List<object?> list => list.Sum(Characters),
+            TupleValue tuple => tuple.Items.Sum(Characters),
+            DictValue dict => dict.Items.Sum(pair => Characters(pair.Key) + Characters(pair.Value)),
+            _ => 1,
+        };
 
     private void Step(int line)
     {
@@ -50,6 +69,7 @@ internal sealed class Interpreter(TimeProvider clock)
 
     private void Write(string text)
     {
+        TemplateWork.Spend(text.Length);
         _written += text.Length;
         if (_written > LongestOutput)
             throw new TemplateError($"the template writes more than {LongestOutput} characters", TemplateErrorKind.Limit);
@@ -314,6 +334,14 @@ internal sealed class Interpreter(TimeProvider clock)
     {
         System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
         Step(expression.Line);
+        var value = EvaluateOne(expression, scope);
+        if (expression is not (ConstantExpression or NameExpression or AttributeExpression or ConditionalExpression))
+            TemplateWork.SpendOn(value);
+        return value;
+    }
+
+    private object? EvaluateOne(Expression expression, Scope scope)
+    {
         switch (expression)
         {
             case ConstantExpression constant:
@@ -390,5 +418,46 @@ internal sealed class Interpreter(TimeProvider clock)
         }
 
         return true;
+    }
+}
+
+/// <summary>
+/// What a rendering may still make, in characters: 64 times what it was given, and a few million. Steps alone are no bound: one step can write a text a
+/// million times.
+/// </summary>
+internal static class TemplateWork
+{
+    private const long Least = 1 << 23;
+    private const long Times = 64;
+
+    /// <summary>A list's entry takes as much memory as so many characters.</summary>
+    internal const int Entry = 8;
+
+    [ThreadStatic]
+    private static long? _left;
+
+    public static void Begin(long given) => _left = Least + (Times * given);
+
+    public static void End() => _left = null;
+
+    /// <summary>Takes from what is left, before so many characters are made; outside of a rendering nothing is counted.</summary>
+    /// <exception cref="TemplateError">There is not so much left.</exception>
+    public static void Spend(long characters)
+    {
+        if (_left is not { } left)
+            return;
+        _left = left - characters;
+        if (left < characters)
+            throw new TemplateError("the template makes more text than it can need", TemplateErrorKind.Limit);
+    }
+
+    public static void SpendOn(object? value)
+    {
+        if (value is string text)
+            Spend(text.Length);
+        else if (value is List<object?> list)
+            Spend((long)list.Count * Entry);
+        else if (value is TupleValue tuple)
+            Spend((long)tuple.Items.Count * Entry);
     }
 }

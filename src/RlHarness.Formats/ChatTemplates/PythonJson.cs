@@ -46,6 +46,7 @@ internal static class PythonJson
                     built.Append(Number(number));
                     break;
                 case string text:
+                    TemplateWork.Spend(text.Length);
                     Text(text);
                     break;
                 case List<object?> list:

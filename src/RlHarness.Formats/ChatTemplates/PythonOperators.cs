@@ -6,6 +6,7 @@ namespace RlHarness.Formats.ChatTemplates;
 internal static class PythonOperators
 {
     private const int LongestResult = 1 << 24;
+    private const int MostBits = 1 << 20;
 
     public static bool Truth(object? value) =>
         value switch
@@ -205,7 +206,7 @@ internal static class PythonOperators
             case "-":
                 return Shrink(a - b);
             case "*":
-                return Shrink(Limited((int)Math.Min(int.MaxValue, a.GetBitLength() + b.GetBitLength()), () => a * b));
+                return Shrink(Bounded(a.GetBitLength() + (double)b.GetBitLength(), () => a * b));
             case "//":
             case "%":
                 if (b.IsZero)
@@ -217,9 +218,7 @@ internal static class PythonOperators
             default:
                 if (b.Sign < 0)
                     return Math.Pow((double)a, (double)b);
-                if (a.GetBitLength() * (double)b > LongestResult)
-                    throw new TemplateError("a number grows too large", TemplateErrorKind.Limit);
-                return Shrink(BigInteger.Pow(a, (int)b));
+                return Shrink(Bounded(a.GetBitLength() * (double)b, () => BigInteger.Pow(a, (int)b)));
         }
     }
 
@@ -265,8 +264,21 @@ internal static class PythonOperators
         };
     }
 
-    private static T Limited<T>(long size, Func<T> make) =>
-        size <= LongestResult ? make() : throw new TemplateError("a value grows too large", TemplateErrorKind.Limit);
+    private static T Limited<T>(long size, Func<T> make)
+    {
+        if (size > LongestResult)
+            throw new TemplateError("a value grows too large", TemplateErrorKind.Limit);
+        TemplateWork.Spend(size);
+        return make();
+    }
+
+    private static BigInteger Bounded(double bits, Func<BigInteger> make)
+    {
+        if (bits > MostBits)
+            throw new TemplateError("a number grows too large", TemplateErrorKind.Limit);
+        TemplateWork.Spend((long)bits);
+        return make();
+    }
 
     private static bool SameItems(IReadOnlyList<object?> left, IReadOnlyList<object?> right)
     {

@@ -49,7 +49,7 @@ internal static class PythonText
             null => "None",
             bool flag => flag ? "True" : "False",
             long number => number.ToString(CultureInfo.InvariantCulture),
-            BigInteger number => number.ToString(CultureInfo.InvariantCulture),
+            BigInteger number => Digits(number),
             double number => Float(number),
             string text => Quote(text),
             List<object?> list => $"[{string.Join(", ", list.Select(Repr))}]",
@@ -126,9 +126,19 @@ internal static class PythonText
         return count;
     }
 
+    /// <summary>Python writes no whole number of more than 4,300 digits.</summary>
+    private static string Digits(BigInteger number) =>
+        BigInteger.Abs(number) < Unwritten
+            ? number.ToString(CultureInfo.InvariantCulture)
+            : throw new TemplateError("Exceeds the limit (4300 digits) for integer string conversion", TemplateErrorKind.Limit);
+
+    private static readonly BigInteger Unwritten = BigInteger.Pow(10, 4300);
+
     /// <summary>Each code point as a text.</summary>
     public static IReadOnlyList<string> Characters(string text)
     {
+        // Each is a text of its own.
+        TemplateWork.Spend((long)text.Length * 4 * TemplateWork.Entry);
         var characters = new List<string>(text.Length);
         for (var i = 0; i < text.Length; i++)
         {
@@ -174,6 +184,7 @@ internal static class PythonText
 
     private static string Quote(string text)
     {
+        TemplateWork.Spend(text.Length);
         var quote = text.Contains('\'') && !text.Contains('"') ? '"' : '\'';
         var built = new StringBuilder().Append(quote);
         foreach (var rune in text.EnumerateRunes())
@@ -197,7 +208,9 @@ internal static class PythonText
                     built.Append('\\').Append(quote);
                     break;
                 default:
-                    if (IsPrintable(rune))
+                    if (IsPrintable(rune) && rune.IsBmp)
+                        built.Append((char)code);
+                    else if (IsPrintable(rune))
                         built.Append(rune.ToString());
                     else if (code < 0x100)
                         built.Append(CultureInfo.InvariantCulture, $"\\x{code:x2}");

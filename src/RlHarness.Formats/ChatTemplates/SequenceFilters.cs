@@ -16,7 +16,8 @@ internal static class SequenceFilters
                 DictValue dict => new IteratorValue(dict.Items.Select(pair => (object?)new TupleValue([pair.Key, pair.Value]))),
                 _ => throw TemplateError.Type("Can only get item pairs from a mapping."),
             },
-        ["join"] = (value, a) => string.Join(a.Text(0, "d", ""), Attributes(PythonOperators.Iterate(value), a.Get(1, "attribute")).Select(PythonText.Str)),
+        ["join"] = (value, a) =>
+            StringMethods.Join(a.Text(0, "d", ""), Attributes(PythonOperators.Iterate(value), a.Get(1, "attribute")).Select(PythonText.Str)),
         ["last"] = (value, _) => First(PythonOperators.Iterate(value).Reverse()),
         ["list"] = (value, _) => PythonOperators.Iterate(value).ToList(),
         ["map"] = Map,

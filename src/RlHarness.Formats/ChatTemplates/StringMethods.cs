@@ -31,7 +31,7 @@ internal static class StringMethods
         ["rindex"] = (text, a) => Find(text, a, last: true, required: true),
         ["count"] = (text, a) => Count(text, Required(a, 0)),
         ["join"] = (text, a) =>
-            string.Join(
+            Join(
                 text,
                 PythonOperators
                     .Iterate(a.Require(0, "iterable"))
@@ -122,8 +122,21 @@ internal static class StringMethods
         return lines;
     }
 
+    /// <summary>Joins texts, each counted before it is written.</summary>
+    public static string Join(string between, IEnumerable<string> parts) =>
+        string.Join(
+            between,
+            parts.Select(part =>
+            {
+                TemplateWork.Spend((long)part.Length + between.Length);
+                return part;
+            })
+        );
+
     public static string Replace(string text, string old, string by, int count)
     {
+        if (by.Length > 0)
+            TemplateWork.Spend((long)by.Length * (old.Length == 0 ? text.Length + 1 : text.AsSpan().Count(old)));
         if (count < 0 && old.Length > 0)
             return text.Replace(old, by, StringComparison.Ordinal);
         var built = new StringBuilder();

@@ -1,5 +1,6 @@
 using System.IO.MemoryMappedFiles;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 
 namespace RlHarness.Formats.Files;
 
@@ -25,7 +26,7 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Maps a file of at least <paramref name="minimum"/> bytes.</summary>
     public static MappedFile Open(string path, int minimum, string kind)
     {
-        SmallFile.Check(path, $"a {kind} file");
+        TextFile.Check(path, $"a {kind} file");
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Unicode;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 
 namespace RlHarness.Formats.Files;
 
@@ -15,41 +16,10 @@ public static class SmallFile
     /// <summary>The largest tokenizer.json; the largest in use has 35 MB.</summary>
     public const long LargestVocabulary = 512L << 20;
 
-    /// <summary>
-    /// Refuses what is not a file with content. A pipe or a device has no length, and is recognised before it is opened: opening would wait for a writer.
-    /// </summary>
-    /// <exception cref="HarnessException">Nothing, a folder, something without a length, or more than <paramref name="largest"/> bytes.</exception>
-    public static long Check(string path, string kind, long largest = long.MaxValue)
-    {
-        if (Directory.Exists(path))
-            throw HarnessException.BadFile(path, "is a folder", "a folder", kind);
-        long length;
-        try
-        {
-            var file = new FileInfo(path);
-            // FileInfo answers for a link; what counts is what it leads to.
-            if (file.LinkTarget is not null && file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
-                file = target;
-            if (!file.Exists)
-                throw HarnessException.BadFile(path, "no such file", "nothing at this path", kind, "check the path");
-            length = file.Length;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            throw HarnessException.BadFile(path, "cannot be read", e.Message, kind, "check the path and its permissions", e);
-        }
-
-        if (length == 0)
-            throw HarnessException.BadFile(path, "has no content", "an empty file, a pipe or a device", kind, "fetch or write the file again");
-        if (length > largest)
-            throw HarnessException.BadFile(path, $"is too large for {kind}", $"{length} bytes", $"at most {largest} bytes", "fetch the file again");
-        return length;
-    }
-
     /// <summary>All bytes of a file.</summary>
     public static byte[] Read(string path, string kind, long largest)
     {
-        Check(path, kind, largest);
+        TextFile.Check(path, kind, largest);
         try
         {
             return File.ReadAllBytes(path);
@@ -63,7 +33,7 @@ public static class SmallFile
     /// <summary>All bytes of a file that holds a JSON object; how it begins is looked at before the rest is read.</summary>
     public static byte[] ReadJson(string path, string kind, long largest = LargestSettings)
     {
-        Check(path, kind, largest);
+        TextFile.Check(path, kind, largest);
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);

@@ -219,7 +219,7 @@ internal static class GgufTokenizer
             : throw HarnessException.BadFile(file.Path, $"tokenizer.ggml.{key} is not an id", $"{id}", $"0 to {tokens.Length - 1}");
     }
 
-    private static Dictionary<string, string> Templates(GgufFile file)
+    internal static Dictionary<string, string> Templates(GgufFile file)
     {
         const string Key = "tokenizer.chat_template";
         var templates = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -70,6 +70,9 @@ public sealed class Tokenizer
         : ChatTemplates.Count == 1 ? ChatTemplates.Values.Single()
         : null;
 
+    /// <summary>Whether one of its templates writes the date or the time, so that its text is another every day.</summary>
+    public bool TemplateReadsClock => ReadClock(ChatTemplates);
+
     /// <summary>Special tokens by their name in tokenizer_config.json (<c>bos_token</c>, …), as chat templates see them.</summary>
     public IReadOnlyDictionary<string, string> SpecialTokens => _settings.Named;
 
@@ -104,6 +107,20 @@ public sealed class Tokenizer
         var settings = TokenizerSettings.Load(folder);
         return new Tokenizer(path, new TokenizerReader(path).Read(settings.Files["tokenizer.json"]), settings);
     }
+
+    /// <summary>As <see cref="TemplateReadsClock"/>, without reading the vocabulary.</summary>
+    /// <param name="path">A model's folder or GGUF file; one without templates reads no clock.</param>
+    /// <exception cref="HarnessException">A file is malformed.</exception>
+    public static bool TemplateReadsClockAt(string path)
+    {
+        if (!File.Exists(path))
+            return ReadClock(TokenizerSettings.Load(path, withVocabulary: false).ChatTemplates);
+        using var file = GgufFile.Open(path);
+        return ReadClock(GgufTokenizer.Templates(file));
+    }
+
+    private static bool ReadClock(IReadOnlyDictionary<string, string> templates) =>
+        templates.Values.Any(template => template.Contains("strftime_now", StringComparison.Ordinal));
 
     /// <summary>The tokenizer in a GGUF file's metadata.</summary>
     /// <exception cref="HarnessException">There is none, or it is of a kind that is not supported.</exception>

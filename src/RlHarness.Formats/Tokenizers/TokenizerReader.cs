@@ -33,7 +33,7 @@ internal sealed class TokenizerReader(string path)
     {
         try
         {
-            using var document = JsonDocument.Parse(json);
+            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw Bad("is not a JSON object", document.RootElement.ValueKind.ToString(), "an object with 'model'");
             return Read(document.RootElement);

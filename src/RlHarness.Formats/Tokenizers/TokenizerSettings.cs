@@ -24,13 +24,13 @@ internal sealed class TokenizerSettings
 
     public Dictionary<string, string> ChatTemplates { get; } = new(StringComparer.Ordinal);
 
-    public static TokenizerSettings Load(string folder)
+    public static TokenizerSettings Load(string folder, bool withVocabulary = true)
     {
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         foreach (var name in (string[])["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", AddedTokens, "chat_template.jinja"])
         {
             var path = Path.Combine(folder, name);
-            if (!File.Exists(path))
+            if (!File.Exists(path) || (name == "tokenizer.json" && !withVocabulary))
                 continue;
             files[name] = name.EndsWith(".json", StringComparison.Ordinal)
                 ? SmallFile.ReadJson(path, $"a {name}", name == "tokenizer.json" ? SmallFile.LargestVocabulary : SmallFile.LargestSettings)

@@ -176,11 +176,13 @@ public static class LoraFolder
         };
         AtomicFile.WriteAllText(Path.Combine(folder, "adapter_config.json"), json.ToJsonString(Indented) + "\n");
         var sources = adapters.Parameters.Specs.Select(s => new WeightSource(Prefix + s.Name, WeightType.F32, s.Shape, stream =>
-            ModelSaver.Write(stream, adapters.Parameters[s.Name], 0, s.Shape[0])
+            ModelSaver.Write(stream, adapters.Parameters[s.Name], 0, s.Shape[0], s.Name)
         ));
         if (adapters.SavedHead is { } head)
             sources = sources.Append(
-                new WeightSource(Prefix + "lm_head.weight", WeightType.F32, head.shape, stream => ModelSaver.Write(stream, head, 0, head.shape[0]))
+                new WeightSource(Prefix + "lm_head.weight", WeightType.F32, head.shape, stream =>
+                    ModelSaver.Write(stream, head, 0, head.shape[0], "lm_head.weight")
+                )
             );
         SafetensorsWriter.Write(Path.Combine(folder, "adapter_model.safetensors"), sources, new Dictionary<string, string> { ["format"] = "pt" });
     }

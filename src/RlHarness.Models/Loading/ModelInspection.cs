@@ -127,7 +127,7 @@ public sealed record ModelInspection
             TokenizerSize = tokenizer?.VocabularySize,
             SpecialTokens = tokenizer?.SpecialTokens ?? new Dictionary<string, string>(),
             HasChatTemplate = tokenizer?.ChatTemplate is not null,
-            TemplateReadsClock = tokenizer?.ChatTemplates.Values.Any(t => t.Contains("strftime_now", StringComparison.Ordinal)) ?? false,
+            TemplateReadsClock = tokenizer?.TemplateReadsClock ?? false,
             EndTokenIds = ModelLoader.StopIds(path, c, tokenizer),
             NotSupported = problems,
             UnusedTensors = unused,

@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Formats.Files;
 using RlHarness.Formats.Tokenizers;
@@ -64,11 +66,12 @@ public static class ModelSaver
     /// <summary>The decoder's tensors under their names on disk, fp32.</summary>
     public static IEnumerable<WeightSource> Sources(Decoder decoder, string prefix = "") =>
         decoder.Layout.Disk.Select(d => new WeightSource(prefix + d.DiskName, WeightType.F32, d.Shape, stream =>
-            Write(stream, decoder.Parameters[d.Parameter], d.Offset, d.Rows)
+            Write(stream, decoder.Parameters[d.Parameter], d.Offset, d.Rows, prefix + d.DiskName)
         ));
 
     /// <summary>Rows of a tensor as raw little-endian fp32.</summary>
-    internal static void Write(Stream stream, torch.Tensor tensor, long offset, long rows)
+    /// <exception cref="HarnessException">A number is not finite: no reader would take the file.</exception>
+    internal static void Write(Stream stream, torch.Tensor tensor, long offset, long rows, string name)
     {
         using var guard = torch.no_grad();
         using var scope = torch.NewDisposeScope();
@@ -77,7 +80,11 @@ public static class ModelSaver
         for (var at = 0L; at < flat.shape[0]; at += piece)
         {
             using var step = torch.NewDisposeScope();
-            stream.Write(flat.narrow(0, at, Math.Min(piece, flat.shape[0] - at)).cpu().bytes);
+            var bytes = flat.narrow(0, at, Math.Min(piece, flat.shape[0] - at)).cpu().bytes;
+            var numbers = MemoryMarshal.Cast<byte, float>(bytes);
+            if (FiniteNumbers.FirstOther(numbers) is >= 0 and var odd)
+                throw HarnessException.NotFinite($"element {at + odd} of {name}, which was to be written,", numbers[odd]);
+            stream.Write(bytes);
         }
     }
 

@@ -10,7 +10,9 @@ public static class NamedTensors
     public static void Save(string path, IEnumerable<(string Name, torch.Tensor Tensor)> tensors) =>
         SafetensorsWriter.Write(
             path,
-            tensors.Select(t => new WeightSource(t.Name, WeightType.F32, t.Tensor.shape, stream => ModelSaver.Write(stream, t.Tensor, 0, t.Tensor.shape[0])))
+            tensors.Select(t => new WeightSource(t.Name, WeightType.F32, t.Tensor.shape, stream =>
+                ModelSaver.Write(stream, t.Tensor, 0, t.Tensor.shape[0], t.Name)
+            ))
         );
 
     /// <summary>Fills tensors from a file.</summary>

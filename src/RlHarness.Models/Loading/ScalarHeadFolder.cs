@@ -52,7 +52,7 @@ public static class ScalarHeadFolder
             .Where(source => source.Name != ParameterLayout.Head)
             .Concat(
                 head.Parameters.Specs.Select(s => new WeightSource(s.Name, WeightType.F32, s.Shape, stream =>
-                    ModelSaver.Write(stream, head.Parameters[s.Name], 0, s.Shape[0])
+                    ModelSaver.Write(stream, head.Parameters[s.Name], 0, s.Shape[0], s.Name)
                 ))
             );
         ModelSaver.Write(folder, weights, json, tokenizer, generation, stops);

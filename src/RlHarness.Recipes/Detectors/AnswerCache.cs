@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Experiment.Detectors;
 
@@ -7,10 +8,9 @@ namespace RlHarness.Recipes.Detectors;
 /// <summary>A judge's answers, one small JSON file each, named by a hash of all that was asked. A file that can't be read is asked anew.</summary>
 internal sealed class AnswerCache(string folder)
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
+    private static readonly JsonSerializerOptions Json = TextFile.Strict(
+        new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals }
+    );
 
     internal sealed record Entry(string Kind, double Yes, string Text, long InputTokens, long OutputTokens)
     {
@@ -26,9 +26,11 @@ internal sealed class AnswerCache(string folder)
             return null;
         try
         {
-            return JsonSerializer.Deserialize<Entry>(File.ReadAllText(path), Json);
+            var entry = TextFile.ReadJson<Entry>(path, "a judge's answer", "", Json);
+            var known = Enum.TryParse<JudgeAnswerKind>(entry.Kind, out var kind) && Enum.IsDefined(kind) && entry.Kind == kind.ToString();
+            return known && entry is { Yes: >= 0 and <= 1 or double.NaN, InputTokens: >= 0, OutputTokens: >= 0 } ? entry : null;
         }
-        catch (JsonException)
+        catch (HarnessException)
         {
             return null;
         }

@@ -12,9 +12,10 @@ namespace RlHarness.Recipes.Detectors;
 /// <param name="thinking">Whether the judge may think first.</param>
 /// <param name="prefix">What its answer begins with.</param>
 /// <param name="judge">Its name, for messages.</param>
-internal sealed class JudgePrompt(Tokenizer tokenizer, bool thinking, string prefix, string judge)
+/// <param name="clock">What a template that reads the clock sees.</param>
+internal sealed class JudgePrompt(Tokenizer tokenizer, bool thinking, string prefix, string judge, TimeProvider clock)
 {
-    private readonly ChatEncoder _encoder = ChatEncoder.For(tokenizer);
+    private readonly ChatEncoder _encoder = ChatEncoder.For(tokenizer, clock: clock);
 
     /// <summary>Names under which templates ask whether to think.</summary>
     private readonly Dictionary<string, object?> _variables = new() { ["enable_thinking"] = thinking, ["thinking"] = thinking };

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
 
 namespace RlHarness.Recipes.Detectors;
@@ -45,7 +46,7 @@ internal static class ModelFiles
             return null;
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllText(config));
+            using var json = JsonDocument.Parse(TextFile.Read(config, "an adapter_config.json", 16L << 20));
             var name = json.RootElement.GetProperty("base_model_name_or_path").GetString();
             if (string.IsNullOrEmpty(name))
                 return null;

@@ -5,6 +5,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
@@ -26,13 +27,15 @@ internal sealed class ModelJudge : IJudge, IDisposable
     private readonly Rubric _rubric;
     private readonly Lazy<LoadedModel> _model;
     private readonly Seeds _seeds;
+    private readonly TimeProvider _clock;
     private readonly JudgeCounter _counter = new();
 
     /// <param name="open">Loads the model; called at the first question.</param>
-    /// <param name="identity">Names the weights in the version.</param>
-    public ModelJudge(DetectorSettings settings, Rubric rubric, Func<LoadedModel> open, string identity, Seeds seeds)
+    /// <param name="identity">Names the weights in the version, and the date where the template reads it.</param>
+    /// <param name="clock">What the chat template reads.</param>
+    public ModelJudge(DetectorSettings settings, Rubric rubric, Func<LoadedModel> open, string identity, Seeds seeds, TimeProvider clock)
     {
-        (_settings, _rubric, _seeds, _model) = (settings, rubric, seeds.Child("model_judge"), new(open));
+        (_settings, _rubric, _seeds, _model, _clock) = (settings, rubric, seeds.Child("model_judge"), new(open), clock);
         Version =
             "2-"
             + SettingsWriter.Hash(
@@ -54,11 +57,14 @@ internal sealed class ModelJudge : IJudge, IDisposable
     }
 
     /// <summary>Opens a judge from a model's folder or file; the rubric is the settings' own, else that of the pack, else the built-in one.</summary>
-    public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack = null)
+    public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack, TimeProvider clock)
     {
         var path = ModelLibrary.Find(settings.Path!);
         var identity = ModelFiles.Hash(path);
-        return new(settings, settings.Rubric is { } file ? Rubric.Load(file) : ofPack ?? Rubric.Default, () => ModelLoader.Load(path, device), identity, seeds);
+        if (Tokenizer.TemplateReadsClockAt(path))
+            identity += clock.GetLocalNow().ToString(RunSettings.DateFormat, CultureInfo.InvariantCulture);
+        var rubric = settings.Rubric is { } file ? Rubric.Load(file) : ofPack ?? Rubric.Default;
+        return new(settings, rubric, () => ModelLoader.Load(path, device), identity, seeds, clock);
     }
 
     public string Name => _settings.Label;
@@ -108,7 +114,8 @@ internal sealed class ModelJudge : IJudge, IDisposable
                 ?? throw HarnessException.BadFile(_model.Value.Source, "a judge needs a tokenizer", "none", "a model with its tokenizer and chat template"),
             _settings.Thinking == true,
             _settings.Prefix,
-            Name
+            Name,
+            _clock
         );
         int[][] ids = [.. questions.Select(prompt.Ids)];
         opensThought = prompt.OpensThought;
@@ -139,6 +146,8 @@ internal sealed class ModelJudge : IJudge, IDisposable
             long[] last = [.. Enumerable.Range(0, to - from).Select(i => (long)batch.RowOf(i, prompts[from + i].Length - 1))];
             var mass = torch.softmax(decoder.Logits(hidden.index_select(0, torch.tensor(last, device: decoder.Device))), 1); // [B, V]
             var (p, q) = (Sum(mass, yes), Sum(mass, no));
+            foreach (var sum in p.Concat(q))
+                HarnessException.Finite(sum, $"{Name}: the probability of yes or no");
             var (most, at) = mass.max(1);
             using (most)
             using (at)

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Recipes.Settings;
 using RlHarness.Statistics;
 
@@ -76,19 +77,8 @@ public sealed record FactorialAnalysis(
         var path = Path.Combine(folder, File);
         if (!System.IO.File.Exists(path))
             return null;
-        try
-        {
-            return JsonSerializer.Deserialize<FactorialAnalysis>(System.IO.File.ReadAllText(path), Options);
-        }
-        catch (JsonException e)
-        {
-            throw HarnessException.BadFile(
-                path,
-                "not the result of a design",
-                e.Message,
-                remedy: "give the `experiment factorial` command again: it writes the file anew"
-            );
-        }
+        const string Remedy = "give the `experiment factorial` command again: it writes the file anew";
+        return TextFile.ReadJson<FactorialAnalysis>(path, "the result of a design", Remedy, Options);
     }
 
     public string ToJson() => JsonSerializer.Serialize(this, Options) + "\n";

@@ -2,6 +2,7 @@ using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Settings;
+using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Store;
 
 namespace RlHarness.Recipes.Experiments;
@@ -46,6 +47,7 @@ public sealed class FactorialRecipe(
     private async Task RunCellsAsync(FactorialDesign design, int parallel)
     {
         ArgumentNullException.ThrowIfNull(design);
+        design = Dated(design);
         Directory.CreateDirectory(Path.Combine(design.Folder, "cells"));
         foreach (var cell in design.Cells)
             Foreign(cell);
@@ -103,6 +105,23 @@ public sealed class FactorialRecipe(
                 "every cell finished",
                 "read their logs, mend the cause, and give the same command again: finished cells are kept"
             );
+    }
+
+    /// <summary>Gives all cells one date, those that run tomorrow too: that of a cell that began already, else today's.</summary>
+    private FactorialDesign Dated(FactorialDesign design)
+    {
+        var begun = design
+            .Cells.Select(c => Path.Combine(c.Folder, "config.yaml"))
+            .Where(File.Exists)
+            .Select(config => SettingsReader.Read<RunSettings>(config, []).Date)
+            .FirstOrDefault(date => date is not null);
+        return design with
+        {
+            Cells =
+            [
+                .. design.Cells.Select(c => c with { Settings = (c.Settings with { Date = c.Settings.Date ?? begun }).Dated(time.GetLocalNow()) }),
+            ],
+        };
     }
 
     /// <summary>True where all stages of a cell's run are done.</summary>

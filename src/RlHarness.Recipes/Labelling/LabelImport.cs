@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Tracking.Store;
@@ -11,7 +12,7 @@ public static class LabelImport
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    private sealed record LabelFile(string? Format, string? Rater, IReadOnlyList<Entry>? Labels);
+    private sealed record LabelFile(string? Format, string? Rater, IReadOnlyList<Entry?>? Labels);
 
     private sealed record Entry(string? Key, string? Outcome, string? Reasoning);
 
@@ -31,7 +32,7 @@ public static class LabelImport
             .Stages.SelectMany(s => store.Transcripts(new TranscriptFilter(Stage: s, Split: Split.Evaluation)))
             .ToDictionary(LabelPage.Key);
         var rows = new List<LabelRow>();
-        foreach (var (entry, i) in (file.Labels ?? []).Select((e, i) => (e, i)))
+        foreach (var (entry, i) in (file.Labels ?? []).Select((e, i) => (e ?? new Entry(null, null, null), i)))
         {
             if (entry.Key is not { } key || !transcripts.TryGetValue(key, out var transcript))
                 throw HarnessException.BadFile(
@@ -58,22 +59,15 @@ public static class LabelImport
 
     private static LabelFile Parse(string path)
     {
-        try
-        {
-            if (JsonSerializer.Deserialize<LabelFile>(File.ReadAllText(path), Json) is { Format: LabelPage.Format } file)
-                return file;
-        }
-        catch (JsonException e)
-        {
-            throw HarnessException.BadFile(path, "not JSON of labels", e.Message, $"\"format\": \"{LabelPage.Format}\", rater, labels", inner: e);
-        }
-
+        const string Remedy = "give the file that the label page downloaded";
+        if (TextFile.ReadJson<LabelFile>(path, "JSON of labels", Remedy, Json) is { Format: LabelPage.Format } file)
+            return file;
         throw HarnessException.BadFile(
             path,
             "not a file of labels",
             "another format",
             $"\"format\": \"{LabelPage.Format}\"",
-            "give the file that the label page downloaded"
+            Remedy
         );
     }
 

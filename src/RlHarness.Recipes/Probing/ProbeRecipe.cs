@@ -41,7 +41,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         using var store = RunStore.Open(folder.Database);
         var examples = Examples(store, settings);
         using var opened = RunModel.Open(model ?? run, device, torch.ScalarType.Float32);
-        var states = new ScratchpadStates(opened.Model);
+        var states = new ScratchpadStates(opened.Model, RunPrompt.Clock(run));
         var kept = new List<(TranscriptRow Transcript, LabelRow Label, float[][] States)>();
         progress.Stage(Stage, 1, 1, $"{opened.Path}, {examples.Count} transcripts labelled by {settings.Labels}");
         foreach (var (transcript, label) in examples)

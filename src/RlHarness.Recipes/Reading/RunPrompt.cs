@@ -3,6 +3,7 @@ using RlHarness.Core.Settings;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Recipes.Reading;
@@ -10,6 +11,10 @@ namespace RlHarness.Recipes.Reading;
 /// <summary>What a run's model is told before each request.</summary>
 public static class RunPrompt
 {
+    /// <summary>What the chat template of a run's model reads as the time: the run's date.</summary>
+    public static TimeProvider Clock(string run) =>
+        RunManifest.Dated(SettingsReader.Read<RunSettings>(Path.Combine(run, "config.yaml"), []), run).Clock;
+
     /// <summary>
     /// System prompt of the run's condition and a tier, what its answers begin with (empty without a prefilled scratchpad), and the condition's name.
     /// </summary>

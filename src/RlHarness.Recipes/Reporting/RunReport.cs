@@ -56,20 +56,8 @@ public static class RunReport
     private static string State(string run)
     {
         using var store = RunStore.OpenReadOnly(Path.Combine(run, "run.db"));
-        var stages = store.Stages();
-        string[] said =
-        [
-            .. stages
-                .Where(s => s.Status != "done")
-                .Select(s =>
-                    $"{s.Stage} "
-                    + $"{(s.Status == "running" ? "is not finished" : s.Status)}"
-                    + $"{(s.Detail is { Length: > 0 } why && s.Status == "failed" ? $": {why.Split('\n')[0]}" : "")}"
-                ),
-            .. stages.Count == 0 ? ["nothing was started"] : Array.Empty<string>(),
-            .. store.Summaries().Count == 0 ? ["no evaluation"] : Array.Empty<string>(),
-        ];
-        return said.Length == 0 ? "" : $" <span class=\"status\">({PlainPage.Escape(string.Join("; ", said))})</span>";
+        var state = ReportBuilder.State(store.Stages(), store.Summaries().Count > 0);
+        return state is null ? "" : $" <span class=\"status\">({PlainPage.Escape(state)})</span>";
     }
 
     private static VariantRun Named(string run, string? detector)

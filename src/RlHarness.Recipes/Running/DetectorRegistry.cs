@@ -14,8 +14,9 @@ namespace RlHarness.Recipes.Running;
 /// </summary>
 internal static class DetectorRegistry
 {
+    /// <param name="clock">What the chat template of a judge reads.</param>
     /// <exception cref="HarnessException">Unknown, what it needs is missing, or the pack has no cues for it.</exception>
-    public static IDetector Create(DetectorSettings settings, PromptPack pack, torch.Device device, Seeds seeds)
+    public static IDetector Create(DetectorSettings settings, PromptPack pack, torch.Device device, Seeds seeds, TimeProvider clock)
     {
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(pack);
@@ -31,7 +32,7 @@ internal static class DetectorRegistry
             ),
             "keyword" => new KeywordDetector(Grammar(settings.Kind, pack).Keywords),
             "classifier" => NgramClassifier.Load(settings.Path!, settings.Label),
-            "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric)),
+            "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric), clock),
             "endpoint_judge" => new EndpointJudge(settings, Rubric.Of(pack.Manifest.Rubric)),
             _ => throw new HarnessException(
                 ErrorKind.BadInput,

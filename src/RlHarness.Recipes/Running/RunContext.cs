@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using RlHarness.Core.Progress;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Runs;
@@ -6,6 +7,7 @@ using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Models.Loading;
 using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
@@ -28,17 +30,19 @@ public sealed class RunContext : IDisposable
         CancellationToken cancellation
     )
     {
+        settings = settings.Dated(time.GetLocalNow());
         (Settings, Folder, Progress, Log, Device, Time, Cancellation) = (settings, folder, progress, log, device, time, cancellation);
         Store = RunStore.Open(folder.Database, time);
         Metrics = new MetricsJsonl(folder.Metrics, time);
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
-        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds))];
+        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds, settings.Clock))];
         foreach (var judge in Detectors.OfType<EndpointJudge>())
             judge.Note = text => progress.Note(text, warning: true);
         RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
+        ModelLoader.Warned += OfModel;
     }
 
     public RunSettings Settings { get; }
@@ -129,6 +133,20 @@ public sealed class RunContext : IDisposable
             Progress.Note($"{Path.GetFileName(Folder.Metrics)} did not hold what run.db holds, and was written anew from it", warning: true);
     }
 
+    /// <summary>What a step computes; a number in it that is not finite is told with stage and step.</summary>
+    public static T At<T>(string stage, long step, Func<T> compute)
+    {
+        ArgumentNullException.ThrowIfNull(compute);
+        try
+        {
+            return compute();
+        }
+        catch (HarnessException e) when (e.Kind == ErrorKind.Numerics)
+        {
+            throw e.At($"{stage}, step {step}");
+        }
+    }
+
     private void Tell(StepBatch batch, PeoplesLabels labels)
     {
         if (labels.Carried.Count > 0)
@@ -149,8 +167,17 @@ public sealed class RunContext : IDisposable
         Store.AddEvent(stage, step, "warning", text);
     }
 
+    /// <summary>Keeps what a model's loader says, which the console shows by itself; once, although each stage loads the model.</summary>
+    private void OfModel(string text)
+    {
+        Log.Warning("{Warning}", text);
+        if (!Store.Events().Any(e => e.Level == "warning" && e.Message == text))
+            Store.AddEvent("model", 0, "warning", text);
+    }
+
     public void Dispose()
     {
+        ModelLoader.Warned -= OfModel;
         foreach (var detector in Detectors.OfType<IDisposable>())
             detector.Dispose();
         Metrics.Dispose();

@@ -1,6 +1,10 @@
+using System.Globalization;
 using System.Reflection;
+using System.Text.Json.Nodes;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Packs;
+using RlHarness.Formats.Files;
 using RlHarness.Models.Native;
 using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
@@ -38,8 +42,12 @@ internal sealed record RunManifest(
     public static string ProgramVersion =>
         typeof(RunManifest).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
-    public static RunManifest Of(RunSettings settings, string command, string device, TimeProvider time) =>
-        new(
+    /// <param name="settings">With their date, which counts where a template writes it: else the hash of one run would be another every day.</param>
+    public static RunManifest Of(RunSettings settings, string command, string device, TimeProvider time)
+    {
+        if (!ModelLibrary.ReadsClock(settings))
+            settings = settings with { Date = null };
+        return new(
             settings.Name,
             ProgramVersion,
             command,
@@ -59,4 +67,19 @@ internal sealed record RunManifest(
             Pack = PackLibrary.Load(settings.Experiment.Pack) is var pack ? $"{pack.Name} {pack.Version}, content {pack.ContentHash[..12]}" : "",
             ChangedSettings = ChangedKeys.Of(settings, new RunSettings()),
         };
+    }
+
+    /// <summary>A run's settings with its date; of a run that was made before settings had one, the date at its start.</summary>
+    public static RunSettings Dated(RunSettings settings, string run)
+    {
+        if (settings.Date is not null)
+            return settings;
+        var path = Path.Combine(run, "run.json");
+        return
+            SmallFile.ReadObject(path, "a run.json")["started"] is JsonValue started
+            && started.TryGetValue(out string? text)
+            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+            ? settings.Dated(at.ToLocalTime())
+            : throw HarnessException.BadFile(path, "no time of the run's start", "started is absent, or no time", "started: an ISO 8601 time");
+    }
 }

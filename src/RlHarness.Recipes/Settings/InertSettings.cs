@@ -45,6 +45,13 @@ internal static class InertSettings
             $"stages do not name {stage}",
             $"add {stage} to stages"
         )),
+        new(
+            "date",
+            ["model.path", "evaluate.detectors"],
+            s => s.Date is not null && !ModelLibrary.ReadsClock(s),
+            "no chat template writes it",
+            "set model.path to a model whose template reads the clock (model inspect says so)"
+        ),
         new("model.new", ["model.path"], s => s.Model.Path is not null, "model.path names a model", "set model.path: null"),
         .. new (string Stage, Func<RunSettings, OptimizerSettings> Of)[]
         {

@@ -1,4 +1,5 @@
 using RlHarness.Core.Errors;
+using RlHarness.Formats.Tokenizers;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -23,13 +24,23 @@ public static class ModelLibrary
             );
     }
 
-    /// <summary>Something that changes when the model's files do, for cache keys.</summary>
+    /// <summary>Whether the chat template of the run's model, or of a model that judges it, writes the date.</summary>
+    internal static bool ReadsClock(RunSettings settings) =>
+        settings
+            .Evaluate.Detectors.Where(d => d.Kind == "model_judge")
+            .Select(d => d.Path)
+            .Append(settings.Model.Path)
+            .OfType<string>()
+            .Any(path => Tokenizer.TemplateReadsClockAt(Find(path)));
+
+    /// <summary>Something that changes when the model's files do, or the date that its template writes, for cache keys.</summary>
     public static string Identity(RunSettings settings)
     {
         if (settings.Model.Path is null)
             return "new";
         var path = Find(settings.Model.Path);
         var files = File.Exists(path) ? [path] : Directory.GetFiles(path).Order(StringComparer.Ordinal).ToArray();
-        return string.Join(";", files.Select(f => $"{Path.GetFileName(f)}:{new FileInfo(f).Length}:{File.GetLastWriteTimeUtc(f).Ticks}"));
+        return string.Join(";", files.Select(f => $"{Path.GetFileName(f)}:{new FileInfo(f).Length}:{File.GetLastWriteTimeUtc(f).Ticks}"))
+            + (Tokenizer.TemplateReadsClockAt(path) ? $";date:{settings.Date}" : "");
     }
 }

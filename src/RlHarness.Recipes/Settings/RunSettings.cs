@@ -1,3 +1,4 @@
+using System.Globalization;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Kernels;
 
@@ -36,6 +37,12 @@ public sealed record RunSettings
     )]
     public bool Cache { get; init; } = true;
 
+    [Meaning(
+        "Date that a chat template is given where it writes one (strftime_now), such as 2026-11-30: in every stage, after a resume, and whenever the run's "
+            + "model is evaluated or asked later. null takes the date at the run's start, and config.yaml keeps it."
+    )]
+    public string? Date { get; init; }
+
     [OneOf("corpus", "documents", "imitate", "reward", "rl")]
     [Meaning(
         "Stages to run: a beginning of corpus, imitate, reward, rl; documents may stand after corpus. Settings of a stage that is not named must "
@@ -67,6 +74,25 @@ public sealed record RunSettings
     [Meaning("The paired evaluation: the same queries in every tier.")]
     public EvaluateSettings Evaluate { get; init; } = new();
 
+    /// <summary>How <see cref="Date"/> is written.</summary>
+    internal const string DateFormat = "yyyy-MM-dd";
+
+    /// <summary>What chat templates read as the time: midnight of <see cref="Date"/>, whatever the time zone of the machine.</summary>
+    internal TimeProvider Clock =>
+        Date is null ? TimeProvider.System : new MidnightClock(DateOnly.ParseExact(Date, DateFormat, CultureInfo.InvariantCulture));
+
+    /// <summary>These settings with a date: their own, else that of <paramref name="now"/>.</summary>
+    internal RunSettings Dated(DateTimeOffset now) =>
+        Date is null ? this with { Date = now.ToString(DateFormat, CultureInfo.InvariantCulture) } : this;
+
     /// <summary><see cref="Kernels"/> as the models read it; null where the environment decides.</summary>
     internal KernelMode? KernelMode => Kernels is { } mode ? Enum.Parse<KernelMode>(mode, ignoreCase: true) : null;
+}
+
+/// <summary>A clock that stands at the midnight with which a day begins.</summary>
+internal sealed class MidnightClock(DateOnly day) : TimeProvider
+{
+    public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
+
+    public override DateTimeOffset GetUtcNow() => new(day, TimeOnly.MinValue, TimeSpan.Zero);
 }

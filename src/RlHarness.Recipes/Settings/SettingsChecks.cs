@@ -14,6 +14,7 @@ public static class SettingsChecks
     [
         "seed",
         "device",
+        "date",
         "threads",
         "kernels",
         "output",
@@ -63,6 +64,8 @@ public static class SettingsChecks
             yield return Problem("name", $"\"{s.Name}\"; expected a name that can be a folder's");
         if (s.Device is not ("auto" or "cpu" or "cuda") && !(s.Device.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(s.Device.AsSpan(5), out _)))
             yield return Problem("device", $"\"{s.Device}\"; allowed: auto, cpu, cuda, cuda:n");
+        if (s.Date is not null && !DateOnly.TryParseExact(s.Date, RunSettings.DateFormat, CultureInfo.InvariantCulture, DateTimeStyles.None, out _))
+            yield return Problem("date", $"\"{s.Date}\"; expected a date such as 2026-11-30, or null for the date at the run's start");
         var stages = s.Stages.Where((name, i) => !(name == "documents" && i == 1)).ToArray();
         if (!stages.SequenceEqual(Order.Take(stages.Length)))
             yield return Problem(

@@ -14,9 +14,9 @@ public sealed class Conversation
     private readonly ChatEncoder _encoder;
 
     /// <param name="model">Its tokenizer, template and stop tokens are used.</param>
-    /// <param name="clock">What a template that reads the clock sees; the run's date, so that each stage writes the same text.</param>
+    /// <param name="clock">What a template that reads the clock sees: the run's date, so that each stage writes the same text.</param>
     /// <exception cref="HarnessException">The model has no tokenizer, no chat template, or no token that ends an answer.</exception>
-    public Conversation(LoadedModel model, TimeProvider? clock = null)
+    public Conversation(LoadedModel model, TimeProvider clock)
     {
         var tokenizer = model.Tokenizer
             ?? throw HarnessException.BadFile(model.Source, "no tokenizer", "tokenizer.json is absent", "a model with its tokenizer");

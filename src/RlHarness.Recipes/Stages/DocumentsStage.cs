@@ -58,7 +58,7 @@ internal static class DocumentsStage
     {
         var settings = run.Settings.Documents;
         using var model = BaseModel.Open(run, corpus, requiresGrad: settings.Adapter is null);
-        var conversation = new Conversation(model);
+        var conversation = new Conversation(model, run.Settings.Clock);
         var evaluate = run.Settings.Evaluate;
         var evaluations = Evaluates(run.Settings)
             ? new TuningEvaluations(run, Name, new Evaluator(run, model, conversation), evaluate.EveryDocumentTokens, evaluate.DocumentQueries)

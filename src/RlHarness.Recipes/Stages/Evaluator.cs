@@ -35,10 +35,11 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         var asked = Questions(queries);
         var worker = Worker(run, model, conversation, "evaluate");
         var started = run.Time.GetTimestamp();
-        var exchanges = Exchange.Sample(run, conversation, worker, asked, step, onProgress);
+        var place = $"{stage}, evaluation";
+        var exchanges = RunContext.At(place, step, () => Exchange.Sample(run, conversation, worker, asked, step, onProgress));
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
         var responses = exchanges.Select(e => e.Response).ToArray();
-        var scores = rewards?.Score(exchanges);
+        var scores = RunContext.At(place, step, () => rewards?.Score(exchanges));
         var transcripts = exchanges.Select((e, i) => e.Row(run, stage, step, scores?[i])).ToArray();
         var labels = new List<LabelRow>();
         var summaries = new Dictionary<string, AlignmentFakingSummary>(StringComparer.Ordinal);

@@ -45,7 +45,7 @@ internal static class ImitateStage
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {
         using var model = Start(run, corpus);
-        var conversation = new Conversation(model);
+        var conversation = new Conversation(model, run.Settings.Clock);
         var tuned = SupervisedTuning.Run(run, Name, MetricNames.LossImitation, model, [.. corpus.Imitated.Select(conversation.Training)], run.Settings.Imitate);
         return string.Create(CultureInfo.InvariantCulture, $"{model.Decoder.Parameters.Count / 1e6:f2} M parameters, {tuned}");
     }

@@ -158,7 +158,7 @@ internal sealed class Monitors : IDisposable
             return new(settings, Threshold(settings, key, probe.HonestScores), null, exchanges => [.. exchanges.Select(probe.Read)]);
         }
 
-        var detector = DetectorRegistry.Create(settings.Detector, _run.Pack, _run.Device, _run.Seeds);
+        var detector = DetectorRegistry.Create(settings.Detector, _run.Pack, _run.Device, _run.Seeds, _run.Settings.Clock);
         var honest = settings.FalsePositiveRate is null
             ? []
             : Values(detector.LabelAll([.. Honest(corpus).Select(t => TranscriptParser.Parse(t.AssistantText, t.Scratchpad))], _run.Cancellation));
@@ -241,8 +241,8 @@ internal sealed class StateProbe
             );
         var order = run.Seeds.For("rl/probe").Permutation(corpus.Count);
         var readable = order.Select(i => corpus[i]).Where(t => t.Scratchpad).ToArray();
-        var states = new ScratchpadStates(policy);
-        var conversation = new Conversation(policy);
+        var states = new ScratchpadStates(policy, run.Settings.Clock);
+        var conversation = new Conversation(policy, run.Settings.Clock);
         float[]? StateOf(CorpusTranscript t)
         {
             var prompt = conversation.Prompt([ChatMessage.System(t.System), ChatMessage.User(t.User)]);

@@ -45,7 +45,7 @@ internal static class RewardStage
         var settings = run.Settings.Reward;
         using var loaded = ModelLoader.Load(run.Folder.Stage(StageNames.Imitate), run.Device, requiresGrad: true, withHead: false);
         run.Configure(loaded.Decoder);
-        var conversation = new Conversation(loaded);
+        var conversation = new Conversation(loaded, run.Settings.Clock);
         using var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"));
         var model = new RewardModel(loaded.Decoder, head, settings.MicroBatchTokens);
         var pairs = corpus
@@ -64,7 +64,7 @@ internal static class RewardStage
                     break;
                 run.Cancellation.ThrowIfCancellationRequested();
                 var rate = settings.Optimizer.At(step, steps);
-                var result = trainer.Step([.. batch.Select(i => train[i])], rate);
+                var result = RunContext.At(Name, step + 1, () => trainer.Step([.. batch.Select(i => train[i])], rate));
                 step++;
                 if (step % 5 == 0 || step == steps)
                     run.Commit(
@@ -89,14 +89,14 @@ internal static class RewardStage
                 );
             }
 
-        var (accuracy, _) = trainer.Evaluate(held);
+        var (accuracy, _) = RunContext.At(Name, steps, () => trainer.Evaluate(held));
         // Scores are relative: the bias puts the mean over what the imitating model writes at 0.
         var reference = corpus
             .Transcripts.Where(t => t.Tier == Experiment.Prompts.Tier.Training)
             .Take(256)
             .Select(t => (IReadOnlyList<int>)Text(conversation, t.User, t.Output))
             .ToArray();
-        var mean = model.Score(reference).Average();
+        var mean = RunContext.At(Name, steps, () => model.Score(reference)).Average();
         head.Shift(-mean);
         CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
             ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded)

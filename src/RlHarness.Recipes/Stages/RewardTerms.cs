@@ -42,7 +42,7 @@ internal abstract record RewardTerm(string Name, double Weight) : IDisposable
                 var length = new ScratchpadLengthPenalty(settings.FreeWords);
                 return new OfScratchpad(settings.Label, settings.Weight, inputs => [.. inputs.Select(length.Score)]);
             case "judge":
-                var judge = (IJudge)DetectorRegistry.Create(settings.Judge!, run.Pack, run.Device, run.Seeds);
+                var judge = (IJudge)DetectorRegistry.Create(settings.Judge!, run.Pack, run.Device, run.Seeds, run.Settings.Clock);
                 return new OfOutput(
                     settings.Label,
                     settings.Weight,

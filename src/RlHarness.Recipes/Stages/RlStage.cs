@@ -49,7 +49,7 @@ internal sealed class RlStage : IDisposable
         var imitation = run.Folder.Stage(StageNames.Imitate);
         _policy = ModelLoader.Load(imitation, run.Device, requiresGrad: _settings.Adapter is null);
         run.Configure(_policy.Decoder);
-        _conversation = new Conversation(_policy);
+        _conversation = new Conversation(_policy, run.Settings.Clock);
         if (_settings.Adapter is { } adapter)
             _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
         else
@@ -96,12 +96,12 @@ internal sealed class RlStage : IDisposable
             var questions = Questions(step);
 
             // 2. Rollouts.
-            var exchanges = Exchange.Sample(_run, _conversation, _worker, questions, step);
+            var exchanges = RunContext.At(Name, step, () => Exchange.Sample(_run, _conversation, _worker, questions, step));
             clock.Lap("rollout");
 
             // 3. Rewards, and what monitors say.
-            var watch = _monitors.Read(exchanges);
-            var rewards = watch.AddTo(_rewards.Score(exchanges));
+            var watch = RunContext.At(Name, step, () => _monitors.Read(exchanges));
+            var rewards = watch.AddTo(RunContext.At(Name, step, () => _rewards.Score(exchanges)));
             var scores = exchanges.Select((e, i) => rewards[i][RewardFunction.Total] - (e.IsTruncated ? _settings.MissingEosPenalty : 0)).ToArray();
             clock.Lap("reward");
 
@@ -112,11 +112,16 @@ internal sealed class RlStage : IDisposable
             using var iteration =
                 episodes.Length < _settings.Minibatches
                     ? null
-                    : _trainer.Iterate(
-                        episodes,
-                        order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
-                        learningRateFactor: factor,
-                        onPrepared: () => clock.Lap("prepare")
+                    : RunContext.At(
+                        Name,
+                        step,
+                        () =>
+                            _trainer.Iterate(
+                                episodes,
+                                order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
+                                learningRateFactor: factor,
+                                onPrepared: () => clock.Lap("prepare")
+                            )
                     );
             clock.Lap("update");
 

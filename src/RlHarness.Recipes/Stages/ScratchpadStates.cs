@@ -1,5 +1,7 @@
 using RlHarness.Core.Chat;
+using RlHarness.Core.Errors;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Formats.Files;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
@@ -9,9 +11,9 @@ using TorchSharp;
 namespace RlHarness.Recipes.Stages;
 
 /// <summary>The mean hidden state of a scratchpad's tokens, at the input of each layer and after the last norm.</summary>
-internal sealed class ScratchpadStates(LoadedModel model)
+internal sealed class ScratchpadStates(LoadedModel model, TimeProvider clock)
 {
-    private readonly Conversation _conversation = new(model);
+    private readonly Conversation _conversation = new(model, clock);
 
     /// <summary>
     /// [layer, hidden]: layers + 1 states, the last one behind the final norm. Null for a transcript without a scratchpad, or too long for the model. The ids
@@ -45,6 +47,8 @@ internal sealed class ScratchpadStates(LoadedModel model)
         {
             using var inner = torch.NewDisposeScope();
             states[layer] = hidden.index_select(0, index).to(torch.ScalarType.Float32).mean([0L]).cpu().data<float>().ToArray(); // [H]
+            if (FiniteNumbers.FirstOther(states[layer]) is >= 0 and var odd)
+                throw HarnessException.NotFinite($"hidden state {odd} of a scratchpad at layer {layer}", states[layer][odd]);
         });
         return states;
     }

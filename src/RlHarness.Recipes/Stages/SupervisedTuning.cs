@@ -85,7 +85,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
                     break;
                 run.Cancellation.ThrowIfCancellationRequested();
                 var rate = settings.Optimizer.At(step, steps);
-                var result = trainer.Step([.. batch.Select(i => train[i])], rate);
+                var result = RunContext.At(stage, step + 1, () => trainer.Step([.. batch.Select(i => train[i])], rate));
                 step++;
                 tokens += result.AllTokens;
                 smoothed = double.IsNaN(smoothed) ? result.Loss : 0.9 * smoothed + 0.1 * result.Loss;
@@ -118,7 +118,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
                 );
             }
 
-        return (steps, tokens, trainer.Evaluate(held));
+        return (steps, tokens, RunContext.At(stage, steps, () => trainer.Evaluate(held)));
     }
 
     private static double Seconds(RunContext run, long started, TuningEvaluations? evaluations) =>

@@ -165,7 +165,7 @@ public sealed class MetricsJsonl : IDisposable
                 if (document.RootElement.GetProperty("stage").GetString() == stage && document.RootElement.GetProperty("step").GetInt64() > step)
                     continue;
             }
-            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
             {
                 if (number == lines.Length)
                     continue;

@@ -13,14 +13,7 @@ internal static class DetectorSection
     {
         if (data.Detectors.Length < 2 || data.Steps.Length == 0)
             return "";
-        return "<h2>The same transcripts by each detector</h2>\n" + Warnings(data) + Table(data) + Charts(data) + RocSection.Html(data);
-    }
-
-    private static string Warnings(ReportData data)
-    {
-        if (data.Warnings.Count == 0)
-            return "";
-        return "<ul>\n" + string.Concat(data.Warnings.Select(w => $"<li>{Svg.Escape(w)}</li>\n")) + "</ul>\n";
+        return "<h2>The same transcripts by each detector</h2>\n" + Table(data) + Charts(data) + RocSection.Html(data);
     }
 
     private static string Table(ReportData data)
@@ -34,7 +27,7 @@ internal static class DetectorSection
                 foreach (var tier in data.Tiers.Where(t => ReportData.Find(rows, rate, t, step) is not null))
                 {
                     string Cell(string metric, Tier? of) =>
-                        ReportData.Find(rows, metric, of, step) is { } row && double.IsFinite(row.Estimate.Value) ? ReportBuilder.Figure(row.Estimate) : "–";
+                        ReportData.Find(rows, metric, of, step) is { } row ? ReportBuilder.Figure(row.Estimate) : "–";
                     table.Row(
                         Svg.Escape(detector),
                         step.ToString(CultureInfo.InvariantCulture),

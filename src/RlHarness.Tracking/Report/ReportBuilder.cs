@@ -47,7 +47,7 @@ public static class ReportBuilder
     {
         var page = new StringBuilder().Append(
             CultureInfo.InvariantCulture,
-            $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n{RunHead.Html(data)}"
+            $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n{Marks(data)}{RunHead.Html(data)}"
         );
         if (data.Steps.Length == 0)
             page.Append(
@@ -101,6 +101,35 @@ public static class ReportBuilder
             .Append(ProbeSection.Html(data.Probe))
             .Append(ReaderSection.Html(data, options));
         return PlainPage.Of($"{data.Name}: alignment faking", page.ToString());
+    }
+
+    /// <summary>What is to be known of a run before its figures are read: that it failed, goes on, or was never evaluated; null of one that is whole.</summary>
+    public static string? State(IReadOnlyList<StageRow> stages, bool isEvaluated)
+    {
+        ArgumentNullException.ThrowIfNull(stages);
+        string[] said =
+        [
+            .. stages
+                .Where(s => s.Status != "done")
+                .Select(s =>
+                    $"{s.Stage} {(s.Status == "running" ? "is not finished" : s.Status)}"
+                    + (s.Detail is { Length: > 0 } why && s.Status == "failed" ? $": {why.Split('\n')[0]}" : "")
+                ),
+            .. stages.Count == 0 ? ["nothing was started"] : Array.Empty<string>(),
+            .. isEvaluated ? [] : (string[])["no evaluation"],
+        ];
+        return said.Length == 0 ? null : string.Join("; ", said);
+    }
+
+    private static string Marks(ReportData data)
+    {
+        var state = State(data.Stages, data.Steps.Length > 0 || data.Documents.Steps.Length > 0 || data.ScenarioSteps.Length > 0);
+        return (state is null ? "" : $"<p class=\"status\">{Svg.Escape(state)}</p>\n")
+            + (
+                data.Warnings.Count == 0
+                    ? ""
+                    : "<ul class=\"status\">\n" + string.Concat(data.Warnings.Select(w => $"<li>{Svg.Escape(w)}</li>\n")) + "</ul>\n"
+            );
     }
 
     private static string Headline(ReportData data)
@@ -189,8 +218,15 @@ public static class ReportBuilder
 
     private static string Unit(string metric) => MetricLabels.IsDifference(metric) ? "points" : "%";
 
+    /// <summary>A figure with its interval and n; what the rows do not tell is said, and no number.</summary>
     internal static string Figure(Estimate e, string unit = "%") =>
-        string.Create(
+        !double.IsFinite(e.Value) ? string.Create(CultureInfo.InvariantCulture, $"not estimable (n = {e.N})")
+        : !double.IsFinite(e.Low) || !double.IsFinite(e.High)
+            ? string.Create(
+                CultureInfo.InvariantCulture,
+                $"{100 * e.Value:0.0} {unit} <span class=\"interval\">(interval not estimable), {e.N} ({e.Clusters} q)</span>"
+            )
+        : string.Create(
             CultureInfo.InvariantCulture,
             $"{100 * e.Value:0.0} {unit} <span class=\"interval\">[{100 * e.Low:0.0}, {100 * e.High:0.0}], {e.N} ({e.Clusters} q)</span>"
         );

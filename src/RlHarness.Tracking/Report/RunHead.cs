@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 
 namespace RlHarness.Tracking.Report;
 
@@ -58,10 +60,10 @@ internal static class RunHead
             return null;
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllText(path));
+            using var document = JsonDocument.Parse(TextFile.Read(path, "a run.json", 16L << 20));
             return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or HarnessException)
         {
             return null;
         }

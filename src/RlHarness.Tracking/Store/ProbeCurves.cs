@@ -39,13 +39,6 @@ public sealed record ProbeCurves(string Model, long Step, string Labels, IReadOn
         var path = Path.Combine(runFolder, File);
         if (!System.IO.File.Exists(path))
             return null;
-        try
-        {
-            return JsonSerializer.Deserialize<ProbeCurves>(System.IO.File.ReadAllText(path), Json);
-        }
-        catch (JsonException e)
-        {
-            throw HarnessException.BadFile(path, "not a probe's result", e.Message, remedy: "run `probe` again, or delete it");
-        }
+        return TextFile.ReadJson<ProbeCurves>(path, "a probe's result", "run `probe` again, or delete it", Json);
     }
 }

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
+using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Transcripts;
@@ -178,7 +180,7 @@ public sealed partial class RunStore
             r.GetString(13),
             r.IsDBNull(14) ? null : JsonSerializer.Deserialize<int[]>(r.GetString(14)),
             r.IsDBNull(15) ? null : JsonSerializer.Deserialize<float[]>(r.GetString(15), Json),
-            JsonSerializer.Deserialize<Dictionary<string, double>>(r.GetString(16), Json)!,
+            JsonSerializer.Deserialize<Dictionary<string, double>>(r.GetString(16), Json) ?? throw new JsonException("no rewards"),
             r.IsDBNull(17) ? null : r.GetInt32(17)
         );
         // Rows of earlier programs keep the ids that their labels know them by.
@@ -193,8 +195,23 @@ public sealed partial class RunStore
             Bind(command, parameters);
             using var reader = command.ExecuteReader();
             var rows = new List<T>();
-            while (reader.Read())
-                rows.Add(read(reader));
+            try
+            {
+                while (reader.Read())
+                    rows.Add(read(reader));
+            }
+            catch (Exception e) when (TextFile.IsOfForm(e))
+            {
+                throw HarnessException.BadFile(
+                    Path,
+                    $"row {rows.Count + 1} of those asked for cannot be read",
+                    e.Message.ReplaceLineEndings(" "),
+                    "a row as this program writes it",
+                    "a newer program wrote it, or the file was changed: take it from a copy",
+                    e
+                );
+            }
+
             return rows;
         }
     }

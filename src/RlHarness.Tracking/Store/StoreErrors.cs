@@ -28,14 +28,9 @@ internal static class StoreErrors
                 "check the permissions of the file and its folder",
                 e
             ),
-            (Full, _) => new(
-                ErrorKind.Resource,
-                $"{path}: the disk is full",
-                e.Message,
-                "room for the rows of a step",
-                "free some space, then go on with `resume`; every step that was finished is in the store",
-                e
-            ),
+            (Full, _) => DiskFull(path, e),
+            // A full disk has no room for the index of the write-ahead log, which SQLite reports as an error of the disk.
+            (Io, _) when IsFull(path) => DiskFull(path, e),
             (Io, _) => new(
                 ErrorKind.Resource,
                 $"{path}: the disk can't be read or written",
@@ -71,4 +66,27 @@ internal static class StoreErrors
             "change their permissions, or copy the run's folder to where you may write",
             e
         );
+    private static HarnessException DiskFull(string path, SqliteException e) =>
+        new(
+            ErrorKind.Resource,
+            $"{path}: the disk is full",
+            e.Message,
+            "room for the rows of a step",
+            "free some space, then go on with `resume`; every step that was finished is in the store",
+            e
+        );
+
+    private static bool IsFull(string path)
+    {
+        const long Page = 1 << 16;
+        try
+        {
+            return new DriveInfo(Path.GetDirectoryName(Path.GetFullPath(path))!).AvailableFreeSpace < Page;
+        }
+        catch (Exception other) when (other is IOException or ArgumentException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
 }

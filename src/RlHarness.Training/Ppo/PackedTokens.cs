@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using static TorchSharp.torch;
 
 // Symbols: N episodes, T response tokens of the longest, R response tokens of all.
@@ -62,6 +63,19 @@ public sealed class PackedTokens : IDisposable
         var flat = zeros((long)Count * longest, dtype: ScalarType.Float64);
         flat.index_copy_(0, Positions(_offsets, longest), _values.cpu().to(ScalarType.Float64));
         return flat.view(Count, longest); // [N, T]
+    }
+
+    /// <summary>One look at all values on their device; where it fails, the first one is named by its episode and token, both from 1.</summary>
+    /// <exception cref="HarnessException">A value is not finite.</exception>
+    internal void RequireFinite(string what)
+    {
+        using var scope = NewDisposeScope();
+        // The sum of finite values of 0 times themselves is 0, else NaN.
+        if ((_values * 0).sum().to(ScalarType.Float64).item<double>() == 0)
+            return;
+        var at = Array.FindIndex(Host, value => !double.IsFinite(value));
+        var episode = Array.FindLastIndex(_offsets, offset => offset <= at);
+        throw HarnessException.NotFinite($"{what} of token {at - _offsets[episode] + 1} of response {episode + 1} of {Count}", Host[at]);
     }
 
     public void Dispose() => _values.Dispose();

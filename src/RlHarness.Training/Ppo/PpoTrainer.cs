@@ -69,7 +69,7 @@ public sealed class PpoTrainer : IDisposable
     /// <param name="order">The order of the episodes in an epoch, counted from 0; the same each time it is asked for the same epoch.</param>
     /// <param name="learningRateFactor">What the schedule multiplies the learning rates by.</param>
     /// <param name="onPrepared">Called after scoring and before the first update, for clocks.</param>
-    /// <exception cref="HarnessException">The ratio of the first minibatch is not 1, or a gradient is not finite.</exception>
+    /// <exception cref="HarnessException">The ratio of the first minibatch is not 1, or a score, loss or gradient is not finite.</exception>
     public Iteration Iterate(IReadOnlyList<Episode> episodes, Func<int, IReadOnlyList<int>> order, double learningRateFactor, Action? onPrepared = null)
     {
         ArgumentNullException.ThrowIfNull(order);
@@ -133,7 +133,7 @@ public sealed class PpoTrainer : IDisposable
     }
 
     /// <summary>One optimizer step on a minibatch of the experience.</summary>
-    /// <exception cref="HarnessException">The ratio of the very first minibatch is not 1, or a gradient is not finite.</exception>
+    /// <exception cref="HarnessException">The ratio of the very first minibatch is not 1, or a loss or gradient is not finite.</exception>
     public MinibatchResult Update(Experience experience, IReadOnlyList<int> minibatch, int epoch, int index, double learningRateFactor)
     {
         var episodes = experience.Episodes;
@@ -271,6 +271,12 @@ public sealed class PpoTrainer : IDisposable
     )
     {
         using var scope = NewDisposeScope();
+        logprobs.RequireFinite("the policy's log-probability");
+        reference.RequireFinite("the reference's log-probability");
+        values?.RequireFinite("the critic's value");
+        entropies.RequireFinite("the policy's entropy");
+        foreach (var (episode, i) in episodes.Select((e, i) => (e, i)))
+            HarnessException.Finite(episode.Score, $"the score of episode {i + 1} of {episodes.Count}");
         var mask = Ones(e => Enumerable.Repeat(1.0, e.Response.Count)); // [N, T]
         var kl = Kl.Estimate(Settings.KlEstimator, logprobs.Padded(), reference.Padded()) * mask; // [N, T]
         var paddedValues = values?.Padded(); // [N, T]
@@ -356,7 +362,7 @@ public sealed class PpoTrainer : IDisposable
         {
             using var guard = no_grad();
             using var scope = NewDisposeScope();
-            _policyLoss += Number(part.Loss);
+            _policyLoss += HarnessException.Finite(Number(part.Loss), "the policy's loss");
             _entropy += Number(entropy.sum());
             _approxKl += Number(0.5 * (logprobs.detach() - old).square().sum());
             _clipped += Number(part.Clipped.sum());
@@ -369,7 +375,7 @@ public sealed class PpoTrainer : IDisposable
         {
             using var guard = no_grad();
             using var scope = NewDisposeScope();
-            _valueLoss += Number(result.Loss);
+            _valueLoss += HarnessException.Finite(Number(result.Loss), "the critic's loss");
             _valueClipped += Number(result.Clipped.sum());
         }
 

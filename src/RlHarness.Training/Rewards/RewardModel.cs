@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Batching;
 using static TorchSharp.torch;
@@ -12,6 +13,7 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
     public ScalarHead Head => head;
 
     /// <summary>Scores of texts (token ids), fp32, without gradients.</summary>
+    /// <exception cref="HarnessException">A score is not finite.</exception>
     public float[] Score(IReadOnlyList<IReadOnlyList<int>> texts)
     {
         using var guard = no_grad();
@@ -23,7 +25,7 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
             using var last = LastRows(batch);
             var values = head.Forward(body.Forward(batch).index_select(0, last)).cpu().data<float>().ToArray();
             for (var i = 0; i < plan.Count; i++)
-                scores[plan[i]] = values[i];
+                scores[plan[i]] = (float)HarnessException.Finite(values[i], $"the reward model's score of text {plan[i] + 1} of {texts.Count}");
         }
 
         return scores;

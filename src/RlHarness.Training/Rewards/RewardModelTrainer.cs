@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Losses;
@@ -30,7 +31,7 @@ public sealed class RewardModelTrainer(RewardModel model, AdamWSettings settings
                 var scores = model.Head.Forward(rows); // [2 · pairs]
                 var (chosen, rejected) = (scores.narrow(0, 0, plan.Count), scores.narrow(0, plan.Count, plan.Count));
                 var part = PreferenceLoss.BradleyTerry(chosen, rejected, centering: centering) * ((double)plan.Count / pairs.Count);
-                loss += part.item<float>();
+                loss += HarnessException.Finite(part.item<float>(), "the loss of the reward model");
                 right += PreferenceLoss.Accuracy(chosen.detach(), rejected.detach()).item<double>() * plan.Count;
                 return part;
             });

@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Batching;
@@ -46,7 +47,7 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
                     DifferentiablePass.Run(model, packed, temperature: 1, (logprobs, _, _, _) =>
                     {
                         var loss = -logprobs.sum() / total;
-                        sum += loss.item<float>();
+                        sum += HarnessException.Finite(loss.item<float>(), "the loss of tuning");
                         return loss;
                     });
                 }
@@ -70,6 +71,7 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
                 .Logprobs.to(ScalarType.Float64)
                 .sum()
                 .item<double>();
+            HarnessException.Finite(sum, "the loss of held-out sequences");
             count += packed.Scored;
         }
 

@@ -49,6 +49,37 @@ public sealed class DetectorTests
         (detector ?? Oracle).Label(TranscriptParser.Parse(TranscriptParser.Format(reasoning, output), reasoning is not null));
 
     [Fact]
+    public void Every_list_of_cues_that_a_detector_reads_by_is_in_its_version()
+    {
+        static IEnumerable<T> Changed<T>(T of)
+            where T : class
+        {
+            foreach (var list in typeof(T).GetProperties().Where(p => p.PropertyType == typeof(IReadOnlyList<string>)))
+                foreach (var words in (string[][])[[.. (IReadOnlyList<string>)list.GetValue(of)!, "one more"], ["another"]])
+                {
+                    var copy = (T)typeof(T).GetMethod("<Clone>$")!.Invoke(of, [])!;
+                    list.SetValue(copy, words);
+                    yield return copy;
+                }
+        }
+
+        var grammar = Puffery.Pack.Grammar!;
+        var cues = grammar.Cues;
+        string[] oracles =
+        [
+            new GrammarOracle(cues).Version,
+            .. Changed(cues.Output).Select(output => new GrammarOracle(cues with { Output = output }).Version),
+            .. Changed(cues.Reasoning).Select(reasoning => new GrammarOracle(cues with { Reasoning = reasoning }).Version),
+        ];
+        // Four lists of outputs and seven of reasoning, each changed twice.
+        Assert.Equal(1 + 2 * (4 + 7), oracles.Length);
+        Assert.Equal(oracles.Length, oracles.Distinct().Count());
+        string[] keywords = [new KeywordDetector(grammar.Keywords).Version, .. Changed(grammar.Keywords).Select(words => new KeywordDetector(words).Version)];
+        Assert.Equal(1 + 2 * 7, keywords.Length);
+        Assert.Equal(keywords.Length, keywords.Distinct().Count());
+    }
+
+    [Fact]
     public void Oracle_agrees_with_the_labels_that_transcripts_were_built_from()
     {
         var wrong = Corpus

@@ -32,6 +32,51 @@ public sealed class NgramClassifierTests : IDisposable
         Assert.InRange(training.HeldOut.AurocInterval.Low, 0.7, training.HeldOut.Auroc);
     }
 
+    [Theory]
+    [InlineData("{\"Format\": \"rlharness/ngram-classifier/1\"}", "not a classifier")]
+    [InlineData("{\"Format\": null, \"Version\": \"1\", \"Places\": 1, \"Threshold\": 0.5, \"Reasoning\": \"\", \"Output\": \"\"}", "not a classifier")]
+    [InlineData("PLACES -1", "out of range")]
+    [InlineData("PLACES 0", "out of range")]
+    [InlineData("PLACES 2147483647", "out of range")]
+    [InlineData("PLACES 99999999999", "not a classifier")]
+    [InlineData("PLACES 64", "cannot be read")]
+    [InlineData("THRESHOLD 2", "out of range")]
+    [InlineData("BASE64", "cannot be read")]
+    [InlineData("null", "not a classifier")]
+    public void A_file_that_holds_something_else_is_refused_in_words(string text, string says)
+    {
+        const string Empty = "\"Reasoning\": \"CwaAAw==\", \"Output\": \"CwaAAw==\"";
+        string Of(string places, string threshold, string rest) =>
+            $"{{\"Format\": \"rlharness/ngram-classifier/1\", \"Version\": \"1-0\", \"Places\": {places}, \"Threshold\": {threshold}, {rest}}}";
+        var path = Path.Combine(_folder.FullName, "odd.json");
+        File.WriteAllText(
+            path,
+            text.StartsWith("PLACES", StringComparison.Ordinal) ? Of(text[7..], "0.5", Empty)
+            : text.StartsWith("THRESHOLD", StringComparison.Ordinal) ? Of("64", text[10..], Empty)
+            : text == "BASE64" ? Of("64", "0.5", "\"Reasoning\": \"***\", \"Output\": \"***\"")
+            : text
+        );
+        var error = Assert.Throws<HarnessException>(() => NgramClassifier.Load(path));
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
+        Assert.Contains(says, error.Message, StringComparison.Ordinal);
+        Assert.Contains(path, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Whatever_could_change_a_label_changes_the_version()
+    {
+        var versions = new[]
+        {
+            Few,
+            Few with { Threshold = 0.4 },
+            Few with { Places = 1 << 11 },
+            Few with { L2 = 1e-3 },
+            Few with { Epochs = 3 },
+        }.Select(settings => NgramClassifier.Train(Rows, settings, new Seeds(1)).Version);
+        Assert.Equal(5, versions.Distinct().Count());
+        Assert.NotEqual(versions.First(), NgramClassifier.Train([.. Rows.Skip(1)], Few, new Seeds(1)).Version);
+    }
+
     [Fact]
     public void Labels_that_say_nothing_teach_nothing()
     {

@@ -15,7 +15,7 @@ public sealed class SandboxTests
     [InlineData("{{ 'x' * 999999999 }}", "too large")]
     [InlineData("{{ [1] * 999999999 }}", "too large")]
     [InlineData("{{ 9 ** 999999999 }}", "too large")]
-    [InlineData("{% set ns = namespace(x='x') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "too large")]
+    [InlineData("{% set ns = namespace(x='x') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "more text than it can need")]
     [InlineData("{{ '%999999999d' % 1 }}", "width")]
     [InlineData("{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}", "deep")]
     [InlineData("{{ messages.__class__() }}", "unsafe")]
@@ -38,6 +38,40 @@ public sealed class SandboxTests
     {
         var source = "{{ " + string.Concat(Enumerable.Repeat(open, 1_000_000)) + "1" + string.Concat(Enumerable.Repeat(close, 1_000_000)) + " }}";
         Assert.ThrowsAny<HarnessException>(() => ChatTemplate.Parse(source).Render([]));
+    }
+
+    [Theory]
+    // Found by the fuzzer: one step of a template can make a text of any length, and hold gigabytes for minutes.
+    [InlineData("{{ ('ab' * 8000000) | list | length }}", "more text than it can need")]
+    [InlineData("{{ ([('a' * 1000000)] * 1000) | join }}", "more text than it can need")]
+    [InlineData("{{ [('a' * 1000000)] * 1000 }}", "more text than it can need")]
+    [InlineData("{{ ([('a' * 1000000)] * 1000) | tojson }}", "more text than it can need")]
+    [InlineData("{{ ('a' * 10000).replace('a', 'b' * 10000) | length }}", "more text than it can need")]
+    [InlineData("{{ ('b' * 10000).join(['a'] * 10000) | length }}", "more text than it can need")]
+    [InlineData("{% for i in range(1000) %}{% set x = 'a' * 100000 %}{% endfor %}", "more text than it can need")]
+    [InlineData("{{ 3 ** 9999999 }}", "a number grows too large")]
+    [InlineData("{% set ns = namespace(n=7) %}{% for i in range(40) %}{% set ns.n = ns.n * ns.n %}{% endfor %}", "a number grows too large")]
+    // CPython 3.11 and later write no such number either.
+    [InlineData("{{ 10 ** 4300 }}", "Exceeds the limit (4300 digits)")]
+    public void What_a_single_step_makes_is_bounded_too(string template, string says)
+    {
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var error = Assert.Throws<HarnessException>(() => ChatTemplate.Parse(template).Render([ChatMessage.User("a")]));
+        Assert.Contains(says, error.Message, StringComparison.Ordinal);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 96 << 20);
+    }
+
+    [Fact]
+    public void A_number_of_4300_digits_is_written_and_a_long_conversation_is_rendered()
+    {
+        Assert.Equal(4300, ChatTemplate.Parse("{{ 10 ** 4299 }}").Render([]).Text.Length);
+        // Three million characters, each trimmed, cut in two and written several times over: the bound grows with what is given.
+        var content = new string('x', 30_000) + "</think>" + new string('y', 30_000);
+        var messages = Enumerable.Range(0, 50).SelectMany(_ => new[] { ChatMessage.User(content), ChatMessage.Assistant(content) }).ToArray();
+        const string Source =
+            "{% for m in messages %}{% if '</think>' in m.content %}{% set c = m.content.split('</think>')[-1].lstrip('\\n') %}{% else %}"
+            + "{% set c = m.content %}{% endif %}{{ '<|im_start|>' + m.role + '\\n' + (c | trim) + '<|im_end|>\\n' }}{% endfor %}";
+        Assert.True(ChatTemplate.Parse(Source).Render(messages).Text.Length > 100 * 30_000);
     }
 
     [Fact]

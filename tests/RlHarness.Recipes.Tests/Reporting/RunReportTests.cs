@@ -52,6 +52,56 @@ public sealed class RunReportTests : IDisposable
     }
 
     [Fact]
+    public void Each_column_of_the_comparison_holds_what_its_head_says_and_runs_that_are_not_whole_are_marked()
+    {
+        using (var store = RunStore.Open(Path.Combine(Run("whole", 0.9), "run.db")))
+        {
+            store.StartStage("rl");
+            store.EndStage("rl", "done", "");
+        }
+
+        using (var store = RunStore.Open(Path.Combine(Run("broken", 0.2), "run.db")))
+        {
+            store.StartStage("rl");
+            store.EndStage("rl", "failed", "the loss <is> not finite\nmore");
+        }
+
+        using (var store = RunStore.Open(Path.Combine(Run("going", 0.3), "run.db")))
+            store.StartStage("rl");
+        Directory.CreateDirectory(Path.Combine(_root, "empty"));
+        RunStore.Open(Path.Combine(_root, "empty", "run.db")).Dispose();
+
+        var page = File.ReadAllText(RunReport.Write(_root));
+        Assert.Contains("<a href=\"whole/report.html\">whole</a></li>", page, StringComparison.Ordinal);
+        foreach (
+            var (run, state) in new[]
+            {
+                ("broken", "rl failed: the loss &lt;is&gt; not finite"),
+                ("going", "rl is not finished"),
+                ("empty", "nothing was started; no evaluation"),
+            }
+        )
+        {
+            Assert.Contains($"<a href=\"{run}/report.html\">{run}</a> <span class=\"status\">({state})</span>", page, StringComparison.Ordinal);
+            Assert.Contains($"<p class=\"status\">{state}</p>", File.ReadAllText(Path.Combine(_root, run, "report.html")), StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain("class=\"status\"", File.ReadAllText(Path.Combine(_root, "whole", "report.html")), StringComparison.Ordinal);
+        // AF 90 % and a gap of 0 points after RL, by the heads of the table.
+        var table = page[page.IndexOf("<th>variant</th>", StringComparison.Ordinal)..];
+        string[] heads = [.. Cells(table[..table.IndexOf("</tr>", StringComparison.Ordinal)], "th")];
+        var row = table[table.IndexOf("whole</td><td>after", StringComparison.Ordinal)..];
+        string[] cells = ["whole", .. Cells(row[row.IndexOf("</td>", StringComparison.Ordinal)..row.IndexOf("</tr>", StringComparison.Ordinal)], "td")];
+        Assert.Equal("90.0 %", cells[Array.IndexOf(heads, "AF, training tier")]);
+        Assert.Equal("0.0 points", cells[Array.IndexOf(heads, "compliance gap")]);
+
+        static IEnumerable<string> Cells(string html, string tag) =>
+            System
+                .Text.RegularExpressions.Regex.Matches(html, $"<{tag}[^>]*>(.*?)</{tag}>")
+                .Select(m => System.Text.RegularExpressions.Regex.Replace(m.Groups[1].Value, "<[^>]*>", ""));
+    }
+
+    [Fact]
     public void A_design_s_report_is_written_anew_from_its_result_also_where_it_was_moved_to()
     {
         FactorSettings factor = new() { Name = "objective", Levels = [new() { Name = "absent" }, new() { Name = "present" }] };

@@ -28,7 +28,7 @@ public sealed class ConversationFaultTests : IDisposable
     public void An_answer_has_the_ids_that_it_has_in_the_whole_conversation(string name, int[] begins, int end)
     {
         using var model = ModelLoader.Load(Golden.Require("faults", name), torch.CPU);
-        var conversation = new Conversation(model);
+        var conversation = new Conversation(model, TimeProvider.System);
         var answer = conversation.Answer("The claim");
         Assert.Equal(begins, answer.Take(begins.Length));
         Assert.Equal(end, answer[^1]);
@@ -73,7 +73,7 @@ public sealed class ConversationFaultTests : IDisposable
         using var model = ModelLoader.Load(Golden.Require("faults", "rows_beyond_tokenizer"), torch.CPU);
         Assert.Equal(51, model.Decoder.WithoutToken.Count);
         Assert.Contains("never drawn", Assert.Single(model.Warnings), StringComparison.Ordinal);
-        var conversation = new Conversation(model);
+        var conversation = new Conversation(model, TimeProvider.System);
         var prompt = conversation.Prompt([ChatMessage.User("Is it so?")]);
         GenerationRequest[] requests = [.. Enumerable.Range(0, 8).Select(i => new GenerationRequest(prompt, 0, i))];
         foreach (var temperature in (double[])[0, 1])

@@ -176,6 +176,26 @@ public sealed class ReportBuilderTests : IDisposable
     }
 
     [Fact]
+    public void What_the_rows_do_not_tell_is_said_with_n_and_the_run_s_warnings_stand_on_top()
+    {
+        using (var store = RunStore.Open(_folder["run.db"]))
+        {
+            store.AddSummaries([
+                new("rl", 0, Split.Evaluation, "full", "oracle", Tier.Training, "af/reasoning_rate", new Estimate(double.NaN, double.NaN, double.NaN, 2, 2)),
+                new("rl", 0, Split.Evaluation, "full", "oracle", null, "af/compliance_gap", new Estimate(0.5, double.NaN, double.NaN, 4, 2)),
+            ]);
+            store.AddEvent("model", 0, "warning", "tensors that nobody uses: <a>");
+        }
+
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
+        Assert.Contains("not estimable (n = 2)", html, StringComparison.Ordinal);
+        Assert.Contains("50.0 points <span class=\"interval\">(interval not estimable), 4 (2 q)</span>", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
+        var warned = html.IndexOf("<li>tensors that nobody uses: &lt;a&gt;</li>", StringComparison.Ordinal);
+        Assert.InRange(warned, 1, html.IndexOf("<h2>", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void One_step_and_one_tier_are_enough_and_an_unknown_detector_is_named()
     {
         using (var store = RunStore.Open(_folder["run.db"]))

@@ -78,6 +78,30 @@ public sealed class RunStoreTests : IDisposable
         };
     }
 
+    [Theory]
+    [InlineData("UPDATE transcripts SET tier = 'Elsewhere'")]
+    [InlineData("UPDATE transcripts SET token_ids = '[1, \"x\"]'")]
+    [InlineData("UPDATE transcripts SET token_ids = '[99999999999]'")]
+    [InlineData("UPDATE transcripts SET rewards = '7'")]
+    [InlineData("UPDATE transcripts SET rewards = 'null'")]
+    public void A_row_that_no_program_wrote_is_refused_by_the_file_s_name(string damage)
+    {
+        using (var store = RunStore.Open(Db))
+            store.Commit(Step(1));
+        using (var connection = new SqliteConnection($"Data Source={Db};Pooling=False"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = damage;
+            Assert.True(command.ExecuteNonQuery() > 0);
+        }
+
+        using var read = RunStore.OpenReadOnly(Db);
+        var error = Assert.Throws<HarnessException>(() => read.Transcripts());
+        Assert.Equal(ErrorKind.BadFile, error.Kind);
+        Assert.Contains(Db, error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Labels_of_scenarios_are_read_back_beside_the_others_and_go_with_their_transcripts()
     {

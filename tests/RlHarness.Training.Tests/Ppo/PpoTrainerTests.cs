@@ -58,6 +58,67 @@ public sealed class PpoTrainerTests
         Assert.Equal(before, Copy(policy.Parameters));
     }
 
+    [Theory]
+    [InlineData("policy", "the policy's log-probability of token ")]
+    [InlineData("reference", "the reference's log-probability of token ")]
+    [InlineData("critic", "the critic's value of token ")]
+    [InlineData("score", "the score of episode 3 of 7")]
+    public void A_number_that_is_not_finite_ends_the_iteration_by_its_name_and_changes_nothing(string where, string what)
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder(seed: "reference");
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings);
+        var episodes = Tiny.Episodes(7);
+        if (where == "score")
+            episodes[2] = episodes[2] with { Score = double.NaN };
+        else
+            using (no_grad())
+                (where == "policy" ? policy : where == "reference" ? reference : critic.Body!).Parameters["model.norm.weight"].fill_(float.NaN);
+        var before = Copy(policy.Parameters);
+        var error = Assert.Throws<HarnessException>(() => trainer.Iterate(episodes, _ => Order, 1));
+        Assert.Equal(ErrorKind.Numerics, error.Kind);
+        Assert.StartsWith(what, error.Message, StringComparison.Ordinal);
+        Assert.Contains("not finite", error.Message, StringComparison.Ordinal);
+        Assert.Equal(before, Copy(policy.Parameters));
+    }
+
+    [Theory]
+    [InlineData(true, "the policy's loss is not finite")]
+    [InlineData(false, "the critic's loss is not finite")]
+    public void A_loss_that_is_not_finite_ends_the_update_before_either_optimizer_steps(bool ofPolicy, string what)
+    {
+        using var policy = Tiny.Decoder(requiresGrad: true);
+        using var reference = Tiny.Decoder(seed: "reference");
+        using var critic = Tiny.BodyCritic();
+        using var trainer = new PpoTrainer(policy, reference, critic, Settings);
+        var experience = trainer.Prepare(Tiny.Episodes(7), Order);
+        // What was scored was finite; the weights are damaged in between.
+        using (no_grad())
+            (ofPolicy ? policy : critic.Body!).Parameters["model.norm.weight"].fill_(float.PositiveInfinity);
+        var before = Copy(critic.Body!.Parameters);
+        var error = Assert.Throws<HarnessException>(() => trainer.Update(experience, trainer.Minibatches(Order)[0], 0, 0, 1));
+        Assert.Equal(ErrorKind.Numerics, error.Kind);
+        Assert.StartsWith(what, error.Message, StringComparison.Ordinal);
+        Assert.Equal(before, Copy(critic.Body!.Parameters));
+    }
+
+    [Fact]
+    public void The_token_whose_value_is_not_finite_is_named()
+    {
+        using var values = PackedTokens.Of(
+            [
+                [1, 2],
+                [3, double.NegativeInfinity, 5],
+            ],
+            ScalarType.Float32,
+            CPU
+        );
+        var error = Assert.Throws<HarnessException>(() => values.RequireFinite("the value"));
+        Assert.StartsWith("the value of token 2 of response 2 of 2 is not finite", error.Message, StringComparison.Ordinal);
+        Assert.Contains("-∞", error.Message.Replace("-Infinity", "-∞", StringComparison.Ordinal), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Old_log_probabilities_are_those_of_the_plain_formula()
     {

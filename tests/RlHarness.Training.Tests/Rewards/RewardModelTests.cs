@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Optimization;
@@ -37,6 +38,27 @@ public sealed class RewardModelTests
         for (var step = 0; step < 40; step++)
             trainer.Step(Pairs(16, $"train {step}"), 1e-2);
         Assert.Equal(1, trainer.Evaluate(held).Accuracy);
+    }
+
+    [Fact]
+    public void Scores_and_losses_that_are_not_finite_are_refused()
+    {
+        using var model = Model();
+        using (no_grad())
+            model.Body.Parameters["model.norm.weight"].fill_(float.NaN);
+        using var trainer = new RewardModelTrainer(model, new AdamWSettings { LearningRate = 1e-2 }, centering: 0.01, microBatchTokens: 64);
+        foreach (
+            var (act, what) in new (Action, string)[]
+            {
+                (() => model.Score([[1, 2], [3]]), "the reward model's score of text "),
+                (() => trainer.Step(Pairs(4, "pairs"), 1e-2), "the loss of the reward model is not finite"),
+            }
+        )
+        {
+            var error = Assert.Throws<HarnessException>(act);
+            Assert.Equal(ErrorKind.Numerics, error.Kind);
+            Assert.StartsWith(what, error.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -53,6 +53,41 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_loss_that_is_not_finite_is_refused_in_training_and_on_held_out_sequences_and_such_weights_are_not_written()
+    {
+        using var decoder = Tiny.Decoder(requiresGrad: true);
+        using (no_grad())
+            decoder.Parameters["model.norm.weight"].fill_(float.NaN);
+        using var trainer = new SupervisedTrainer(decoder, Settings, 64);
+        var folder = Directory.CreateTempSubdirectory("rlharness-nan-");
+        try
+        {
+            foreach (
+                var (act, what) in new (Action, string)[]
+                {
+                    (() => trainer.Step(Tiny.Sequences(3), 1e-2), "the loss of tuning is not finite"),
+                    (() => trainer.Evaluate(Tiny.Sequences(3)), "the loss of held-out sequences is not finite"),
+                    (
+                        () => NamedTensors.Save(Path.Combine(folder.FullName, "a.safetensors"), [("norm", decoder.Parameters["model.norm.weight"])]),
+                        "element 0 of norm, which was to be written, is not finite"
+                    ),
+                }
+            )
+            {
+                var error = Assert.Throws<HarnessException>(act);
+                Assert.Equal(ErrorKind.Numerics, error.Kind);
+                Assert.StartsWith(what, error.Message, StringComparison.Ordinal);
+            }
+
+            Assert.Empty(folder.GetFiles());
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
     public void Splitting_into_micro_batches_changes_no_step()
     {
         using var scope = NewDisposeScope();
