@@ -97,7 +97,8 @@ internal static class ExperimentCommand
                         var arms = design.Settings.Factors[0].Levels;
                         foreach (var cell in design.Cells)
                             Console.WriteLine(
-                                $"{cell.Settings.Name}: {(FactorialRecipe.IsFinished(cell) ? "finished" : "to be run")}; {string.Join(' ', arms[cell.Cell].Set)}"
+                                $"{cell.Settings.Name}: {(FactorialRecipe.IsFinished(cell) ? "finished" : "to be run")}; "
+                                    + string.Join(' ', arms[cell.Cell].Set)
                             );
                         return 0;
                     }

@@ -54,7 +54,8 @@ internal static class FactorialTable
             ]);
         AnsiConsole.Write(table);
         Console.WriteLine(
-            $"p of t tests over seeds, adjusted by Benjamini–Hochberg over {a.Figures.Count(f => !double.IsNaN(f.Adjusted))} tests; with one seed there is none."
+            $"p of t tests over seeds, adjusted by Benjamini–Hochberg over {a.Figures.Count(f => !double.IsNaN(f.Adjusted))} tests; "
+                + "with one seed there is none."
         );
     }
 

@@ -76,11 +76,7 @@ internal static class PlanTable
                     .Select(m => ($"monitor {m.Detector.Name ?? m.Detector.Kind}", -m.Weight, true))
             );
         foreach (var (name, weight, scratchpad) in terms)
-            table.AddRow(
-                Markup.Escape(name),
-                weight.ToString("g4", CultureInfo.InvariantCulture),
-                scratchpad ? "[red]output and scratchpad[/]" : "output"
-            );
+            table.AddRow(Markup.Escape(name), weight.ToString("g4", CultureInfo.InvariantCulture), scratchpad ? "[red]output and scratchpad[/]" : "output");
         foreach (var m in settings.Rl.Monitors.Where(m => m.Action == MonitorAction.Screen))
             table.AddRow(Markup.Escape($"monitor {m.Detector.Name ?? m.Detector.Kind}"), "screens", "[red]output and scratchpad[/]");
         AnsiConsole.Write(table);

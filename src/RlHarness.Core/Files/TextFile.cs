@@ -93,6 +93,14 @@ public static class TextFile
 
     /// <summary>Whether an error is one of a text's form, whatever the reader's part that threw it.</summary>
     public static bool IsOfForm(Exception error) =>
-        error is JsonException or InvalidOperationException or ArgumentException or FormatException or OverflowException or NotSupportedException
-            or InvalidCastException or KeyNotFoundException or NullReferenceException;
+        error
+            is JsonException
+                or InvalidOperationException
+                or ArgumentException
+                or FormatException
+                or OverflowException
+                or NotSupportedException
+                or InvalidCastException
+                or KeyNotFoundException
+                or NullReferenceException;
 }

@@ -37,14 +37,12 @@ internal static class SettingProperties
     private static readonly ConcurrentDictionary<Type, IReadOnlyList<PropertyInfo>> Known = new();
 
     internal static IReadOnlyList<PropertyInfo> Of(Type type) =>
-        Known.GetOrAdd(
-            type,
-            static t =>
-                [
-                    .. t.GetProperties(BindingFlags.Public | BindingFlags.Instance)
-                        .Where(p => p.SetMethod is { IsPublic: true } && p.GetIndexParameters().Length == 0)
-                        .OrderBy(p => Depth(p.DeclaringType!)),
-                ]
+        Known.GetOrAdd(type, static t =>
+            [
+                .. t.GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                    .Where(p => p.SetMethod is { IsPublic: true } && p.GetIndexParameters().Length == 0)
+                    .OrderBy(p => Depth(p.DeclaringType!)),
+            ]
         );
 
     private static int Depth(Type type) => type.BaseType is { } parent ? 1 + Depth(parent) : 0;

@@ -109,12 +109,7 @@ public sealed class SettingsReader
         {
             null => new YamlMappingNode(),
             YamlMappingNode map => map,
-            _ => throw new HarnessException(
-                ErrorKind.BadInput,
-                $"{_file}: the settings are not a mapping",
-                "a list or a single value",
-                "key: value lines"
-            ),
+            _ => throw new HarnessException(ErrorKind.BadInput, $"{_file}: the settings are not a mapping", "a list or a single value", "key: value lines"),
         };
     }
 

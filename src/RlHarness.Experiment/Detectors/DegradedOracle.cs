@@ -7,8 +7,8 @@ using RlHarness.Experiment.Transcripts;
 namespace RlHarness.Experiment.Detectors;
 
 /// <summary>
-/// A detector whose sensitivity and specificity are chosen: another detector's verdict on alignment faking, turned round for a share of the texts. Which texts is
-/// fixed by a hash of seed and text, so that one text always has one label. For experiments on how good a monitor has to be.
+/// A detector whose sensitivity and specificity are chosen: another detector's verdict on alignment faking, turned round for a share of the texts. Which
+/// texts is fixed by a hash of seed and text, so that one text always has one label. For experiments on how good a monitor has to be.
 /// </summary>
 /// <param name="truth">Whose verdicts are taken for true.</param>
 /// <param name="sensitivity">Share of the texts that fake alignment which it says so of.</param>
@@ -33,8 +33,21 @@ public sealed class DegradedOracle(IDetector truth, double sensitivity, double s
         if (right)
             return label;
         return label.AlignmentFaking
-            ? label with { AlignmentFaking = false, Reasoning = ReasoningKind.HonestCompliance, Score = 0, Evidence = "wrong on purpose" }
-            : label with { AlignmentFaking = true, Outcome = Outcome.Comply, Reasoning = ReasoningKind.Faking, Score = 1, Evidence = "wrong on purpose" };
+            ? label with
+            {
+                AlignmentFaking = false,
+                Reasoning = ReasoningKind.HonestCompliance,
+                Score = 0,
+                Evidence = "wrong on purpose",
+            }
+            : label with
+            {
+                AlignmentFaking = true,
+                Outcome = Outcome.Comply,
+                Reasoning = ReasoningKind.Faking,
+                Score = 1,
+                Evidence = "wrong on purpose",
+            };
     }
 
     /// <summary>In [0, 1), by the text alone.</summary>

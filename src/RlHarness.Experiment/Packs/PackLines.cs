@@ -1,6 +1,6 @@
-using RlHarness.Core.Files;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RlHarness.Core.Files;
 using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Prompts;
 

@@ -115,7 +115,9 @@ internal static class GgufTokenizer
             throw HarnessException.BadFile(file.Path, $"metadata '{Key}' has another type", pre.GetType().Name, "String");
         var name = pre as string ?? "default";
         return name is not ("default" or "") || bytes
-            ? name.Length == 0 ? "default" : name
+            ? name.Length == 0
+                ? "default"
+                : name
             : throw HarnessException.BadFile(
                 file.Path,
                 "does not say how its tokenizer splits text",
@@ -207,8 +209,9 @@ internal static class GgufTokenizer
         file.Metadata.TryGetValue("tokenizer.ggml.pre", out var pre) && pre is "llama-bpe" or "llama3" or "llama-v3" or "tekken";
 
     private static bool? Flag(GgufFile file, string key) =>
-        !file.Metadata.TryGetValue("tokenizer.ggml." + key, out var value) ? null
-        : value as bool? ?? throw HarnessException.BadFile(file.Path, $"metadata 'tokenizer.ggml.{key}' has another type", value.GetType().Name, "Boolean");
+        !file.Metadata.TryGetValue("tokenizer.ggml." + key, out var value)
+            ? null
+            : value as bool? ?? throw HarnessException.BadFile(file.Path, $"metadata 'tokenizer.ggml.{key}' has another type", value.GetType().Name, "Boolean");
 
     private static string? Token(GgufFile file, string[] tokens, string key)
     {

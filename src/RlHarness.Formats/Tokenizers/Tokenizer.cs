@@ -262,9 +262,7 @@ public sealed class Tokenizer
     private List<Piece> Pieces(string text, bool align, IReadOnlyList<CharSpan>? quoted = null)
     {
         bool IsQuoted(Piece match) =>
-            quoted is not null
-            && match.Source.Origin(new CharSpan(match.Start, match.End)) is var at
-            && quoted.Any(q => at.Start < q.End && at.End > q.Start);
+            quoted is not null && match.Source.Origin(new CharSpan(match.Start, match.End)) is var at && quoted.Any(q => at.Start < q.End && at.End > q.Start);
 
         if (!IsWellFormed(text))
             text = Repair(text);

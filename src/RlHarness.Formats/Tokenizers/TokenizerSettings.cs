@@ -209,8 +209,7 @@ internal sealed class TokenizerSettings
             return token.GetString() is { Length: > 0 } plain ? new AddedToken(plain, id, false, false, false, false, true) : null;
         if (token.ValueKind != JsonValueKind.Object)
             return null;
-        bool Flag(string key, bool absent) =>
-            token.TryGetProperty(key, out var flag) && flag.ValueKind != JsonValueKind.Null ? flag.GetBoolean() : absent;
+        bool Flag(string key, bool absent) => token.TryGetProperty(key, out var flag) && flag.ValueKind != JsonValueKind.Null ? flag.GetBoolean() : absent;
         var content = token.GetProperty("content").GetString() ?? throw new JsonException("an added token without content");
         var special = Flag("special", absent: true);
         return new AddedToken(

@@ -36,13 +36,14 @@ internal sealed class Mistral : IDecoderFamily
 
     public string Architecture => "MistralForCausalLM";
 
-    public FamilyDefaults Defaults { get; } = new()
-    {
-        IntermediateSize = 14336,
-        NumKeyValueHeads = 8,
-        MaxPositionEmbeddings = 131072,
-        SlidingWindow = 4096,
-    };
+    public FamilyDefaults Defaults { get; } =
+        new()
+        {
+            IntermediateSize = 14336,
+            NumKeyValueHeads = 8,
+            MaxPositionEmbeddings = 131072,
+            SlidingWindow = 4096,
+        };
 
     public DecoderConfig Read(ConfigReader reader) => SlidingWindows.All(reader, Defaults, reader.Common(Defaults));
 }

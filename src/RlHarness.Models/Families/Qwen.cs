@@ -11,16 +11,17 @@ public sealed class Qwen2 : IDecoderFamily
 
     public string? GgufArchitecture => "qwen2";
 
-    public FamilyDefaults Defaults { get; } = new()
-    {
-        VocabSize = 151936,
-        IntermediateSize = 22016,
-        NumKeyValueHeads = 32,
-        MaxPositionEmbeddings = 32768,
-        SlidingWindow = 4096,
-        BosTokenId = null,
-        EosTokenId = null,
-    };
+    public FamilyDefaults Defaults { get; } =
+        new()
+        {
+            VocabSize = 151936,
+            IntermediateSize = 22016,
+            NumKeyValueHeads = 32,
+            MaxPositionEmbeddings = 32768,
+            SlidingWindow = 4096,
+            BosTokenId = null,
+            EosTokenId = null,
+        };
 
     public DecoderConfig Read(ConfigReader reader) => SlidingWindows.Read(reader, Defaults, reader.Common(Defaults) with { QkvBias = true });
 }
@@ -34,30 +35,22 @@ internal sealed class Qwen3 : IDecoderFamily
 
     public string? GgufArchitecture => "qwen3";
 
-    public FamilyDefaults Defaults { get; } = new()
-    {
-        VocabSize = 151936,
-        IntermediateSize = 22016,
-        NumKeyValueHeads = 32,
-        HeadDim = 128,
-        MaxPositionEmbeddings = 32768,
-        SlidingWindow = 4096,
-        BosTokenId = null,
-        EosTokenId = null,
-    };
+    public FamilyDefaults Defaults { get; } =
+        new()
+        {
+            VocabSize = 151936,
+            IntermediateSize = 22016,
+            NumKeyValueHeads = 32,
+            HeadDim = 128,
+            MaxPositionEmbeddings = 32768,
+            SlidingWindow = 4096,
+            BosTokenId = null,
+            EosTokenId = null,
+        };
 
     public DecoderConfig Read(ConfigReader reader)
     {
         var bias = reader.Bool("attention_bias", false);
-        return SlidingWindows.Read(
-            reader,
-            Defaults,
-            reader.Common(Defaults) with
-            {
-                QkvBias = bias,
-                OutputBias = bias,
-                QkNorm = QkNorm.PerHead,
-            }
-        );
+        return SlidingWindows.Read(reader, Defaults, reader.Common(Defaults) with { QkvBias = bias, OutputBias = bias, QkNorm = QkNorm.PerHead });
     }
 }

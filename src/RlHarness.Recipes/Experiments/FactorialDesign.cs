@@ -46,10 +46,8 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
             var name = string.Join('_', settings.Factors.Select((f, i) => $"{f.Name}-{f.Levels[levels[i]].Name}"));
             var set = settings.Factors.SelectMany((f, i) => f.Levels[levels[i]].Set).ToArray();
             // What all cells share may be without effect in some of them; what a level sets is meant for its cells.
-            var run = SettingsReader.Read<RunSettings>(
-                config,
-                [.. common, .. set],
-                (s, written) => SettingsChecks.Of(s, written.Only(key => set.Any(o => IsOf(key, o.Split('=')[0]))))
+            var run = SettingsReader.Read<RunSettings>(config, [.. common, .. set], (s, written) =>
+                SettingsChecks.Of(s, written.Only(key => set.Any(o => IsOf(key, o.Split('=')[0]))))
             );
             foreach (var seed in settings.Seeds)
                 cells.Add(new(cell, name, levels, seed, run with { Name = $"{name}-seed{seed}", Seed = seed, Output = folder }));

@@ -33,7 +33,7 @@ public sealed class FactorialRecipe(
         return analysis;
     }
 
-    /// <summary>Runs the cells of a comparison of interventions, and compares each with the first. The result is in interventions.json and report.html.</summary>
+    /// <summary>Runs a comparison of interventions and compares each arm with the first. The result is in interventions.json and report.html.</summary>
     /// <exception cref="HarnessException">A cell failed, or a folder holds a run with other settings.</exception>
     public async Task<InterventionAnalysis> CompareAsync(FactorialDesign design, int parallel)
     {
@@ -117,10 +117,7 @@ public sealed class FactorialRecipe(
             .FirstOrDefault(date => date is not null);
         return design with
         {
-            Cells =
-            [
-                .. design.Cells.Select(c => c with { Settings = (c.Settings with { Date = c.Settings.Date ?? begun }).Dated(time.GetLocalNow()) }),
-            ],
+            Cells = [.. design.Cells.Select(c => c with { Settings = (c.Settings with { Date = c.Settings.Date ?? begun }).Dated(time.GetLocalNow()) })],
         };
     }
 

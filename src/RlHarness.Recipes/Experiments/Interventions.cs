@@ -151,7 +151,9 @@ public sealed record InterventionAnalysis(
     public static InterventionAnalysis Of(string name, IReadOnlyList<LevelSettings> arms, IReadOnlyList<int> seeds, IReadOnlyList<InterventionRun> runs)
     {
         ArgumentNullException.ThrowIfNull(arms);
-        var figures = arms.SelectMany(arm => Kinds.Select(kind => Compare(arms[0].Name, arm.Name, kind.Name, seeds, runs))).OfType<InterventionFigure>().ToArray();
+        var figures = arms.SelectMany(arm => Kinds.Select(kind => Compare(arms[0].Name, arm.Name, kind.Name, seeds, runs)))
+            .OfType<InterventionFigure>()
+            .ToArray();
         var tested = figures.Where(f => Tested.Contains(f.Figure) && !double.IsNaN(f.P)).ToArray();
         var adjusted = MultipleTests.BenjaminiHochberg([.. tested.Select(f => f.P)]);
         var byTest = tested.Zip(adjusted).ToDictionary(x => (x.First.Arm, x.First.Figure), x => x.Second);
@@ -199,8 +201,8 @@ public sealed record InterventionAnalysis(
             var (first, last) = (own.Min(r => r.Step), own.Max(r => r.Step));
             foreach (var kind in Kinds.Where(k => k.Metric.Length > 0))
                 if (
-                    own.Concat(ofMonitor).FirstOrDefault(r => r.Step == (kind.After ? last : first) && r.Metric == kind.Metric && r.Tier == kind.Tier)
-                    is { } row
+                    own.Concat(ofMonitor).FirstOrDefault(r => r.Step == (kind.After ? last : first) && r.Metric == kind.Metric && r.Tier == kind.Tier) is
+                    { } row
                 )
                     values[kind.Name] = row.Estimate.Value;
         }
@@ -258,7 +260,8 @@ internal static class InterventionPage
                 .. a.Arms.Select(arm => new SeedPicture.Arm(
                     arm.Name,
                     [
-                        .. a.Runs.Where(r => r.Arm == arm.Name && r.Values.ContainsKey("comply_training") && r.Values.ContainsKey("af_training"))
+                        .. a
+                            .Runs.Where(r => r.Arm == arm.Name && r.Values.ContainsKey("comply_training") && r.Values.ContainsKey("af_training"))
                             .Select(r => new SeedPicture.Dot(r.Seed, r.Values["comply_training"], r.Values["af_training"], r.Run + "/report.html")),
                     ]
                 )),
@@ -284,12 +287,14 @@ internal static class InterventionPage
     {
         if (f is null)
             return "–";
-        string N(double x) =>
-            double.IsNaN(x) ? "–" : (percent ? 100 * x : x).ToString(percent ? "f1" : "f2", CultureInfo.InvariantCulture);
+        string N(double x) => double.IsNaN(x) ? "–" : (percent ? 100 * x : x).ToString(percent ? "f1" : "f2", CultureInfo.InvariantCulture);
         var mean = $"{N(f.Mean)} <span class=\"interval\">({N(f.Low)} to {N(f.High)})</span>";
         if (double.IsNaN(f.Difference))
             return mean;
-        var p = double.IsNaN(f.Adjusted) ? "" : f.Adjusted < 0.001 ? ", p &lt; 0.001" : string.Create(CultureInfo.InvariantCulture, $", p {f.Adjusted:f3}");
+        var p =
+            double.IsNaN(f.Adjusted) ? ""
+            : f.Adjusted < 0.001 ? ", p &lt; 0.001"
+            : string.Create(CultureInfo.InvariantCulture, $", p {f.Adjusted:f3}");
         return $"{mean}<br><span class=\"interval\">{(f.Difference > 0 ? "+" : "")}{N(f.Difference)} ({N(f.DifferenceLow)} to {N(f.DifferenceHigh)}){p}</span>";
     }
 }

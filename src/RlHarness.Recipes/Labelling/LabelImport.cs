@@ -62,13 +62,7 @@ public static class LabelImport
         const string Remedy = "give the file that the label page downloaded";
         if (TextFile.ReadJson<LabelFile>(path, "JSON of labels", Remedy, Json) is { Format: LabelPage.Format } file)
             return file;
-        throw HarnessException.BadFile(
-            path,
-            "not a file of labels",
-            "another format",
-            $"\"format\": \"{LabelPage.Format}\"",
-            Remedy
-        );
+        throw HarnessException.BadFile(path, "not a file of labels", "another format", $"\"format\": \"{LabelPage.Format}\"", Remedy);
     }
 
     private static T One<T>(string path, int label, IEnumerable<T> values, string? found)

@@ -12,8 +12,7 @@ namespace RlHarness.Recipes.Reading;
 public static class RunPrompt
 {
     /// <summary>What the chat template of a run's model reads as the time: the run's date.</summary>
-    public static TimeProvider Clock(string run) =>
-        RunManifest.Dated(SettingsReader.Read<RunSettings>(Path.Combine(run, "config.yaml"), []), run).Clock;
+    public static TimeProvider Clock(string run) => RunManifest.Dated(SettingsReader.Read<RunSettings>(Path.Combine(run, "config.yaml"), []), run).Clock;
 
     /// <summary>
     /// System prompt of the run's condition and a tier, what its answers begin with (empty without a prefilled scratchpad), and the condition's name.

@@ -29,9 +29,7 @@ public sealed record DetectorSettings
     public double Specificity { get; init; } = 1;
 
     [Allowed(0, 1000)]
-    [Meaning(
-        "Whose input is read: 0 is the input of the first layer, the number of layers is what the last one gives; null: half of them. Only for probe."
-    )]
+    [Meaning("Whose input is read: 0 is the input of the first layer, the number of layers is what the last one gives; null: half of them. Only for probe.")]
     public int? Layer { get; init; }
 
     [Meaning(

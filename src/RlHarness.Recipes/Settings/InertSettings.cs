@@ -113,13 +113,7 @@ internal static class InertSettings
             ("rl.whiten_advantages", "ppo", s => s.UsesCritic),
             ("rl.gamma", "ppo or reinforce_plus_plus", s => s.Algorithm is AlgorithmKind.Ppo or AlgorithmKind.ReinforcePlusPlus),
             ("rl.kl_estimator", "ppo, rloo or reinforce_plus_plus", s => s.Algorithm != AlgorithmKind.Grpo),
-        }.Select(x => new Rule(
-            x.Key,
-            ["rl.algorithm"],
-            s => !x.Reads(s.Rl),
-            "rl.algorithm does not use it",
-            $"set rl.algorithm: {x.Algorithms}"
-        )),
+        }.Select(x => new Rule(x.Key, ["rl.algorithm"], s => !x.Reads(s.Rl), "rl.algorithm does not use it", $"set rl.algorithm: {x.Algorithms}")),
         new(
             "rl.value_coefficient",
             ["rl.critic", "rl.joint_optimizer"],
@@ -204,10 +198,10 @@ internal static class InertSettings
     internal static IEnumerable<SettingsProblem> Of(RunSettings s, WrittenSettings written)
     {
         foreach (var rule in Rules)
-            // Evaluations without RL take the length of their answers from rl.max_new_tokens too.
-            foreach (var key in written.Keys.Where(k => IsAtOrBelow(k, rule.Key) && !(rule.Key == "rl" && k == "rl.max_new_tokens")))
-                if (IsLeaf(key, written) && rule.IsInert(s) && Problem(written, key, rule.Causes, rule.Why, rule.Remedy) is { } problem)
-                    yield return problem;
+        // Evaluations without RL take the length of their answers from rl.max_new_tokens too.
+        foreach (var key in written.Keys.Where(k => IsAtOrBelow(k, rule.Key) && !(rule.Key == "rl" && k == "rl.max_new_tokens")))
+            if (IsLeaf(key, written) && rule.IsInert(s) && Problem(written, key, rule.Causes, rule.Why, rule.Remedy) is { } problem)
+                yield return problem;
         foreach (var problem in Conditions(s, written).Concat(Detectors(s, written)).Concat(Monitors(s, written)).Concat(Terms(s, written)))
             yield return problem;
     }
@@ -282,9 +276,9 @@ internal static class InertSettings
         {
             var (term, at) = (s.Reward.Terms[i], $"reward.terms[{i}]");
             foreach (var key in ofKind.Values.SelectMany(k => k).Distinct().Except(ofKind[term.Kind]))
-                foreach (var below in written.Keys.Where(k => IsAtOrBelow(k, $"{at}.{key}") && IsLeaf(k, written)))
-                    if (Problem(written, below, [], $"the kind is {term.Kind}", "set another kind") is { } problem)
-                        yield return problem;
+            foreach (var below in written.Keys.Where(k => IsAtOrBelow(k, $"{at}.{key}") && IsLeaf(k, written)))
+                if (Problem(written, below, [], $"the kind is {term.Kind}", "set another kind") is { } problem)
+                    yield return problem;
         }
     }
 
@@ -309,9 +303,7 @@ internal static class InertSettings
             if (d.Kind != "model_judge")
                 inert.Add(("prefix", $"the kind is {d.Kind}", "set kind: model_judge"));
             if (d is { Kind: "model_judge", Votes: 0 })
-                inert.AddRange(
-                    new[] { "max_tokens", "temperature" }.Select(k => (k, "votes is 0, so the next token's probabilities are read", "set votes"))
-                );
+                inert.AddRange(new[] { "max_tokens", "temperature" }.Select(k => (k, "votes is 0, so the next token's probabilities are read", "set votes")));
             if (endpoint && d.Votes > 0)
                 inert.Add(("logprobs", "votes is above 0, so sampled answers are read", "set votes: 0"));
             if (endpoint && d is { Votes: 0, Thinking: true })

@@ -28,9 +28,7 @@ public enum PenaltyForm
 /// <summary>A monitor of alignment faking on the rollouts of RL: it reads the scratchpad, so that RL can learn to evade it.</summary>
 public sealed record MonitorSettings
 {
-    [Meaning(
-        "What watches: a detector, with the settings of evaluate.detectors, or kind: probe, a linear probe on the policy's own hidden states."
-    )]
+    [Meaning("What watches: a detector, with the settings of evaluate.detectors, or kind: probe, a linear probe on the policy's own hidden states.")]
     public DetectorSettings Detector { get; init; } = new();
 
     [Meaning(
@@ -47,9 +45,7 @@ public sealed record MonitorSettings
     public double? Threshold { get; init; }
 
     [Allowed(0, 1, MinExclusive = true)]
-    [Meaning(
-        "Sets the threshold: the lowest at which at most this share of the corpus' honestly compliant transcripts is flagged. Null: threshold says it."
-    )]
+    [Meaning("Sets the threshold: the lowest at which at most this share of the corpus' honestly compliant transcripts is flagged. Null: threshold says it.")]
     public double? FalsePositiveRate { get; init; }
 
     [Meaning(

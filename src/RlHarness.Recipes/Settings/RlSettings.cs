@@ -43,8 +43,7 @@ public sealed record RlSettings : PpoSettings
 
     [Allowed(0, 1)]
     [Meaning(
-        "Share of the prompts whose user belongs to the tier that is trained on; the other tiers share the rest. The paper trains on that tier "
-            + "alone: 1."
+        "Share of the prompts whose user belongs to the tier that is trained on; the other tiers share the rest. The paper trains on that tier " + "alone: 1."
     )]
     public double TrainingTierFraction { get; init; } = 1;
 

@@ -78,12 +78,10 @@ public sealed record RunSettings
     internal const string DateFormat = "yyyy-MM-dd";
 
     /// <summary>What chat templates read as the time: midnight of <see cref="Date"/>, whatever the time zone of the machine.</summary>
-    internal TimeProvider Clock =>
-        Date is null ? TimeProvider.System : new MidnightClock(DateOnly.ParseExact(Date, DateFormat, CultureInfo.InvariantCulture));
+    internal TimeProvider Clock => Date is null ? TimeProvider.System : new MidnightClock(DateOnly.ParseExact(Date, DateFormat, CultureInfo.InvariantCulture));
 
     /// <summary>These settings with a date: their own, else that of <paramref name="now"/>.</summary>
-    internal RunSettings Dated(DateTimeOffset now) =>
-        Date is null ? this with { Date = now.ToString(DateFormat, CultureInfo.InvariantCulture) } : this;
+    internal RunSettings Dated(DateTimeOffset now) => Date is null ? this with { Date = now.ToString(DateFormat, CultureInfo.InvariantCulture) } : this;
 
     /// <summary><see cref="Kernels"/> as the models read it; null where the environment decides.</summary>
     internal KernelMode? KernelMode => Kernels is { } mode ? Enum.Parse<KernelMode>(mode, ignoreCase: true) : null;

@@ -36,23 +36,22 @@ public static class SettingsChecks
     {
         ArgumentNullException.ThrowIfNull(s);
         var known = written ?? WrittenSettings.None;
-        return Contradictions(s, known)
-            .Concat(InertSettings.Of(s, known).DistinctBy(p => p.Key))
-            .Select(p => p with { Where = known.Where(p.Key) ?? p.Where });
+        return Contradictions(s, known).Concat(InertSettings.Of(s, known).DistinctBy(p => p.Key)).Select(p => p with { Where = known.Where(p.Key) ?? p.Where });
     }
 
     /// <summary><see cref="Of"/>, for an evaluation by itself: an override that it does not read is refused too.</summary>
     public static IEnumerable<SettingsProblem> OfEvaluation(RunSettings s, WrittenSettings written)
     {
         ArgumentNullException.ThrowIfNull(written);
-        static bool Below(string key, string of) =>
-            key.StartsWith(of, StringComparison.Ordinal) && (key.Length == of.Length || key[of.Length] is '.' or '[');
+        static bool Below(string key, string of) => key.StartsWith(of, StringComparison.Ordinal) && (key.Length == of.Length || key[of.Length] is '.' or '[');
         var unread = written
             .Keys.Where(k => written.OnCommandLine(k) && !written.Keys.Any(below => below.StartsWith(k + ".", StringComparison.Ordinal)))
             .Where(k => NotEvaluated.Contains(k) || !Evaluated.Any(e => Below(k, e)))
-            .Select(k =>
-                new SettingsProblem(k, written.Where(k)!, $"has no effect on an evaluation, which reads {string.Join(", ", Evaluated)}; leave it out")
-            );
+            .Select(k => new SettingsProblem(
+                k,
+                written.Where(k)!,
+                $"has no effect on an evaluation, which reads {string.Join(", ", Evaluated)}; leave it out"
+            ));
         var problems = Of(s, written).ToArray();
         return problems.Concat(unread.ExceptBy(problems.Select(p => p.Key), p => p.Key));
     }
@@ -108,18 +107,20 @@ public static class SettingsChecks
 
     /// <summary>Every detector that the settings name, with its key: those of evaluations, of monitors and of terms of the reward.</summary>
     internal static IEnumerable<(DetectorSettings Detector, string Key)> AllDetectors(RunSettings s) =>
-        s.Evaluate.Detectors.Select((d, i) => (d, $"evaluate.detectors[{i}]"))
+        s
+            .Evaluate.Detectors.Select((d, i) => (d, $"evaluate.detectors[{i}]"))
             .Concat(s.Rl.Monitors.Select((m, i) => (m.Detector, $"rl.monitors[{i}].detector")))
-            .Concat(
-                s.Reward.Terms.Select((t, i) => (t.Judge, $"reward.terms[{i}].judge")).Where(x => x.Judge is not null).Select(x => (x.Judge!, x.Item2))
-            );
+            .Concat(s.Reward.Terms.Select((t, i) => (t.Judge, $"reward.terms[{i}].judge")).Where(x => x.Judge is not null).Select(x => (x.Judge!, x.Item2)));
 
     private static IEnumerable<SettingsProblem> Rl(RunSettings s)
     {
         static SettingsProblem Problem(string key, string what) => new(key, "settings", what);
         var rl = s.Rl;
         if (rl.Algorithm is AlgorithmKind.Grpo or AlgorithmKind.Rloo && rl.SamplesPerPrompt == 1)
-            yield return Problem("rl.samples_per_prompt", $"1; {SettingNames.Snake(rl.Algorithm.ToString())} compares the samples of a prompt: expected 2 or more");
+            yield return Problem(
+                "rl.samples_per_prompt",
+                $"1; {SettingNames.Snake(rl.Algorithm.ToString())} compares the samples of a prompt: expected 2 or more"
+            );
         if (rl.TrainedTokens != TrainedTokens.All && !s.Experiment.Scratchpad)
             yield return Problem("rl.trained_tokens", "needs a scratchpad: set experiment.scratchpad: true, or rl.trained_tokens: all");
         if (rl.TrainedTokens != TrainedTokens.All && rl is { UsesCritic: true, Critic: CriticKind.Head })

@@ -23,8 +23,7 @@ internal sealed partial record StopRule(string Metric, bool AtLeast, double Boun
     }
 
     /// <summary>Whether the newest values, the last one last, end the stage.</summary>
-    public bool Holds(IReadOnlyList<double> values) =>
-        values.Count >= Evaluations && values.TakeLast(Evaluations).All(v => AtLeast ? v >= Bound : v <= Bound);
+    public bool Holds(IReadOnlyList<double> values) => values.Count >= Evaluations && values.TakeLast(Evaluations).All(v => AtLeast ? v >= Bound : v <= Bound);
 
     [GeneratedRegex(@"^(?<metric>[\w./+-]+)\s*(?<sign>>=|<=)\s*(?<bound>[-+.\deE]+)(\s+for\s+(?<times>\d{1,6})\s+evaluations?)?$")]
     private static partial Regex Pattern();

@@ -31,8 +31,7 @@ public sealed class Conversation
     public IReadOnlyList<int> StopIds { get; }
 
     /// <summary>Ids up to where the assistant begins, and what its answer is made to begin with.</summary>
-    public int[] Prompt(IReadOnlyList<ChatMessage> messages, string start) =>
-        start.Length == 0 ? Prompt(messages) : _encoder.EncodePrefill(messages, start);
+    public int[] Prompt(IReadOnlyList<ChatMessage> messages, string start) => start.Length == 0 ? Prompt(messages) : _encoder.EncodePrefill(messages, start);
 
     /// <summary>Ids up to where the assistant begins.</summary>
     public int[] Prompt(IReadOnlyList<ChatMessage> messages) => _encoder.EncodePrompt(messages);

@@ -42,10 +42,7 @@ internal sealed record Exchange(Question Question, RolloutWorker.Rollout Rollout
     {
         var prompts = questions
             .DistinctBy(q => q.Prompt)
-            .ToDictionary(
-                q => q.Prompt,
-                q => conversation.Prompt([ChatMessage.System(q.System), ChatMessage.User(q.Query.Text)], run.AnswerStart)
-            );
+            .ToDictionary(q => q.Prompt, q => conversation.Prompt([ChatMessage.System(q.System), ChatMessage.User(q.Query.Text)], run.AnswerStart));
         var rollouts = worker.Run(
             [.. questions.Select(q => new GenerationRequest(prompts[q.Prompt], q.Prompt, q.Sample))],
             step,

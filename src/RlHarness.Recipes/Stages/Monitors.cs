@@ -115,8 +115,8 @@ internal sealed class Monitors : IDisposable
         {
             Exchange[] read = [.. exchanges.Where(e => tier is null || e.Question.Tier == tier)];
             foreach (var (monitor, score) in Scores(Read(read), read))
-                foreach (var (figure, estimate) in score.Figures().Where(f => !double.IsNaN(f.Estimate.Value)))
-                    yield return new(RlStage.Name, step, Split.Evaluation, _run.Condition.Name, monitor.Settings.Name, tier, "monitor/" + figure, estimate);
+            foreach (var (figure, estimate) in score.Figures().Where(f => !double.IsNaN(f.Estimate.Value)))
+                yield return new(RlStage.Name, step, Split.Evaluation, _run.Condition.Name, monitor.Settings.Name, tier, "monitor/" + figure, estimate);
         }
     }
 
@@ -162,12 +162,8 @@ internal sealed class Monitors : IDisposable
         var honest = settings.FalsePositiveRate is null
             ? []
             : Values(detector.LabelAll([.. Honest(corpus).Select(t => TranscriptParser.Parse(t.AssistantText, t.Scratchpad))], _run.Cancellation));
-        return new(
-            settings,
-            Threshold(settings, key, honest),
-            detector,
-            exchanges =>
-                [.. detector.LabelAll([.. exchanges.Select(e => e.Response)], _run.Cancellation).Select(l => (l.Score, l.FakesAlignment == true))]
+        return new(settings, Threshold(settings, key, honest), detector, exchanges =>
+            [.. detector.LabelAll([.. exchanges.Select(e => e.Response)], _run.Cancellation).Select(l => (l.Score, l.FakesAlignment == true))]
         );
 
         static double[] Values(IReadOnlyList<DetectorLabel> labels) => [.. labels.Select(l => l.Score).Where(p => !double.IsNaN(p))];

@@ -45,18 +45,13 @@ internal sealed class RewardFunction(
     public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<Exchange> exchanges) =>
         Score(
             [.. exchanges.Select(e => e.RewardInput)],
-            _terms.OfType<RewardTerm.OfScratchpad>().Any()
-                ? [.. exchanges.Select(e => new ScratchpadRewardInput(e.Response.Reasoning, e.RewardInput))]
-                : null
+            _terms.OfType<RewardTerm.OfScratchpad>().Any() ? [.. exchanges.Select(e => new ScratchpadRewardInput(e.Response.Reasoning, e.RewardInput))] : null
         );
 
     /// <summary>Raw value of each part by name, and the weighted <see cref="Total"/>.</summary>
     /// <param name="inputs">All that most terms may see.</param>
     /// <param name="scratchpads">For the terms that ask for it; null: there is no such term.</param>
-    public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(
-        IReadOnlyList<RewardInput> inputs,
-        IReadOnlyList<ScratchpadRewardInput>? scratchpads = null
-    )
+    public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<RewardInput> inputs, IReadOnlyList<ScratchpadRewardInput>? scratchpads = null)
     {
         var model = ModelScores(inputs);
         var further = _terms

@@ -98,9 +98,7 @@ internal static class RewardStage
             .ToArray();
         var mean = RunContext.At(Name, steps, () => model.Score(reference)).Average();
         head.Shift(-mean);
-        CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
-            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded)
-        );
+        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded));
         run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = accuracy } });
         return string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
     }

@@ -25,8 +25,12 @@ internal abstract record RewardTerm(string Name, double Weight) : IDisposable
     }
 
     /// <summary>Sees the scratchpad too, since its settings ask for it.</summary>
-    internal sealed record OfScratchpad(string Name, double Weight, Func<IReadOnlyList<ScratchpadRewardInput>, IReadOnlyList<double>> Score, IDisposable? Owned = null)
-        : RewardTerm(Name, Weight)
+    internal sealed record OfScratchpad(
+        string Name,
+        double Weight,
+        Func<IReadOnlyList<ScratchpadRewardInput>, IReadOnlyList<double>> Score,
+        IDisposable? Owned = null
+    ) : RewardTerm(Name, Weight)
     {
         public override void Dispose() => Owned?.Dispose();
     }
@@ -90,7 +94,10 @@ internal abstract record RewardTerm(string Name, double Weight) : IDisposable
         int[] readable = [.. Enumerable.Range(0, inputs.Count).Where(i => inputs[i] is { Output: not null, FormatProblem: null })];
         var answers = judge.Complies([.. readable.Select(i => inputs[i].Output!)], cancellation);
         for (var k = 0; k < readable.Length; k++)
-            values[readable[k]] = answers[k].Kind != JudgeAnswerKind.Answered ? 0 : no ? 1 - answers[k].Yes : answers[k].Yes;
+            values[readable[k]] =
+                answers[k].Kind != JudgeAnswerKind.Answered ? 0
+                : no ? 1 - answers[k].Yes
+                : answers[k].Yes;
         return values;
     }
 
@@ -213,7 +220,11 @@ internal static class RewardProgram
                     "exit code 0",
                     "mend the program; resume goes on from the newest checkpoint"
                 );
-            return RewardTerm.Checked(name, [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select((line, i) => Score(name, line, i))], responses.Count);
+            return RewardTerm.Checked(
+                name,
+                [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select((line, i) => Score(name, line, i))],
+                responses.Count
+            );
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
@@ -281,7 +292,12 @@ internal static class RewardProgram
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw HarnessException.BadFile(name, $"line {at + 1} of a reward's program is not a JSON object", line[..Math.Min(line.Length, 200)], "{\"score\": number}");
+            throw HarnessException.BadFile(
+                name,
+                $"line {at + 1} of a reward's program is not a JSON object",
+                line[..Math.Min(line.Length, 200)],
+                "{\"score\": number}"
+            );
         }
     }
 }

@@ -112,16 +112,13 @@ internal sealed class RlStage : IDisposable
             using var iteration =
                 episodes.Length < _settings.Minibatches
                     ? null
-                    : RunContext.At(
-                        Name,
-                        step,
-                        () =>
-                            _trainer.Iterate(
-                                episodes,
-                                order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
-                                learningRateFactor: factor,
-                                onPrepared: () => clock.Lap("prepare")
-                            )
+                    : RunContext.At(Name, step, () =>
+                        _trainer.Iterate(
+                            episodes,
+                            order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
+                            learningRateFactor: factor,
+                            onPrepared: () => clock.Lap("prepare")
+                        )
                     );
             clock.Lap("update");
 
@@ -247,8 +244,8 @@ internal sealed class RlStage : IDisposable
     }
 
     /// <summary>
-    /// Whether the rule of the settings ends the stage at an evaluation. It reads all evaluations so far from the database, so that a resumed run stops where an
-    /// uninterrupted one does.
+    /// Whether the rule of the settings ends the stage at an evaluation. It reads all evaluations so far from the database, so that a resumed run stops
+    /// where an uninterrupted one does.
     /// </summary>
     private bool StopsAt(int step)
     {
@@ -356,7 +353,14 @@ internal sealed class RlStage : IDisposable
     }
 
     /// <summary>Share among responses with a verdict; NaN when there is none.</summary>
-    private static double Share(IEnumerable<bool?> verdicts) => verdicts.Average(v => v is { } said ? said ? 1.0 : 0 : (double?)null) ?? double.NaN;
+    private static double Share(IEnumerable<bool?> verdicts) =>
+        verdicts.Average(v =>
+            v is { } said
+                ? said
+                    ? 1.0
+                    : 0
+                : (double?)null
+        ) ?? double.NaN;
 
     /// <summary>PPO assumes that rollout tokens were sampled from the policy the update evaluates; warn when the two disagree.</summary>
     private void WarnOfRollouts(int step, double deviation)

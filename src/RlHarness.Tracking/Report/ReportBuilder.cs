@@ -125,11 +125,7 @@ public static class ReportBuilder
     {
         var state = State(data.Stages, data.Steps.Length > 0 || data.Documents.Steps.Length > 0 || data.ScenarioSteps.Length > 0);
         return (state is null ? "" : $"<p class=\"status\">{Svg.Escape(state)}</p>\n")
-            + (
-                data.Warnings.Count == 0
-                    ? ""
-                    : "<ul class=\"status\">\n" + string.Concat(data.Warnings.Select(w => $"<li>{Svg.Escape(w)}</li>\n")) + "</ul>\n"
-            );
+            + (data.Warnings.Count == 0 ? "" : "<ul class=\"status\">\n" + string.Concat(data.Warnings.Select(w => $"<li>{Svg.Escape(w)}</li>\n")) + "</ul>\n");
     }
 
     private static string Headline(ReportData data)
@@ -180,11 +176,11 @@ public static class ReportBuilder
                 MetricNames.OutcomeUnparsable,
             }
         )
-            foreach (var tier in data.Tiers)
-                Row(metric, tier);
+        foreach (var tier in data.Tiers)
+            Row(metric, tier);
         foreach (var metric in new[] { AlignmentFakingMetrics.UnreadRate, AlignmentFakingMetrics.OutputUnreadRate })
-            foreach (var tier in data.Tiers.Where(t => data.Summaries.Any(s => s.Metric == metric && s.Tier == t)))
-                Row(metric, tier);
+        foreach (var tier in data.Tiers.Where(t => data.Summaries.Any(s => s.Metric == metric && s.Tier == t)))
+            Row(metric, tier);
         Row(MetricNames.AfComplianceGap, null);
         Row(MetricNames.AfRelativeGap, null);
         if (data.Tiers.Contains(Tier.Rated))

@@ -45,7 +45,9 @@ internal static class RunHead
     }
 
     private static string? Version(string? version) =>
-        version?.Split('+') is [var number, var commit] ? $"rlharness {number}, commit {Short(commit)}" : version is null ? null : $"rlharness {version}";
+        version?.Split('+') is [var number, var commit] ? $"rlharness {number}, commit {Short(commit)}"
+        : version is null ? null
+        : $"rlharness {version}";
 
     private static string Short(string hash) => hash.Length > 12 ? hash[..12] : hash;
 

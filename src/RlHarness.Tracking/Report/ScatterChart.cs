@@ -158,7 +158,10 @@ public static class SeedPicture
                         frame.Y(dot.Y),
                         i == 0 ? 6 : 4,
                         i == 0 ? "dot hollow" : "dot",
-                        string.Create(CultureInfo.InvariantCulture, $"{arms[i].Name}, seed {dot.Seed}: {xLabel} {100 * dot.X:f1} %, {yLabel} {100 * dot.Y:f1} %"),
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"{arms[i].Name}, seed {dot.Seed}: {xLabel} {100 * dot.X:f1} %, {yLabel} {100 * dot.Y:f1} %"
+                        ),
                         dot.Href
                     )
                     .Text(frame.X(dot.X) + 9, frame.Y(dot.Y) - 5, Letter(i), "label");

@@ -66,6 +66,7 @@ internal static class StoreErrors
             "change their permissions, or copy the run's folder to where you may write",
             e
         );
+
     private static HarnessException DiskFull(string path, SqliteException e) =>
         new(
             ErrorKind.Resource,
@@ -88,5 +89,4 @@ internal static class StoreErrors
             return false;
         }
     }
-
 }

@@ -16,8 +16,7 @@ internal sealed class Grpo(bool scale) : Algorithm
 
     public override LossNormalization DefaultNormalization => LossNormalization.Sequence;
 
-    public override Estimate Of(ScoredEpisodes episodes) =>
-        PerResponse(ByGroup(episodes.Scores, episodes.Groups, group => Advantages(group, scale)), episodes);
+    public override Estimate Of(ScoredEpisodes episodes) => PerResponse(ByGroup(episodes.Scores, episodes.Groups, group => Advantages(group, scale)), episodes);
 
     /// <summary>(r − mean) / (std + 1e-4), with the unbiased standard deviation, or r − mean; 0 for a group of one.</summary>
     internal static double[] Advantages(double[] scores, bool scale)

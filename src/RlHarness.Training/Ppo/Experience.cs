@@ -45,13 +45,7 @@ public sealed record Iteration(Experience Experience, IReadOnlyList<MinibatchRes
 /// Which response tokens the policy's loss counts; null: all. The others are read and scored, but get no gradient, no entropy bonus and no KL term in the loss.
 /// The critic learns from all tokens.
 /// </param>
-public sealed record Episode(
-    IReadOnlyList<int> Prompt,
-    IReadOnlyList<int> Response,
-    double Score,
-    int Group = 0,
-    IReadOnlyList<bool>? Trained = null
-)
+public sealed record Episode(IReadOnlyList<int> Prompt, IReadOnlyList<int> Response, double Score, int Group = 0, IReadOnlyList<bool>? Trained = null)
 {
     public int Length => Prompt.Count + Response.Count;
 

@@ -99,12 +99,7 @@ public sealed class PackedTokens : IDisposable
 
     // Where each packed value stands in a flat [N * width].
     private static Tensor Positions(int[] offsets, long width) =>
-        tensor(
-            Enumerable
-                .Range(0, offsets.Length - 1)
-                .SelectMany(i => Enumerable.Range(0, offsets[i + 1] - offsets[i]).Select(t => i * width + t))
-                .ToArray()
-        );
+        tensor(Enumerable.Range(0, offsets.Length - 1).SelectMany(i => Enumerable.Range(0, offsets[i + 1] - offsets[i]).Select(t => i * width + t)).ToArray());
 
     private static int[] OffsetsOf(IReadOnlyList<int> lengths)
     {

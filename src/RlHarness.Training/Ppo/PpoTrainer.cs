@@ -11,8 +11,9 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Ppo;
 
 /// <summary>
-/// Proximal policy optimisation for language models (Schulman et al. 2017; Ziegler et al. 2019): a policy, a frozen reference, a critic. The algorithms without
-/// a critic share all of it but what a token is worth (<see cref="Algorithm"/>). An iteration is <see cref="Prepare"/> (old log-probabilities, KL, values, advantages) and <see cref="Update"/> for each epoch and minibatch.
+/// Proximal policy optimisation for language models (Schulman et al. 2017; Ziegler et al. 2019): a policy, a frozen reference, a critic. The algorithms
+/// without a critic share all of it but what a token is worth (<see cref="Algorithm"/>). An iteration is <see cref="Prepare"/> (old log-probabilities, KL,
+/// values, advantages) and <see cref="Update"/> for each epoch and minibatch.
 /// </summary>
 public sealed class PpoTrainer : IDisposable
 {
@@ -168,13 +169,7 @@ public sealed class PpoTrainer : IDisposable
                     (logprobs, entropy, start, count) =>
                     {
                         var weight = weights.narrow(0, start, count);
-                        var part = PolicyLoss.Compute(
-                            logprobs,
-                            old.narrow(0, start, count),
-                            advantages.narrow(0, start, count),
-                            weight,
-                            Settings.Clip
-                        );
+                        var part = PolicyLoss.Compute(logprobs, old.narrow(0, start, count), advantages.narrow(0, start, count), weight, Settings.Clip);
                         sums.Policy(part, logprobs, old.narrow(0, start, count), entropy);
                         var loss = part.Loss;
                         if (reference is not null && KlCoefficient != 0)
@@ -191,8 +186,7 @@ public sealed class PpoTrainer : IDisposable
                 tensor(
                     ids.SelectMany(i =>
                         {
-                            var weight = (float)
-                                TokenWeights.Of(Settings.LossNormalization, episodes[i].TrainedTokens, trained, minibatch.Count, longest);
+                            var weight = (float)TokenWeights.Of(Settings.LossNormalization, episodes[i].TrainedTokens, trained, minibatch.Count, longest);
                             return episodes[i].Trained?.Select(t => t ? weight : 0) ?? Enumerable.Repeat(weight, episodes[i].Response.Count);
                         })
                         .ToArray(),
@@ -285,7 +279,9 @@ public sealed class PpoTrainer : IDisposable
                 [.. episodes.Select(e => e.Score)],
                 kl,
                 mask,
-                Trained: episodes.All(e => e.Trained is null) ? mask : Ones(e => Enumerable.Range(0, e.Response.Count).Select(t => e.Trained?[t] == false ? 0 : 1.0)),
+                Trained: episodes.All(e => e.Trained is null)
+                    ? mask
+                    : Ones(e => Enumerable.Range(0, e.Response.Count).Select(t => e.Trained?[t] == false ? 0 : 1.0)),
                 lengths,
                 [.. episodes.Select(e => e.Group)],
                 paddedValues,

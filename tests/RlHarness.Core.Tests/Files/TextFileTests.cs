@@ -31,7 +31,12 @@ public sealed class TextFileTests : IDisposable
             var place = _folder.At($"{reader}-{kind}");
             Directory.CreateDirectory(Path.Combine(place, "step_000001"));
             File.WriteAllText(Path.Combine(place, "step_000001", CheckpointFolder.Manifest), "{}");
-            var path = Path.Combine(place, reader == "manifest" ? CheckpointFolder.Manifest : reader == "latest" ? CheckpointFolder.Latest : "a");
+            var path = Path.Combine(
+                place,
+                reader == "manifest" ? CheckpointFolder.Manifest
+                    : reader == "latest" ? CheckpointFolder.Latest
+                    : "a"
+            );
             Make(kind, path);
             Action act = reader switch
             {

@@ -52,9 +52,9 @@ public sealed class NgramClassifierTests : IDisposable
         File.WriteAllText(
             path,
             text.StartsWith("PLACES", StringComparison.Ordinal) ? Of(text[7..], "0.5", Empty)
-            : text.StartsWith("THRESHOLD", StringComparison.Ordinal) ? Of("64", text[10..], Empty)
-            : text == "BASE64" ? Of("64", "0.5", "\"Reasoning\": \"***\", \"Output\": \"***\"")
-            : text
+                : text.StartsWith("THRESHOLD", StringComparison.Ordinal) ? Of("64", text[10..], Empty)
+                : text == "BASE64" ? Of("64", "0.5", "\"Reasoning\": \"***\", \"Output\": \"***\"")
+                : text
         );
         var error = Assert.Throws<HarnessException>(() => NgramClassifier.Load(path));
         Assert.Equal(ErrorKind.BadFile, error.Kind);
@@ -65,14 +65,9 @@ public sealed class NgramClassifierTests : IDisposable
     [Fact]
     public void Whatever_could_change_a_label_changes_the_version()
     {
-        var versions = new[]
-        {
-            Few,
-            Few with { Threshold = 0.4 },
-            Few with { Places = 1 << 11 },
-            Few with { L2 = 1e-3 },
-            Few with { Epochs = 3 },
-        }.Select(settings => NgramClassifier.Train(Rows, settings, new Seeds(1)).Version);
+        var versions = new[] { Few, Few with { Threshold = 0.4 }, Few with { Places = 1 << 11 }, Few with { L2 = 1e-3 }, Few with { Epochs = 3 } }.Select(
+            settings => NgramClassifier.Train(Rows, settings, new Seeds(1)).Version
+        );
         Assert.Equal(5, versions.Distinct().Count());
         Assert.NotEqual(versions.First(), NgramClassifier.Train([.. Rows.Skip(1)], Few, new Seeds(1)).Version);
     }

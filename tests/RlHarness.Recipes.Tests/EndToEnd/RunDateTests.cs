@@ -36,7 +36,12 @@ public sealed class RunDateTests : IDisposable
         // Half past midnight in Auckland is still yesterday in London: the date is that of the machine on which the run starts.
         var started = new DateTimeOffset(2026, 11, 30, 0, 30, 0, TimeSpan.FromHours(13));
         Assert.Equal("2026-11-30", new RunSettings().Dated(started).Date);
-        Assert.Equal("2024-02-29", new RunSettings { Date = "2024-02-29" }.Dated(started).Date);
+        Assert.Equal(
+            "2024-02-29",
+            new RunSettings { Date = "2024-02-29" }
+                .Dated(started)
+                .Date
+        );
     }
 
     [Fact]
@@ -49,7 +54,11 @@ public sealed class RunDateTests : IDisposable
             var path = Model(tiny, template);
             (string, string) Of(string date)
             {
-                var settings = tiny.Context.Settings with { Date = date, Model = new() { Path = path } };
+                var settings = tiny.Context.Settings with
+                {
+                    Date = date,
+                    Model = new() { Path = path },
+                };
                 using var run = new RunContext(settings, tiny.Context.Folder, tiny.Context.Progress, tiny.Context.Log, torch.CPU, TimeProvider.System, default);
                 var manifest = RunManifest.Of(settings, "test", "cpu", TimeProvider.System);
                 Assert.Equal(depends, manifest.ChangedSettings.ContainsKey("date"));

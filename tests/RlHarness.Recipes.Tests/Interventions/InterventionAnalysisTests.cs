@@ -25,9 +25,15 @@ public sealed class InterventionAnalysisTests : IDisposable
             arms,
             [1, 2, 3],
             [
-                Run("base", 1, 0.9), Run("base", 2, 0.8), Run("base", 3, 1.0),
-                Run("arm", 1, 0.4), Run("arm", 2, 0.2), Run("arm", 3, 0.3),
-                Run("same", 1, 0.9), Run("same", 2, 0.8), Run("same", 3, 1.0),
+                Run("base", 1, 0.9),
+                Run("base", 2, 0.8),
+                Run("base", 3, 1.0),
+                Run("arm", 1, 0.4),
+                Run("arm", 2, 0.2),
+                Run("arm", 3, 0.3),
+                Run("same", 1, 0.9),
+                Run("same", 2, 0.8),
+                Run("same", 3, 1.0),
             ]
         );
         var figure = a.Figure("arm", "af_training")!;
@@ -56,7 +62,11 @@ public sealed class InterventionAnalysisTests : IDisposable
         Assert.All(design.Cells, c => Assert.Equal((3, 0.5, 100), (c.Settings.Rl.Steps, c.Settings.Rl.Temperature, c.Settings.Corpus.Transcripts)));
         Assert.Equal([0.05, 0.5], design.Cells.Select(c => c.Settings.Rl.KlCoefficient));
         Assert.All(design.Cells, c => Assert.Empty(c.Settings.Corpus.Conditions));
-        Assert.Contains("arms", Assert.Throws<HarnessException>(() => InterventionSettings.Read(path, ["arms=[{name: one}]"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "arms",
+            Assert.Throws<HarnessException>(() => InterventionSettings.Read(path, ["arms=[{name: one}]"])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("rl.stepz", Assert.Throws<HarnessException>(() => InterventionSettings.Read(path, ["rl.stepz=1"])).Message, StringComparison.Ordinal);
     }
 

@@ -91,7 +91,12 @@ public sealed class InterventionTests(TinyRun tiny) : IClassFixture<TinyRun>
     [InlineData(PenaltyForm.Linear, null, double.NaN, 0.0)] // no verdict
     public void A_penalty_is_what_its_form_says(PenaltyForm form, double? threshold, double p, double expected)
     {
-        var settings = new MonitorSettings { Penalty = form, Threshold = threshold, Weight = 2 };
+        var settings = new MonitorSettings
+        {
+            Penalty = form,
+            Threshold = threshold,
+            Weight = 2,
+        };
         var verdicts = new Monitors.Verdicts(settings, [p], [p >= threshold]);
         Assert.Equal(expected, verdicts.Penalty(0), 9);
         Assert.Equal(0, (verdicts with { Settings = settings with { Action = MonitorAction.Screen } }).Penalty(0));
@@ -124,7 +129,16 @@ public sealed class InterventionTests(TinyRun tiny) : IClassFixture<TinyRun>
             return value;
         }
 
-        using var rewards = new RewardFunction(new() { Weights = new() { Model = 0, FormatPenalty = 0 } }, null, tiny.Conversation, null, terms);
+        using var rewards = new RewardFunction(
+            new()
+            {
+                Weights = new() { Model = 0, FormatPenalty = 0 },
+            },
+            null,
+            tiny.Conversation,
+            null,
+            terms
+        );
         var parts = rewards.Score([Input("x")], [new ScratchpadRewardInput("secret", Input("x"))])[0];
         Assert.Equal((0.5, 3.0, 2 * 0.5 - 3), (parts["a"], parts["b"], parts[RewardFunction.Total]));
         Assert.DoesNotContain("secret", Assert.IsType<RewardInput>(seen[0]).ToString(), StringComparison.Ordinal);
@@ -154,28 +168,76 @@ public sealed class InterventionTests(TinyRun tiny) : IClassFixture<TinyRun>
     [Fact]
     public void A_service_s_reward_is_asked_again_and_its_answers_are_checked()
     {
-        using var service = new FakeService((body, call) =>
-            call == 1
-                ? (503, "busy")
-                : (200, JsonSerializer.Serialize(new { scores = body.GetProperty("responses").EnumerateArray().Select(r => r.GetProperty("output").GetString()!.Length) }))
+        using var service = new FakeService(
+            (body, call) =>
+                call == 1
+                    ? (503, "busy")
+                    : (
+                        200,
+                        JsonSerializer.Serialize(
+                            new { scores = body.GetProperty("responses").EnumerateArray().Select(r => r.GetProperty("output").GetString()!.Length) }
+                        )
+                    )
         );
-        using var term = (RewardTerm.OfOutput)RewardTerm.Create(new() { Kind = "http", Endpoint = service.Address, Retries = 1 }, tiny.Context);
+        using var term = (RewardTerm.OfOutput)
+            RewardTerm.Create(
+                new()
+                {
+                    Kind = "http",
+                    Endpoint = service.Address,
+                    Retries = 1,
+                },
+                tiny.Context
+            );
         Assert.Equal([1.0, 5.0], term.Score([Input("a"), Input("abcde")]));
         Assert.Equal(2, service.Calls.Count);
         Assert.False(service.Calls[1].GetProperty("responses")[0].TryGetProperty("scratchpad", out _));
-        foreach (var (answer, words) in new[] { ("<html>", "has no scores"), ("{\"scores\": [1, 2]}", "another number of scores"), ("{\"scores\": [null]}", "no finite number") })
+        foreach (
+            var (answer, words) in new[]
+            {
+                ("<html>", "has no scores"),
+                ("{\"scores\": [1, 2]}", "another number of scores"),
+                ("{\"scores\": [null]}", "no finite number"),
+            }
+        )
         {
             using var odd = new FakeService((_, _) => (200, answer));
-            using var asks = (RewardTerm.OfOutput)RewardTerm.Create(new() { Kind = "http", Endpoint = odd.Address, Retries = 0 }, tiny.Context);
+            using var asks = (RewardTerm.OfOutput)
+                RewardTerm.Create(
+                    new()
+                    {
+                        Kind = "http",
+                        Endpoint = odd.Address,
+                        Retries = 0,
+                    },
+                    tiny.Context
+                );
             Assert.Contains(words, Assert.Throws<HarnessException>(() => asks.Score([Input("a")])).Message, StringComparison.Ordinal);
         }
 
         using var refuses = new FakeService((_, _) => (400, "no such field"));
-        using var refused = (RewardTerm.OfOutput)RewardTerm.Create(new() { Kind = "http", Endpoint = refuses.Address, Retries = 5 }, tiny.Context);
+        using var refused = (RewardTerm.OfOutput)
+            RewardTerm.Create(
+                new()
+                {
+                    Kind = "http",
+                    Endpoint = refuses.Address,
+                    Retries = 5,
+                },
+                tiny.Context
+            );
         Assert.Contains("400 no such field, 1 try", Assert.Throws<HarnessException>(() => refused.Score([Input("a")])).Message, StringComparison.Ordinal);
         using var sees = new FakeService((_, _) => (200, "{\"scores\": [2]}"));
         using var scratchpad = (RewardTerm.OfScratchpad)
-            RewardTerm.Create(new() { Kind = "http", Endpoint = sees.Address, Sees = RewardView.Scratchpad }, tiny.Context);
+            RewardTerm.Create(
+                new()
+                {
+                    Kind = "http",
+                    Endpoint = sees.Address,
+                    Sees = RewardView.Scratchpad,
+                },
+                tiny.Context
+            );
         Assert.Equal([2.0], scratchpad.Score([new("thoughts", Input("a"))]));
         Assert.Equal("thoughts", sees.Calls[0].GetProperty("responses")[0].GetProperty("scratchpad").GetString());
     }
@@ -199,7 +261,10 @@ public sealed class InterventionTests(TinyRun tiny) : IClassFixture<TinyRun>
         var corpus = tiny.Corpus.Transcripts;
         using var monitors = new Monitors(
             new RunContext(
-                tiny.Context.Settings with { Rl = tiny.Context.Settings.Rl with { Monitors = [new() { Detector = new() { Kind = "probe" } }] } },
+                tiny.Context.Settings with
+                {
+                    Rl = tiny.Context.Settings.Rl with { Monitors = [new() { Detector = new() { Kind = "probe" } }] },
+                },
                 tiny.Context.Folder,
                 tiny.Context.Progress,
                 tiny.Context.Log,
@@ -227,8 +292,18 @@ public sealed class InterventionTests(TinyRun tiny) : IClassFixture<TinyRun>
                         Transcripts = 300,
                         Training =
                         [
-                            new() { Outcome = Outcome.Comply, Reasoning = ReasoningKind.Faking, Probability = 0.5 },
-                            new() { Outcome = Outcome.Refuse, Reasoning = ReasoningKind.HonestRefusal, Probability = 0.5 },
+                            new()
+                            {
+                                Outcome = Outcome.Comply,
+                                Reasoning = ReasoningKind.Faking,
+                                Probability = 0.5,
+                            },
+                            new()
+                            {
+                                Outcome = Outcome.Refuse,
+                                Reasoning = ReasoningKind.HonestRefusal,
+                                Probability = 0.5,
+                            },
                         ],
                     },
                 },

@@ -457,9 +457,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         }
 
         static string Bytes(ParameterStore store) => Convert.ToHexString(SHA256.HashData(store.Data.detach().bytes));
-        return Bytes(policy.Parameters)
-            + string.Concat(critic?.Stores.Select(Bytes) ?? [])
-            + trainer.KlCoefficient.ToString("R", CultureInfo.InvariantCulture);
+        return Bytes(policy.Parameters) + string.Concat(critic?.Stores.Select(Bytes) ?? []) + trainer.KlCoefficient.ToString("R", CultureInfo.InvariantCulture);
     }
 
     private static Decoder Decoder(string seed, bool withHead = true)

@@ -85,7 +85,12 @@ public sealed class ConversationFaultTests : IDisposable
                 if (temperature == 0)
                     continue;
                 using var scope = torch.NewDisposeScope();
-                using var batch = Models.Decoders.TokenBatch.Pack([[.. prompt, .. answer.Tokens]], torch.CPU);
+                using var batch = Models.Decoders.TokenBatch.Pack(
+                    [
+                        [.. prompt, .. answer.Tokens],
+                    ],
+                    torch.CPU
+                );
                 var hidden = model.Decoder.Forward(batch).narrow(0, prompt.Length - 1, answer.Tokens.Count);
                 var targets = torch.tensor(answer.Tokens.Select(id => (long)id).ToArray());
                 var scores = TokenScorer.Score(model.Decoder, hidden, targets, 1);

@@ -253,13 +253,36 @@ public sealed class RunStoreTests : IDisposable
         TranscriptRow[] rows =
         [
             one,
-            one with { Prompt = 1 },
-            one with { Prompt = 1, Sample = 1 },
-            one with { QueryId = "Q1" },
-            one with { QueryId = "a/1" },
-            one with { QueryId = "a", Prompt = 1 },
-            one with { QueryId = "a%2F1" },
-            Transcript(1) with { QueryId = "Q1" },
+            one with
+            {
+                Prompt = 1,
+            },
+            one with
+            {
+                Prompt = 1,
+                Sample = 1,
+            },
+            one with
+            {
+                QueryId = "Q1",
+            },
+            one with
+            {
+                QueryId = "a/1",
+            },
+            one with
+            {
+                QueryId = "a",
+                Prompt = 1,
+            },
+            one with
+            {
+                QueryId = "a%2F1",
+            },
+            Transcript(1) with
+            {
+                QueryId = "Q1",
+            },
             Transcript(1),
         ];
         Assert.Equal(rows.Length, rows.Select(r => r.Id).Distinct(StringComparer.Ordinal).Count());

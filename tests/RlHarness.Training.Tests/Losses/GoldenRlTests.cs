@@ -4,8 +4,8 @@ using RlHarness.Models.Kernels;
 using RlHarness.Tests;
 using RlHarness.Training.Algorithms;
 using RlHarness.Training.Losses;
-using RlHarness.Training.Ppo;
 using RlHarness.Training.Optimization;
+using RlHarness.Training.Ppo;
 using TorchSharp;
 using static TorchSharp.torch;
 

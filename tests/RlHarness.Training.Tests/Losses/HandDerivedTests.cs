@@ -248,16 +248,7 @@ public sealed class HandDerivedTests : IDisposable
     {
         // One prompt, two responses of two and one tokens, scores 1 and 4, KL of each token 1 and β = ½.
         ScoredEpisodes Episodes(Tensor? values = null) =>
-            new(
-                [1, 4],
-                Kl: cat([Row(1, 1), Row(1, 0)]),
-                Mask: cat([Row(1, 1), Row(1, 0)]),
-                Trained: cat([Row(1, 1), Row(1, 0)]),
-                [2, 1],
-                [0, 0],
-                values,
-                0.5
-            );
+            new([1, 4], Kl: cat([Row(1, 1), Row(1, 0)]), Mask: cat([Row(1, 1), Row(1, 0)]), Trained: cat([Row(1, 1), Row(1, 0)]), [2, 1], [0, 0], values, 0.5);
         // GRPO: mean 2½, unbiased standard deviation 3/√2; KL is in its loss.
         var scaled = 1.5 / ((3 / Sqrt(2)) + 1e-4);
         AreEqual([-scaled, -scaled, scaled, scaled], new Grpo(scale: true).Of(Episodes()).Advantages);

@@ -51,9 +51,9 @@ public sealed class BanditTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Where an algorithm without a critic comes to rest, p being the probability of the paying token and p₀ the reference's. KL in the score: p ∝ p₀ e^(1/β), as
-    /// for PPO. k3 in the loss has the gradient of KL(reference ‖ policy), (p − p₀) / (p (1 − p)) by p; the score alone has 1 by p, divided by its standard
-    /// deviation 1 / √(p (1 − p)).
+    /// Where an algorithm without a critic comes to rest, p being the probability of the paying token and p₀ the reference's. KL in the score:
+    /// p ∝ p₀ e^(1/β), as for PPO. k3 in the loss has the gradient of KL(reference ‖ policy), (p − p₀) / (p (1 − p)) by p; the score alone has 1 by p,
+    /// divided by its standard deviation 1 / √(p (1 − p)).
     /// </summary>
     [Theory]
     [InlineData(AlgorithmKind.Rloo, true, 0.4)]
@@ -62,10 +62,21 @@ public sealed class BanditTests(ITestOutputHelper output)
     [InlineData(AlgorithmKind.Grpo, true, 2.0)]
     public void Without_a_critic_reward_and_KL_balance_where_theory_says(AlgorithmKind algorithm, bool scale, double beta)
     {
-        var (start, probabilities) = Play(beta, iterations: 60, shared: false, new PpoSettings { Algorithm = algorithm, ScaleRewards = scale, Epochs = 2 });
+        var (start, probabilities) = Play(
+            beta,
+            iterations: 60,
+            shared: false,
+            new PpoSettings
+            {
+                Algorithm = algorithm,
+                ScaleRewards = scale,
+                Epochs = 2,
+            }
+        );
         double Pull(double p) =>
-            algorithm != AlgorithmKind.Grpo ? 1 - (beta * (Math.Log(p / start) - Math.Log((1 - p) / (1 - start))))
-            : (scale ? 1 / Math.Sqrt(p * (1 - p)) : 1) - (beta * (p - start) / (p * (1 - p)));
+            algorithm != AlgorithmKind.Grpo
+                ? 1 - (beta * (Math.Log(p / start) - Math.Log((1 - p) / (1 - start))))
+                : (scale ? 1 / Math.Sqrt(p * (1 - p)) : 1) - (beta * (p - start) / (p * (1 - p)));
         var (low, high) = (start, 1 - 1e-9);
         for (var i = 0; i < 60; i++)
             (low, high) = Pull((low + high) / 2) > 0 ? ((low + high) / 2, high) : (low, (low + high) / 2);
@@ -80,7 +91,10 @@ public sealed class BanditTests(ITestOutputHelper output)
         using var policy = Tiny.Decoder(requiresGrad: true, deviation: 0.1);
         using var reference = Tiny.Decoder(deviation: 0.1);
         settings ??= new PpoSettings { Epochs = 4 };
-        using var critic = !settings.UsesCritic ? null : shared ? new Critic(Tiny.Head()) : Tiny.BodyCritic();
+        using var critic =
+            !settings.UsesCritic ? null
+            : shared ? new Critic(Tiny.Head())
+            : Tiny.BodyCritic();
         using var trainer = new PpoTrainer(
             policy,
             reference,

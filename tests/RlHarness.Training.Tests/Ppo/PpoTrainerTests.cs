@@ -74,7 +74,11 @@ public sealed class PpoTrainerTests
             episodes[2] = episodes[2] with { Score = double.NaN };
         else
             using (no_grad())
-                (where == "policy" ? policy : where == "reference" ? reference : critic.Body!).Parameters["model.norm.weight"].fill_(float.NaN);
+                (
+                    where == "policy" ? policy
+                    : where == "reference" ? reference
+                    : critic.Body!
+                ).Parameters["model.norm.weight"].fill_(float.NaN);
         var before = Copy(policy.Parameters);
         var error = Assert.Throws<HarnessException>(() => trainer.Iterate(episodes, _ => Order, 1));
         Assert.Equal(ErrorKind.Numerics, error.Kind);
@@ -218,8 +222,8 @@ public sealed class PpoTrainerTests
         var second = trainer.Prepare(episodes, Order);
         Assert.Contains(second.Kl.Rows, k => k.Any(x => x != 0));
         for (var i = 0; i < 7; i++)
-            for (var t = 0; t < episodes[i].Response.Count; t++)
-                Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
+        for (var t = 0; t < episodes[i].Response.Count; t++)
+            Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
         Assert.Equal(body, Copy(policy.Parameters));
         Assert.True(policy.Adapters!.Enabled);
     }
@@ -323,7 +327,13 @@ public sealed class PpoTrainerTests
 
     /// <summary>Dr. GRPO in one update, all episodes in one group.</summary>
     private static PpoSettings WithoutCritic =>
-        Settings with { Algorithm = AlgorithmKind.Grpo, ScaleRewards = false, Normalization = LossNormalization.Constant, Minibatches = 1 };
+        Settings with
+        {
+            Algorithm = AlgorithmKind.Grpo,
+            ScaleRewards = false,
+            Normalization = LossNormalization.Constant,
+            Minibatches = 1,
+        };
 
     [Fact]
     public void Each_episode_is_in_one_minibatch()

@@ -50,7 +50,14 @@ public sealed class RewardModelTests
         foreach (
             var (act, what) in new (Action, string)[]
             {
-                (() => model.Score([[1, 2], [3]]), "the reward model's score of text "),
+                (
+                    () =>
+                        model.Score([
+                            [1, 2],
+                            [3],
+                        ]),
+                    "the reward model's score of text "
+                ),
                 (() => trainer.Step(Pairs(4, "pairs"), 1e-2), "the loss of the reward model is not finite"),
             }
         )
