@@ -83,7 +83,7 @@ public sealed record RewardTermSettings
     [Meaning(
         "Kind of term. scratchpad_length: 0 up to free_words words of scratchpad, then -1 for each further free_words; judge: the probability that a "
             + "judge gives answer to its question about the output; http: a service of your own; command: a program of your own, which reads and writes "
-            + "JSON lines (docs/rewards.md)."
+            + "JSON lines (docs/interventions.md)."
     )]
     public string Kind { get; init; } = "scratchpad_length";
 
