@@ -22,8 +22,11 @@ public static class CommandLine
             return (int)ExitCode.BadInput;
         }
 
+        using var signals = StopSignals.Listen();
+        // The library's own way with signals ends the process after a time-out; ours waits for the checkpoint.
         return await parsed.InvokeAsync(
-            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(10) }
+            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
+            signals.Token
         );
     }
 
@@ -60,11 +63,11 @@ public static class CommandLine
         }
         catch (RunStoppedException e)
         {
-            return Fail(e.Message, ExitCode.Interrupted);
+            return Fail(e.Message, StopSignals.Code);
         }
         catch (Exception e) when (e is OperationCanceledException)
         {
-            return Fail("Stopped. Nothing was changed by what was not finished; give the command again.", ExitCode.Interrupted);
+            return Fail("Stopped. Nothing was changed by what was not finished; give the command again.", StopSignals.Code);
         }
         catch (Exception e) when (Innermost(e) is HarnessException inner)
         {

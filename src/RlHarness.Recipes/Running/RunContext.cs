@@ -41,6 +41,9 @@ public sealed class RunContext : IDisposable
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
     }
 
+    /// <summary>The checkpoint of RL that a resume goes on from; null: the newest.</summary>
+    internal int? From { get; init; }
+
     public RunSettings Settings { get; }
 
     public RunFolder Folder { get; }
@@ -108,6 +111,9 @@ public sealed class RunContext : IDisposable
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
     }
+
+    /// <summary>Keeps what there is to say of a stage, before its output is sealed: a process that is killed right after has it too.</summary>
+    internal void KeepResult(string stage, string result) => Store.KeepNote($"result/{stage}", result);
 
     /// <summary>Removes what a stage wrote after a step, from the database and from metrics.jsonl, before it is done again.</summary>
     public void Forget(string stage, long after)

@@ -36,6 +36,17 @@ public sealed record RunSettings
     )]
     public bool Cache { get; init; } = true;
 
+    [Allowed(0, 10000)]
+    [Meaning(
+        "Minutes after which a stage writes a checkpoint, whatever the steps say; `resume` goes on from it. 0: by steps alone. Each process also writes one "
+            + "after its first step, and one when it is stopped. None of these changes a result, and each goes when a newer one is sealed."
+    )]
+    public double CheckpointMinutes { get; init; } = 10;
+
+    [Allowed(1, 1000000)]
+    [Meaning("Steps between checkpoints of the stages documents, imitate and reward, of which the newest is kept until the stage is done; null: by minutes alone.")]
+    public int? CheckpointSteps { get; init; }
+
     [OneOf("corpus", "documents", "imitate", "reward", "rl")]
     [Meaning(
         "Stages to run: a beginning of corpus, imitate, reward, rl; documents may stand after corpus. Settings of a stage that is not named must "

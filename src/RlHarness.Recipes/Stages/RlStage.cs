@@ -38,6 +38,10 @@ internal sealed class RlStage : IDisposable
     private readonly Conversation _conversation;
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
+    private readonly StageCheckpoints _checkpoints;
+
+    /// <summary>Rows of the step in memory that wait for its evaluation; null otherwise.</summary>
+    private StepBatch? _pending;
 
     public RlStage(RunContext run)
     {
@@ -75,13 +79,32 @@ internal sealed class RlStage : IDisposable
         };
         _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"));
         _evaluator = new Evaluator(run, _policy, _conversation);
+        _checkpoints = new(run, Name, StageFolder, Write, step => step % _settings.CheckpointEvery == 0 || step == _settings.Steps, Kept);
     }
 
-    /// <summary>Runs to the last step, from the newest checkpoint where there is one.</summary>
+    /// <summary>Runs to the last step, from the newest checkpoint where there is one. Where it is stopped, the last step that was finished is saved.</summary>
     public string Run()
     {
+        try
+        {
+            return Steps();
+        }
+        catch (OperationCanceledException)
+        {
+            _checkpoints.Stopped();
+            throw;
+        }
+    }
+
+    private string Steps()
+    {
         var start = Restore();
-        if (start == 0)
+        if (_pending is { } rows)
+        {
+            Evaluate(start, rows);
+            Finished(start);
+        }
+        else if (start == 0)
             Evaluate(step: 0, new StepBatch(Name, 0));
         for (var step = start + 1; step <= _settings.Steps; step++)
         {
@@ -106,6 +129,7 @@ internal sealed class RlStage : IDisposable
             // 4. Old and reference log-probabilities, values, advantages; then the updates.
             var episodes = rollouts.Select((r, i) => new Episode(r.PromptIds, r.ResponseIds, scores[i])).ToArray();
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
+            _checkpoints.Whole = null;
             using var iteration = _trainer.Iterate(
                 episodes,
                 order: epoch => _run.Seeds.For("rl/order", step, epoch).Permutation(episodes.Length),
@@ -122,11 +146,16 @@ internal sealed class RlStage : IDisposable
                 Evaluate(step, batch);
             else
                 _run.Commit(batch);
-            if (step % _settings.CheckpointEvery == 0 || step == _settings.Steps)
-                Save(step);
+            Finished(step);
         }
 
         return Summary();
+    }
+
+    private void Finished(int step)
+    {
+        _pending = null;
+        _checkpoints.Finished(step);
     }
 
     public void Dispose()
@@ -179,6 +208,8 @@ internal sealed class RlStage : IDisposable
 
     private void Evaluate(int step, StepBatch batch)
     {
+        // Stopped while it evaluates, a step is saved with the rows that wait: it is not trained again.
+        (_pending, _checkpoints.Whole) = (batch, step);
         var result = _evaluator.Run(Name, step, _rewards, (done, total) => _run.Progress.Step($"evaluating step {step}", done, total, []));
         var detector = _run.Detectors[0].Name;
         _run.Commit(
@@ -351,34 +382,46 @@ internal sealed class RlStage : IDisposable
             yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
     }
 
-    private void Save(int step)
+    /// <summary>The newest, each k-th, and the best by a metric.</summary>
+    private IEnumerable<int> Kept(IReadOnlyList<int> planned)
     {
-        var path = CheckpointFolder.WriteStep(StageFolder, step, _settings.KeepCheckpoints, folder =>
+        var kept = planned.TakeLast(_settings.KeepCheckpoints);
+        if (_settings.KeepEvery is { } every)
+            kept = kept.Concat(planned.Where(s => s % every == 0));
+        if (_settings.KeepBest is { } metric)
         {
-            if (_policy.Decoder.Adapters is { } adapters)
-                LoraFolder.Save(folder, adapters, "../../imitate");
-            else
-                ModelSaver.Save(folder, _policy);
-            if (_critic.Body is { } body)
-                ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy);
-            foreach (var (file, tensors) in States())
-                NamedTensors.Save(Path.Combine(folder, file), tensors());
-            RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
-        });
-        _run.Log.Information("checkpoint {Path}", path);
+            var values = _run.Store.Series(Name, metric).ToDictionary(v => v.Step, v => v.Value);
+            kept = kept.Concat(planned.Where(s => values.ContainsKey(s) && double.IsFinite(values[s])).OrderByDescending(s => values[s]).ThenBy(s => s).Take(1));
+        }
+
+        return kept;
     }
 
-    /// <summary>Loads the newest checkpoint and forgets what was written after it. Returns its step, 0 without one.</summary>
+    private void Write(string folder)
+    {
+        if (_policy.Decoder.Adapters is { } adapters)
+            LoraFolder.Save(folder, adapters, "../../imitate");
+        else
+            ModelSaver.Save(folder, _policy);
+        if (_critic.Body is { } body)
+            ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, _critic.Head, _policy);
+        foreach (var (file, tensors) in States())
+            NamedTensors.Save(Path.Combine(folder, file), tensors());
+        var step = _checkpoints.Whole ?? throw new InvalidOperationException("no step is whole");
+        RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
+        if (_pending is { } rows)
+            RlState.WritePending(folder, rows);
+    }
+
+    /// <summary>Loads the newest checkpoint, or the one that was asked for, and forgets what was written after it. Returns its step, 0 without one.</summary>
     private int Restore()
     {
-        var newest = CheckpointFolder.Newest(StageFolder);
-        if (newest is not { } checkpoint)
+        if (_checkpoints.Open(_run.From) is not { } checkpoint)
         {
             Forget(-1);
             return 0;
         }
 
-        CheckpointFolder.Verify(checkpoint.Path);
         foreach (var (file, tensors) in States())
             NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
         if (_critic.Body is { } body)
@@ -397,7 +440,8 @@ internal sealed class RlStage : IDisposable
         if (_trainer.CriticOptimizer is { } critic)
             critic.Steps = state.CriticOptimizerSteps;
         _trainer.KlCoefficient = state.KlCoefficient;
-        Forget(checkpoint.Step);
+        _pending = RlState.ReadPending(checkpoint.Path);
+        Forget(_pending is null ? checkpoint.Step : checkpoint.Step - 1);
         _run.Store.AddEvent(Name, checkpoint.Step, "information", $"resumed from {Path.GetFileName(checkpoint.Path)}");
         _run.Progress.Note($"resumed from step {checkpoint.Step}");
         return checkpoint.Step;
