@@ -30,8 +30,12 @@ public static class CommandLine
         );
     }
 
-    /// <summary>As <see cref="Guard"/>, on a thread of its own: only while the caller waits does Ctrl-C reach the cancellation token.</summary>
-    public static Task<int> GuardAsync(Func<int> work) => Task.Run(() => Guard(work));
+    /// <summary>As <see cref="Guard"/>, on a thread of its own: for commands that look at the cancellation token, which signals cancel.</summary>
+    public static Task<int> GuardAsync(Func<int> work)
+    {
+        StopSignals.Heed();
+        return Task.Run(() => Guard(work));
+    }
 
     /// <summary>Runs work, and prints its error if it has one.</summary>
     public static int Guard(Func<int> work)

@@ -12,6 +12,7 @@ internal sealed partial class StopSignals : IDisposable
     private const PosixSignal SigUsr1 = (PosixSignal)10;
 
     private static PosixSignal? _first;
+    private static bool _heeded;
     private readonly CancellationTokenSource _stop = new();
     private readonly PosixSignalRegistration[] _registrations;
 
@@ -37,6 +38,9 @@ internal sealed partial class StopSignals : IDisposable
 
     internal static StopSignals Listen() => new();
 
+    /// <summary>The command looks at the token from here on; until then, and in commands that do not, a signal ends the process as it ends any.</summary>
+    internal static void Heed() => Volatile.Write(ref _heeded, true);
+
     public void Dispose()
     {
         foreach (var registration in _registrations)
@@ -46,6 +50,8 @@ internal sealed partial class StopSignals : IDisposable
 
     private void Heard(PosixSignalContext context)
     {
+        if (!Volatile.Read(ref _heeded))
+            return;
         context.Cancel = true;
         if (context.Signal == PosixSignal.SIGINT && _first == PosixSignal.SIGINT)
             ExitNow((int)ExitCode.Interrupted);

@@ -79,7 +79,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
     {
         var output = Path.Combine(folder, "whole-" + name);
         var watch = Stopwatch.StartNew();
-        using var process = new Attempt(program, Command(output, settings), output);
+        using var process = new Attempt(program, Command(settings), output);
         var code = process.Wait();
         if (code != 0)
             throw new InvalidOperationException($"the run that is not stopped ended with {code}:\n{process.Said}");
@@ -98,7 +98,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
         // Less is left to do each time, so that later moments come after the end, and the run finishes.
         while (true)
         {
-            using var process = new Attempt(program, Command(output, settings), output);
+            using var process = new Attempt(program, Command(settings), output);
             var signal = Signals[random.NextBool(0.5) ? 0 : 1 + random.NextInt(Signals.Length - 1)];
             var ended = random.NextBool(0.5)
                 ? process.KillAfter(TimeSpan.FromSeconds(whole.Seconds * random.NextDouble()), signal.Number)
@@ -123,8 +123,8 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
         return (kills, problems);
     }
 
-    private static string[] Command(string output, string[] settings) =>
-        ["train", "-", "--or-resume", .. Tiny, .. settings, "name=run", $"output={output}"];
+    private static string[] Command(string[] settings) =>
+        ["train", "tiny.yaml", "--or-resume", .. Tiny, .. settings, "name=run", "output=."];
 
     /// <summary>One process, its output, and the changes that it makes to files.</summary>
     private sealed partial class Attempt : IDisposable
@@ -154,8 +154,14 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             var config = Path.Combine(output, "tiny.yaml");
             if (!File.Exists(config))
                 File.WriteAllText(config, "name: run\n");
-            var start = new ProcessStartInfo(program[0]) { RedirectStandardOutput = true, RedirectStandardError = true };
-            foreach (var argument in program.Skip(1).Concat(arguments.Select(a => a == "-" ? config : a)))
+            var start = new ProcessStartInfo(program[0]) 
+            {
+                // Relative paths, so that no file of a run says where it lies.
+                WorkingDirectory = output,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
+            foreach (var argument in program.Skip(1).Concat(arguments))
                 start.ArgumentList.Add(argument);
             start.Environment["DOTNET_TieredPGO"] = "0";
             _process = new Process { StartInfo = start };

@@ -107,8 +107,11 @@ internal static partial class RunContents
     private static IEnumerable<string> Report(string run) =>
         File.ReadLines(Path.Combine(run, "report.html")).Select((line, i) => $"report {i} {Timeless(line)}");
 
-    private static string Timeless(string text) => Speed().Replace(text, "N tokens/s");
+    private static string Timeless(string text) => Time().Replace(Speed().Replace(text, "N tokens/s"), "TIME");
 
     [GeneratedRegex(@"[0-9.,]+ tokens/s")]
     private static partial Regex Speed();
+
+    [GeneratedRegex("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8} UTC")]
+    private static partial Regex Time();
 }
