@@ -16,6 +16,8 @@ return await CommandLine.RunAsync(
     {
         TrainCommand.Create(),
         ResumeCommand.Create(),
+        CheckpointCommand.Create(),
+        CacheCommand.Create(),
         EvalCommand.Create(),
         ReportCommand.Create(),
         ExportCommand.Create(),

@@ -44,6 +44,13 @@ internal static class InertSettings
             $"stages do not name {stage}",
             $"add {stage} to stages"
         )),
+        .. new[] { "checkpoint_minutes", "checkpoint_steps" }.Select(key => new Rule(
+            key,
+            ["stages"],
+            s => s.Stages is [StageNames.Corpus],
+            "the corpus is written at once",
+            "add a stage that trains"
+        )),
         new("model.new", ["model.path"], s => s.Model.Path is not null, "model.path names a model", "set model.path: null"),
         .. new (string Stage, Func<RunSettings, OptimizerSettings> Of)[]
         {

@@ -81,3 +81,13 @@ public sealed record RunSettings
     /// <summary><see cref="Kernels"/> as the models read it; null where the environment decides.</summary>
     internal KernelMode? KernelMode => Kernels is { } mode ? Enum.Parse<KernelMode>(mode, ignoreCase: true) : null;
 }
+
+/// <summary>Names of a run's stages, as settings, folders and rows of run.db spell them.</summary>
+internal static class StageNames
+{
+    public const string Corpus = "corpus";
+    public const string Documents = "documents";
+    public const string Imitate = "imitate";
+    public const string Reward = "reward";
+    public const string Rl = "rl";
+}

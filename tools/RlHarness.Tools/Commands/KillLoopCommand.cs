@@ -48,6 +48,6 @@ internal static class KillLoopCommand
     /// <summary>The host needs the assembly's path where the program is no executable of its own.</summary>
     internal static IReadOnlyList<string> Program(string? path) =>
         path is null ? ["dotnet", Path.Combine(AppContext.BaseDirectory, "rlharness.dll")]
-        : path.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet", path]
-        : [path];
+        : path.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet", Path.GetFullPath(path)]
+        : [Path.GetFullPath(path)];
 }

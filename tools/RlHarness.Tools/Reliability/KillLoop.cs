@@ -101,8 +101,8 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             using var process = new Attempt(program, Command(settings), output);
             var signal = Signals[random.NextBool(0.5) ? 0 : 1 + random.NextInt(Signals.Length - 1)];
             var ended = random.NextBool(0.5)
-                ? process.KillAfter(TimeSpan.FromSeconds(whole.Seconds * random.NextDouble()), signal.Number)
-                : process.KillAtChange(1 + random.NextInt(whole.Changes), signal.Number);
+                ? process.KillAfter(TimeSpan.FromSeconds(0.9 * whole.Seconds * random.NextDouble()), signal.Number)
+                : process.KillAtChange(1 + random.NextInt(Math.Max(1, whole.Changes * 9 / 10)), signal.Number);
             var code = process.Wait();
             if (code == 0)
                 break;
