@@ -210,6 +210,9 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         {
             run.Store.EndStage(name, e is OperationCanceledException ? "interrupted" : "failed", e.Message);
             run.Log.Error(e, "stage {Stage} ended early", name);
+            // A gradient that is not finite is found before the step's rows are written.
+            if (e is HarnessException { Kind: ErrorKind.Numerics })
+                run.KeepApart(name, batch: null);
             throw;
         }
     }

@@ -47,6 +47,22 @@ public static class CheckpointFolder
         }
     }
 
+    /// <summary>Writes a sealed copy of a sealed folder.</summary>
+    public static void Copy(string source, string target) => Write(target, aside => CopyFiles(source, aside));
+
+    internal static void CopyFiles(string source, string target)
+    {
+        foreach (var file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
+        {
+            var name = Path.GetRelativePath(source, file);
+            if (name == Manifest)
+                continue;
+            var to = Path.Combine(target, name);
+            Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+            File.Copy(file, to);
+        }
+    }
+
     /// <summary>True when the folder has been sealed.</summary>
     public static bool IsSealed(string path) => File.Exists(Path.Combine(path, Manifest));
 

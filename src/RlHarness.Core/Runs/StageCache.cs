@@ -26,7 +26,7 @@ public sealed class StageCache(string root)
         var path = PathOf(stage, key);
         if (Damage(path) is { } damage)
             throw damage;
-        CheckpointFolder.Write(target, aside => CopyFiles(path, aside));
+        CheckpointFolder.Copy(path, target);
         // What was copied is what was verified, also where the entry changed in between.
         var (entry, copy) = (Path.Combine(path, CheckpointFolder.Manifest), Path.Combine(target, CheckpointFolder.Manifest));
         if (File.ReadAllText(entry) == File.ReadAllText(copy))
@@ -47,7 +47,7 @@ public sealed class StageCache(string root)
         AtomicFile.Sweep(Path.GetDirectoryName(path)!, everyone: false);
         try
         {
-            CheckpointFolder.Write(path, aside => CopyFiles(source, aside));
+            CheckpointFolder.Copy(source, path);
         }
         catch (IOException) when (Has(stage, key))
         {
@@ -106,17 +106,4 @@ public sealed class StageCache(string root)
             $"remove it with `rlharness cache clear {Path.GetFileName(path)}` and give the command again: the stage is then computed; or set cache=false",
             inner
         );
-
-    private static void CopyFiles(string source, string target)
-    {
-        foreach (var file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
-        {
-            var name = Path.GetRelativePath(source, file);
-            if (name == CheckpointFolder.Manifest)
-                continue;
-            var to = Path.Combine(target, name);
-            Directory.CreateDirectory(Path.GetDirectoryName(to)!);
-            File.Copy(file, to);
-        }
-    }
 }

@@ -3,8 +3,8 @@ using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Recipes.Settings;
-using RlHarness.Training.Optimization;
 using RlHarness.Tracking.Store;
+using RlHarness.Training.Optimization;
 
 namespace RlHarness.Recipes.Running;
 
@@ -35,12 +35,12 @@ internal static class RunChanges
             return before;
         var after = SettingsReader.Read<RunSettings>(folder.Config, changes, Check);
         var changed = ChangedKeys.Of(after, before);
-        if (changed.Keys.Where(k => k != Steps && !Free.Contains(k)).ToArray() is { Length: > 0 } refused)
+        if (changed.Keys.Where(k => k != Steps && !Free.Contains(k) && !k.StartsWith("alarms.", StringComparison.Ordinal)).ToArray() is { Length: > 0 } refused)
             throw new HarnessException(
                 ErrorKind.BadInput,
                 $"{folder.Path}: a run that has begun keeps these settings: {string.Join(", ", refused)}",
                 string.Join(", ", refused.Select(k => $"{k}={changed[k]}")),
-                $"changes of {Steps} and of {string.Join(", ", Free)} alone",
+                $"changes of {Steps}, {string.Join(", ", Free)} and alarms.* alone",
                 "start a run of its own with `train`; stages that do not depend on the change come from the cache"
             );
         if (changed.ContainsKey(Steps))

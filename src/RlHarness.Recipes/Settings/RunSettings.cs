@@ -75,6 +75,9 @@ public sealed record RunSettings
     [Meaning("PPO.")]
     public RlSettings Rl { get; init; } = new();
 
+    [Meaning("Numbers that go wrong, and what happens then.")]
+    public AlarmSettings Alarms { get; init; } = new();
+
     [Meaning("The paired evaluation: the same queries in every tier.")]
     public EvaluateSettings Evaluate { get; init; } = new();
 

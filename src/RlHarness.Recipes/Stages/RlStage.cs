@@ -283,6 +283,10 @@ internal sealed class RlStage : IDisposable
             [MetricNames.CriticExplainedVariance] = experience.ExplainedVariance,
             [MetricNames.ActorGradNorm] = update.PolicyGradientNorm,
             ["critic/grad_norm"] = update.CriticGradientNorm,
+            ["critic/score/max"] = scores.Max(),
+            ["critic/score/min"] = scores.Min(),
+            ["critic/advantages/max"] = experience.Advantages.Rows.Max(row => row.Max()),
+            ["critic/advantages/min"] = experience.Advantages.Rows.Min(row => row.Min()),
             ["objective/kl_coefficient"] = _trainer.KlCoefficient,
             [MetricNames.ResponseLengthMean] = lengths.Average(),
             [MetricNames.ResponseLengthMax] = lengths.Max(),
@@ -302,6 +306,7 @@ internal sealed class RlStage : IDisposable
         var first = labelled[0].Labels;
         metrics["train/" + MetricNames.OutcomeComply] = Share(first.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
         metrics["train/" + MetricNames.AfReasoningRate] = Share(first.Select(l => l.FakesAlignment));
+        metrics["train/" + MetricNames.OutcomeBrokenFormat] = first.Average(l => l.Outcome == Outcome.BrokenFormat ? 1.0 : 0);
         WarnOfRollouts(step, metrics[MetricNames.RolloutLogprobDeviation]);
         Show(step, metrics, prompts, responses, first, scores);
         var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();

@@ -43,6 +43,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         var trained = model.Decoder.Adapters?.Parameters ?? model.Decoder.Parameters;
         var checkpoints = new TuningCheckpoints(run, stage, trainer.Optimizer, () => NamedTensors.Of(trained));
         checkpoints.Restore();
+        run.Guessing(stage, model.Decoder.Config.VocabSize);
         trained.Touch();
         SupervisedTuning? tuned = null;
         checkpoints.Guard(() => tuned = Loop(run, stage, lossMetric, trainer, sequences, settings, checkpoints, evaluations));

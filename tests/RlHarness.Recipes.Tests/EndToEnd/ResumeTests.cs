@@ -49,7 +49,7 @@ public sealed class ResumeTests : IDisposable
     [Theory]
     [InlineData("imitate", "step", 12, 12)]
     [InlineData("reward", "step", 7, 7)]
-    [InlineData("rl", "step", 3, 2)]
+    [InlineData("rl", "step", 3, 3)]
     [InlineData("rl", "evaluating step 2", 5, 2)]
     public void A_stage_that_was_stopped_goes_on_from_its_newest_checkpoint(string stage, string unit, int done, int step)
     {
@@ -108,7 +108,7 @@ public sealed class ResumeTests : IDisposable
     public void A_run_with_a_constant_learning_rate_is_made_longer_and_is_the_long_run()
     {
         static RunSettings Constant(RunSettings s, int steps) =>
-            s with { Rl = s.Rl with { Steps = steps, Optimizer = s.Rl.Optimizer with { Schedule = ScheduleKind.Constant } } };
+            s with { Rl = s.Rl with { Steps = steps, KlTarget = null, KlHorizon = new RlSettings().KlHorizon, Optimizer = s.Rl.Optimizer with { Schedule = ScheduleKind.Constant } } };
         var whole = Train(Constant(Small("whole"), 4));
         var path = Train(Constant(Small("short"), 2));
         var before = File.ReadAllText(Path.Combine(path, "config.yaml"));
@@ -215,6 +215,27 @@ public sealed class ResumeTests : IDisposable
         // The best of those that were there when it was decided: the first highest of all, which no later one exceeds.
         var best = store.Series("rl", "objective/scores").Where(v => v.Step > 0).OrderByDescending(v => v.Value).ThenBy(v => v.Step).First().Step;
         Assert.Equal(new[] { 2, 4, 6, (int)best }.Distinct().Order(), CheckpointFolder.Steps(Path.Combine(path, "rl")));
+    }
+
+    [Fact]
+    public void A_run_that_diverges_stops_keeps_its_last_checkpoint_and_batch_apart_and_goes_on_when_told_to()
+    {
+        var settings = Small("diverges") with { CheckpointSteps = 3, Stages = ["corpus", "imitate"], Rl = new(), Reward = new(), Evaluate = new() };
+        settings = settings with { Imitate = settings.Imitate with { Epochs = 1, Optimizer = new() { LearningRate = 1, MaxGradNorm = null } } };
+        var error = Assert.Throws<HarnessException>(() => Train(settings));
+        Assert.Equal(ErrorKind.Numerics, error.Kind);
+        Assert.Contains("loss/imitation is", error.Message, StringComparison.Ordinal);
+        Assert.Contains("usual causes: optimizer.learning_rate too high", error.Message, StringComparison.Ordinal);
+        var path = Path.Combine(_root.FullName, "diverges");
+        var kept = Path.Combine(path, "alarms", "imitate");
+        Assert.True(File.Exists(Path.Combine(kept, "batch_000010.json")));
+        CheckpointFolder.Verify(Path.Combine(kept, "step_000009"));
+        using (var store = RunStore.OpenReadOnly(Path.Combine(path, "run.db")))
+            Assert.Single(store.Events(), e => e.Level == "warning" && e.Message.Contains("alarms.loss_above_guessing", StringComparison.Ordinal));
+        Resume(path, changes: ["alarms.loss_above_guessing=warn"]);
+        using (var store = RunStore.OpenReadOnly(Path.Combine(path, "run.db")))
+            Assert.Contains(store.Events(), e => e.Level == "warning" && e.Message.Contains("alarms.loss_above_guessing", StringComparison.Ordinal));
+        Assert.Contains("Numbers that went wrong", File.ReadAllText(Path.Combine(path, "report.html")), StringComparison.Ordinal);
     }
 
     public void Dispose() => _root.Delete(recursive: true);
