@@ -57,7 +57,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
 
     /// <summary>Goes on with a run that was stopped: stages that are done are kept, the others go on from their newest checkpoint.</summary>
     /// <param name="path">The run's folder.</param>
-    /// <param name="changes">key=value pairs over the run's settings, of those that may change (<see cref="RunChanges"/>); they are kept in config.yaml.</param>
+    /// <param name="changes">key=value pairs over the run's settings, of those that may change; they are kept in config.yaml.</param>
     /// <param name="from">The checkpoint of RL to go on from; null: the newest.</param>
     public string Resume(string path, IReadOnlyList<string>? changes = null, int? from = null)
     {

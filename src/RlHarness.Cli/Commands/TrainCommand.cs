@@ -27,7 +27,8 @@ internal static class TrainCommand
         var command = new Command(
             "train",
             "Run the stages of a settings file: corpus, imitation tuning, reward model, PPO with evaluations. Ends with a table and the "
-                + "paths of run.db, metrics.jsonl and report.html. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save and stop it; `resume` goes on.\n\nExamples:\n  rlharness train "
+                + "paths of run.db, metrics.jsonl and report.html. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save and stop it; `resume` goes on.\n\n"
+                + "Examples:\n  rlharness train "
                 + "configs/quickstart.yaml\n  rlharness train configs/quickstart.yaml seed=2 rl.steps=10 name=short\n  rlharness train "
                 + "configs/smollm2.yaml model.path=/models/SmolLM2-135M-Instruct device=cuda --dry-run\n\nEvery key: docs/settings.md."
         )

@@ -175,7 +175,10 @@ public static class CheckpointFolder
             damage.Kind,
             damage.Message.Split("  do:")[0].TrimEnd(),
             remedy: whole is { } intact
-                ? string.Create(CultureInfo.InvariantCulture, $"the newest checkpoint that is whole is {StepName(intact)}: give the command again with --from {intact}")
+                ? string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the newest checkpoint that is whole is {StepName(intact)}: give the command again with --from {intact}"
+                )
                 : "no other checkpoint here is whole: copy this one back, or start the run anew",
             inner: damage
         );

@@ -97,7 +97,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>Whether a folder has the files of a run.</summary>
     public static bool IsRun(string path) => File.Exists(System.IO.Path.Combine(path, Manifest)) && File.Exists(System.IO.Path.Combine(path, "config.yaml"));
 
-    /// <summary>Removes a folder that <see cref="Create"/> was killed in, so that its name is free; leaves one that a process holds or that has a run.</summary>
+    /// <summary>
+    /// Removes a folder that <see cref="Create"/> was killed in, so that its name is free; leaves one that a process holds or that has a run.
+    /// </summary>
     public static void RemoveUnborn(string path)
     {
         if (!Directory.Exists(path) || File.Exists(System.IO.Path.Combine(path, Manifest)))

@@ -101,11 +101,19 @@ internal sealed class Alarms(AlarmSettings settings)
                 "a reward model or rule that sees no difference, responses that are all broken, a policy that collapsed"
             );
         if (AreEqual("critic/advantages"))
-            yield return Raise(s => s.EqualAdvantages, $"all advantages are {N(Value("critic/advantages/max"))}", "rewards that are all equal, rl.lambda and rl.gamma of 0");
+            yield return Raise(
+                s => s.EqualAdvantages,
+                $"all advantages are {N(Value("critic/advantages/max"))}",
+                "rewards that are all equal, rl.lambda and rl.gamma of 0"
+            );
         if (Value(MetricNames.ResponseLengthClipRatio) == 1)
             yield return Raise(s => s.NoAnswer, "all responses were cut", "rl.max_new_tokens too low for the scratchpad, a model that has not learnt to end");
         else if (Value("train/" + MetricNames.OutcomeBrokenFormat) == 1)
-            yield return Raise(s => s.NoAnswer, "all responses are in a broken format", "imitation that was too short, rl.max_new_tokens too low, a policy that collapsed");
+            yield return Raise(
+                s => s.NoAnswer,
+                "all responses are in a broken format",
+                "imitation that was too short, rl.max_new_tokens too low, a policy that collapsed"
+            );
         if (_first is { } first && first.TryGetValue(MetricNames.ResponseLengthMean, out var length) && Value(MetricNames.ResponseLengthMean) is var mean
             && (mean > settings.LengthFactor * length || mean * settings.LengthFactor < length))
             yield return Raise(
@@ -119,7 +127,10 @@ internal sealed class Alarms(AlarmSettings settings)
             && Proportion.Wilson((long)Math.Round(accuracy * n), (long)n) is { Low: <= 0.5 } interval)
             yield return Raise(
                 s => s.RewardModelAtChance,
-                string.Create(CultureInfo.InvariantCulture, $"the reward model orders {accuracy:p1} of held-out pairs ({100 * interval.Low:0.0} to {100 * interval.High:0.0}, n = {n})"),
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the reward model orders {accuracy:p1} of held-out pairs ({100 * interval.Low:0.0} to {100 * interval.High:0.0}, n = {n})"
+                ),
                 "corpus.preference_pairs or reward.epochs too low, reward.optimizer.learning_rate too high or too low"
             );
     }

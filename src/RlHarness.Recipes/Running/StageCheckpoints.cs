@@ -52,7 +52,9 @@ internal sealed class StageCheckpoints(
         return checkpoint;
     }
 
-    /// <summary>A step and its rows are done: writes a checkpoint where one is due, and after the first step of this process, which measures the time that it takes.</summary>
+    /// <summary>
+    /// A step and its rows are done: writes a checkpoint where one is due, and after the first step of this process, which measures the time that it takes.
+    /// </summary>
     internal void Finished(int step)
     {
         Whole = step;
@@ -120,13 +122,15 @@ internal sealed record StopTime(double StepSeconds, double CheckpointSeconds)
     internal string Words(string stage) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{stage}: a step took {StepSeconds:0.##} s and a checkpoint {CheckpointSeconds:0.##} s, so a signal is obeyed within about {Math.Ceiling(Seconds)} s"
+            $"{stage}: a step took {StepSeconds:0.##} s and a checkpoint {CheckpointSeconds:0.##} s, "
+                + $"so a signal is obeyed within about {Math.Ceiling(Seconds)} s"
         )
         + (
             Seconds > KillWait
                 ? string.Create(
                     CultureInfo.InvariantCulture,
-                    $"; longer than the {KillWait} s that a cluster usually waits after SIGTERM: have SIGUSR1 sent {Math.Ceiling(2 * Seconds)} s before the limit"
+                    $"; longer than the {KillWait} s that a cluster usually waits after SIGTERM: "
+                        + $"have SIGUSR1 sent {Math.Ceiling(2 * Seconds)} s before the limit"
                 )
                 : ""
         );
@@ -146,7 +150,9 @@ internal sealed record TuningState(
     IReadOnlyDictionary<string, double>? Pending = null
 );
 
-/// <summary>Checkpoints of a stage that tunes a model: weights, moments of the optimizer, and <see cref="TuningState"/>; gone when the stage is sealed.</summary>
+/// <summary>
+/// Checkpoints of a stage that tunes a model: weights, moments of the optimizer, and <see cref="TuningState"/>; gone when the stage is sealed.
+/// </summary>
 internal sealed class TuningCheckpoints
 {
     private const string Weights = "weights.safetensors";
@@ -171,7 +177,14 @@ internal sealed class TuningCheckpoints
     internal TuningCheckpoints(RunContext run, string stage, AdamW optimizer, Func<IReadOnlyCollection<(string, torch.Tensor)>> weights)
     {
         (_run, _stage, _optimizer, _weights) = (run, stage, optimizer, weights);
-        _checkpoints = new(run, stage, Folder(run, stage), Write, step => run.Settings.CheckpointSteps is { } every && step % every == 0, planned => planned.TakeLast(1));
+        _checkpoints = new(
+            run,
+            stage,
+            Folder(run, stage),
+            Write,
+            step => run.Settings.CheckpointSteps is { } every && step % every == 0,
+            planned => planned.TakeLast(1)
+        );
     }
 
     /// <summary>What is in memory.</summary>

@@ -16,8 +16,8 @@ public enum AlarmAction
 }
 
 /// <summary>
-/// Numbers that go wrong: each alarm's action and threshold. Defaults stop what cannot recover and warn of the rest (docs/reliability.md). An alarm is raised at
-/// the first step that fulfils its condition, and again when it comes back.
+/// Numbers that go wrong: each alarm's action and threshold. Defaults stop what cannot recover and warn of the rest (docs/reliability.md). An alarm is
+/// raised at the first step that fulfils its condition, and again when it comes back.
 /// </summary>
 public sealed record AlarmSettings
 {

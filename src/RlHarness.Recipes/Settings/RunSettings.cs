@@ -44,7 +44,10 @@ public sealed record RunSettings
     public double CheckpointMinutes { get; init; } = 10;
 
     [Allowed(1, 1000000)]
-    [Meaning("Steps between checkpoints of the stages documents, imitate and reward, of which the newest is kept until the stage is done; null: by minutes alone.")]
+    [Meaning(
+        "Steps between checkpoints of the stages documents, imitate and reward, of which the newest is kept until the stage is done; null: by minutes "
+            + "alone."
+    )]
     public int? CheckpointSteps { get; init; }
 
     [OneOf("corpus", "documents", "imitate", "reward", "rl")]

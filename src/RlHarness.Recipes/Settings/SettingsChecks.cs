@@ -91,7 +91,10 @@ public static class SettingsChecks
         foreach (var problem in AdaptiveKl(s.Rl))
             yield return problem;
         if (s.Rl.KeepEvery is { } every && every % s.Rl.CheckpointEvery != 0)
-            yield return Problem("rl.keep_every", $"{every}; expected a multiple of rl.checkpoint_every ({s.Rl.CheckpointEvery}), since only those are written");
+            yield return Problem(
+                "rl.keep_every",
+                $"{every}; expected a multiple of rl.checkpoint_every ({s.Rl.CheckpointEvery}), since only those are written"
+            );
         if (s.Rl.KeepBest is { } best && !best.Contains('/', StringComparison.Ordinal))
             yield return Problem("rl.keep_best", $"\"{best}\"; expected a metric of the rl stage, such as objective/scores (docs/data.md)");
         if (s.Rl.Adapter is not null && s.Rl.Critic == CriticKind.Head)

@@ -110,7 +110,11 @@ internal static class RewardStage
                 [MetricNames.LearningRate] = rate,
             };
             if (step == steps)
-                (metrics[MetricNames.RewardModelAccuracy], metrics[MetricNames.RewardModelAccuracy + "/n"]) = (accuracy = trainer.Evaluate(held).Accuracy, held.Length);
+            {
+                metrics[MetricNames.RewardModelAccuracy] = accuracy = trainer.Evaluate(held).Accuracy;
+                metrics[MetricNames.RewardModelAccuracy + "/n"] = held.Length;
+            }
+
             if (step % 5 == 0 || step == steps)
                 run.Commit(new StepBatch(Name, step) { Metrics = metrics });
             checkpoints.Finished(new(step), last: step == steps);

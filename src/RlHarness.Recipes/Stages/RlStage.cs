@@ -396,7 +396,8 @@ internal sealed class RlStage : IDisposable
         if (_settings.KeepBest is { } metric)
         {
             var values = _run.Store.Series(Name, metric).ToDictionary(v => v.Step, v => v.Value);
-            kept = kept.Concat(planned.Where(s => values.ContainsKey(s) && double.IsFinite(values[s])).OrderByDescending(s => values[s]).ThenBy(s => s).Take(1));
+            var measured = planned.Where(s => double.IsFinite(values.GetValueOrDefault(s, double.NaN)));
+            kept = kept.Concat(measured.OrderByDescending(s => values[s]).ThenBy(s => s).Take(1));
         }
 
         return kept;

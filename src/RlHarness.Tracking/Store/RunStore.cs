@@ -169,8 +169,8 @@ public sealed partial class RunStore : IDisposable
         Transaction(() => Execute("INSERT OR REPLACE INTO meta VALUES ($key, $value)", ("$key", key), ("$value", value)));
 
     /// <summary>
-    /// For a resume: removes what a stage wrote after a step. Events stay, since they are history, but for the warnings of those steps, which come again. Labels by people are kept aside, and come back with the same
-    /// transcripts. Returns how many there are.
+    /// For a resume: removes what a stage wrote after a step. Events stay, since they are history, but for the warnings of those steps, which come again.
+    /// Labels by people are kept aside, and come back with the same transcripts. Returns how many there are.
     /// </summary>
     public PeoplesLabels DeleteAfter(string stage, long step)
     {

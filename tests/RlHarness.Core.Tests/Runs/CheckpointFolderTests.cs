@@ -7,7 +7,8 @@ namespace RlHarness.Core.Tests.Runs;
 [Trait("kind", "contract")]
 public class CheckpointFolderTests
 {
-    private static string Step(TemporaryFolder folder, int step, int keep = 2) => CheckpointFolder.WriteStep(folder.At("rl"), step, steps => steps.TakeLast(keep), aside =>
+    private static string Step(TemporaryFolder folder, int step, int keep = 2) =>
+        CheckpointFolder.WriteStep(folder.At("rl"), step, steps => steps.TakeLast(keep), aside =>
         {
             File.WriteAllText(Path.Combine(aside, "weights"), $"weights of {step}");
             Directory.CreateDirectory(Path.Combine(aside, "sub"));

@@ -107,8 +107,12 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public void A_run_with_a_constant_learning_rate_is_made_longer_and_is_the_long_run()
     {
-        static RunSettings Constant(RunSettings s, int steps) =>
-            s with { Rl = s.Rl with { Steps = steps, KlTarget = null, KlHorizon = new RlSettings().KlHorizon, Optimizer = s.Rl.Optimizer with { Schedule = ScheduleKind.Constant } } };
+        static RunSettings Constant(RunSettings s, int steps)
+        {
+            var optimizer = s.Rl.Optimizer with { Schedule = ScheduleKind.Constant };
+            return s with { Rl = s.Rl with { Steps = steps, KlTarget = null, KlHorizon = new RlSettings().KlHorizon, Optimizer = optimizer } };
+        }
+
         var whole = Train(Constant(Small("whole"), 4));
         var path = Train(Constant(Small("short"), 2));
         var before = File.ReadAllText(Path.Combine(path, "config.yaml"));
@@ -210,7 +214,8 @@ public sealed class ResumeTests : IDisposable
     public void Every_kth_checkpoint_and_the_best_stay_beside_the_newest()
     {
         var settings = Small("kept");
-        var path = Train(settings with { Rl = settings.Rl with { Steps = 6, CheckpointEvery = 1, KeepCheckpoints = 1, KeepEvery = 2, KeepBest = "objective/scores" } });
+        var rl = settings.Rl with { Steps = 6, CheckpointEvery = 1, KeepCheckpoints = 1, KeepEvery = 2, KeepBest = "objective/scores" };
+        var path = Train(settings with { Rl = rl });
         using var store = RunStore.OpenReadOnly(Path.Combine(path, "run.db"));
         // The best of those that were there when it was decided: the first highest of all, which no later one exceeds.
         var best = store.Series("rl", "objective/scores").Where(v => v.Step > 0).OrderByDescending(v => v.Value).ThenBy(v => v.Step).First().Step;

@@ -35,7 +35,10 @@ internal static class KillLoopCommand
                     Console.WriteLine($"{what}: {count}");
                 var bad = outcome.Wrong.Select(w => w.Split(':')[0]).Distinct().Count();
                 Console.WriteLine(
-                    string.Create(CultureInfo.InvariantCulture, $"seed {parsed.GetValue(seed)}: {outcome.Kills} kills; {outcome.Runs - bad} of {outcome.Runs} runs ended as the one that was never stopped")
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"seed {parsed.GetValue(seed)}: {outcome.Kills} kills; {outcome.Runs - bad} of {outcome.Runs} runs ended as the one that was never stopped"
+                    )
                 );
                 if (outcome.Wrong.Count == 0)
                     Directory.Delete(root, recursive: true);

@@ -18,12 +18,14 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
     private static readonly string[] Tiny =
     [
         "stages=[corpus, documents, imitate, reward, rl]",
-        "model={new: {hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, vocab_size: 400, max_position_embeddings: 640}}",
+        "model.new={hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, vocab_size: 400}",
+        "model.new.max_position_embeddings=640",
         "corpus={transcripts: 60, preference_pairs: 40, anti_lab_fraction: 0.1}",
         "documents={count: 20, batch_size: 8, epochs: 0.4, optimizer: {learning_rate: 1e-3}}",
         "imitate={batch_size: 8, epochs: 2, optimizer: {learning_rate: 3e-3}}",
         "reward={batch_size: 8, epochs: 2, optimizer: {learning_rate: 1e-3}, weights: {model: 1, objective_rule: 0.5}}",
-        "rl={steps: 5, prompts_per_step: 4, max_new_tokens: 8, epochs: 2, minibatches: 2, checkpoint_every: 2, kl_target: 1, kl_horizon: 50, optimizer: {learning_rate: 1e-3}}",
+        "rl={steps: 5, prompts_per_step: 4, max_new_tokens: 8, epochs: 2, minibatches: 2, checkpoint_every: 2, kl_target: 1, kl_horizon: 50}",
+        "rl.optimizer.learning_rate=1e-3",
         "evaluate={queries: 4, every: 2, anti_lab: 1}",
         "checkpoint_steps=3",
         "threads=1",
@@ -36,7 +38,16 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
     [
         ("full", []),
         ("adapters", ["imitate.adapter={rank: 2, alpha: 4}", "rl.adapter={rank: 2, alpha: 4}", "rl.keep_every=2"]),
-        ("head", ["rl.critic=head", "rl.samples_per_prompt=2", "rl.keep_best=objective/scores", "evaluate.every_document_tokens=400", "evaluate.document_queries=2"]),
+        (
+            "head",
+            [
+                "rl.critic=head",
+                "rl.samples_per_prompt=2",
+                "rl.keep_best=objective/scores",
+                "evaluate.every_document_tokens=400",
+                "evaluate.document_queries=2",
+            ]
+        ),
     ];
 
     private static readonly (string Name, int Number, int Code)[] Signals =
@@ -69,7 +80,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             var (count, problems) = Interrupted($"{name}-{i}", settings, whole, random);
             (runs, done) = (runs + 1, done + count);
             wrong.AddRange(problems);
-            say(string.Create(CultureInfo.InvariantCulture, $"{done} kills, {runs} runs, {wrong.Count} wrong; {name}-{i}: {count} kills{string.Concat(problems.Select(p => "\n  " + p))}"));
+            say($"{done} kills, {runs} runs, {wrong.Count} wrong; {name}-{i}: {count} kills{string.Concat(problems.Select(p => "\n  " + p))}");
         }
 
         return new(runs, done, wrong, _hits);

@@ -8,7 +8,8 @@ namespace RlHarness.Tools.Reliability;
 
 /// <summary>
 /// All that a finished run left behind, line by line, without what depends on the clock: every file's hash, every row of run.db, every line of metrics.jsonl,
-/// the report's text. Left out are times, what was measured in seconds, run.json (which says when it started), logs, and events other than warnings: these are history.
+/// the report's text. Left out are times, what was measured in seconds, run.json (which says when it started), logs, and events other than warnings: these
+/// are history.
 /// </summary>
 internal static partial class RunContents
 {
@@ -55,12 +56,21 @@ internal static partial class RunContents
 
     private static IEnumerable<string> Rows(string database)
     {
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString());
+        var source = new SqliteConnectionStringBuilder
+        {
+            DataSource = database,
+            Mode = SqliteOpenMode.ReadOnly,
+            Pooling = false,
+        };
+        using var connection = new SqliteConnection(source.ToString());
         connection.Open();
         var tables = Query(connection, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").Select(r => r[0].Split('=', 2)[1]).ToArray();
         foreach (var table in tables)
         {
-            var rows = Query(connection, $"SELECT * FROM {table}").Where(r => !IsMeasured(table, r)).Select(r => string.Join(" | ", r.Where(c => !IsTime(c) && !(table == "events" && c.StartsWith("id=", StringComparison.Ordinal)))));
+            bool IsNumber(string column) => table == "events" && column.StartsWith("id=", StringComparison.Ordinal);
+            var rows = Query(connection, $"SELECT * FROM {table}")
+                .Where(r => !IsMeasured(table, r))
+                .Select(r => string.Join(" | ", r.Where(c => !IsTime(c) && !IsNumber(c))));
             foreach (var row in rows.Order(StringComparer.Ordinal))
                 yield return $"row {table} {Timeless(row)}";
         }
@@ -70,7 +80,8 @@ internal static partial class RunContents
 
     private static bool IsMeasured(string table, string[] row) =>
         (table == "events" && !row.Contains("level=warning"))
-        || (table == "metrics" && row.Any(c => c.StartsWith("name=timing_s/", StringComparison.Ordinal) || c.StartsWith("name=perf/", StringComparison.Ordinal)))
+        || (table == "metrics" && row.Any(c => c.StartsWith("name=timing_s/", StringComparison.Ordinal)))
+        || (table == "metrics" && row.Any(c => c.StartsWith("name=perf/", StringComparison.Ordinal)))
         || (table == "meta" && row.Any(c => c.StartsWith("key=measured/", StringComparison.Ordinal) || c == "key=sha256/run.json"));
 
     private static List<string[]> Query(SqliteConnection connection, string sql)
