@@ -94,14 +94,14 @@ internal static class RunChanges
     /// <exception cref="HarnessException">One of them is not what the run wrote.</exception>
     internal static void Check(RunFolder folder)
     {
-        if (!File.Exists(folder.Database))
+        if (!File.Exists(folder.Database) || RunStore.IsBlank(folder.Database))
         {
             // A run that was killed before it made its store has nothing else either.
             if (Directory.Exists(Path.Combine(folder.Path, "logs")) && Directory.EnumerateDirectories(folder.Path).Any(d => Path.GetFileName(d) is not "logs"))
                 throw HarnessException.BadFile(
                     folder.Database,
-                    "the run's store is missing",
-                    "nothing at this path",
+                    "the run's store is missing or empty",
+                    File.Exists(folder.Database) ? "a database without tables" : "nothing at this path",
                     "run.db, which every step was written to",
                     "copy it back; without it the run can't go on, but `generate` and `model convert` still read its checkpoints"
                 );

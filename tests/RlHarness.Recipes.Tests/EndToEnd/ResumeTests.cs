@@ -200,7 +200,14 @@ public sealed class ResumeTests : IDisposable
         var error = Assert.Throws<HarnessException>(() => recipe.StartOrResume(settings with { Seed = 9 }, "test"));
         Assert.Equal(ErrorKind.RunFolder, error.Kind);
         Assert.Contains("seed=9 was given", error.Message, StringComparison.Ordinal);
-        // A process was killed right after it made the folder.
+        // Processes were killed right after they began a store, and right after they made the folder.
+        var blank = Train(Small("blank") with { Stages = ["corpus"], Imitate = new(), Rl = new(), Reward = new(), Evaluate = new() });
+        Directory.Delete(Path.Combine(blank, "corpus"), recursive: true);
+        File.WriteAllText(Path.Combine(blank, "run.db"), "");
+        Resume(blank);
+        File.WriteAllText(Path.Combine(blank, "run.db"), "");
+        error = Assert.Throws<HarnessException>(() => Resume(blank));
+        Assert.Contains("a database without tables", error.Message, StringComparison.Ordinal);
         Directory.CreateDirectory(Path.Combine(_root.FullName, "unborn"));
         File.WriteAllText(Path.Combine(_root.FullName, "unborn", "config.yaml"), "na");
         var born = recipe.StartOrResume(

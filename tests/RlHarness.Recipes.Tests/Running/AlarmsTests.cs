@@ -44,7 +44,7 @@ public class AlarmsTests
         {
             // Each value is one step's; the alarm is raised by the first row and not by the second.
             { "non_finite", "loss/policy_avg", [double.NaN], [0.3] },
-            { "non_finite", "objective/kl", [double.PositiveInfinity], [2] },
+            { "non_finite", "loss/value_avg", [double.PositiveInfinity], [2] },
             // log(1000) = 6.9078, and 1.5 of it is 10.3616
             { "loss_above_guessing", "loss/imitation", [10.37], [10.36] },
             { "zero_gradient", "actor/grad_norm", [0, 0], [0, 1e-12, 0] },
