@@ -37,7 +37,7 @@ internal static class KillLoopCommand
                 Console.WriteLine(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"seed {parsed.GetValue(seed)}: {outcome.Kills} kills; {outcome.Runs - bad} of {outcome.Runs} runs ended as the one that was never stopped"
+                        $"seed {parsed.GetValue(seed)}: {outcome.Kills} kills; {outcome.Runs - bad} of {outcome.Runs} runs ended as one that was never stopped"
                     )
                 );
                 if (outcome.Wrong.Count == 0)

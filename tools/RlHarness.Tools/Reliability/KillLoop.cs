@@ -177,7 +177,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             var config = Path.Combine(output, "tiny.yaml");
             if (!File.Exists(config))
                 File.WriteAllText(config, "name: run\n");
-            var start = new ProcessStartInfo(program[0]) 
+            var start = new ProcessStartInfo(program[0])
             {
                 // Relative paths, so that no file of a run says where it lies.
                 WorkingDirectory = output,
