@@ -22,13 +22,20 @@ public static class CommandLine
             return (int)ExitCode.BadInput;
         }
 
+        using var signals = StopSignals.Listen();
+        // The library's own way with signals ends the process after a time-out; ours waits for the checkpoint.
         return await parsed.InvokeAsync(
-            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(10) }
+            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
+            signals.Token
         );
     }
 
-    /// <summary>As <see cref="Guard"/>, on a thread of its own: only while the caller waits does Ctrl-C reach the cancellation token.</summary>
-    public static Task<int> GuardAsync(Func<int> work) => Task.Run(() => Guard(work));
+    /// <summary>As <see cref="Guard"/>, on a thread of its own: for commands that look at the cancellation token, which signals cancel.</summary>
+    public static Task<int> GuardAsync(Func<int> work)
+    {
+        StopSignals.Heed();
+        return Task.Run(() => Guard(work));
+    }
 
     /// <summary>Runs work, and prints its error if it has one.</summary>
     public static int Guard(Func<int> work)
@@ -60,11 +67,11 @@ public static class CommandLine
         }
         catch (RunStoppedException e)
         {
-            return Fail(e.Message, ExitCode.Interrupted);
+            return Fail(e.Message, StopSignals.Code);
         }
         catch (Exception e) when (e is OperationCanceledException)
         {
-            return Fail("Stopped. Nothing was changed by what was not finished; give the command again.", ExitCode.Interrupted);
+            return Fail("Stopped. Nothing was changed by what was not finished; give the command again.", StopSignals.Code);
         }
         catch (Exception e) when (Innermost(e) is HarnessException inner)
         {

@@ -28,8 +28,17 @@ public enum ExitCode
     /// <summary>A defect of the program itself.</summary>
     Internal = 70,
 
-    /// <summary>Stopped by Ctrl-C or a signal; <c>resume</c> goes on.</summary>
+    /// <summary>Stopped by SIGUSR1, as a time limit is near: saved, and to be started again (EX_TEMPFAIL of sysexits.h).</summary>
+    Requeue = 75,
+
+    /// <summary>Stopped by SIGHUP, as the terminal went: saved.</summary>
+    HungUp = 129,
+
+    /// <summary>Stopped by Ctrl-C: saved; or at once by a second one, and not saved.</summary>
     Interrupted = 130,
+
+    /// <summary>Stopped by SIGTERM: saved.</summary>
+    Terminated = 143,
 }
 
 /// <summary>Maps kinds of error to exit codes.</summary>

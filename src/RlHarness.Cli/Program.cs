@@ -11,11 +11,13 @@ return await CommandLine.RunAsync(
             + "         what this machine offers\n  rlharness train configs/quickstart.yaml --dry-run   what a run costs and can see\n  "
             + "rlharness train configs/quickstart.yaml             a whole run on a tiny model, about five minutes on two cores\n\nExit "
             + "codes: 0 done, 1 a check failed, 2 command line or settings, 3 a file, 4 the machine, 5 the run's folder, 6 numerics, 70 a "
-            + "defect, 130 interrupted (docs/cli.md)."
+            + "defect; stopped and saved: 75 by SIGUSR1, to be started again, 129 by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM (docs/cli.md)."
     )
     {
         TrainCommand.Create(),
         ResumeCommand.Create(),
+        CheckpointCommand.Create(),
+        CacheCommand.Create(),
         EvalCommand.Create(),
         ReportCommand.Create(),
         ExportCommand.Create(),

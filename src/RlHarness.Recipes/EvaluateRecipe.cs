@@ -24,14 +24,16 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
     /// folder.
     /// </summary>
     /// <param name="overrides">key=value pairs over the run's own settings; they are not written back.</param>
-    public string OfRun(string path, IReadOnlyList<string> overrides)
+    /// <param name="from">Step of the RL checkpoint; null: the newest.</param>
+    public string OfRun(string path, IReadOnlyList<string> overrides, int? from = null)
     {
         using var folder = RunFolder.Open(path);
+        RunChanges.Check(folder);
         var settings = RunManifest.Dated(SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.OfEvaluation), path) with
         {
             Output = Path.GetDirectoryName(Path.GetFullPath(path))!,
         };
-        Evaluate(settings, folder, path);
+        Evaluate(settings, folder, path, from);
         return folder.Path;
     }
 
@@ -56,11 +58,11 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         );
         if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
             progress.Note($"{settings.Name} is taken: this run is {given}");
-        Evaluate(settings, folder, model);
+        Evaluate(settings, folder, model, from: null);
         return folder.Path;
     }
 
-    private void Evaluate(RunSettings settings, RunFolder folder, string source)
+    private void Evaluate(RunSettings settings, RunFolder folder, string source, int? from)
     {
         KernelPolicy.Choose(settings.KernelMode);
         if (settings.Threads > 0)
@@ -68,8 +70,8 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         var device = Devices.Choose(settings.Device);
         using var log = new LoggerConfiguration().CreateLogger();
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
-        using var opened = RunModel.Open(source, device, run.ComputeType);
-        using var rewardModel = CheckpointFolder.IsSealed(folder.Stage(StageNames.Reward)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
+        using var opened = RunModel.Open(source, device, run.ComputeType, from);
+        using var rewardModel = Directory.Exists(folder.Stage(StageNames.Reward)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
         var conversation = new Conversation(opened.Model, run.Settings.Clock);
         using var rewards = rewardModel is null ? null : RewardFunction.Open(run, rewardModel, conversation);
         var step = opened.Step ?? 0;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
@@ -34,28 +35,50 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         );
         if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
             progress.Note($"{settings.Name} is taken: this run is {given}");
-        Guarded(settings, folder, device);
+        Guarded(settings, folder, device, from: null);
         return folder.Path;
     }
 
-    /// <summary>Goes on with a run that was stopped: stages that are done are kept, RL goes on from its newest checkpoint.</summary>
-    public string Resume(string path)
+    /// <summary>
+    /// Starts a run, or goes on with the one of this name, whose settings have to be these: what a job that is started again and again calls. Of a run that
+    /// is finished it only says so.
+    /// </summary>
+    public string StartOrResume(RunSettings settings, string command)
+    {
+        var path = Path.Combine(settings.Output, settings.Name);
+        if (!RunFolder.IsRun(path))
+        {
+            RunFolder.RemoveUnborn(path);
+            return Start(settings, command);
+        }
+
+        RunChanges.Same(path, settings);
+        return Resume(path);
+    }
+
+    /// <summary>Goes on with a run that was stopped: stages that are done are kept, the others go on from their newest checkpoint.</summary>
+    /// <param name="path">The run's folder.</param>
+    /// <param name="changes">key=value pairs over the run's settings, of those that may change; they are kept in config.yaml.</param>
+    /// <param name="from">The checkpoint of RL to go on from; null: the newest.</param>
+    public string Resume(string path, IReadOnlyList<string>? changes = null, int? from = null)
     {
         using var folder = RunFolder.Open(path);
-        var settings = SettingsReader.Read<RunSettings>(folder.Config, [], SettingsChecks.Of);
+        RunChanges.Check(folder);
         // The run stays where it is, whatever the working folder was when it started.
-        settings = RunManifest.Dated(settings, path) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
+        var settings = RunManifest.Dated(RunChanges.Apply(folder, changes ?? []), path) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
+        if (from is not null && CheckpointFolder.Open(folder.Stage(StageNames.Rl), from) is null)
+            throw new InvalidOperationException("a step that was asked for is there or refused");
         var device = Devices.Choose(settings.Device);
-        Guarded(settings, folder, device);
+        Guarded(settings, folder, device, from);
         return folder.Path;
     }
 
     /// <summary>Says of a run that was stopped, or that the disk stopped, what is kept and how to go on with it.</summary>
-    private void Guarded(RunSettings settings, RunFolder folder, torch.Device device)
+    private void Guarded(RunSettings settings, RunFolder folder, torch.Device device, int? from)
     {
         try
         {
-            Run(settings, folder, device);
+            Run(settings, folder, device, from);
         }
         catch (OperationCanceledException e)
         {
@@ -74,18 +97,24 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         string[] parts =
         [
             .. done.Length > 0 ? [$"the finished stages {string.Join(", ", done)}"] : Array.Empty<string>(),
+            .. settings
+                .Stages.Where(s => !done.Contains(s))
+                .Select(s => (Stage: s, Newest: CheckpointFolder.Newest(Path.Combine(folder.Path, "progress", s))))
+                .Where(s => s.Newest is not null)
+                .Select(s => $"{s.Stage} up to step {s.Newest!.Value.Step}"),
             .. newest is { } rl ? [$"RL up to step {rl.Step}"] : Array.Empty<string>(),
         ];
         return parts.Length == 0 ? "its settings, and nothing else yet" : string.Join(" and ", parts);
     }
 
-    private void Run(RunSettings settings, RunFolder folder, torch.Device device)
+    private void Run(RunSettings settings, RunFolder folder, torch.Device device, int? from)
     {
         KernelPolicy.Choose(settings.KernelMode);
         if (settings.Threads > 0)
             torch.set_num_threads(settings.Threads);
         using var log = Log(folder.Path);
-        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
+        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation) { From = from };
+        RunChanges.Keep(folder, run.Store);
         run.MendMetrics();
         log.Information("run {Run} on {Device}", folder.Path, device.ToString());
         CorpusStage.Corpus corpus = null!;
@@ -124,27 +153,43 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             () =>
             {
                 var folder = run.Folder.Stage(stage);
-                if (CheckpointFolder.IsSealed(folder))
+                var progress = TuningCheckpoints.Folder(run, stage);
+                if (Directory.Exists(folder))
                 {
-                    CheckpointFolder.Verify(folder);
+                    Verify(folder, stage);
+                    StageCheckpoints.Clear(progress);
                     return "kept from before";
                 }
 
-                if (run.Settings.Cache && !measures && run.Cache.Has(stage, key))
+                if (run.Settings.Cache && !measures && !Directory.Exists(progress) && run.Cache.Has(stage, key))
                 {
+                    // Rows of a beginning that was stopped before its first checkpoint.
+                    run.Forget(stage, -1);
+                    var reused = $"reused from the cache ({key[..16]}): same settings, inputs and seed";
+                    run.KeepResult(stage, reused);
                     run.Cache.CopyTo(stage, key, folder);
-                    return $"reused from the cache ({key[..16]}): same settings, inputs and seed";
+                    return reused;
                 }
 
-                // A stage that was stopped starts over, so what it wrote before would stand twice.
-                run.Forget(stage, -1);
                 var result = compute();
+                StageCheckpoints.Clear(progress);
                 if (run.Settings.Cache)
                     run.Cache.Add(stage, key, folder);
                 return result;
             },
             key
         );
+    }
+
+    private static void Verify(string folder, string stage)
+    {
+        if (CheckpointFolder.Damage(folder) is { } damage)
+            throw new HarnessException(
+                damage.Kind,
+                damage.Message.Split(Environment.NewLine + "  do:")[0],
+                remedy: $"copy the folder back, or delete {folder}: the stage {stage} is then done again",
+                inner: damage
+            );
     }
 
     private static void Stage(RunContext run, string name, Func<string> work, string? key = null)
@@ -157,7 +202,8 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         {
             var result = work();
             FreeMemory.Release();
-            run.Store.EndStage(name, "done", result);
+            // A stage that was kept says what it said when it was computed.
+            run.Store.EndStage(name, "done", run.Store.Note($"result/{name}") ?? result);
             run.Progress.StageDone(name, run.Time.GetElapsedTime(started), result);
             run.Log.Information("stage {Stage} done in {Seconds} s: {Result}", name, run.Time.GetElapsedTime(started).TotalSeconds, result);
         }
@@ -165,6 +211,9 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         {
             run.Store.EndStage(name, e is OperationCanceledException ? "interrupted" : "failed", e.Message);
             run.Log.Error(e, "stage {Stage} ended early", name);
+            // A gradient that is not finite is found before the step's rows are written.
+            if (e is HarnessException { Kind: ErrorKind.Numerics })
+                run.KeepApart(name, batch: null);
             throw;
         }
     }

@@ -13,5 +13,6 @@ return await CommandLine.RunAsync(
         GpuCheckCommand.Create(),
         KernelTrialCommand.Create(),
         FuzzCommand.Create(),
+        KillLoopCommand.Create(),
     }
 );

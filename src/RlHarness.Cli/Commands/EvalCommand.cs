@@ -21,6 +21,7 @@ internal static class EvalCommand
         };
         var config = new Option<string?>("--config") { Description = "Settings for a model, such as configs/quickstart.yaml; a run has its own." };
         var queries = new Option<int?>("--queries") { Description = "As evaluate.queries." };
+        var from = Options.From();
         var samples = new Option<int?>("--samples") { Description = "As evaluate.samples_per_query." };
         var command = new Command(
             "eval",
@@ -34,6 +35,7 @@ internal static class EvalCommand
             config,
             queries,
             samples,
+            from,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -46,7 +48,7 @@ internal static class EvalCommand
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.samples_per_query={s}"));
                     using var progress = ConsoleProgress.Create();
                     var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation);
-                    var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all);
+                    var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all, parsed.GetValue(from));
                     progress.Dispose();
                     RunTable.Print(folder, EvaluateRecipe.Stage);
                     return 0;
@@ -55,12 +57,12 @@ internal static class EvalCommand
         return command;
     }
 
-    private static string Evaluate(EvaluateRecipe recipe, string target, string? config, List<string> overrides)
+    private static string Evaluate(EvaluateRecipe recipe, string target, string? config, List<string> overrides, int? from)
     {
         if (RunModel.IsRun(target))
         {
             return config is null
-                ? recipe.OfRun(target, overrides)
+                ? recipe.OfRun(target, overrides, from)
                 : throw new HarnessException(
                     ErrorKind.BadInput,
                     "--config is for models; a run has its own settings",
@@ -70,6 +72,8 @@ internal static class EvalCommand
                 );
         }
 
+        if (from is not null)
+            throw new HarnessException(ErrorKind.BadInput, $"{target} is not a run, which --from chooses a checkpoint of", $"--from {from}", "no --from");
         if (config is null)
             throw new HarnessException(
                 ErrorKind.BadInput,

@@ -54,6 +54,8 @@ internal static class GenerateCommand
     private static readonly Option<string[]> Stop = new("--stop") { Description = "Also end at this text; can be given several times." };
     private static readonly Option<bool> Raw = new("--raw") { Description = "Feed the prompt as it is, without the chat template." };
 
+    private static readonly Option<int?> From = Options.From();
+
     internal static Command Create()
     {
         var (device, precision) = (Options.Device(), Options.Precision());
@@ -80,6 +82,7 @@ internal static class GenerateCommand
             device,
             precision,
             Raw,
+            From,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -104,7 +107,7 @@ internal static class GenerateCommand
         var samples = Options.Within("--samples", parsed.GetValue(Samples), 1, 1000);
         var seed = Options.Within("--seed", parsed.GetValue(Seed), 0, int.MaxValue);
         var prompt = parsed.GetValue(Prompt) is "-" ? Console.In.ReadToEnd() : parsed.GetValue(Prompt)!;
-        using var opened = RunModel.Open(parsed.GetValue(Model)!, device, type);
+        using var opened = RunModel.Open(parsed.GetValue(Model)!, device, type, parsed.GetValue(From));
         var model = opened.Model;
         var tokenizer = model.Tokenizer
             ?? throw HarnessException.BadFile(opened.Path, "the model has no tokenizer", "tokenizer.json is absent", "a model with its tokenizer");

@@ -35,4 +35,7 @@ internal static class Options
                 FormattableString.Invariant($"{value}"),
                 FormattableString.Invariant($"{low} to {high}")
             );
+
+    /// <summary>The checkpoint of RL that is meant, where it is not the newest.</summary>
+    public static Option<int?> From() => new("--from") { Description = "A step whose RL checkpoint is there; left out: the newest." };
 }

@@ -20,10 +20,15 @@ internal static class TrainCommand
         {
             Description = "Show resolved settings, what each stage costs, and what effect the design can see; start nothing.",
         };
+        var orResume = new Option<bool>("--or-resume")
+        {
+            Description = "Go on with the run of this name where there is one with these settings: what a job that is started again calls.",
+        };
         var command = new Command(
             "train",
             "Run the stages of a settings file: corpus, imitation tuning, reward model, PPO with evaluations. Ends with a table and the "
-                + "paths of run.db, metrics.jsonl and report.html. Ctrl-C stops it; `resume` goes on.\n\nExamples:\n  rlharness train "
+                + "paths of run.db, metrics.jsonl and report.html. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save and stop it; `resume` goes on.\n\n"
+                + "Examples:\n  rlharness train "
                 + "configs/quickstart.yaml\n  rlharness train configs/quickstart.yaml seed=2 rl.steps=10 name=short\n  rlharness train "
                 + "configs/smollm2.yaml model.path=/models/SmolLM2-135M-Instruct device=cuda --dry-run\n\nEvery key: docs/settings.md."
         )
@@ -31,6 +36,7 @@ internal static class TrainCommand
             config,
             overrides,
             dryRun,
+            orResume,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -44,7 +50,50 @@ internal static class TrainCommand
                     }
 
                     using var progress = ConsoleProgress.Create();
-                    var folder = new TrainRecipe(progress, TimeProvider.System, cancellation).Start(settings, "train " + parsed.GetValue(config));
+                    var recipe = new TrainRecipe(progress, TimeProvider.System, cancellation);
+                    var said = "train " + parsed.GetValue(config);
+                    var folder = parsed.GetValue(orResume) ? recipe.StartOrResume(settings, said) : recipe.Start(settings, said);
+                    progress.Dispose();
+                    RunTable.Print(folder);
+                    return 0;
+                })
+        );
+        return command;
+    }
+}
+
+internal static class ResumeCommand
+{
+    internal static Command Create()
+    {
+        var run = new Argument<string>("run") { Description = "A run's folder, such as checkpoints/quickstart." };
+        var changes = new Argument<string[]>("changes")
+        {
+            Description = "key=value pairs of settings that may change: rl.steps=200 makes a run longer whose learning rate is constant.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        var from = Options.From();
+        var command = new Command(
+            "resume",
+            "Go on with a run that was stopped: finished stages are kept, the others go on from their newest checkpoint, and the run ends as one that "
+                + "was never stopped, to the bit.\n\nExamples:\n  rlharness resume checkpoints/quickstart\n  rlharness resume checkpoints/quickstart "
+                + "rl.steps=200\n  rlharness resume checkpoints/quickstart --from 30"
+        )
+        {
+            run,
+            changes,
+            from,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
+                CommandLine.GuardAsync(() =>
+                {
+                    using var progress = ConsoleProgress.Create();
+                    var folder = new TrainRecipe(progress, TimeProvider.System, cancellation).Resume(
+                        parsed.GetValue(run)!,
+                        parsed.GetValue(changes) ?? [],
+                        parsed.GetValue(from)
+                    );
                     progress.Dispose();
                     RunTable.Print(folder);
                     return 0;

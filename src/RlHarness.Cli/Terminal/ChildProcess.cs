@@ -35,7 +35,8 @@ internal sealed class ChildProcess(bool oneThread)
         }
         catch (OperationCanceledException)
         {
-            // Ctrl-C reaches the child too, which then writes what it has; one that does not end is ended.
+            // The child gets the signal too, and then writes what it has; one that does not end is ended.
+            StopSignals.HandOn(process.Id);
             using var patience = new CancellationTokenSource(Grace);
             try
             {

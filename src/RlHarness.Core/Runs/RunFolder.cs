@@ -7,6 +7,9 @@ namespace RlHarness.Core.Runs;
 /// <summary>A run's folder, held by one process at a time.</summary>
 public sealed class RunFolder : IDisposable
 {
+    /// <summary>What a run is; written last when its folder is made.</summary>
+    public const string Manifest = "run.json";
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
     private readonly FileStream _lock;
 
@@ -50,7 +53,7 @@ public sealed class RunFolder : IDisposable
             try
             {
                 AtomicFile.WriteAllText(folder.Config, resolvedYaml);
-                AtomicFile.WriteAllText(System.IO.Path.Combine(path, "run.json"), JsonSerializer.Serialize(about(NameOf(path)), Indented) + "\n");
+                AtomicFile.WriteAllText(System.IO.Path.Combine(path, Manifest), JsonSerializer.Serialize(about(NameOf(path)), Indented) + "\n");
             }
             catch
             {
@@ -62,18 +65,50 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>Opens an existing run.</summary>
+    /// <summary>Opens an existing run, and removes what a process that was killed left half written in it.</summary>
     /// <exception cref="HarnessException">It is no run, or another process holds it.</exception>
     public static RunFolder Open(string path)
     {
-        if (!File.Exists(System.IO.Path.Combine(path, "run.json")) || !File.Exists(System.IO.Path.Combine(path, "config.yaml")))
+        if (!IsRun(path))
             throw new HarnessException(
                 ErrorKind.RunFolder,
                 $"{path}: not a run's folder",
                 Directory.Exists(path) ? "a folder without run.json or config.yaml" : "nothing at this path",
                 "a folder that `train` made, such as checkpoints/quickstart"
             );
-        return Hold(path);
+        var folder = Hold(path);
+        try
+        {
+            AtomicFile.Sweep(path, everyone: true);
+            return folder;
+        }
+        catch (Exception e) when (DiskErrors.Of(e) is { } error)
+        {
+            folder.Dispose();
+            throw error;
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether a folder has the files of a run.</summary>
+    public static bool IsRun(string path) => File.Exists(System.IO.Path.Combine(path, Manifest)) && File.Exists(System.IO.Path.Combine(path, "config.yaml"));
+
+    /// <summary>
+    /// Removes a folder that <see cref="Create"/> was killed in, so that its name is free; leaves one that a process holds or that has a run.
+    /// </summary>
+    public static void RemoveUnborn(string path)
+    {
+        if (!Directory.Exists(path) || File.Exists(System.IO.Path.Combine(path, Manifest)))
+            return;
+        string[] own = [".lock", "config.yaml"];
+        if (Directory.EnumerateFileSystemEntries(path).Any(f => !own.Contains(System.IO.Path.GetFileName(f)) && !f.EndsWith(".tmp", StringComparison.Ordinal)))
+            return;
+        using (Hold(path))
+            Directory.Delete(path, recursive: true);
     }
 
     public void Dispose() => _lock.Dispose();
@@ -92,14 +127,34 @@ public sealed class RunFolder : IDisposable
             return null;
         }
 
-        if (!File.Exists(System.IO.Path.Combine(path, "run.json")))
+        if (!File.Exists(System.IO.Path.Combine(path, Manifest)))
             return new(path, held);
         held.Dispose();
         return null;
     }
 
-    private static FileStream Lock(string file, FileMode mode) =>
-        new(file, mode, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+    private static FileStream Lock(string file, FileMode mode)
+    {
+        var held = new FileStream(file, mode, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        try
+        {
+            // Held twice: then the file system, or .NET's settings, only pretend to lock.
+            new FileStream(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 1).Dispose();
+        }
+        catch (IOException)
+        {
+            return held;
+        }
+
+        held.Dispose();
+        throw new HarnessException(
+            ErrorKind.Resource,
+            $"{file}: files can't be locked here",
+            "a second handle could be had of a file that is held",
+            "a file system with locks, so that no two processes write to one run",
+            "put `output` on a local disk or another file system, or unset DOTNET_SYSTEM_IO_DISABLEFILELOCKING (docs/reliability.md)"
+        );
+    }
 
     private static RunFolder Hold(string path)
     {

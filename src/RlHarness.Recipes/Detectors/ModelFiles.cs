@@ -34,7 +34,7 @@ internal static class ModelFiles
     }
 
     private static bool IsRead(string name) =>
-        name is not (CheckpointFolder.Manifest or "state.json" or "critic.safetensors" or "README.md")
+        name is not (CheckpointFolder.Manifest or "state.json" or "pending.json" or "critic.safetensors" or "README.md")
         && !name.EndsWith("_optimizer.safetensors", StringComparison.Ordinal)
         && !name.StartsWith('.');
 

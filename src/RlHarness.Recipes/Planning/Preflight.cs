@@ -35,11 +35,12 @@ internal static class Preflight
     /// <summary>Makes the folder where it is absent, and writes a file that it takes away again.</summary>
     private static void Writable(string output)
     {
-        var probe = Path.Combine(output, $".{Environment.ProcessId}.probe");
+        // One name for all processes: what one that was killed left, the next one removes.
+        var probe = Path.Combine(output, ".probe");
         try
         {
             Directory.CreateDirectory(output);
-            File.WriteAllText(probe, "");
+            new FileStream(probe, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete).Dispose();
             File.Delete(probe);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

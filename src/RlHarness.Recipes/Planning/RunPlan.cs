@@ -199,7 +199,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
                 generated + read + scored + updated,
                 operations,
                 Memory(copies, s.MicroBatchTokens),
-                (s.KeepCheckpoints + 1) * checkpoint,
+                (s.KeepCheckpoints + 1 + (s.KeepEvery is { } every ? s.Steps / every : 0) + (s.KeepBest is null ? 0 : 1)) * checkpoint,
                 $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x "
                     + $"{(e.Queries * e.SamplesPerQuery) + scenarios}"
             );

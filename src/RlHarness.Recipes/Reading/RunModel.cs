@@ -19,9 +19,12 @@ public static class RunModel
     public static bool IsRun(string path) => File.Exists(Path.Combine(path, "run.json"));
 
     /// <exception cref="HarnessException">There is nothing to load, or it is cut or was changed.</exception>
-    public static Opened Open(string runOrModel, torch.Device device, torch.ScalarType computeType)
+    /// <param name="from">Step of a run's RL checkpoint; null: the newest.</param>
+    public static Opened Open(string runOrModel, torch.Device device, torch.ScalarType computeType, int? from = null)
     {
-        var opened = IsRun(runOrModel) ? OfRun(runOrModel, device) : OfPath(runOrModel, device);
+        if (from is not null && !IsRun(runOrModel))
+            throw new HarnessException(ErrorKind.BadInput, $"{runOrModel} is not a run, which --from chooses a checkpoint of", $"--from {from}", "no --from");
+        var opened = IsRun(runOrModel) ? OfRun(runOrModel, device, from) : OfPath(runOrModel, device);
         opened.Model.Decoder.ComputeType = computeType;
         return opened;
     }
@@ -33,7 +36,7 @@ public static class RunModel
         if (CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is { } newest)
             return newest.Path;
         var imitation = Path.Combine(run, StageNames.Imitate);
-        return CheckpointFolder.IsSealed(imitation)
+        return Directory.Exists(imitation)
             ? imitation
             : throw new HarnessException(
                 ErrorKind.RunFolder,
@@ -50,12 +53,12 @@ public static class RunModel
         return new(ModelLoader.Load(found, device), found, null);
     }
 
-    private static Opened OfRun(string run, torch.Device device)
+    private static Opened OfRun(string run, torch.Device device, int? from)
     {
         var imitation = Path.Combine(run, StageNames.Imitate);
-        if (CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is not { } newest)
+        if (CheckpointFolder.Open(Path.Combine(run, StageNames.Rl), from) is not { } chosen)
         {
-            if (!CheckpointFolder.IsSealed(imitation))
+            if (!Directory.Exists(imitation))
                 throw new HarnessException(
                     ErrorKind.RunFolder,
                     $"{run}: the run has no model yet",
@@ -67,11 +70,11 @@ public static class RunModel
             return new(ModelLoader.Load(imitation, device), imitation, 0);
         }
 
-        CheckpointFolder.Verify(newest.Path);
-        if (!File.Exists(Path.Combine(newest.Path, "adapter_config.json")))
-            return new(ModelLoader.Load(newest.Path, device), newest.Path, newest.Step);
+        if (!File.Exists(Path.Combine(chosen.Path, "adapter_config.json")))
+            return new(ModelLoader.Load(chosen.Path, device), chosen.Path, chosen.Step);
+        CheckpointFolder.Verify(imitation);
         var model = ModelLoader.Load(imitation, device);
-        model.Decoder.Adapters = LoraFolder.Load(newest.Path, model.Decoder);
-        return new(model, newest.Path, newest.Step);
+        model.Decoder.Adapters = LoraFolder.Load(chosen.Path, model.Decoder);
+        return new(model, chosen.Path, chosen.Step);
     }
 }

@@ -19,9 +19,15 @@ public static class RunReport
     public static string Write(string folder, ReportOptions? options = null)
     {
         options ??= new();
+        string[] runs =
+            IsRun(folder) ? [folder]
+            : Directory.Exists(folder) ? [.. Directory.GetDirectories(folder).Where(IsRun).Order(StringComparer.Ordinal)]
+            : [];
+        // Before anything is written: a report of a damaged store would stand in place of a whole one.
+        foreach (var run in runs)
+            CheckIntegrity(run);
         if (IsRun(folder))
             return ReportBuilder.Write(folder, options with { TokenTexts = RunTokens.Of(folder) });
-        var runs = Directory.Exists(folder) ? Directory.GetDirectories(folder).Where(IsRun).Order(StringComparer.Ordinal).ToArray() : [];
         if (runs.Length == 0)
             throw HarnessException.BadFile(
                 Path.Combine(folder, "run.db"),
@@ -33,6 +39,12 @@ public static class RunReport
         var path = Path.Combine(folder, "report.html");
         AtomicFile.WriteAllText(path, FactorialAnalysis.Read(folder) is { } analysis ? FactorialPage.Of(analysis, folder) : Comparison(folder, runs, options));
         return path;
+    }
+
+    private static void CheckIntegrity(string run)
+    {
+        using var store = RunStore.OpenReadOnly(Path.Combine(run, "run.db"));
+        store.CheckIntegrity();
     }
 
     private static bool IsRun(string folder) => File.Exists(Path.Combine(folder, "run.db"));

@@ -1,4 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Core.Progress;
 using RlHarness.Core.Randomness;
 using RlHarness.Core.Runs;
@@ -44,6 +47,9 @@ public sealed class RunContext : IDisposable
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
         ModelLoader.Warned += OfModel;
     }
+
+    /// <summary>The checkpoint of RL that a resume goes on from; null: the newest.</summary>
+    internal int? From { get; init; }
 
     public RunSettings Settings { get; }
 
@@ -98,6 +104,72 @@ public sealed class RunContext : IDisposable
         Metrics.Append(batch.Stage, batch.Step, batch.Metrics);
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
+        RaiseAlarms(batch);
+    }
+
+    /// <summary>Loss of guessing, for a stage whose alarm compares with it: log of the vocabulary's size, in nats.</summary>
+    internal void Guessing(string stage, int vocabulary) => AlarmsOf(stage).Guessing = Math.Log(vocabulary);
+
+    /// <exception cref="HarnessException">An alarm stops the run: its last checkpoint and the batch are kept apart.</exception>
+    private void RaiseAlarms(StepBatch batch)
+    {
+        var raised = AlarmsOf(batch.Stage).Of(batch.Metrics);
+        foreach (var alarm in raised)
+            Warn(batch.Stage, batch.Step, alarm.Text(batch.Step));
+        if (raised.FirstOrDefault(a => a.Action == AlarmAction.Stop) is not { } stop)
+            return;
+        var kept = KeepApart(batch.Stage, batch);
+        throw new HarnessException(
+            ErrorKind.Numerics,
+            $"{batch.Stage} stopped at step {batch.Step}: {stop.What}",
+            stop.What,
+            $"alarms.{stop.Key}: warn or off, to go on all the same",
+            $"usual causes: {stop.Causes}. Kept apart: {kept}. `resume RUN alarms.{stop.Key}=warn` goes on from there"
+        );
+    }
+
+    /// <summary>Copies a stage's newest checkpoint out of the rotation's reach, and writes what is known of the batch. Returns where, in words.</summary>
+    internal string KeepApart(string stage, StepBatch? batch)
+    {
+        var folder = Path.Combine(Folder.Path, "alarms", stage);
+        Directory.CreateDirectory(folder);
+        var kept = new List<string>();
+        if (batch is not null)
+        {
+            var path = Path.Combine(folder, $"batch_{batch.Step:D6}.json");
+            AtomicFile.WriteAllText(path, JsonSerializer.Serialize(batch, Named) + "\n");
+            kept.Add(path);
+        }
+
+        var from = stage == StageNames.Rl ? Folder.Stage(stage) : Path.Combine(Folder.Path, "progress", stage);
+        if (CheckpointFolder.Newest(from) is { } newest && CheckpointFolder.Damage(newest.Path) is null)
+        {
+            var path = Path.Combine(folder, CheckpointFolder.StepName(newest.Step));
+            if (!Directory.Exists(path))
+                CheckpointFolder.Copy(newest.Path, path);
+            kept.Add(path);
+        }
+
+        return kept.Count == 0 ? "nothing, since there was no checkpoint yet" : string.Join(" and ", kept);
+    }
+
+    private static readonly JsonSerializerOptions Named = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private readonly Dictionary<string, Alarms> _alarms = new(StringComparer.Ordinal);
+
+    private Alarms AlarmsOf(string stage)
+    {
+        if (_alarms.TryGetValue(stage, out var alarms))
+            return alarms;
+        _alarms[stage] = alarms = new Alarms(Settings.Alarms);
+        // What a stage wrote before this process: its first steps, and those that rules look back on.
+        var steps = Store.StepsOf(stage);
+        alarms.Recall(
+            steps
+                .Take(2)
+                .Concat(steps.Skip(2).TakeLast(Alarms.Window))
+                .Select(s => (IReadOnlyDictionary<string, double>)Store.Metrics(stage, s).ToDictionary(m => m.Name, m => m.Value))
+        );
+        return alarms;
     }
 
     /// <summary>
@@ -113,11 +185,15 @@ public sealed class RunContext : IDisposable
         Tell(batch, labels);
     }
 
+    /// <summary>Keeps what there is to say of a stage, before its output is sealed: a process that is killed right after has it too.</summary>
+    internal void KeepResult(string stage, string result) => Store.KeepNote($"result/{stage}", result);
+
     /// <summary>Removes what a stage wrote after a step, from the database and from metrics.jsonl, before it is done again.</summary>
     public void Forget(string stage, long after)
     {
         var labels = Store.DeleteAfter(stage, after);
         Metrics.TruncateAfter(stage, after);
+        _alarms.Remove(stage);
         if (labels.Aside.Count > 0)
             Warn(
                 stage,

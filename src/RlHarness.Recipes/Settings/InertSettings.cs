@@ -52,6 +52,28 @@ internal static class InertSettings
             "no chat template writes it",
             "set model.path to a model whose template reads the clock (model inspect says so)"
         ),
+        .. new[] { "checkpoint_minutes", "checkpoint_steps" }.Select(key => new Rule(
+            key,
+            ["stages"],
+            s => s.Stages is [StageNames.Corpus],
+            "the corpus is written at once",
+            "add a stage that trains"
+        )),
+        .. new (string Key, string Alarm, Func<AlarmSettings, AlarmAction> Of)[]
+        {
+            ("guessing_factor", "loss_above_guessing", a => a.LossAboveGuessing),
+            ("entropy_below", "entropy_collapse", a => a.EntropyCollapse),
+            ("kl_above", "kl_bound", a => a.KlBound),
+            ("kl_growth_steps", "kl_growth", a => a.KlGrowth),
+            ("length_factor", "length_drift", a => a.LengthDrift),
+            ("reward_hacking_steps", "reward_hacking", a => a.RewardHacking),
+        }.Select(x => new Rule(
+            $"alarms.{x.Key}",
+            [$"alarms.{x.Alarm}"],
+            s => x.Of(s.Alarms) == AlarmAction.Off,
+            $"alarms.{x.Alarm} is off",
+            $"set alarms.{x.Alarm}: warn"
+        )),
         new("model.new", ["model.path"], s => s.Model.Path is not null, "model.path names a model", "set model.path: null"),
         .. new (string Stage, Func<RunSettings, OptimizerSettings> Of)[]
         {

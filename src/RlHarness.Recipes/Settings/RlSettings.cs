@@ -105,8 +105,18 @@ public sealed record RlSettings : PpoSettings
     public int CheckpointEvery { get; init; } = 10;
 
     [Allowed(1, 1000)]
-    [Meaning("Newest checkpoints that are kept; older ones are deleted.")]
+    [Meaning("Newest checkpoints that are kept; older ones are deleted, but for those that rl.keep_every and rl.keep_best name.")]
     public int KeepCheckpoints { get; init; } = 2;
+
+    [Allowed(1, 1000000)]
+    [Meaning("Checkpoints whose step is a multiple of this are never deleted; null: none of them. Must be a multiple of rl.checkpoint_every.")]
+    public int? KeepEvery { get; init; }
+
+    [Meaning(
+        "Metric of the rl stage, such as objective/scores, whose highest value among the checkpoints that are there marks one that is kept; null: none. "
+            + "Where a step lacks it, as those without an evaluation lack figures of the evaluation, its checkpoint is no candidate."
+    )]
+    public string? KeepBest { get; init; }
 
     /// <summary>Episodes of a step.</summary>
     public int Episodes => PromptsPerStep * SamplesPerPrompt;

@@ -42,6 +42,19 @@ public sealed record RunSettings
             + "model is evaluated or asked later. null takes the date at the run's start, and config.yaml keeps it."
     )]
     public string? Date { get; init; }
+    [Allowed(0, 10000)]
+    [Meaning(
+        "Minutes after which a stage writes a checkpoint, whatever the steps say; `resume` goes on from it. 0: by steps alone. Each process also writes one "
+            + "after its first step, and one when it is stopped. None of these changes a result, and each goes when a newer one is sealed."
+    )]
+    public double CheckpointMinutes { get; init; } = 10;
+
+    [Allowed(1, 1000000)]
+    [Meaning(
+        "Steps between checkpoints of the stages documents, imitate and reward, of which the newest is kept until the stage is done; null: by minutes "
+            + "alone."
+    )]
+    public int? CheckpointSteps { get; init; }
 
     [OneOf("corpus", "documents", "imitate", "reward", "rl")]
     [Meaning(
@@ -71,6 +84,9 @@ public sealed record RunSettings
     [Meaning("PPO.")]
     public RlSettings Rl { get; init; } = new();
 
+    [Meaning("Numbers that go wrong, and what happens then.")]
+    public AlarmSettings Alarms { get; init; } = new();
+
     [Meaning("The paired evaluation: the same queries in every tier.")]
     public EvaluateSettings Evaluate { get; init; } = new();
 
@@ -93,4 +109,14 @@ internal sealed class MidnightClock(DateOnly day) : TimeProvider
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
     public override DateTimeOffset GetUtcNow() => new(day, TimeOnly.MinValue, TimeSpan.Zero);
+}
+
+/// <summary>Names of a run's stages, as settings, folders and rows of run.db spell them.</summary>
+internal static class StageNames
+{
+    public const string Corpus = "corpus";
+    public const string Documents = "documents";
+    public const string Imitate = "imitate";
+    public const string Reward = "reward";
+    public const string Rl = "rl";
 }

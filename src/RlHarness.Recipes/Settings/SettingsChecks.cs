@@ -94,6 +94,13 @@ public static class SettingsChecks
             yield return Problem("rl.minibatches", $"{s.Rl.Minibatches}; more than the {s.Rl.Episodes} episodes of a step");
         foreach (var problem in AdaptiveKl(s.Rl))
             yield return problem;
+        if (s.Rl.KeepEvery is { } every && every % s.Rl.CheckpointEvery != 0)
+            yield return Problem(
+                "rl.keep_every",
+                $"{every}; expected a multiple of rl.checkpoint_every ({s.Rl.CheckpointEvery}), since only those are written"
+            );
+        if (s.Rl.KeepBest is { } best && !best.Contains('/', StringComparison.Ordinal))
+            yield return Problem("rl.keep_best", $"\"{best}\"; expected a metric of the rl stage, such as objective/scores (docs/data.md)");
         if (s.Rl is { Adapter: not null, UsesCritic: true, Critic: CriticKind.Head })
             yield return Problem("rl.critic", "head; with rl.adapter the critic needs a body of its own (critic: body)");
         var w = s.Reward.Weights;

@@ -63,18 +63,19 @@ internal static class DocumentsStage
         var evaluations = Evaluates(run.Settings)
             ? new TuningEvaluations(run, Name, new Evaluator(run, model, conversation), evaluate.EveryDocumentTokens, evaluate.DocumentQueries)
             : null;
-        var tuned = SupervisedTuning.Run(
+        return SupervisedTuning.Run(
             run,
             Name,
             LossMetric,
             model,
             Pack(corpus.Documents.Select(d => conversation.Document(d.Text)), settings.SequenceLength),
             settings,
+            tuned =>
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind) : settings.Path)}), {tuned}"
+                ),
             evaluations
-        );
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"{corpus.Documents.Count} documents ({(settings.Path is null ? SettingNames.Snake(settings.Kind) : settings.Path)}), {tuned}"
         );
     }
 

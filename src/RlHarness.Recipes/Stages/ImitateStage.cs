@@ -46,7 +46,14 @@ internal static class ImitateStage
     {
         using var model = Start(run, corpus);
         var conversation = new Conversation(model, run.Settings.Clock);
-        var tuned = SupervisedTuning.Run(run, Name, MetricNames.LossImitation, model, [.. corpus.Imitated.Select(conversation.Training)], run.Settings.Imitate);
-        return string.Create(CultureInfo.InvariantCulture, $"{model.Decoder.Parameters.Count / 1e6:f2} M parameters, {tuned}");
+        return SupervisedTuning.Run(
+            run,
+            Name,
+            MetricNames.LossImitation,
+            model,
+            [.. corpus.Imitated.Select(conversation.Training)],
+            run.Settings.Imitate,
+            tuned => string.Create(CultureInfo.InvariantCulture, $"{model.Decoder.Parameters.Count / 1e6:f2} M parameters, {tuned}")
+        );
     }
 }

@@ -57,39 +57,17 @@ internal static class RewardStage
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
         var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
         using var trainer = new RewardModelTrainer(model, settings.Optimizer, settings.Centering, settings.MicroBatchTokens);
-        for (var (step, epoch) = (0, 0); step < steps; epoch++)
-            foreach (var batch in EpochOrder.Batches(train.Length, settings.BatchSize, run.Seeds.For("reward/order", epoch)))
-            {
-                if (step == steps)
-                    break;
-                run.Cancellation.ThrowIfCancellationRequested();
-                var rate = settings.Optimizer.At(step, steps);
-                var result = RunContext.At(Name, step + 1, () => trainer.Step([.. batch.Select(i => train[i])], rate));
-                step++;
-                if (step % 5 == 0 || step == steps)
-                    run.Commit(
-                        new StepBatch(Name, step)
-                        {
-                            Metrics = new Dictionary<string, double>
-                            {
-                                [MetricNames.LossRewardModel] = result.Loss,
-                                ["reward_model/train_accuracy"] = result.Accuracy,
-                                [MetricNames.LearningRate] = rate,
-                            },
-                        }
-                    );
-                run.Progress.Step(
-                    "step",
-                    step,
-                    steps,
-                    [
-                        ("loss", result.Loss.ToString("f3", CultureInfo.InvariantCulture)),
-                        ("accuracy", result.Accuracy.ToString("p0", CultureInfo.InvariantCulture)),
-                    ]
-                );
-            }
-
-        var (accuracy, _) = RunContext.At(Name, steps, () => trainer.Evaluate(held));
+        var checkpoints = new TuningCheckpoints(
+            run,
+            Name,
+            trainer.Optimizer,
+            () => [.. NamedTensors.Of(loaded.Decoder.Parameters, "body."), .. NamedTensors.Of(head.Parameters, "head.")]
+        );
+        checkpoints.Restore();
+        loaded.Decoder.Parameters.Touch();
+        head.Parameters.Touch();
+        var accuracy = double.NaN;
+        checkpoints.Guard(() => accuracy = Loop(run, trainer, train, held, steps, checkpoints));
         // Scores are relative: the bias puts the mean over what the imitating model writes at 0.
         var reference = corpus
             .Transcripts.Where(t => t.Tier == Experiment.Prompts.Tier.Training)
@@ -98,9 +76,60 @@ internal static class RewardStage
             .ToArray();
         var mean = RunContext.At(Name, steps, () => model.Score(reference)).Average();
         head.Shift(-mean);
-        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded));
-        run.Commit(new StepBatch(Name, steps) { Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = accuracy } });
-        return string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
+        var result = string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
+        run.KeepResult(Name, result);
+        CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
+            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded)
+        );
+        return result;
+    }
+
+    /// <summary>Trains from where the checkpoints are. Returns the share of held-out pairs that are ordered as they are labelled.</summary>
+    private static double Loop(
+        RunContext run,
+        RewardModelTrainer trainer,
+        RewardModelTrainer.Pair[] train,
+        RewardModelTrainer.Pair[] held,
+        int steps,
+        TuningCheckpoints checkpoints
+    )
+    {
+        var settings = run.Settings.Reward;
+        var batches = EpochOrder.Steps(train.Length, settings.BatchSize, epoch => run.Seeds.For("reward/order", epoch));
+        var accuracy = double.NaN;
+        for (var step = checkpoints.State.Step + 1; step <= steps; step++)
+        {
+            run.Cancellation.ThrowIfCancellationRequested();
+            var rate = settings.Optimizer.At(step - 1, steps);
+            checkpoints.Begin();
+            var result = RunContext.At(Name, step, () => trainer.Step([.. batches(step - 1).Select(i => train[i])], rate));
+            var metrics = new Dictionary<string, double>
+            {
+                [MetricNames.LossRewardModel] = result.Loss,
+                ["reward_model/train_accuracy"] = result.Accuracy,
+                [MetricNames.LearningRate] = rate,
+            };
+            if (step == steps)
+            {
+                metrics[MetricNames.RewardModelAccuracy] = accuracy = RunContext.At(Name, step, () => trainer.Evaluate(held)).Accuracy;
+                metrics[MetricNames.RewardModelAccuracy + "/n"] = held.Length;
+            }
+
+            if (step % 5 == 0 || step == steps)
+                run.Commit(new StepBatch(Name, step) { Metrics = metrics });
+            checkpoints.Finished(new(step), last: step == steps);
+            run.Progress.Step(
+                "step",
+                step,
+                steps,
+                [
+                    ("loss", result.Loss.ToString("f3", CultureInfo.InvariantCulture)),
+                    ("accuracy", result.Accuracy.ToString("p0", CultureInfo.InvariantCulture)),
+                ]
+            );
+        }
+
+        return accuracy;
     }
 
     /// <summary>Loads the trained reward model, frozen.</summary>

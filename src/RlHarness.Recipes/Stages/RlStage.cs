@@ -40,6 +40,10 @@ internal sealed class RlStage : IDisposable
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
     private readonly Monitors _monitors;
+    private readonly StageCheckpoints _checkpoints;
+
+    /// <summary>Rows of the step in memory that wait for its evaluation; null otherwise.</summary>
+    private StepBatch? _pending;
 
     /// <param name="run">The run; its imitating model is what RL starts from.</param>
     /// <param name="corpus">What that model imitates, for monitors that need labelled transcripts.</param>
@@ -74,13 +78,34 @@ internal sealed class RlStage : IDisposable
         _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"));
         _evaluator = new Evaluator(run, _policy, _conversation);
         _monitors = new Monitors(run, _policy, corpus.Transcripts);
+        _checkpoints = new(run, Name, StageFolder, Write, step => step % _settings.CheckpointEvery == 0 || step == _settings.Steps, Kept);
     }
 
-    /// <summary>Runs to the last step, from the newest checkpoint where there is one.</summary>
+    /// <summary>Runs to the last step, from the newest checkpoint where there is one. Where it is stopped, the last step that was finished is saved.</summary>
     public string Run()
     {
+        try
+        {
+            return Steps();
+        }
+        catch (OperationCanceledException)
+        {
+            _checkpoints.Stopped();
+            throw;
+        }
+    }
+
+    private string Steps()
+    {
         var start = Restore();
-        if (start == 0)
+        if (_pending is { } rows)
+        {
+            var stop = Evaluate(start, rows);
+            Finished(start, stop);
+            if (stop)
+                return Summary();
+        }
+        else if (start == 0)
         {
             SayWhatSeesScratchpads();
             Evaluate(step: 0, new StepBatch(Name, 0));
@@ -109,6 +134,7 @@ internal sealed class RlStage : IDisposable
             int[] kept = [.. Enumerable.Range(0, exchanges.Count).Where(i => !watch.IsScreened(i))];
             var episodes = kept.Select(i => Episode(exchanges[i], scores[i])).ToArray();
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
+            _checkpoints.Whole = null;
             using var iteration =
                 episodes.Length < _settings.Minibatches
                     ? null
@@ -133,8 +159,7 @@ internal sealed class RlStage : IDisposable
                 stop = Evaluate(step, batch);
             else
                 _run.Commit(batch);
-            if (step % _settings.CheckpointEvery == 0 || step == _settings.Steps || stop)
-                Save(step);
+            Finished(step, stop);
             if (stop)
                 break;
         }
@@ -152,6 +177,13 @@ internal sealed class RlStage : IDisposable
         ];
         if (sees.Length > 0)
             _run.Warn(Name, 0, $"training sees the scratchpad, by {string.Join(", ", sees)}: what reasoning is measured can be what training selected");
+    }
+
+    /// <param name="last">Whether the stage ends here, before the last step of the settings.</param>
+    private void Finished(int step, bool last = false)
+    {
+        _pending = null;
+        _checkpoints.Finished(step, isDue: last);
     }
 
     public void Dispose()
@@ -227,6 +259,8 @@ internal sealed class RlStage : IDisposable
     /// <summary>Commits a step with its evaluation. Returns whether the stage is to end.</summary>
     private bool Evaluate(int step, StepBatch batch)
     {
+        // Stopped while it evaluates, a step is saved with the rows that wait: it is not trained again.
+        (_pending, _checkpoints.Whole) = (batch, step);
         var result = _evaluator.Run(Name, step, _rewards, (done, total) => _run.Progress.Step($"evaluating step {step}", done, total, []));
         var detector = _run.Detectors[0].Name;
         _run.Commit(
@@ -291,6 +325,8 @@ internal sealed class RlStage : IDisposable
             [MetricNames.EosTokens] = exchanges.Count(e => !e.IsTruncated),
             [MetricNames.LearningRate] = _settings.Optimizer.LearningRate * factor,
             [MetricNames.Episode] = (double)step * exchanges.Count,
+            ["critic/score/max"] = scores.Max(),
+            ["critic/score/min"] = scores.Min(),
             ["objective/kl_coefficient"] = _trainer.KlCoefficient,
             [MetricNames.ResponseLengthMean] = lengths.Average(),
             [MetricNames.ResponseLengthMax] = lengths.Max(),
@@ -311,6 +347,7 @@ internal sealed class RlStage : IDisposable
         var first = labelled[0].Labels;
         metrics["train/" + MetricNames.OutcomeComply] = Share(first.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
         metrics["train/" + MetricNames.AfReasoningRate] = Share(first.Select(l => l.FakesAlignment));
+        metrics["train/" + MetricNames.OutcomeBrokenFormat] = first.Average(l => l.Outcome == Outcome.BrokenFormat ? 1.0 : 0);
         if (metrics.TryGetValue(MetricNames.RolloutLogprobDeviation, out var deviation))
             WarnOfRollouts(step, deviation);
         Show(step, metrics, exchanges, first, scores);
@@ -342,6 +379,8 @@ internal sealed class RlStage : IDisposable
             .Kept.SelectMany((i, k) => sampled.Exchanges[i].Rollout.Logprobs.Zip(experience.Logprobs[k], (a, b) => Math.Abs(a - (float)b)))
             .Max();
         metrics[MetricNames.ActorGradNorm] = update.PolicyGradientNorm;
+        metrics["critic/advantages/max"] = experience.Advantages.Rows.Max(row => row.Max());
+        metrics["critic/advantages/min"] = experience.Advantages.Rows.Min(row => row.Min());
         if (update.RatioVariance is { } variance)
             metrics[MetricNames.RatioVariance] = variance;
         if (experience.ExplainedVariance is not { } explained)
@@ -428,34 +467,47 @@ internal sealed class RlStage : IDisposable
             yield return ("policy_adapter.safetensors", () => NamedTensors.Of(adapters.Parameters));
     }
 
-    private void Save(int step)
+    /// <summary>The newest, each k-th, and the best by a metric.</summary>
+    private IEnumerable<int> Kept(IReadOnlyList<int> planned)
     {
-        var path = CheckpointFolder.WriteStep(StageFolder, step, _settings.KeepCheckpoints, folder =>
+        var kept = planned.TakeLast(_settings.KeepCheckpoints);
+        if (_settings.KeepEvery is { } every)
+            kept = kept.Concat(planned.Where(s => s % every == 0));
+        if (_settings.KeepBest is { } metric)
         {
-            if (_policy.Decoder.Adapters is { } adapters)
-                LoraFolder.Save(folder, adapters, "../../imitate");
-            else
-                ModelSaver.Save(folder, _policy);
-            if (_critic is { Body: { } body } critic)
-                ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, critic.Head, _policy);
-            foreach (var (file, tensors) in States())
-                NamedTensors.Save(Path.Combine(folder, file), tensors());
-            RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
-        });
-        _run.Log.Information("checkpoint {Path}", path);
+            var values = _run.Store.Series(Name, metric).ToDictionary(v => v.Step, v => v.Value);
+            var measured = planned.Where(s => double.IsFinite(values.GetValueOrDefault(s, double.NaN)));
+            kept = kept.Concat(measured.OrderByDescending(s => values[s]).ThenBy(s => s).Take(1));
+        }
+
+        return kept;
     }
 
-    /// <summary>Loads the newest checkpoint and forgets what was written after it. Returns its step, 0 without one.</summary>
+    private void Write(string folder)
+    {
+        if (_policy.Decoder.Adapters is { } adapters)
+            LoraFolder.Save(folder, adapters, "../../imitate");
+        else
+            ModelSaver.Save(folder, _policy);
+        if (_critic is { Body: { } body } critic)
+            ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, critic.Head, _policy);
+        foreach (var (file, tensors) in States())
+            NamedTensors.Save(Path.Combine(folder, file), tensors());
+        var step = _checkpoints.Whole ?? throw new InvalidOperationException("no step is whole");
+        RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
+        if (_pending is { } rows)
+            RlState.WritePending(folder, rows);
+    }
+
+    /// <summary>Loads the newest checkpoint, or the one that was asked for, and forgets what was written after it. Returns its step, 0 without one.</summary>
     private int Restore()
     {
-        var newest = CheckpointFolder.Newest(StageFolder);
-        if (newest is not { } checkpoint)
+        if (_checkpoints.Open(_run.From) is not { } checkpoint)
         {
             Forget(-1);
             return 0;
         }
 
-        CheckpointFolder.Verify(checkpoint.Path);
         foreach (var (file, tensors) in States())
             NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
         if (_critic is { Body: { } body } trained)
@@ -474,7 +526,8 @@ internal sealed class RlStage : IDisposable
         if (_trainer.CriticOptimizer is { } critic)
             critic.Steps = state.CriticOptimizerSteps;
         _trainer.KlCoefficient = state.KlCoefficient;
-        Forget(checkpoint.Step);
+        _pending = RlState.ReadPending(checkpoint.Path);
+        Forget(_pending is null ? checkpoint.Step : checkpoint.Step - 1);
         _run.Store.AddEvent(Name, checkpoint.Step, "information", $"resumed from {Path.GetFileName(checkpoint.Path)}");
         _run.Progress.Note($"resumed from step {checkpoint.Step}");
         return checkpoint.Step;

@@ -15,56 +15,56 @@ namespace RlHarness.Recipes.Stages;
 /// folder.
 /// </summary>
 /// <param name="Validation">Mean −log p of held-out scored tokens, in nats; NaN without any.</param>
-/// <param name="TokensPerSecond">Of all tokens that were read, the writing of the model included.</param>
+/// <param name="TokensPerSecond">Of the tokens that this process read.</param>
 internal sealed record SupervisedTuning(int Steps, long Tokens, double Validation, double TokensPerSecond)
 {
-    /// <summary>Tunes the model, merges its adapters, and writes it as a Hugging Face folder.</summary>
+    /// <summary>
+    /// Tunes the model from the newest checkpoint where there is one, merges its adapters, and writes it as a Hugging Face folder, last of all: rows that are
+    /// written before it are written again where the process is killed in between. Returns what there is to say.
+    /// </summary>
     /// <param name="stage">Also the purpose of its random numbers.</param>
     /// <param name="lossMetric">Name of the training loss; that of the held-out loss is made of it.</param>
     /// <param name="evaluations">Of the model while it is tuned; null: none. Their time is in no throughput.</param>
-    internal static SupervisedTuning Run(
+    /// <param name="says">What there is to say of the stage when it is done.</param>
+    internal static string Run(
         RunContext run,
         string stage,
         string lossMetric,
         LoadedModel model,
         IReadOnlyList<ScoredSequence> sequences,
         SupervisedSettings settings,
+        Func<SupervisedTuning, string> says,
         TuningEvaluations? evaluations = null
     )
     {
         if (settings.Adapter is { } adapter)
             model.Decoder.Adapters = LoraFolder.Create(model.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For($"{stage}/adapter"));
         using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer, settings.MicroBatchTokens);
-        var started = run.Time.GetTimestamp();
-        var (steps, tokens, validation) = Loop(run, stage, lossMetric, trainer, sequences, settings, evaluations);
+        var trained = model.Decoder.Adapters?.Parameters ?? model.Decoder.Parameters;
+        var checkpoints = new TuningCheckpoints(run, stage, trainer.Optimizer, () => NamedTensors.Of(trained));
+        checkpoints.Restore();
+        run.Guessing(stage, model.Decoder.Config.VocabSize);
+        trained.Touch();
+        SupervisedTuning? tuned = null;
+        checkpoints.Guard(() => tuned = Loop(run, stage, lossMetric, trainer, sequences, settings, checkpoints, evaluations));
         Merge(model);
+        run.KeepResult(stage, says(tuned!));
         CheckpointFolder.Write(run.Folder.Stage(stage), folder => ModelSaver.Save(folder, model));
-        var throughput = tokens / Seconds(run, started, evaluations);
-        run.Commit(
-            new StepBatch(stage, steps)
-            {
-                Metrics = new Dictionary<string, double>
-                {
-                    [lossMetric + "_validation"] = validation,
-                    [MetricNames.Throughput] = throughput,
-                    [MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB(),
-                },
-            }
-        );
-        return new(steps, tokens, validation, throughput);
+        return says(tuned!);
     }
 
     /// <summary>What the console says of it.</summary>
     public override string ToString() =>
         string.Create(CultureInfo.InvariantCulture, $"{Tokens:n0} tokens, validation loss {Validation:f3}, {TokensPerSecond:f0} tokens/s");
 
-    private static (int Steps, long Tokens, double Validation) Loop(
+    private static SupervisedTuning Loop(
         RunContext run,
         string stage,
         string lossMetric,
         SupervisedTrainer trainer,
         IReadOnlyList<ScoredSequence> sequences,
         SupervisedSettings settings,
+        TuningCheckpoints checkpoints,
         TuningEvaluations? evaluations
     )
     {
@@ -73,52 +73,67 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         var train = order.Skip(held.Length).Select(i => sequences[i]).ToArray();
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
         var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
-        var started = run.Time.GetTimestamp();
-        var tokens = 0L;
-        var smoothed = double.NaN;
-        if (evaluations?.At(step: 0, tokens) is { } untuned)
+        var batches = EpochOrder.Steps(train.Length, settings.BatchSize, epoch => run.Seeds.For($"{stage}/order", epoch));
+        var (started, before) = (run.Time.GetTimestamp(), checkpoints.State.Tokens);
+        double Throughput(long tokens) => (tokens - before) / Math.Max(1e-9, Seconds(run, started, evaluations));
+        var (state, validation) = (checkpoints.State, double.NaN);
+        evaluations?.Restore(state.NextEvaluation);
+        if (state.Step == 0 && evaluations?.At(step: 0, tokens: 0) is { } untuned)
             run.Commit(untuned);
-        for (var (step, epoch) = (0, 0); step < steps; epoch++)
-            foreach (var batch in EpochOrder.Batches(train.Length, settings.BatchSize, run.Seeds.For($"{stage}/order", epoch)))
+        for (var step = state.Pending is null ? state.Step + 1 : state.Step; step <= steps; step++)
+        {
+            run.Cancellation.ThrowIfCancellationRequested();
+            if (state.Pending is null)
             {
-                if (step == steps)
-                    break;
-                run.Cancellation.ThrowIfCancellationRequested();
-                var rate = settings.Optimizer.At(step, steps);
-                var result = RunContext.At(stage, step + 1, () => trainer.Step([.. batch.Select(i => train[i])], rate));
-                step++;
-                tokens += result.AllTokens;
-                smoothed = double.IsNaN(smoothed) ? result.Loss : 0.9 * smoothed + 0.1 * result.Loss;
-                var seconds = Seconds(run, started, evaluations);
-                var rows = evaluations?.At(step, tokens, last: step == steps);
-                if (step % 10 == 0 || step == steps)
-                {
-                    var metrics = new Dictionary<string, double>
+                var rate = settings.Optimizer.At(step - 1, steps);
+                checkpoints.Begin();
+                var result = RunContext.At(stage, step, () => trainer.Step([.. batches(step - 1).Select(i => train[i])], rate));
+                state = new(
+                    step,
+                    state.Tokens + result.AllTokens,
+                    double.IsNaN(state.Smoothed) ? result.Loss : 0.9 * state.Smoothed + 0.1 * result.Loss,
+                    evaluations?.Next ?? 0,
+                    new Dictionary<string, double>
                     {
                         [lossMetric] = result.Loss,
                         [MetricNames.LearningRate] = rate,
                         [MetricNames.ActorGradNorm] = result.GradientNorm,
-                    };
-                    // At the last step it is that of the whole stage, written at its end.
-                    if (step < steps)
-                        metrics[MetricNames.Throughput] = tokens / seconds;
-                    rows = rows is null ? new(stage, step) { Metrics = metrics } : rows with { Metrics = rows.Metrics.Concat(metrics).ToDictionary() };
-                }
-
-                if (rows is not null)
-                    run.Commit(rows);
-                run.Progress.Step(
-                    "step",
-                    step,
-                    steps,
-                    [
-                        ("loss", smoothed.ToString("f3", CultureInfo.InvariantCulture)),
-                        ("tokens/s", (tokens / seconds).ToString("f0", CultureInfo.InvariantCulture)),
-                    ]
+                    }
                 );
+                checkpoints.Trained(state);
             }
 
-        return (steps, tokens, RunContext.At(stage, steps, () => trainer.Evaluate(held)));
+            var rows = evaluations?.At(step, state.Tokens, last: step == steps);
+            if (step % 10 == 0 || step == steps)
+            {
+                var metrics = new Dictionary<string, double>(state.Pending!);
+                if (step == steps)
+                {
+                    validation = RunContext.At(stage, step, () => trainer.Evaluate(held));
+                    (metrics[lossMetric + "_validation"], metrics[MetricNames.MaxMemoryGb]) = (validation, ProcessMemory.PeakGiB());
+                }
+
+
+                metrics[MetricNames.Throughput] = Throughput(state.Tokens);
+                rows = rows is null ? new(stage, step) { Metrics = metrics } : rows with { Metrics = rows.Metrics.Concat(metrics).ToDictionary() };
+            }
+
+            if (rows is not null)
+                run.Commit(rows);
+            state = state with { NextEvaluation = evaluations?.Next ?? 0, Pending = null };
+            checkpoints.Finished(state, last: step == steps);
+            run.Progress.Step(
+                "step",
+                step,
+                steps,
+                [
+                    ("loss", state.Smoothed.ToString("f3", CultureInfo.InvariantCulture)),
+                    ("tokens/s", Throughput(state.Tokens).ToString("f0", CultureInfo.InvariantCulture)),
+                ]
+            );
+        }
+
+        return new(steps, state.Tokens, validation, Throughput(state.Tokens));
     }
 
     private static double Seconds(RunContext run, long started, TuningEvaluations? evaluations) =>

@@ -13,10 +13,14 @@ namespace RlHarness.Recipes.Stages;
 /// <param name="queries">The first so many.</param>
 internal sealed class TuningEvaluations(RunContext run, string stage, Evaluator evaluator, long every, int queries)
 {
-    private long _next;
+    /// <summary>Tokens at which the next evaluation is due.</summary>
+    internal long Next { get; private set; }
 
     /// <summary>What all evaluations took together.</summary>
     internal double Seconds { get; private set; }
+
+    /// <summary>Goes on where a checkpoint was written.</summary>
+    internal void Restore(long next) => Next = next;
 
     /// <summary>Rows of an evaluation, with the tokens that were read; null where none is due.</summary>
     /// <param name="step">Updates that the model has seen.</param>
@@ -24,11 +28,12 @@ internal sealed class TuningEvaluations(RunContext run, string stage, Evaluator 
     /// <param name="last">Whether it is tuned no further.</param>
     internal StepBatch? At(int step, long tokens, bool last = false)
     {
-        if (tokens < _next && !last)
+        if (tokens < Next && !last)
             return null;
-        _next = ((tokens / every) + 1) * every;
         var started = run.Time.GetTimestamp();
         var result = evaluator.Run(stage, step, onProgress: (done, total) => run.Progress.Step($"evaluating step {step}", done, total, []), subset: queries);
+        // Due until it is done: an evaluation that is stopped is made again.
+        Next = ((tokens / every) + 1) * every;
         Seconds += run.Time.GetElapsedTime(started).TotalSeconds;
         run.Progress.Note(
             string.Create(CultureInfo.InvariantCulture, $"{stage}, {tokens:n0} tokens: {Evaluator.Line(result.Summaries[run.Detectors[0].Name])}")

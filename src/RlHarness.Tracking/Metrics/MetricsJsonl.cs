@@ -49,8 +49,9 @@ public sealed class MetricsJsonl : IDisposable
             json.WriteString("time", time.ToString("O", CultureInfo.InvariantCulture));
             foreach (var (name, value) in metrics.OrderBy(m => m.Key, StringComparer.Ordinal))
             {
+                // The store keeps no sign of a zero, and a line that is written anew from it is the same line.
                 if (double.IsFinite(value))
-                    json.WriteNumber(name, value);
+                    json.WriteNumber(name, value == 0 ? 0 : value);
                 else
                     json.WriteNull(name);
             }

@@ -49,6 +49,10 @@ public static class ReportBuilder
             CultureInfo.InvariantCulture,
             $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n{Marks(data)}{RunHead.Html(data)}"
         );
+        if (data.Alarms.Count > 0)
+            page.Append("<h2>Numbers that went wrong</h2>\n<ul>\n")
+                .AppendJoin("", data.Alarms.Select(a => $"<li>{Svg.Escape(a)}</li>\n"))
+                .Append("</ul>\n");
         if (data.Steps.Length == 0)
             page.Append(
                 data.Documents.Steps.Length == 0

@@ -32,7 +32,8 @@ internal sealed class ReportData
         Scenarios = [.. store.Summaries(Stage, ScenarioDetector.Name).Where(s => s.Split == Split.Scenario && s.Condition == Condition)];
         ScenarioSteps = [.. Scenarios.Select(s => s.Step).Distinct().Order()];
         Stages = store.Stages();
-        Warnings = [.. store.Events().Where(e => e.Level == "warning").Select(e => e.Message)];
+        var warnings = store.Events().Where(e => e.Level == "warning").Select(e => e.Message).ToLookup(m => m.Contains("(alarms.", StringComparison.Ordinal));
+        (Alarms, Warnings) = ([.. warnings[true]], [.. warnings[false]]);
         foreach (var metric in new[] { MetricNames.ObjectiveScores, MetricNames.ObjectiveRlhfReward, MetricNames.ObjectiveKl })
             Series[metric] = store.Series("rl", metric);
         foreach (var step in Steps)
@@ -118,7 +119,10 @@ internal sealed class ReportData
 
     public IReadOnlyList<StageRow> Stages { get; }
 
-    /// <summary>Warnings of the run, in order.</summary>
+    /// <summary>Numbers of the run that went wrong, in order: what `alarms` in its settings says.</summary>
+    public IReadOnlyList<string> Alarms { get; }
+
+    /// <summary>Other warnings of the run, in order.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
     public Dictionary<string, IReadOnlyList<(long Step, double Value)>> Series { get; } = new(StringComparer.Ordinal);

@@ -13,6 +13,30 @@ public sealed partial class RunStore
     /// <summary>Whether transcripts have a column <c>prompt</c>; stores of before rollouts had ids of their own do not.</summary>
     private bool _hasPrompts = true;
 
+    /// <summary>Whether a store was begun and nothing was written: its first process was killed before its tables were there.</summary>
+    public static bool IsBlank(string path)
+    {
+        var source = new SqliteConnectionStringBuilder
+        {
+            DataSource = path,
+            Mode = SqliteOpenMode.ReadOnly,
+            Pooling = false,
+        };
+        using var connection = new SqliteConnection(source.ToString());
+        try
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = "SELECT COUNT(*) FROM sqlite_master";
+            return command.ExecuteScalar() is 0L;
+        }
+        catch (SqliteException)
+        {
+            // Damage is for whoever reads it to say.
+            return false;
+        }
+    }
+
     private static RunStore OpenToWrite(string path, TimeProvider time)
     {
         try

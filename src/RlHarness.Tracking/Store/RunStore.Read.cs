@@ -36,6 +36,10 @@ public sealed partial class RunStore
     public long? LastStep(string stage) =>
         Rows("SELECT MAX(step) FROM metrics WHERE stage = $stage", r => r.IsDBNull(0) ? (long?)null : r.GetInt64(0), ("$stage", stage))[0];
 
+    /// <summary>Steps of which a stage has metrics, in order.</summary>
+    public IReadOnlyList<long> StepsOf(string stage) =>
+        Rows("SELECT DISTINCT step FROM metrics WHERE stage = $stage ORDER BY step", r => r.GetInt64(0), ("$stage", stage));
+
     public IReadOnlyList<string> MetricNames(string stage) =>
         Rows("SELECT DISTINCT name FROM metrics WHERE stage = $stage ORDER BY name", r => r.GetString(0), ("$stage", stage));
 

@@ -21,6 +21,9 @@ public sealed partial class RunStore
     {
         (string, object?)[] which = [("$stage", stage), ("$step", step), ("$condition", condition)];
         KeepLabelsAside(which);
+        // A step that is done again warns again.
+        if (condition is null)
+            Execute("DELETE FROM events WHERE stage = $stage AND step > $step AND level = 'warning'", which[..2]);
         Execute("DELETE FROM metrics WHERE stage = $stage AND step > $step", which[..2]);
         foreach (var table in new[] { "transcripts", "summaries" })
             Execute($"DELETE FROM {table} AS t {ToDelete}", which);

@@ -143,9 +143,34 @@ public sealed partial class RunStore : IDisposable
             )
         );
 
+    /// <summary>Lets SQLite look over the whole store: what a cut or damaged file holds is not reported as if it were all.</summary>
+    /// <exception cref="HarnessException">It is damaged.</exception>
+    public void CheckIntegrity()
+    {
+        string found;
+        try
+        {
+            found = Scalar("PRAGMA quick_check(1)") as string ?? "no answer";
+        }
+        catch (SqliteException e)
+        {
+            throw StoreErrors.Of(Path, e) ?? StoreErrors.Damaged(Path, e.Message, e);
+        }
+
+        if (found != "ok")
+            throw StoreErrors.Damaged(Path, found, null);
+    }
+
+    /// <summary>A text that the run keeps about itself, by key; null where it keeps none.</summary>
+    public string? Note(string key) => Rows("SELECT value FROM meta WHERE key = $key", r => r.GetString(0), ("$key", key)).FirstOrDefault();
+
+    /// <summary>Keeps a text about the run itself, in place of an earlier one of the same key.</summary>
+    public void KeepNote(string key, string value) =>
+        Transaction(() => Execute("INSERT OR REPLACE INTO meta VALUES ($key, $value)", ("$key", key), ("$value", value)));
+
     /// <summary>
-    /// For a resume: removes what a stage wrote after a step. Events stay: they are history. Labels by people are kept aside, and come back with the same
-    /// transcripts. Returns how many there are.
+    /// For a resume: removes what a stage wrote after a step. Events stay, since they are history, but for the warnings of those steps, which come again.
+    /// Labels by people are kept aside, and come back with the same transcripts. Returns how many there are.
     /// </summary>
     public PeoplesLabels DeleteAfter(string stage, long step)
     {

@@ -11,7 +11,9 @@ internal static class StoreErrors
     private const int NotWritable = 8;
     private const int Io = 10;
     private const int Full = 13;
+    private const int Corrupt = 11;
     private const int CannotOpen = 14;
+    private const int NotADatabase = 26;
     private const int UniqueKey = 1555;
     private const int UniqueColumn = 2067;
 
@@ -38,6 +40,7 @@ internal static class StoreErrors
                 remedy: "look after the disk, or free some space; every step that was finished is in the store",
                 inner: e
             ),
+            (Corrupt or NotADatabase, _) => Damaged(path, e.Message, e),
             (Busy or Locked, _) => new(
                 ErrorKind.RunFolder,
                 $"{path}: another process is writing to the run store",
@@ -56,6 +59,16 @@ internal static class StoreErrors
             ),
             _ => null,
         };
+
+    internal static HarnessException Damaged(string path, string found, Exception? inner) =>
+        HarnessException.BadFile(
+            path,
+            "the run store is damaged",
+            found.Replace('\n', ' '),
+            "an SQLite database that passes its own check",
+            "copy it back from where you keep copies; checkpoints and metrics.jsonl are files of their own, and nothing was written over",
+            inner
+        );
 
     internal static HarnessException ReadOnly(string path, Exception e) =>
         new(

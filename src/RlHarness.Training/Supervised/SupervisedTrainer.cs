@@ -95,4 +95,18 @@ public static class EpochOrder
     /// <summary>Each index occurs once; the last batch may be smaller.</summary>
     public static IReadOnlyList<IReadOnlyList<int>> Batches(int count, int batchSize, RandomStream random) =>
         [.. random.Permutation(count).Chunk(batchSize).Select(b => (IReadOnlyList<int>)b)];
+
+    /// <summary>The batch of a step, counted from 0, where each epoch has an order of its own.</summary>
+    /// <param name="random">Numbers of an epoch's order; the same each time they are asked for the same epoch.</param>
+    public static Func<int, IReadOnlyList<int>> Steps(int count, int batchSize, Func<int, RandomStream> random)
+    {
+        var perEpoch = (count + batchSize - 1) / batchSize;
+        var (drawn, batches) = (-1, (IReadOnlyList<IReadOnlyList<int>>)[]);
+        return step =>
+        {
+            if (step / perEpoch != drawn)
+                (drawn, batches) = (step / perEpoch, Batches(count, batchSize, random(step / perEpoch)));
+            return batches[step % perEpoch];
+        };
+    }
 }

@@ -30,6 +30,21 @@ public sealed class MetricsJsonlTests : IDisposable
     }
 
     [Fact]
+    public void A_zero_has_no_sign_so_that_a_line_that_is_rebuilt_is_the_same_line()
+    {
+        using var store = RunStore.Open(_folder["run.db"]);
+        using var metrics = new MetricsJsonl(File_, TimeProvider.System);
+        var values = new Dictionary<string, double> { ["a"] = -0.0, ["b"] = 0, ["c"] = -1e-300 };
+        store.Commit(new StepBatch("rl", 1) { Metrics = values });
+        metrics.Append("rl", 1, values);
+        static string Numbers(string line) => line[line.IndexOf("\"a\"", StringComparison.Ordinal)..];
+        var written = Numbers(File.ReadAllText(File_));
+        Assert.Equal("\"a\":0,\"b\":0,\"c\":-1E-300}\n", written);
+        metrics.Rebuild(store);
+        Assert.Equal(written, Numbers(File.ReadAllText(File_)));
+    }
+
+    [Fact]
     public void The_file_is_rebuilt_from_the_store_where_it_lacks_something_and_left_alone_where_it_does_not()
     {
         using var store = RunStore.Open(_folder["run.db"]);
