@@ -55,7 +55,10 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
 
     /// <summary>What the console says of it.</summary>
     public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"{Tokens:n0} tokens, validation loss {Validation:f3}, {TokensPerSecond:f0} tokens/s");
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Tokens:n0} tokens{(double.IsNaN(Validation) ? "" : $", validation loss {Validation:f3}")}, {TokensPerSecond:f0} tokens/s"
+        );
 
     private static SupervisedTuning Loop(
         RunContext run,
@@ -109,10 +112,11 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
                 var metrics = new Dictionary<string, double>(state.Pending!);
                 if (step == steps)
                 {
-                    validation = RunContext.At(stage, step, () => trainer.Evaluate(held));
-                    (metrics[lossMetric + "_validation"], metrics[MetricNames.MaxMemoryGb]) = (validation, ProcessMemory.PeakGiB());
+                    metrics[MetricNames.MaxMemoryGb] = ProcessMemory.PeakGiB();
+                    // So few sequences may leave none to hold out: then there is no such loss.
+                    if (held.Length > 0)
+                        metrics[lossMetric + "_validation"] = validation = RunContext.At(stage, step, () => trainer.Evaluate(held));
                 }
-
 
                 metrics[MetricNames.Throughput] = Throughput(state.Tokens);
                 rows = rows is null ? new(stage, step) { Metrics = metrics } : rows with { Metrics = rows.Metrics.Concat(metrics).ToDictionary() };
