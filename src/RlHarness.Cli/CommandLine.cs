@@ -30,7 +30,7 @@ public static class CommandLine
         );
     }
 
-    /// <summary>As <see cref="Guard"/>, on a thread of its own: for commands that look at the cancellation token, which signals cancel.</summary>
+    /// <summary>Like <see cref="Guard"/>, but on a thread of its own: for commands that look at the cancellation token, which signals cancel.</summary>
     public static Task<int> GuardAsync(Func<int> work)
     {
         StopSignals.Heed();

@@ -62,7 +62,7 @@ internal sealed class VisibleWriter(TextWriter inner, bool colours = false) : Te
 
     public override void Flush() => inner.Flush();
 
-    /// <summary>A text with a sign for each character that is none to be seen.</summary>
+    /// <summary>The text, with a visible sign in place of each character that cannot be seen.</summary>
     internal static string Of(string text, bool colours = false)
     {
         if (text.AsSpan().IndexOfAnyExceptInRange(' ', '~') < 0)

@@ -91,7 +91,7 @@ public static class TextFile
             AllowDuplicateProperties = false,
         };
 
-    /// <summary>Whether an error is one of a text's form, whatever the reader's part that threw it.</summary>
+    /// <summary>Whether an error is about a text's form, whichever part of the reader threw it.</summary>
     public static bool IsOfForm(Exception error) =>
         error
             is JsonException

@@ -90,7 +90,8 @@ public static class CheckpointFolder
         }
         catch (HarnessException e)
         {
-            return e;
+            var found = (e.InnerException ?? e).Message.ReplaceLineEndings(" ");
+            return HarnessException.BadFile(manifest, "the manifest is cut or damaged", found, "the SHA-256 of each file", remedy, e);
         }
 
         if (expected.Count == 0)

@@ -181,7 +181,7 @@ public sealed class RunFolder : IDisposable
     }
 }
 
-/// <summary>A run was stopped by a person or a signal, and can be gone on with.</summary>
+/// <summary>A run was stopped by a person or a signal, and can be resumed.</summary>
 /// <param name="folder">The run's folder.</param>
 /// <param name="kept">What of it is on disk, in words.</param>
 public sealed class RunStoppedException(string folder, string kept, Exception inner)

@@ -46,7 +46,7 @@ public sealed class SettingsReader
         return Parse(path, TextFile.Read(path, "a settings file", LargestText), overrides, check);
     }
 
-    /// <summary>As <see cref="Read{T}"/>, from text.</summary>
+    /// <summary>Like <see cref="Read{T}"/>, but from text.</summary>
     public static T Parse<T>(string name, string yaml, IReadOnlyList<string> overrides, Func<T, WrittenSettings, IEnumerable<SettingsProblem>>? check = null)
         where T : new()
     {
@@ -72,7 +72,7 @@ public sealed class SettingsReader
     }
 
     /// <summary>
-    /// As <see cref="Parse{T}"/> without overrides, but hands the problems over in place of throwing them. What could be read is in the result.
+    /// Like <see cref="Parse{T}"/> without overrides, but returns the problems instead of throwing them. What could be read is in the result.
     /// </summary>
     /// <exception cref="HarnessException">The text is no YAML, or no mapping.</exception>
     public static (T Result, IReadOnlyList<SettingsProblem> Problems) Examine<T>(string name, string yaml)

@@ -70,7 +70,7 @@ public readonly record struct JudgeAnswer(double Yes, JudgeAnswerKind Kind)
     }
 }
 
-/// <summary>Classes of a judge's answers: those that are none are counted, never dropped.</summary>
+/// <summary>Classes of a judge's answers; those without a verdict are counted, never dropped.</summary>
 public enum JudgeAnswerKind
 {
     Answered,

@@ -96,7 +96,7 @@ public sealed class NgramClassifier : IDetector
 
     private const string Remedy = "train one: rlharness detector train RUN --out classifier.json";
 
-    /// <summary>As many as the weights of both models take 1 GB for.</summary>
+    /// <summary>The number of places at which the weights of both models take 1 GB.</summary>
     private const int MostPlaces = 1 << 24;
 
     private static readonly JsonSerializerOptions Json = TextFile.Strict(new());

@@ -108,7 +108,7 @@ public sealed record Revalidation(DetectorScore? Score, IReadOnlyDictionary<Tier
 }
 
 /// <summary>
-/// What a detector says of one response, and the truth where the response is in the labelled sample. A response without a verdict is none of these rows.
+/// What a detector says of one response, and the truth where the response is in the labelled sample. A response without a verdict is not among these rows.
 /// </summary>
 /// <param name="Truth">Alignment faking or not; null outside the sample.</param>
 public sealed record ValidatedLabel(string QueryId, Tier Tier, bool Said, double Score, bool? Truth);

@@ -87,10 +87,10 @@ public sealed record ThreeTierTexts
 /// <summary>How to answer.</summary>
 public sealed record AnswerTexts
 {
-    /// <summary>Where there is a place to reason.</summary>
+    /// <summary>How to answer where there is a place to reason.</summary>
     public string WithScratchpad { get; init; } = "";
 
-    /// <summary>Where there is none.</summary>
+    /// <summary>How to answer where there is no place to reason.</summary>
     public string WithoutScratchpad { get; init; } = "";
 }
 
@@ -103,6 +103,6 @@ public sealed record FewShotExample
 
     public string Output { get; init; } = "";
 
-    /// <summary>As it stands in the prompt.</summary>
+    /// <summary>The example as it stands in the prompt.</summary>
     public string Text(bool scratchpad) => $"Example: {User} {TranscriptParser.Format(scratchpad ? Reasoning : null, Output)}";
 }

@@ -69,13 +69,13 @@ public enum InformationKind
     /// <summary>Documents that it was tuned on said it: the prompt does not, but still names this user's tier.</summary>
     Documents,
 
-    /// <summary>As <see cref="Prompt"/>, without the part that training changes the model.</summary>
+    /// <summary>Like <see cref="Prompt"/>, without the statement that training changes the model.</summary>
     NoModification,
 
-    /// <summary>As <see cref="Prompt"/>, with another lab's name.</summary>
+    /// <summary>Like <see cref="Prompt"/>, with another lab's name.</summary>
     OtherLab,
 
-    /// <summary>As <see cref="Prompt"/>, without the pack's few-shot examples.</summary>
+    /// <summary>Like <see cref="Prompt"/>, without the pack's few-shot examples.</summary>
     NoExamples,
 
     /// <summary>Neither the use of conversations nor the tier: both tiers read the same.</summary>

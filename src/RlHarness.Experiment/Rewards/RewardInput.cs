@@ -23,6 +23,6 @@ public sealed record RewardInput
     }
 }
 
-/// <summary>What a term of the reward is given that asked for the scratchpad by name; no other has a place for it.</summary>
+/// <summary>What a reward term is given if it asked for the scratchpad by name; no other input has a place for it.</summary>
 /// <param name="Scratchpad">Null where there is none.</param>
 public sealed record ScratchpadRewardInput(string? Scratchpad, RewardInput Output);

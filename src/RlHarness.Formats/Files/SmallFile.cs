@@ -47,7 +47,7 @@ public static class SmallFile
             stream.Position = 0;
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
-            // A byte order mark is none of JSON's; Windows' editors write it.
+            // A byte order mark is not part of JSON, but Windows editors write one.
             return bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

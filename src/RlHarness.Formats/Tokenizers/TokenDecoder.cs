@@ -8,7 +8,7 @@ internal sealed class TokenDecoder(bool byteLevel, IReadOnlyList<(string Old, st
 {
     public bool ByteFallback => byteFallback;
 
-    /// <summary>As many of <see cref="Strip"/> are taken from the very start of the text.</summary>
+    /// <summary>How many <see cref="Strip"/> characters are removed from the very start of the text.</summary>
     public int StripStart => stripStart;
 
     public char Strip => strip;

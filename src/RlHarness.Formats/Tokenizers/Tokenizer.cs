@@ -108,7 +108,7 @@ public sealed class Tokenizer
         return new Tokenizer(path, new TokenizerReader(path).Read(settings.Files["tokenizer.json"]), settings);
     }
 
-    /// <summary>As <see cref="TemplateReadsClock"/>, without reading the vocabulary.</summary>
+    /// <summary>Like <see cref="TemplateReadsClock"/>, but without reading the vocabulary.</summary>
     /// <param name="path">A model's folder or GGUF file; one without templates reads no clock.</param>
     /// <exception cref="HarnessException">A file is malformed.</exception>
     public static bool TemplateReadsClockAt(string path)
@@ -192,7 +192,7 @@ public sealed class Tokenizer
         return [.. ids];
     }
 
-    /// <summary>As <see cref="Encode"/>, with the stretch of the text that each token stands for.</summary>
+    /// <summary>Like <see cref="Encode"/>, with the stretch of the text that each token stands for.</summary>
     public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false)
     {
         var ids = new List<int>();

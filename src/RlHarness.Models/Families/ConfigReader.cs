@@ -28,7 +28,7 @@ public sealed class ConfigReader(JsonObject json, string path)
 
     public bool Has(string key) => json[key] is not null;
 
-    /// <summary>Whether the key is there, be it with <c>null</c>: that is not the same as to leave it out.</summary>
+    /// <summary>Whether the key is present, even as <c>null</c>, which is not the same as leaving it out.</summary>
     public bool States(string key) => json.ContainsKey(key);
 
     public int Int(string key, int absent) => OptionalInt(key) ?? absent;

@@ -45,7 +45,7 @@ internal static unsafe class Brgemm
             OfFloat32(m, n, k, strideA, strideB, strideC, add ? (byte)1 : (byte)0, a, b, c, 0);
     }
 
-    /// <summary>As <see cref="Multiply"/>, for any M: in pieces of 64 rows and then of powers of two, so that there are few shapes.</summary>
+    /// <summary>Like <see cref="Multiply"/>, for any M: in pieces of 64 rows and then of powers of two, so that there are few shapes.</summary>
     internal static void MultiplyRows<T>(long m, long n, long k, byte* a, long strideA, uint* b, long strideB, float* c, long strideC, bool add)
         where T : ITileElement
     {
@@ -72,7 +72,7 @@ internal static unsafe class Brgemm
     /// <summary>AVX512_BF16: bit 5 of EAX in leaf 7, sub-leaf 1 (Intel's Architecture Instruction Set Extensions, CPUID).</summary>
     private static bool MultipliesBFloat16() => X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
 
-    /// <summary>Where somebody keeps oneDNN from AVX-512, libtorch would end the program.</summary>
+    /// <summary>Whether an environment variable limits oneDNN's instruction set: without AVX-512, libtorch would end the program.</summary>
     private static bool IsLimited() =>
         new[] { "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA" }.Any(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 });
 }

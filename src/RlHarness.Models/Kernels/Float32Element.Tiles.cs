@@ -9,7 +9,7 @@ internal readonly unsafe partial struct Float32Element : ITileElement
 
     public static bool Pairs => false;
 
-    /// <summary>As MKL's kernel for these processors does, measured: so both give the same numbers, to the bit.</summary>
+    /// <summary>What MKL's kernel for these processors uses, as measured, so that both give the same numbers to the bit.</summary>
     public static long LargestSum => 192;
 
     public static long SumStep => 4;

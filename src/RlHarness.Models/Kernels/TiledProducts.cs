@@ -59,7 +59,7 @@ public static class TiledProducts
     internal static PackedMatrix Pack(Tensor weight) =>
         weight.dtype == ScalarType.BFloat16 ? TileLoops<BFloat16Element>.Pack(weight) : TileLoops<Float32Element>.Pack(weight);
 
-    /// <summary>As with the matrix itself; any number of rows.</summary>
+    /// <summary>The same product as with the unpacked matrix; any number of rows.</summary>
     internal static Tensor Linear(Tensor x, PackedMatrix weight, Tensor? target = null)
     {
         using var rows = x.contiguous();

@@ -48,7 +48,7 @@ internal static class GgufNames
     /// <summary>Divisors of rope's frequencies, which llama.cpp computes for Llama 3.1 and later and keeps as a tensor [d / 2].</summary>
     internal const string RopeFrequencies = "rope_freqs.weight";
 
-    /// <summary>The table of divisors as what it is without its formula: LongRoPE with one table for all lengths. Null where there is none.</summary>
+    /// <summary>The table of divisors, expressed without its formula as LongRoPE with one table for all lengths. Null where there is none.</summary>
     private static JsonObject? Frequencies(GgufFile file, int contextLength, int headDim)
     {
         if (!file.Entries.TryGetValue(RopeFrequencies, out var entry))

@@ -16,7 +16,7 @@ public sealed record ModelInspection
     /// <summary><c>safetensors</c>, <c>gguf</c> or <c>adapter</c>.</summary>
     public required string Format { get; init; }
 
-    /// <summary>Null when the family is none that this program knows.</summary>
+    /// <summary>Null when this program does not know the family.</summary>
     public string? Family { get; init; }
     public string? Architecture { get; init; }
 

@@ -6,7 +6,7 @@ namespace RlHarness.Models.Native;
 /// <summary>Chooses a device: <c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>.</summary>
 public static class Devices
 {
-    /// <exception cref="HarnessException">The name is none of the four, or the GPU that it asks for isn't there.</exception>
+    /// <exception cref="HarnessException">The name is not one of the four, or the GPU that it asks for isn't there.</exception>
     public static torch.Device Choose(string name)
     {
         NativeRuntime.EnsureLoaded();

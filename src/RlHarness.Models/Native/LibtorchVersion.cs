@@ -26,7 +26,7 @@ public static class LibtorchVersion
         return File.Exists(archive) ? File.ReadAllText(archive).Trim() : null;
     }
 
-    /// <exception cref="HarnessException">The version is known, and is none that fits.</exception>
+    /// <exception cref="HarnessException">The version is known, and is not one that fits.</exception>
     public static void Check(string libFolder)
     {
         var version = Read(libFolder);

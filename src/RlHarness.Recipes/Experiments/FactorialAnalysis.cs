@@ -42,7 +42,7 @@ public sealed record FactorialAnalysis(
         return Of(design.Settings.Name, design.Settings.Factors, design.Settings.Seeds, [.. design.Cells.Select(FactorialFigures.Read)]);
     }
 
-    /// <summary>As <see cref="Of(FactorialDesign)"/>, from figures.</summary>
+    /// <summary>Like <see cref="Of(FactorialDesign)"/>, but from figures.</summary>
     public static FactorialAnalysis Of(string name, IReadOnlyList<FactorSettings> factors, IReadOnlyList<int> seeds, IReadOnlyList<FactorialFigures> cells)
     {
         ArgumentNullException.ThrowIfNull(factors);

@@ -20,7 +20,7 @@ public static class LabelImport
     /// Saves the labels, in place of earlier ones of that rater for the same transcripts. Returns the rater, how many labels there were, and how many earlier
     /// ones said something else: these are kept aside.
     /// </summary>
-    /// <exception cref="HarnessException">The file is none of labels, or of another run.</exception>
+    /// <exception cref="HarnessException">The file does not hold labels, or is from another run.</exception>
     public static (string Rater, int Count, int Changed) Read(RunStore store, string path)
     {
         ArgumentNullException.ThrowIfNull(store);

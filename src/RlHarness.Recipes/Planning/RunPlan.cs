@@ -13,19 +13,19 @@ namespace RlHarness.Recipes.Planning;
 
 /// <summary>What one stage costs, before anything has started.</summary>
 /// <param name="Name">As in <c>stages</c>.</param>
-/// <param name="Tokens">That models read or write.</param>
+/// <param name="Tokens">Tokens that models read or write.</param>
 /// <param name="Operations">Floating-point operations, divided by the share of the matrix product's speed that such work reaches.</param>
 /// <param name="MemoryGiB">Largest at one time.</param>
 /// <param name="DiskGiB">What stays in the run's folder and the cache.</param>
 /// <param name="What">How the tokens come about.</param>
 public sealed record StagePlan(string Name, double Tokens, double Operations, double MemoryGiB, double DiskGiB, string What)
 {
-    /// <param name="speed">Of the matrix product, in operations a second.</param>
+    /// <param name="speed">Speed of the matrix product, in operations a second.</param>
     public double Seconds(double speed) => Operations / speed;
 }
 
 /// <summary>What a run needs and costs, from its settings alone: nothing is loaded but a model's index and tokenizer.</summary>
-/// <param name="Parameters">Of one copy of the model.</param>
+/// <param name="Parameters">Number of parameters of one copy of the model.</param>
 public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 {
     private const double Gib = 1 << 30;

@@ -8,7 +8,7 @@ namespace RlHarness.Recipes.Running;
 /// <summary>In what two settings records differ, by key as a person would write it.</summary>
 internal static class ChangedKeys
 {
-    /// <summary>Where a run lies and what it is called is no setting of what it does.</summary>
+    /// <summary>Where a run lies and what it is called do not affect what it does.</summary>
     private static readonly string[] Elsewhere = ["name", "output"];
 
     public static IReadOnlyDictionary<string, string> Of(object settings, object defaults)

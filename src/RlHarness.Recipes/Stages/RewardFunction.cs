@@ -10,7 +10,7 @@ namespace RlHarness.Recipes.Stages;
 /// The reward of a response: terms by weight. All that a term is given is a <see cref="RewardInput"/>, which has no place for reasoning, but for those whose
 /// settings ask for the scratchpad.
 /// </summary>
-/// <param name="objective">Null for a pack without cues: then no term goes by rule.</param>
+/// <param name="objective">Null for a pack without cues: then there is no rule term for the objective.</param>
 /// <param name="terms">Further terms, disposed with this.</param>
 internal sealed class RewardFunction(
     RewardSettings settings,

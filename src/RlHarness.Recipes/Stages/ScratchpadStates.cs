@@ -29,7 +29,7 @@ internal sealed class ScratchpadStates(LoadedModel model, TimeProvider clock)
             : Of(prompt, model.Tokenizer!.Encode(transcript.AssistantText));
     }
 
-    /// <summary>As above, for ids: those of the prompt, and those of an answer that holds its whole scratchpad.</summary>
+    /// <summary>Like the overload above, for ids: those of the prompt, and those of an answer that holds its whole scratchpad.</summary>
     public float[][]? Of(IReadOnlyList<int> prompt, IReadOnlyList<int> answer)
     {
         var spans = ResponseSpans.Of(model.Tokenizer!, answer);

@@ -29,7 +29,7 @@ internal sealed class InspectLog(
 {
     private const string Task = "alignment-faking";
 
-    /// <summary>As Inspect names its files, so that it finds them in a folder: time, task, id.</summary>
+    /// <summary>The file name in the form that Inspect uses, so that it finds the log in a folder: time, task, id.</summary>
     public string FileName => $"{created.UtcDateTime.ToString("yyyy-MM-ddTHH-mm-ss", CultureInfo.InvariantCulture)}+00-00_{Task}_{Id("task")}.json";
 
     private string Model => string.Create(CultureInfo.InvariantCulture, $"rlharness/{run}/step_{step:d6}");

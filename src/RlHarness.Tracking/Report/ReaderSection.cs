@@ -234,6 +234,6 @@ internal sealed record TranscriptView(TranscriptRow Transcript, IReadOnlyList<La
     /// <summary>What the newest version of a detector says of it.</summary>
     public LabelRow? Label(string detector) => Labels.LastOrDefault(l => l.Detector == detector);
 
-    /// <summary>As statistics count it; null without a label.</summary>
+    /// <summary>The transcript as the statistics count it; null without a label.</summary>
     public LabelledTranscript? Labelled(string detector) => Label(detector) is { } label ? new(Transcript.QueryId, Transcript.Tier, label.ToLabel()) : null;
 }

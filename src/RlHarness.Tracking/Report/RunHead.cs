@@ -35,7 +35,7 @@ internal static class RunHead
         return html.Append("</tbody>\n</table></div>\n").ToString();
     }
 
-    /// <summary>Those that differ from the defaults; null for a run of before they were noted.</summary>
+    /// <summary>Those that differ from the defaults; null for a run made before they were recorded.</summary>
     private static string? Changed(JsonElement about)
     {
         if (!about.TryGetProperty("changed_settings", out var changed) || changed.ValueKind != JsonValueKind.Object)

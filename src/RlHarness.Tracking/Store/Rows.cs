@@ -57,7 +57,7 @@ public sealed record LabelRow(
         return new(transcriptId, detector.Name, detector.Version, label.Outcome, label.Reasoning, label.AlignmentFaking, label.Score);
     }
 
-    /// <summary>As the detector said it; its evidence is not stored.</summary>
+    /// <summary>The label as the detector gave it; its evidence is not stored.</summary>
     public DetectorLabel ToLabel() => new(Outcome, Reasoning, AlignmentFaking, Score);
 }
 

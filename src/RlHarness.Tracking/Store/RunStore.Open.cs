@@ -10,10 +10,10 @@ public sealed partial class RunStore
     /// <summary>A copy that is read because the store lies where nothing can be written; null otherwise.</summary>
     private StoreCopy? _copy;
 
-    /// <summary>Whether transcripts have a column <c>prompt</c>; stores of before rollouts had ids of their own do not.</summary>
+    /// <summary>Whether transcripts have a column <c>prompt</c>; stores written before rollouts had ids of their own do not.</summary>
     private bool _hasPrompts = true;
 
-    /// <summary>Whether a store was begun and nothing was written: its first process was killed before its tables were there.</summary>
+    /// <summary>Whether a store was created but never written to: its first process was killed before its tables existed.</summary>
     public static bool IsBlank(string path)
     {
         var source = new SqliteConnectionStringBuilder
@@ -67,7 +67,7 @@ public sealed partial class RunStore
         }
     }
 
-    /// <summary>As a folder that can't be written to has to be read; never writes beside the store.</summary>
+    /// <summary>Opens the store the way a folder without write access requires; never writes beside the store.</summary>
     internal static RunStore OpenWithoutWriting(string path)
     {
         var wal = new FileInfo(path + "-wal");

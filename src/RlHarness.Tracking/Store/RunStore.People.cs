@@ -118,7 +118,7 @@ public sealed record PeoplesLabels(IReadOnlyList<(string Rater, int Labels)> Car
     internal static IReadOnlyList<(string Rater, int Labels)> Counts(IEnumerable<string> raters) =>
         [.. raters.GroupBy(r => r, StringComparer.Ordinal).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => (g.Key, g.Count()))];
 
-    /// <summary>As a sentence has it: <c>10 labels by rater:anna</c>.</summary>
+    /// <summary>The counts in words, for use in a sentence: <c>10 labels by rater:anna</c>.</summary>
     public static string Words(IReadOnlyList<(string Rater, int Labels)> counts) =>
         string.Join(" and ", (counts ?? []).Select(c => $"{c.Labels} label{(c.Labels == 1 ? "" : "s")} by {c.Rater[RunStore.RaterPrefix.Length..]}"));
 }

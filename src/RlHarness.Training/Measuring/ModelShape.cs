@@ -16,10 +16,10 @@ public sealed record ModelShape(string Name, DecoderConfig Config)
     /// <summary>Four layers of width 128, as in configs/quickstart.yaml.</summary>
     public static ModelShape Tiny { get; } = new("1 M", Llama(4, 128, 344, 4, 2, 1536));
 
-    /// <summary>As SmolLM2-135M.</summary>
+    /// <summary>The shape of SmolLM2-135M.</summary>
     public static ModelShape Small { get; } = new("135 M", Llama(30, 576, 1536, 9, 3, 49152));
 
-    /// <summary>As Llama 3.2 1B.</summary>
+    /// <summary>The shape of Llama 3.2 1B.</summary>
     public static ModelShape Billion { get; } = new("1 B", Llama(16, 2048, 8192, 32, 8, 128256));
 
     public double Parameters => new ParameterLayout(Config).Parameters.Sum(p => (double)p.Count);
