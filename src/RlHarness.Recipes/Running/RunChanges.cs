@@ -66,7 +66,8 @@ internal static class RunChanges
     internal static void Same(string path, RunSettings settings)
     {
         var there = SettingsReader.Read<RunSettings>(Path.Combine(path, "config.yaml"), [], (s, _) => SettingsChecks.Of(s));
-        var changed = ChangedKeys.Of(settings, there);
+        // Without a date the run took that of its start, and keeps it.
+        var changed = ChangedKeys.Of(settings with { Date = settings.Date ?? there.Date }, there);
         if (changed.Count > 0)
             throw new HarnessException(
                 ErrorKind.RunFolder,

@@ -39,8 +39,10 @@ internal static class ReportStyle
         """;
 
     public const string Page = """
-        :root { color-scheme: light dark; --paper: #ffffff; --ink: #1d2126; --soft: #5b6470; --rule: #d9dde2; --tint: #f4f6f8; --link: #1d5fa8; }
-        @media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e8eaed; --soft: #a3abb5; --rule: #343a42; --tint: #1c2026; --link: #6aaef0; } }
+        :root { color-scheme: light dark; --alert: #b3261e;
+        --paper: #ffffff; --ink: #1d2126; --soft: #5b6470; --rule: #d9dde2; --tint: #f4f6f8; --link: #1d5fa8; }
+        @media (prefers-color-scheme: dark) { :root { --alert: #ff8a80;
+        --paper: #14171b; --ink: #e8eaed; --soft: #a3abb5; --rule: #343a42; --tint: #1c2026; --link: #6aaef0; } }
         body { margin: 0 auto; max-width: 1240px; padding: 24px 20px 60px; background: var(--paper); color: var(--ink);
         font: 15px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
         h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 34px 0 8px; } h3 { font-size: 15px; margin: 22px 0 6px; }
@@ -56,7 +58,7 @@ internal static class ReportStyle
         linear-gradient(to left, var(--rule), transparent) right / 14px 100% no-repeat scroll;
           } .scroll::-webkit-scrollbar { height: 8px; } .scroll::-webkit-scrollbar-thumb { background: var(--soft); border-radius: 4px; }
         .about td:first-child { color: var(--soft); white-space: nowrap; vertical-align: top; } .about td { overflow-wrap: anywhere;
-        border-bottom: none; padding: 1px 10px 1px 0; } .about table { width: auto; } .status { color: var(--training); }
+        border-bottom: none; padding: 1px 10px 1px 0; } .about table { width: auto; } .status { color: var(--alert); }
         @media (max-width: 600px) { body { padding: 14px 10px 40px; } th, td { padding: 4px 8px 4px 0; } td.number, th.number { padding-left: 10px; } }
         table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: 5px 10px 5px 0;
         border-bottom: 1px solid var(--rule); }
