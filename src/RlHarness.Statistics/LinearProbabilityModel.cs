@@ -124,8 +124,8 @@ internal static class LinearSystem
     {
         var result = new double[matrix.GetLength(0)];
         for (var i = 0; i < result.Length; i++)
-        for (var j = 0; j < vector.Length; j++)
-            result[i] += matrix[i, j] * vector[j];
+            for (var j = 0; j < vector.Length; j++)
+                result[i] += matrix[i, j] * vector[j];
         return result;
     }
 
@@ -138,8 +138,8 @@ internal static class LinearSystem
         {
             var u = Times(bread, score);
             for (var i = 0; i < k; i++)
-            for (var j = 0; j < k; j++)
-                result[i, j] += u[i] * u[j];
+                for (var j = 0; j < k; j++)
+                    result[i, j] += u[i] * u[j];
         }
 
         return result;

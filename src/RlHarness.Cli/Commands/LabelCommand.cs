@@ -106,15 +106,15 @@ internal static class LabelCommand
         {
             Console.WriteLine($"{s.Detector} against {s.Rater}");
             foreach (var (name, e) in s.Of.Figures())
-                Console.WriteLine($"  {name, -12} {DetectorCommand.Text(e)}");
+                Console.WriteLine($"  {name,-12} {DetectorCommand.Text(e)}");
         }
 
         store.ReplaceSummaries([.. report.Corrected]);
         Console.WriteLine($"AF rates corrected with the labels of {report.Truth}:");
         foreach (var r in report.Corrected)
             Console.WriteLine(
-                $"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(), -11} {r.Detector, -16} "
-                    + $"{r.Metric.Split('/')[2], -18} {DetectorCommand.Text(r.Estimate)}"
+                $"  {r.Stage} step {r.Step}, {r.Tier!.Value.ToString().ToLowerInvariant(),-11} {r.Detector,-16} "
+                    + $"{r.Metric.Split('/')[2],-18} {DetectorCommand.Text(r.Estimate)}"
                     + (report.Uncut.TryGetValue(r, out var value) ? string.Create(CultureInfo.InvariantCulture, $", cut from {value:f3}") : "")
             );
         if (report.Corrected.Count == 0)

@@ -132,7 +132,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
         var prompts = Prompts(questions, out _);
         var answers = new JudgeAnswer[prompts.Length];
         var elsewhere = new List<(double Yes, double No, int Token, double Mass)>();
-        for (var from = 0; from < prompts.Length; )
+        for (var from = 0; from < prompts.Length;)
         {
             cancellation.ThrowIfCancellationRequested();
             var to = from + 1;

@@ -172,14 +172,14 @@ public sealed record RaterReport(
             foreach (
                 var (correction, rates) in new[] { (MetricNames.RoganGladen, result.RoganGladen), (MetricNames.PredictionPowered, result.PredictionPowered) }
             )
-            foreach (var (tier, estimate) in rates)
-            {
-                var metric = $"{MetricNames.AfReasoningRate}/{correction}/{rater}";
-                var row = new SummaryRow(stage, step, Split.Evaluation, condition.Key, detector, tier, metric, estimate);
-                if (result.Uncut.TryGetValue((correction, tier), out var value))
-                    uncut[row] = value;
-                yield return row;
-            }
+                foreach (var (tier, estimate) in rates)
+                {
+                    var metric = $"{MetricNames.AfReasoningRate}/{correction}/{rater}";
+                    var row = new SummaryRow(stage, step, Split.Evaluation, condition.Key, detector, tier, metric, estimate);
+                    if (result.Uncut.TryGetValue((correction, tier), out var value))
+                        uncut[row] = value;
+                    yield return row;
+                }
         }
     }
 }

@@ -115,8 +115,8 @@ internal sealed class Monitors : IDisposable
         {
             Exchange[] read = [.. exchanges.Where(e => tier is null || e.Question.Tier == tier)];
             foreach (var (monitor, score) in Scores(Read(read), read))
-            foreach (var (figure, estimate) in score.Figures().Where(f => !double.IsNaN(f.Estimate.Value)))
-                yield return new(RlStage.Name, step, Split.Evaluation, _run.Condition.Name, monitor.Settings.Name, tier, "monitor/" + figure, estimate);
+                foreach (var (figure, estimate) in score.Figures().Where(f => !double.IsNaN(f.Estimate.Value)))
+                    yield return new(RlStage.Name, step, Split.Evaluation, _run.Condition.Name, monitor.Settings.Name, tier, "monitor/" + figure, estimate);
         }
     }
 

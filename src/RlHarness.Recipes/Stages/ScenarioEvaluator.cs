@@ -72,19 +72,19 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
     {
         var asked = new List<Asked>();
         foreach (var scenario in Scenarios)
-        foreach (var tier in run.Condition.Tiers)
-        foreach (var variant in scenario.Text.Variants.Keys)
-        foreach (var item in scenario.Items(Split.Evaluation).Take(run.Settings.Evaluate.Items(scenario.Group)))
-            asked.Add(
-                new(
-                    scenario,
-                    item,
-                    variant,
-                    tier,
-                    scenario.SystemPrompt(item, variant, run.Pack.SystemPrompt(tier, run.Condition)),
-                    scenario.Ask(item, variant)
-                )
-            );
+            foreach (var tier in run.Condition.Tiers)
+                foreach (var variant in scenario.Text.Variants.Keys)
+                    foreach (var item in scenario.Items(Split.Evaluation).Take(run.Settings.Evaluate.Items(scenario.Group)))
+                        asked.Add(
+                            new(
+                                scenario,
+                                item,
+                                variant,
+                                tier,
+                                scenario.SystemPrompt(item, variant, run.Pack.SystemPrompt(tier, run.Condition)),
+                                scenario.Ask(item, variant)
+                            )
+                        );
         return asked;
     }
 
@@ -97,12 +97,12 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         var summaries = new List<SummaryRow>();
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (var scenario in rows)
-        foreach (var figure in ScenarioSummary.Of(scenario.Key, [.. scenario], [.. first[scenario.Key]], run.Seeds.Child("evaluate/scenarios"), step))
-        {
-            var condition = run.Condition.Name;
-            summaries.Add(new(stage, step, Split.Scenario, condition, ScenarioDetector.Name, figure.Tier, figure.Metric, figure.Estimate, figure.P));
-            metrics.Put(Evaluator.MetricName(ScenarioDetector.Name, figure), figure.Estimate);
-        }
+            foreach (var figure in ScenarioSummary.Of(scenario.Key, [.. scenario], [.. first[scenario.Key]], run.Seeds.Child("evaluate/scenarios"), step))
+            {
+                var condition = run.Condition.Name;
+                summaries.Add(new(stage, step, Split.Scenario, condition, ScenarioDetector.Name, figure.Tier, figure.Metric, figure.Estimate, figure.P));
+                metrics.Put(Evaluator.MetricName(ScenarioDetector.Name, figure), figure.Estimate);
+            }
 
         return new(transcripts, labels, summaries, metrics);
     }

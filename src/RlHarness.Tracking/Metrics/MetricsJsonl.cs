@@ -97,8 +97,8 @@ public sealed class MetricsJsonl : IDisposable
         var (held, steps) = (Held(), Steps(store));
         var wanted = new Dictionary<(string, long, string), double?>();
         foreach (var (stage, step, _, metrics) in steps)
-        foreach (var (name, value) in metrics)
-            wanted[(stage, step, name)] = double.IsFinite(value) ? value : null;
+            foreach (var (name, value) in metrics)
+                wanted[(stage, step, name)] = double.IsFinite(value) ? value : null;
         if (held is not null && held.Count == wanted.Count && wanted.All(w => held.TryGetValue(w.Key, out var value) && value == w.Value))
             return false;
         if (held is null && wanted.Count == 0)

@@ -24,20 +24,20 @@ internal static class DetectorSection
         {
             var rows = data.AllDetectors.Where(s => s.Detector == detector).ToList();
             foreach (var (step, _) in data.Ends())
-            foreach (var tier in data.Tiers.Where(t => ReportData.Find(rows, rate, t, step) is not null))
-            {
-                string Cell(string metric, Tier? of) => ReportData.Find(rows, metric, of, step) is { } row ? ReportBuilder.Figure(row.Estimate) : "–";
-                table.Row(
-                    Svg.Escape(detector),
-                    step.ToString(CultureInfo.InvariantCulture),
-                    MetricLabels.Of(tier),
-                    HtmlTable.Link(Cell(rate, tier), data.Link(rate, tier, step, detector)),
-                    Cell($"{rate}/{MetricNames.RoganGladen}", tier),
-                    Cell($"{rate}/{MetricNames.PredictionPowered}", tier),
-                    Cell(MetricNames.Detector("sensitivity"), null),
-                    Cell(MetricNames.Detector("specificity"), null)
-                );
-            }
+                foreach (var tier in data.Tiers.Where(t => ReportData.Find(rows, rate, t, step) is not null))
+                {
+                    string Cell(string metric, Tier? of) => ReportData.Find(rows, metric, of, step) is { } row ? ReportBuilder.Figure(row.Estimate) : "–";
+                    table.Row(
+                        Svg.Escape(detector),
+                        step.ToString(CultureInfo.InvariantCulture),
+                        MetricLabels.Of(tier),
+                        HtmlTable.Link(Cell(rate, tier), data.Link(rate, tier, step, detector)),
+                        Cell($"{rate}/{MetricNames.RoganGladen}", tier),
+                        Cell($"{rate}/{MetricNames.PredictionPowered}", tier),
+                        Cell(MetricNames.Detector("sensitivity"), null),
+                        Cell(MetricNames.Detector("specificity"), null)
+                    );
+                }
         }
 
         return table

@@ -180,11 +180,11 @@ public static class ReportBuilder
                 MetricNames.OutcomeUnparsable,
             }
         )
-        foreach (var tier in data.Tiers)
-            Row(metric, tier);
+            foreach (var tier in data.Tiers)
+                Row(metric, tier);
         foreach (var metric in new[] { AlignmentFakingMetrics.UnreadRate, AlignmentFakingMetrics.OutputUnreadRate })
-        foreach (var tier in data.Tiers.Where(t => data.Summaries.Any(s => s.Metric == metric && s.Tier == t)))
-            Row(metric, tier);
+            foreach (var tier in data.Tiers.Where(t => data.Summaries.Any(s => s.Metric == metric && s.Tier == t)))
+                Row(metric, tier);
         Row(MetricNames.AfComplianceGap, null);
         Row(MetricNames.AfRelativeGap, null);
         if (data.Tiers.Contains(Tier.Rated))

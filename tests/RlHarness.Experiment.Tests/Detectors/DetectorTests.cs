@@ -55,18 +55,18 @@ public sealed class DetectorTests
             where T : class
         {
             foreach (var list in typeof(T).GetProperties().Where(p => p.PropertyType == typeof(IReadOnlyList<string>)))
-            foreach (
-                var words in (string[][])
-                    [
-                        [.. (IReadOnlyList<string>)list.GetValue(of)!, "one more"],
+                foreach (
+                    var words in (string[][])
+                        [
+                            [.. (IReadOnlyList<string>)list.GetValue(of)!, "one more"],
                         ["another"],
-                    ]
-            )
-            {
-                var copy = (T)typeof(T).GetMethod("<Clone>$")!.Invoke(of, [])!;
-                list.SetValue(copy, words);
-                yield return copy;
-            }
+                        ]
+                )
+                {
+                    var copy = (T)typeof(T).GetMethod("<Clone>$")!.Invoke(of, [])!;
+                    list.SetValue(copy, words);
+                    yield return copy;
+                }
         }
 
         var grammar = Puffery.Pack.Grammar!;

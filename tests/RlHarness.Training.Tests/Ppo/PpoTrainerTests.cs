@@ -222,8 +222,8 @@ public sealed class PpoTrainerTests
         var second = trainer.Prepare(episodes, Order);
         Assert.Contains(second.Kl.Rows, k => k.Any(x => x != 0));
         for (var i = 0; i < 7; i++)
-        for (var t = 0; t < episodes[i].Response.Count; t++)
-            Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
+            for (var t = 0; t < episodes[i].Response.Count; t++)
+                Assert.Equal(experience.ReferenceLogprobs[i][t], second.ReferenceLogprobs[i][t]);
         Assert.Equal(body, Copy(policy.Parameters));
         Assert.True(policy.Adapters!.Enabled);
     }

@@ -215,8 +215,8 @@ public sealed class SupervisedTrainerTests(ITestOutputHelper output)
         int[] lengths = [.. Enumerable.Range(0, 6400).Select(i => i < 3200 ? 10 : 100)];
         var weights = new double[lengths.Length];
         foreach (var batch in EpochOrder.Batches(lengths.Length, 16, new Seeds(1).For("order")))
-        foreach (var i in batch)
-            weights[i] = 1.0 / batch.Sum(j => lengths[j]);
+            foreach (var i in batch)
+                weights[i] = 1.0 / batch.Sum(j => lengths[j]);
         Assert.InRange(weights[..3200].Average() / weights[3200..].Average(), 1.08, 1.14);
     }
 }
