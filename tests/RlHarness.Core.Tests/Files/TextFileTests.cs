@@ -120,9 +120,9 @@ public sealed class TextFileTests : IDisposable
 
     [Theory]
     [InlineData("{\"model.safetensors\": null}", "changed")]
-    [InlineData("{\"model.safetensors\": 7}", "not a manifest")]
-    [InlineData("[1]", "not a manifest")]
-    [InlineData("null", "not a manifest")]
+    [InlineData("{\"model.safetensors\": 7}", "the manifest is cut or damaged")]
+    [InlineData("[1]", "the manifest is cut or damaged")]
+    [InlineData("null", "the manifest is cut or damaged")]
     public void A_manifest_that_holds_something_else_is_refused(string text, string says)
     {
         _folder.Write("run/model.safetensors", "weights");

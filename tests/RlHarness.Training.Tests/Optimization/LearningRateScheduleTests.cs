@@ -34,7 +34,7 @@ public sealed class LearningRateScheduleTests
     [Fact]
     public void The_first_of_six_steps_with_a_tenth_of_warm_up_has_half_the_learning_rate()
     {
-        // configs/smollm2.yaml: round(0.6) = 1 step of warm-up, which transformers' convention would spend at a learning rate of 0.
+        // Six steps with a tenth of warm-up: round(0.6) = 1 step of warm-up, which transformers' convention would spend at a learning rate of 0.
         var settings = new OptimizerSettings { Schedule = ScheduleKind.ConstantWithWarmup, Warmup = 0.1 };
         Assert.Equal([0.5, 1, 1, 1, 1, 1], Enumerable.Range(0, 6).Select(step => settings.RlFactor(step, 6)));
         Assert.Equal(0, settings.At(0, 6));
