@@ -112,6 +112,15 @@ public sealed class RunDateTests : IDisposable
         // A run of before settings had a date: that of its start.
         var config = Path.Combine(whole, "config.yaml");
         File.WriteAllLines(config, File.ReadAllLines(config).Where(line => !line.StartsWith("date:", StringComparison.Ordinal)));
+        // Such a run has not noted what its files are either.
+        using (var connection = new SqliteConnection($"Data Source={Path.Combine(whole, "run.db")}"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = "DELETE FROM meta WHERE key LIKE 'sha256/%'";
+            Assert.True(command.ExecuteNonQuery() > 0);
+        }
+
         new EvaluateRecipe(new QuietProgress(), thursday, default).OfRun(whole, []);
         Assert.Equal(first, Evaluated(whole));
     }
