@@ -42,11 +42,11 @@ internal static class StoreErrors
             ),
             (Corrupt or NotADatabase, _) => Damaged(path, e.Message, e),
             (Busy or Locked, _) => new(
-                ErrorKind.RunFolder,
-                $"{path}: another process is writing to the run store",
+                ErrorKind.Resource,
+                $"{path}: another process has kept the run store locked",
                 e.Message,
-                "one writer at a time",
-                "wait for the other process, then try again",
+                "one writer at a time, which lets go of the store between steps",
+                "end the other process, or wait for it; then go on with `resume`: every step that was finished is in the store",
                 e
             ),
             (_, UniqueKey or UniqueColumn) => new(

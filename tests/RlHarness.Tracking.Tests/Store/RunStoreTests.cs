@@ -480,4 +480,18 @@ public sealed class RunStoreTests : IDisposable
         command.CommandText = "SELECT COUNT(*) FROM labels WHERE transcript_id NOT IN (SELECT id FROM transcripts)";
         return (long)command.ExecuteScalar()!;
     }
+
+    [Theory]
+    [InlineData(5, ErrorKind.Resource, "kept the run store locked")] // SQLITE_BUSY
+    [InlineData(6, ErrorKind.Resource, "kept the run store locked")] // SQLITE_LOCKED
+    [InlineData(8, ErrorKind.Resource, "can't be written to")] // SQLITE_READONLY
+    [InlineData(13, ErrorKind.Resource, "the disk is full")] // SQLITE_FULL
+    [InlineData(11, ErrorKind.BadFile, "damaged")] // SQLITE_CORRUPT
+    [InlineData(26, ErrorKind.BadFile, "damaged")] // SQLITE_NOTADB
+    public void SQLite_s_errors_are_a_machine_that_lacks_something_or_a_file_that_is_damaged(int code, ErrorKind kind, string words)
+    {
+        var error = StoreErrors.Of("run.db", new SqliteException("as SQLite says it", code))!;
+        Assert.Equal(kind, error.Kind);
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+    }
 }
