@@ -41,7 +41,10 @@ internal static class FactorialTable
         if (Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = 160;
         var table = new Table()
-            .Title($"after RL, mean over {a.Seeds.Count} seeds, in percent (difference from {Markup.Escape(a.Arms[0].Name)} in points, adjusted p)")
+            .Title(
+                $"after RL, mean over {a.Seeds.Count} {(a.Seeds.Count == 1 ? "seed" : "seeds")}, in percent "
+                    + $"(difference from {Markup.Escape(a.Arms[0].Name)} in points, adjusted p)"
+            )
             .AddColumns("arm", "AF, training", "AF, unmonitored", "compliance, training", "gap", "reward", "monitor's AUROC");
         foreach (var arm in a.Arms)
             table.AddRow([

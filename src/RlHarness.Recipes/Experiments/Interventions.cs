@@ -288,13 +288,16 @@ internal static class InterventionPage
         if (f is null)
             return "–";
         string N(double x) => double.IsNaN(x) ? "–" : (percent ? 100 * x : x).ToString(percent ? "f1" : "f2", CultureInfo.InvariantCulture);
-        var mean = $"{N(f.Mean)} <span class=\"interval\">({N(f.Low)} to {N(f.High)})</span>";
+        // One seed has no interval.
+        string Interval(double low, double high) => double.IsNaN(low) ? "" : $" ({N(low)} to {N(high)})";
+        var mean = $"{N(f.Mean)}<span class=\"interval\">{Interval(f.Low, f.High)}</span>";
         if (double.IsNaN(f.Difference))
             return mean;
         var p =
             double.IsNaN(f.Adjusted) ? ""
             : f.Adjusted < 0.001 ? ", p &lt; 0.001"
             : string.Create(CultureInfo.InvariantCulture, $", p {f.Adjusted:f3}");
-        return $"{mean}<br><span class=\"interval\">{(f.Difference > 0 ? "+" : "")}{N(f.Difference)} ({N(f.DifferenceLow)} to {N(f.DifferenceHigh)}){p}</span>";
+        var difference = $"{(f.Difference > 0 ? "+" : "")}{N(f.Difference)}{Interval(f.DifferenceLow, f.DifferenceHigh)}{p}";
+        return $"{mean}<br><span class=\"interval\">{difference}</span>";
     }
 }

@@ -157,7 +157,7 @@ public static class SeedPicture
                         frame.X(dot.X),
                         frame.Y(dot.Y),
                         i == 0 ? 6 : 4,
-                        i == 0 ? "dot hollow" : "dot",
+                        i == 0 ? "dot hollow ink" : $"dot {ReportStyle.Series[(i - 1) % ReportStyle.Series.Count]}",
                         string.Create(
                             CultureInfo.InvariantCulture,
                             $"{arms[i].Name}, seed {dot.Seed}: {xLabel} {100 * dot.X:f1} %, {yLabel} {100 * dot.Y:f1} %"

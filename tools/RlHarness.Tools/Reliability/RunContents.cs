@@ -49,6 +49,9 @@ internal static partial class RunContents
         if (adapter && Path.GetFileName(file) == "manifest.json")
             return "";
         var bytes = File.ReadAllBytes(file);
+        // A loop of many hours passes midnight, and a run keeps the day that it began.
+        if (Path.GetFileName(file) == "config.yaml")
+            bytes = Encoding.UTF8.GetBytes(Date().Replace(Encoding.UTF8.GetString(bytes), ""));
         if (adapter && Path.GetFileName(file) == "adapter_config.json")
             bytes = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes).Replace(Path.GetFullPath(run), "", StringComparison.Ordinal));
         return Convert.ToHexStringLower(SHA256.HashData(bytes));
@@ -82,7 +85,7 @@ internal static partial class RunContents
         (table == "events" && !row.Contains("level=warning"))
         || (table == "metrics" && row.Any(c => c.StartsWith("name=timing_s/", StringComparison.Ordinal)))
         || (table == "metrics" && row.Any(c => c.StartsWith("name=perf/", StringComparison.Ordinal)))
-        || (table == "meta" && row.Any(c => c.StartsWith("key=measured/", StringComparison.Ordinal) || c == "key=sha256/run.json"));
+        || (table == "meta" && row.Any(c => c.StartsWith("key=measured/", StringComparison.Ordinal) || c is "key=sha256/run.json" or "key=sha256/config.yaml"));
 
     private static List<string[]> Query(SqliteConnection connection, string sql)
     {
@@ -126,4 +129,7 @@ internal static partial class RunContents
 
     [GeneratedRegex("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8} UTC")]
     private static partial Regex Time();
+
+    [GeneratedRegex(@"^date:.*$", RegexOptions.Multiline)]
+    private static partial Regex Date();
 }
