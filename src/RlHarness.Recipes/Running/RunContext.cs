@@ -100,20 +100,22 @@ public sealed class RunContext : IDisposable
     /// <summary>Writes a step's rows to the database and its line to metrics.jsonl; on disk when it returns.</summary>
     public void Commit(StepBatch batch)
     {
+        // What alarms look back on is read before the step's own rows are there: in a process that begins with this step they would count as its past.
+        var alarms = AlarmsOf(batch.Stage);
         var labels = Store.Commit(batch);
         Metrics.Append(batch.Stage, batch.Step, batch.Metrics);
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
-        RaiseAlarms(batch);
+        Raise(alarms, batch);
     }
 
     /// <summary>Loss of guessing, for a stage whose alarm compares with it: log of the vocabulary's size, in nats.</summary>
     internal void Guessing(string stage, int vocabulary) => AlarmsOf(stage).Guessing = Math.Log(vocabulary);
 
     /// <exception cref="HarnessException">An alarm stops the run: its last checkpoint and the batch are kept apart.</exception>
-    private void RaiseAlarms(StepBatch batch)
+    private void Raise(Alarms alarms, StepBatch batch)
     {
-        var raised = AlarmsOf(batch.Stage).Of(batch.Metrics);
+        var raised = alarms.Of(batch.Metrics);
         foreach (var alarm in raised)
             Warn(batch.Stage, batch.Step, alarm.Text(batch.Step));
         if (raised.FirstOrDefault(a => a.Action == AlarmAction.Stop) is not { } stop)

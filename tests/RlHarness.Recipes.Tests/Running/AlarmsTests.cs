@@ -1,5 +1,6 @@
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
+using RlHarness.Tracking.Metrics;
 
 namespace RlHarness.Recipes.Tests.Running;
 
@@ -99,5 +100,19 @@ public class AlarmsTests
             resumed.Recall(steps[..at]);
             Assert.Equal(Raised(new(), steps).Length - Raised(new(), steps[..at]).Length, steps[at..].SelectMany(resumed.Of).Count());
         }
+    }
+
+    [Fact]
+    public void A_process_that_begins_with_the_step_that_is_wrong_says_so()
+    {
+        // As after a kill before a stage's last step: nothing of the stage was committed by this process.
+        using var tiny = new TinyRun();
+        tiny.Context.Commit(
+            new("reward", 10)
+            {
+                Metrics = new Dictionary<string, double> { [MetricNames.RewardModelAccuracy] = 0.25, [MetricNames.RewardModelAccuracy + "/n"] = 4 },
+            }
+        );
+        Assert.Contains(tiny.Context.Store.Events(), e => e.Message.Contains("alarms.reward_model_at_chance", StringComparison.Ordinal));
     }
 }
