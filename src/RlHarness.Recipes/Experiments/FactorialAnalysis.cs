@@ -28,7 +28,8 @@ public sealed record FactorialAnalysis(
     private static readonly string[] Tested = ["af_training/before", "af_training/after", "gap/before", "gap/after"];
     private static readonly string[] Paper = ["objective", "information", "scratchpad"];
 
-    private static readonly JsonSerializerOptions Options = new()
+    /// <summary>How the result of a design is written.</summary>
+    internal static readonly JsonSerializerOptions Options = new()
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,

@@ -90,11 +90,18 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
 
     internal static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');
 
+    /// <summary>What is wrong with the name and the seeds of any design.</summary>
+    internal static IEnumerable<SettingsProblem> NameAndSeeds(string name, IReadOnlyList<int> seeds)
+    {
+        if (!IsName(name.Replace('_', '-')))
+            yield return new("name", "settings", $"\"{name}\"; expected letters, digits, hyphens");
+        if (seeds.Count == 0 || seeds.Distinct().Count() < seeds.Count || seeds.Any(x => x < 0))
+            yield return new("seeds", "settings", $"[{string.Join(", ", seeds)}]; expected one or more, distinct, 0 or more");
+    }
+
     private static IEnumerable<SettingsProblem> Problems(FactorialSettings s, WrittenSettings written)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
-        if (!IsName(s.Name.Replace('_', '-')))
-            yield return Problem("name", $"\"{s.Name}\"; expected letters, digits, hyphens");
         if (s.Factors.Count is < 1 or > 6)
             yield return Problem("factors", $"{s.Factors.Count}; expected 1 to 6");
         foreach (var factor in s.Factors)
@@ -111,8 +118,8 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
 
         if (s.Factors.Select(f => f.Name).Distinct().Count() < s.Factors.Count)
             yield return Problem("factors", "a factor's name occurs twice");
-        if (s.Seeds.Count == 0 || s.Seeds.Distinct().Count() < s.Seeds.Count || s.Seeds.Any(x => x < 0))
-            yield return Problem("seeds", $"[{string.Join(", ", s.Seeds)}]; expected one or more, distinct, 0 or more");
+        foreach (var problem in NameAndSeeds(s.Name, s.Seeds))
+            yield return problem;
     }
 }
 

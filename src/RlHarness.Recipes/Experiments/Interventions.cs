@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Prompts;
@@ -67,16 +65,14 @@ public sealed record InterventionSettings
     private static IEnumerable<SettingsProblem> Problems(InterventionSettings s, WrittenSettings written)
     {
         static SettingsProblem Problem(string key, string what) => new(key, "settings", what);
-        if (!FactorialDesign.IsName(s.Name.Replace('_', '-')))
-            yield return Problem("name", $"\"{s.Name}\"; expected letters, digits, hyphens");
         if (s.Arms.Count < 2)
             yield return Problem("arms", $"{s.Arms.Count}; expected a baseline and one intervention or more");
         foreach (var arm in s.Arms.Where(a => !FactorialDesign.IsName(a.Name)))
             yield return Problem("arms", $"name \"{arm.Name}\"; expected letters, digits, hyphens");
         if (s.Arms.Select(a => a.Name).Distinct().Count() < s.Arms.Count)
             yield return Problem("arms", "a name occurs twice");
-        if (s.Seeds.Count == 0 || s.Seeds.Distinct().Count() < s.Seeds.Count || s.Seeds.Any(x => x < 0))
-            yield return Problem("seeds", $"[{string.Join(", ", s.Seeds)}]; expected one or more, distinct, 0 or more");
+        foreach (var problem in FactorialDesign.NameAndSeeds(s.Name, s.Seeds))
+            yield return problem;
     }
 }
 
@@ -132,14 +128,6 @@ public sealed record InterventionAnalysis(
     /// <summary>Figures whose difference from the baseline is tested.</summary>
     private static readonly string[] Tested = ["af_training", "af_unmonitored", "comply_training", "gap"];
 
-    private static readonly JsonSerializerOptions Options = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
-
     public static InterventionAnalysis Of(FactorialDesign design)
     {
         ArgumentNullException.ThrowIfNull(design);
@@ -166,7 +154,7 @@ public sealed record InterventionAnalysis(
         );
     }
 
-    public string ToJson() => JsonSerializer.Serialize(this, Options) + "\n";
+    public string ToJson() => JsonSerializer.Serialize(this, FactorialAnalysis.Options) + "\n";
 
     /// <summary>A figure of an arm; null where no seed has it.</summary>
     public InterventionFigure? Figure(string arm, string figure) => Figures.FirstOrDefault(f => f.Arm == arm && f.Figure == figure);

@@ -5,6 +5,7 @@ using RlHarness.Formats.Files;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
+using RlHarness.Recipes.Reading;
 using RlHarness.Tracking.Store;
 using TorchSharp;
 
@@ -62,12 +63,10 @@ internal static class ResponseSpans
     /// <summary>The text that each token completes, and where it starts; a character of several tokens belongs to the last of them.</summary>
     public static IReadOnlyList<(string Text, int Start, int End)> Of(Tokenizer tokenizer, IReadOnlyList<int> ids)
     {
-        var decoder = tokenizer.CreateStreamingDecoder();
         var spans = new List<(string, int, int)>(ids.Count);
         var at = 0;
-        for (var i = 0; i < ids.Count; i++)
+        foreach (var text in RunTokens.Texts(tokenizer)(ids))
         {
-            var text = decoder.Add(ids[i]) + (i == ids.Count - 1 ? decoder.Finish() : "");
             spans.Add((text, at, at + text.Length));
             at += text.Length;
         }

@@ -144,6 +144,7 @@ public sealed class PpoTrainer : IDisposable
         var tokens = minibatch.Sum(i => (long)episodes[i].Response.Count);
         var trained = minibatch.Sum(i => (long)episodes[i].TrainedTokens);
         var longest = minibatch.Max(i => episodes[i].Response.Count);
+        var normalization = Settings.LossNormalization;
         foreach (var ids in Plan(episodes, minibatch))
         {
             using var scope = NewDisposeScope();
@@ -186,7 +187,7 @@ public sealed class PpoTrainer : IDisposable
                 tensor(
                     ids.SelectMany(i =>
                         {
-                            var weight = (float)TokenWeights.Of(Settings.LossNormalization, episodes[i].TrainedTokens, trained, minibatch.Count, longest);
+                            var weight = (float)TokenWeights.Of(normalization, episodes[i].TrainedTokens, trained, minibatch.Count, longest);
                             return episodes[i].Trained?.Select(t => t ? weight : 0) ?? Enumerable.Repeat(weight, episodes[i].Response.Count);
                         })
                         .ToArray(),
