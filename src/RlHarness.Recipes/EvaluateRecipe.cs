@@ -71,9 +71,9 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         using var log = new LoggerConfiguration().CreateLogger();
         using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
         using var opened = RunModel.Open(source, device, run.ComputeType, from);
-        using var rewardModel = Directory.Exists(folder.Stage(StageNames.Reward)) && settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
+        using var rewardModel = RewardStage.Open(run);
         var conversation = new Conversation(opened.Model, run.Settings.Clock);
-        using var rewards = rewardModel is null ? null : RewardFunction.Open(run, rewardModel, conversation);
+        using var rewards = rewardModel is null ? null : RewardFunction.Open(run, rewardModel);
         var step = opened.Step ?? 0;
         var started = time.GetTimestamp();
         progress.Stage(Stage, 1, 1, $"{opened.Path}, {settings.Evaluate.Queries} queries in {run.Condition.Tiers.Count} tiers");

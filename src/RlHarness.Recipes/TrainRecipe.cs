@@ -18,7 +18,7 @@ using TorchSharp;
 
 namespace RlHarness.Recipes;
 
-/// <summary>The main job: corpus → (documents →) imitate → reward → rl with evaluations → report. Also goes on where it was stopped.</summary>
+/// <summary>The main job: corpus → (documents →) imitate → reward → rl with evaluations → report, or those of them that are named. Goes on where it was stopped.</summary>
 public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation)
 {
     /// <summary>Starts a new run. Returns its folder.</summary>
@@ -68,6 +68,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         var settings = RunManifest.Dated(RunChanges.Apply(folder, changes ?? []), path) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
         if (from is not null && CheckpointFolder.Open(folder.Stage(StageNames.Rl), from) is null)
             throw new InvalidOperationException("a step that was asked for is there or refused");
+        RunChanges.SameModel(settings, path);
         var device = Devices.Choose(settings.Device);
         Guarded(settings, folder, device, from);
         return folder.Path;
@@ -117,8 +118,9 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         RunChanges.Keep(folder, run.Store);
         run.MendMetrics();
         log.Information("run {Run} on {Device}", folder.Path, device.ToString());
-        CorpusStage.Corpus corpus = null!;
-        Stage(run, StageNames.Corpus, () =>
+        var corpus = new CorpusStage.Corpus([], []);
+        if (settings.ReadsCorpus)
+            Stage(run, StageNames.Corpus, () =>
         {
             corpus = CorpusStage.Run(run);
             return string.Create(
@@ -194,7 +196,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
 
     private static void Stage(RunContext run, string name, Func<string> work, string? key = null)
     {
-        var stages = run.Settings.Stages;
+        var stages = run.Settings.AllStages;
         run.Progress.Stage(name, stages.ToList().IndexOf(name) + 1, stages.Count, "");
         run.Store.StartStage(name, key);
         var started = run.Time.GetTimestamp();

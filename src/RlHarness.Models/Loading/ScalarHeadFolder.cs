@@ -75,18 +75,7 @@ public static class ScalarHeadFolder
     {
         using var file = SafetensorsSet.Open(folder);
         var weight = head.Parameters[ScalarHead.Weight];
-        if (!file.Entries.TryGetValue(ScalarHead.Weight, out var entry) || !entry.Shape.SequenceEqual(weight.shape))
-        {
-            throw HarnessException.BadFile(
-                folder,
-                "no scalar head in this folder",
-                entry is null ? $"no {ScalarHead.Weight}" : $"{ScalarHead.Weight} [{string.Join(", ", entry.Shape)}]",
-                $"{ScalarHead.Weight} [{string.Join(", ", weight.shape)}]",
-                "a run of an older version has to be started anew; a reward model needs one label"
-            );
-        }
-
-        WeightReader.Into(file, entry, weight);
+        WeightReader.Into(file, Entry(folder, file, weight.shape[1]), weight);
         using (TorchSharp.torch.no_grad())
         using (TorchSharp.torch.NewDisposeScope())
             head.Parameters[ScalarHead.Bias].zero_();
@@ -94,6 +83,28 @@ public static class ScalarHeadFolder
             WeightReader.Into(file, bias, head.Parameters[ScalarHead.Bias]);
         head.Parameters.Touch();
     }
+
+    /// <summary>That a folder holds a body, a tokenizer with a chat template, and a scalar head of the body's width, without loading them.</summary>
+    /// <exception cref="HarnessException">One of them is missing, or of another shape.</exception>
+    public static void Check(string folder)
+    {
+        using var opened = ModelLoader.Open(folder);
+        using var file = SafetensorsSet.Open(folder);
+        Entry(folder, file, opened.Config.HiddenSize);
+        if (Tokenizer.Load(folder).ChatTemplate is null)
+            throw HarnessException.BadFile(folder, "the reward model has no chat template", "none", "one that writes what the model scores");
+    }
+
+    private static WeightEntry Entry(string folder, SafetensorsSet file, long hidden) =>
+        file.Entries.TryGetValue(ScalarHead.Weight, out var entry) && entry.Shape.SequenceEqual([1, hidden])
+            ? entry
+            : throw HarnessException.BadFile(
+                folder,
+                "no scalar head in this folder",
+                entry is null ? $"no {ScalarHead.Weight}" : $"{ScalarHead.Weight} [{string.Join(", ", entry.Shape)}]",
+                $"{ScalarHead.Weight} [1, {hidden}]",
+                "a run of an older version has to be started anew; a reward model needs one label"
+            );
 
     // transformers reads the score at the last token that is not pad_token_id. Where a model pads with its end token (SmolLM2), that would be the token
     // before the end: then another special token pads.

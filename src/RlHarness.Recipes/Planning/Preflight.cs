@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
+using RlHarness.Models.Loading;
 using RlHarness.Recipes.Settings;
 using TorchSharp;
 
@@ -11,6 +12,8 @@ internal static class Preflight
     /// <exception cref="HarnessException">Something is missing; nothing was written.</exception>
     public static void Check(RunSettings settings, torch.Device device)
     {
+        if (settings is { HasRewardModel: true, Reward.Path: { } reward })
+            ScalarHeadFolder.Check(ModelLibrary.Find(reward));
         var need = RunPlan.Of(settings);
         if (device.type == DeviceType.CPU && ProcessMemory.AvailableGiB() is var free && free < need.MemoryGiB)
             throw new HarnessException(

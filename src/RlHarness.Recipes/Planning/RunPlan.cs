@@ -53,17 +53,18 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         var shape = new ModelShape("plan", config);
         var lengths = Lengths.Of(settings, opened);
         var work = new Work(settings, config, shape.Parameters, shape.FlopsPerToken, lengths);
-        var stages = new List<StagePlan>
-        {
-            new(
-                StageNames.Corpus,
-                0,
-                0,
-                ProcessGiB,
-                settings.Corpus.Transcripts * 3000.0 / Gib,
-                $"{settings.Corpus.Transcripts} transcripts of about {lengths.Prompt + lengths.Answer:f0} tokens, {settings.Corpus.PreferencePairs} pairs"
-            ),
-        };
+        var stages = new List<StagePlan>();
+        if (settings.ReadsCorpus)
+            stages.Add(
+                new(
+                    StageNames.Corpus,
+                    0,
+                    0,
+                    ProcessGiB,
+                    settings.Corpus.Transcripts * 3000.0 / Gib,
+                    $"{settings.Corpus.Transcripts} transcripts of about {lengths.Prompt + lengths.Answer:f0} tokens, {settings.Corpus.PreferencePairs} pairs"
+                )
+            );
         if (settings.Stages.Contains(StageNames.Documents))
             stages.Add(work.Documents());
         if (settings.Stages.Contains(StageNames.Imitate))

@@ -1,16 +1,17 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
+using RlHarness.Core.Settings;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Settings;
 using TorchSharp;
 
 namespace RlHarness.Recipes.Reading;
 
-/// <summary>A model by its path, or the newest model of a run: its latest RL checkpoint, else what imitation tuning made.</summary>
+/// <summary>A model by its path, or the newest model of a run: its latest RL checkpoint, else what RL starts from.</summary>
 public static class RunModel
 {
     /// <param name="Path">The folder or file that the weights came from.</param>
-    /// <param name="Step">Of RL; 0 for the imitating model, null for a model that is no run's.</param>
+    /// <param name="Step">Of RL; 0 for what it starts from, null for a model that is no run's.</param>
     public sealed record Opened(LoadedModel Model, string Path, int? Step) : IDisposable
     {
         public void Dispose() => Model.Dispose();
@@ -29,23 +30,30 @@ public static class RunModel
         return opened;
     }
 
-    /// <summary>The folder of a run's newest model: an RL checkpoint, which may be an adapter, else what imitation tuning made.</summary>
+    /// <summary>The folder of a run's newest model: an RL checkpoint, which may be an adapter, else what RL starts from.</summary>
     /// <exception cref="HarnessException">The run has no model yet.</exception>
-    public static string Newest(string run)
+    public static string Newest(string run) =>
+        CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is { } newest ? newest.Path : Start(run);
+
+    /// <summary>What RL of a run starts from, or would start from: the newest of its models before RL.</summary>
+    private static string Start(string run)
     {
-        if (CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is { } newest)
-            return newest.Path;
-        var imitation = Path.Combine(run, StageNames.Imitate);
-        return Directory.Exists(imitation)
-            ? imitation
+        var config = Path.Combine(run, "config.yaml");
+        var settings = File.Exists(config) ? SettingsReader.Read<RunSettings>(config, []) : new RunSettings();
+        var start = ModelLibrary.Start(settings, run);
+        return Path.Exists(start)
+            ? start
             : throw new HarnessException(
                 ErrorKind.RunFolder,
                 $"{run}: the run has no model yet",
-                "neither an RL checkpoint nor a finished imitate stage",
-                "a run that got through imitation tuning",
+                $"neither an RL checkpoint nor a finished {Path.GetFileName(start)} stage",
+                "a run that got through the tuning before RL",
                 "go on with it: `resume RUN`"
             );
     }
+
+    private static bool IsOwn(string run, string start) =>
+        Path.GetFullPath(start).StartsWith(Path.GetFullPath(run) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     private static Opened OfPath(string path, torch.Device device)
     {
@@ -55,26 +63,16 @@ public static class RunModel
 
     private static Opened OfRun(string run, torch.Device device, int? from)
     {
-        var imitation = Path.Combine(run, StageNames.Imitate);
-        if (CheckpointFolder.Open(Path.Combine(run, StageNames.Rl), from) is not { } chosen)
-        {
-            if (!Directory.Exists(imitation))
-                throw new HarnessException(
-                    ErrorKind.RunFolder,
-                    $"{run}: the run has no model yet",
-                    "neither an RL checkpoint nor a finished imitate stage",
-                    "a run that got through imitation tuning",
-                    "go on with it: `resume RUN`"
-                );
-            CheckpointFolder.Verify(imitation);
-            return new(ModelLoader.Load(imitation, device), imitation, 0);
-        }
-
-        if (!File.Exists(Path.Combine(chosen.Path, "adapter_config.json")))
-            return new(ModelLoader.Load(chosen.Path, device), chosen.Path, chosen.Step);
-        CheckpointFolder.Verify(imitation);
-        var model = ModelLoader.Load(imitation, device);
-        model.Decoder.Adapters = LoraFolder.Load(chosen.Path, model.Decoder);
-        return new(model, chosen.Path, chosen.Step);
+        var chosen = CheckpointFolder.Open(Path.Combine(run, StageNames.Rl), from);
+        if (chosen is { } whole && !File.Exists(Path.Combine(whole.Path, "adapter_config.json")))
+            return new(ModelLoader.Load(whole.Path, device), whole.Path, whole.Step);
+        var start = Start(run);
+        if (IsOwn(run, start))
+            CheckpointFolder.Verify(start);
+        var model = ModelLoader.Load(start, device);
+        if (chosen is not { } adapter)
+            return new(model, start, 0);
+        model.Decoder.Adapters = LoraFolder.Load(adapter.Path, model.Decoder);
+        return new(model, adapter.Path, adapter.Step);
     }
 }

@@ -1,4 +1,5 @@
 using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Recipes.Settings;
 
@@ -10,8 +11,9 @@ public static class RunTokens
     /// <summary>Null where the run's folder has no tokenizer that can be read: then a report shows tokens by their numbers.</summary>
     public static Func<IReadOnlyList<int>, IReadOnlyList<string>>? Of(string run)
     {
-        var folder = new[] { StageNames.Imitate, "documents", StageNames.Reward }
+        var folder = new[] { StageNames.Imitate, StageNames.Documents }
             .Select(s => Path.Combine(run, s))
+            .Concat(CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is { } newest ? [newest.Path] : [])
             .FirstOrDefault(f => File.Exists(Path.Combine(f, "tokenizer.json")));
         if (folder is null)
             return null;

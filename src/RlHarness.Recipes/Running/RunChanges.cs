@@ -2,6 +2,8 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
+using RlHarness.Formats.Files;
+using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Store;
 using RlHarness.Training.Optimization;
@@ -75,6 +77,25 @@ internal static class RunChanges
                 string.Join(", ", changed.Select(c => $"{c.Key}={c.Value} was given")),
                 "the settings in its config.yaml",
                 "give the run another name (name=…), or go on with the one that is there: rlharness resume " + path
+            );
+    }
+
+    /// <summary>That the model that reward model and RL start from is the one that the run started with, where it is not the run's own.</summary>
+    /// <exception cref="HarnessException">Its files are others now.</exception>
+    internal static void SameModel(RunSettings settings, string run)
+    {
+        if (settings.Model.Path is not { } path || !ModelLibrary.StartsOutside(settings))
+            return;
+        var manifest = Path.Combine(run, RunFolder.Manifest);
+        var noted = SmallFile.ReadObject(manifest, "a run.json")["model_hash"]?.GetValue<string>();
+        var (found, place) = (ModelFiles.Hash(ModelLibrary.Find(path)), ModelLibrary.Find(path));
+        if (noted is not null && noted != found)
+            throw HarnessException.BadFile(
+                place,
+                "the model that this run started from was changed",
+                $"SHA-256 {found}",
+                $"SHA-256 {noted}, in {manifest}",
+                "put the model back as it was, or start a new run"
             );
     }
 

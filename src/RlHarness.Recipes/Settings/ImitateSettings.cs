@@ -6,8 +6,8 @@ namespace RlHarness.Recipes.Settings;
 /// <summary>What every stage of supervised tuning is set by.</summary>
 public abstract record SupervisedSettings
 {
-    [Allowed(0.01, 1000)]
-    [Meaning("Passes over the training split, each in a new order; a fraction ends the last pass early.")]
+    [Allowed(0, 1000)]
+    [Meaning("Passes over the training split, each in a new order; a fraction ends the last pass early, and 0 keeps the weights as they are.")]
     public double Epochs { get; init; } = 1;
 
     /// <summary>Sequences of a step; each stage has its own default.</summary>

@@ -38,13 +38,50 @@ internal static class InertSettings
 
     private static readonly IReadOnlyList<Rule> Rules =
     [
-        .. new[] { "documents", "imitate", "reward", "rl" }.Select(stage => new Rule(
+        .. new[] { "documents", "imitate", "rl" }.Select(stage => new Rule(
             stage,
             ["stages"],
             s => !s.Stages.Contains(stage),
             $"stages do not name {stage}",
             $"add {stage} to stages"
         )),
+        .. new[] { "epochs", "batch_size", "held_out_fraction", "centering", "optimizer" }.Select(key => new Rule(
+            $"reward.{key}",
+            ["stages"],
+            s => !s.Stages.Contains("reward"),
+            "stages do not name reward",
+            "add reward to stages"
+        )),
+        .. new[] { "path", "micro_batch_tokens", "weights", "terms", "score_clip" }.Select(key => new Rule(
+            $"reward.{key}",
+            ["stages"],
+            s => !s.Stages.Any(stage => stage is "reward" or "rl"),
+            "stages name neither reward nor rl",
+            "add one of them to stages"
+        )),
+        new(
+            "reward.path",
+            ["reward.weights.model"],
+            s => s.Reward is { Path: not null, Weights.Model: 0 },
+            "reward.weights.model is 0, so the reward model's scores are not used",
+            "give reward.weights.model a weight"
+        ),
+        new(
+            "corpus",
+            ["stages"],
+            s => !s.ReadsCorpus,
+            "no stage learns from the corpus and no monitor needs its transcripts",
+            "add corpus, imitate or reward to stages"
+        ),
+        .. new[] { "batch_size", "optimizer", "adapter" }.SelectMany(key =>
+            new (string Stage, Func<RunSettings, SupervisedSettings> Of)[] { ("documents", s => s.Documents), ("imitate", s => s.Imitate) }.Select(x => new Rule(
+                $"{x.Stage}.{key}",
+                [$"{x.Stage}.epochs"],
+                s => x.Of(s).Epochs == 0,
+                $"{x.Stage}.epochs is 0",
+                $"raise {x.Stage}.epochs"
+            ))
+        ),
         new(
             "date",
             ["model.path", "evaluate.detectors"],

@@ -24,12 +24,24 @@ public static class ModelLibrary
             );
     }
 
+    /// <summary>What the reward model and RL start from: what imitation made of the model, else what documents did, else the model that settings name.</summary>
+    /// <param name="run">The run's folder.</param>
+    /// <exception cref="HarnessException">The model that settings name is nowhere.</exception>
+    internal static string Start(RunSettings settings, string run) =>
+        settings.Stages.Contains(StageNames.Imitate) ? Path.Combine(run, StageNames.Imitate)
+        : settings.Stages.Contains(StageNames.Documents) ? Path.Combine(run, StageNames.Documents)
+        : Find(settings.Model.Path ?? throw new InvalidOperationException("a new model that no stage tunes was let through"));
+
+    /// <summary>Whether a run's reward model and RL start from files that are not the run's own.</summary>
+    internal static bool StartsOutside(RunSettings settings) => !settings.Stages.Any(s => s is StageNames.Imitate or StageNames.Documents);
+
     /// <summary>Whether the chat template of the run's model, or of a model that judges it, writes the date.</summary>
     internal static bool ReadsClock(RunSettings settings) =>
         settings
             .Evaluate.Detectors.Where(d => d.Kind == "model_judge")
             .Select(d => d.Path)
             .Append(settings.Model.Path)
+            .Append(settings.Reward.Path)
             .OfType<string>()
             .Any(path => Tokenizer.TemplateReadsClockAt(Find(path)));
 

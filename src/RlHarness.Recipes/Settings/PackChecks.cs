@@ -41,9 +41,9 @@ internal static class PackChecks
         if (s.Experiment.Prefill is not null && !s.Experiment.Scratchpad)
             yield return Problem("experiment.prefill", "a text; without a scratchpad there is nothing to prefill (experiment.scratchpad: false)");
         var fromGrammar = s.Corpus.Source == "grammar" || (s.Corpus.Source == "auto" && pack.CanWrite);
-        if (fromGrammar && !pack.CanWrite)
+        if (s.ReadsCorpus && fromGrammar && !pack.CanWrite)
             yield return Problem("corpus.source", $"grammar; the pack {pack.Name} has none that writes");
-        if (!fromGrammar && pack.Examples.Count == 0)
+        if (s.ReadsCorpus && !fromGrammar && pack.Examples.Count == 0)
             yield return Problem(
                 "corpus.source",
                 $"{s.Corpus.Source}; the pack {pack.Name} has no {PackFileNames.Examples}{(pack.CanWrite ? "" : " and no grammar that writes")}"
@@ -53,7 +53,7 @@ internal static class PackChecks
         foreach (
             var (key, count) in new[]
             {
-                ("corpus.transcripts", fromGrammar ? s.Corpus.Transcripts : 0),
+                ("corpus.transcripts", s.ReadsCorpus && fromGrammar ? s.Corpus.Transcripts : 0),
                 ("corpus.preference_pairs", s.Stages.Contains("reward") && pack.CanWrite ? s.Corpus.PreferencePairs : 0),
             }
         )
@@ -78,13 +78,13 @@ internal static class PackChecks
         if (s.Stages.Contains("documents") && s.Documents.Path is { } own && !Directory.Exists(own))
             yield return Problem("documents.path", $"{own}; nothing at this path");
         if (condition.Information == InformationKind.Documents && !s.Stages.Contains("documents"))
-            yield return Problem("experiment.information", "documents; no stage tunes on documents (stages: [corpus, documents, …])");
+            yield return Problem("experiment.information", "documents; no stage tunes on documents (stages: [documents, …])");
         if (s.Stages.Contains("documents") && s.Model.Path is null && s.Documents.SequenceLength > s.Model.New.MaxPositionEmbeddings)
             yield return Problem(
                 "documents.sequence_length",
                 $"{s.Documents.SequenceLength}; more than max_position_embeddings {s.Model.New.MaxPositionEmbeddings}"
             );
-        if (pack.Lacks(condition).Count == 0)
+        if (s.ReadsCorpus && pack.Lacks(condition).Count == 0)
             foreach (var problem in s.Corpus.Generated(condition).Problems(pack))
                 yield return Problem("corpus", problem);
         if (s.Evaluate.Queries > pack.EvaluationQueries.Count)

@@ -6,6 +6,13 @@ namespace RlHarness.Recipes.Settings;
 /// <summary>The reward model of the objective, and how rewards are mixed. Every part sees the output only.</summary>
 public sealed record RewardSettings
 {
+    [Meaning(
+        "A reward model of your own in place of one that is trained: a folder that transformers opens for sequence classification with one label, by its path or "
+            + "by its name below RLHARNESS_MODELS or ../shared/models. It reads the user's text and the output by its own chat template. Stages must not name "
+            + "reward then; null: the stage reward trains one."
+    )]
+    public string? Path { get; init; }
+
     [Allowed(0.01, 1000)]
     [Meaning("Passes over the training pairs, each in a new order; a fraction ends the last pass early.")]
     public double Epochs { get; init; } = 1;

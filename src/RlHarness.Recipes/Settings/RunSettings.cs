@@ -58,8 +58,8 @@ public sealed record RunSettings
 
     [OneOf("corpus", "documents", "imitate", "reward", "rl")]
     [Meaning(
-        "Stages to run: a beginning of corpus, imitate, reward, rl; documents may stand after corpus. Settings of a stage that is not named must "
-            + "be left out."
+        "Stages to run, of corpus, documents, imitate, reward, rl in this order. Without imitate and documents, reward and rl start from model.path as it is; "
+            + "the corpus is made where a stage learns from it, also unnamed. Settings of a stage that is not named must be left out."
     )]
     public IReadOnlyList<string> Stages { get; init; } = ["corpus", "imitate", "reward", "rl"];
 
@@ -89,6 +89,18 @@ public sealed record RunSettings
 
     [Meaning("The paired evaluation: the same queries in every tier.")]
     public EvaluateSettings Evaluate { get; init; } = new();
+
+    /// <summary>Whether a stage learns from the corpus, a monitor needs its labelled transcripts, or it was asked for by name.</summary>
+    internal bool ReadsCorpus =>
+        Stages.Any(s => s is StageNames.Corpus or StageNames.Imitate or StageNames.Reward)
+        || (Stages.Contains(StageNames.Documents) && Model.Path is null)
+        || Rl.Monitors.Count > 0;
+
+    /// <summary>The stages that run: those that are named, and the corpus where it is needed.</summary>
+    internal IReadOnlyList<string> AllStages => ReadsCorpus && !Stages.Contains(StageNames.Corpus) ? [StageNames.Corpus, .. Stages] : Stages;
+
+    /// <summary>Whether RL has a reward model: one that the run trains, or one from a folder.</summary>
+    internal bool HasRewardModel => Reward.Weights.Model > 0 && (Reward.Path is not null || Stages.Contains(StageNames.Reward));
 
     /// <summary>How <see cref="Date"/> is written.</summary>
     internal const string DateFormat = "yyyy-MM-dd";

@@ -7,7 +7,14 @@ namespace RlHarness.Recipes.Settings;
 /// <summary>What single values can't show: contradictions between settings.</summary>
 public static class SettingsChecks
 {
-    private static readonly string[] Order = ["corpus", "imitate", "reward", "rl"];
+    private static readonly string[] Order =
+    [
+        StageNames.Corpus,
+        StageNames.Documents,
+        StageNames.Imitate,
+        StageNames.Reward,
+        StageNames.Rl,
+    ];
 
     /// <summary>Settings that an evaluation by itself reads.</summary>
     private static readonly string[] Evaluated =
@@ -22,6 +29,7 @@ public static class SettingsChecks
         "experiment",
         "reward.weights",
         "reward.terms",
+        "reward.path",
         "reward.score_clip",
         "reward.micro_batch_tokens",
         "rl.max_new_tokens",
@@ -65,15 +73,8 @@ public static class SettingsChecks
             yield return Problem("device", $"\"{s.Device}\"; allowed: auto, cpu, cuda, cuda:n");
         if (s.Date is not null && !DateOnly.TryParseExact(s.Date, RunSettings.DateFormat, CultureInfo.InvariantCulture, DateTimeStyles.None, out _))
             yield return Problem("date", $"\"{s.Date}\"; expected a date such as 2026-11-30, or null for the date at the run's start");
-        var stages = s.Stages.Where((name, i) => !(name == "documents" && i == 1)).ToArray();
-        if (!stages.SequenceEqual(Order.Take(stages.Length)))
-            yield return Problem(
-                "stages",
-                $"[{string.Join(", ", s.Stages)}]; each stage needs those before it: expected a beginning of [{string.Join(", ", Order)}], with or without "
-                    + "documents after corpus"
-            );
-        if (s.Stages.Count == 0)
-            yield return Problem("stages", "empty; expected at least corpus");
+        foreach (var problem in Stages(s))
+            yield return problem;
         if (s.Model.Path is null)
         {
             var n = s.Model.New;
@@ -110,6 +111,27 @@ public static class SettingsChecks
             yield return Problem("evaluate.detectors", "empty; expected at least one detector");
         foreach (var problem in Detectors(s).Concat(Rl(s)).Concat(Terms(s)))
             yield return problem;
+    }
+
+    private static IEnumerable<SettingsProblem> Stages(RunSettings s)
+    {
+        SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        var listed = $"[{string.Join(", ", s.Stages)}]";
+        if (!s.Stages.SequenceEqual(Order.Where(s.Stages.Contains)))
+            yield return Problem("stages", $"{listed}; expected each stage once and in this order: {string.Join(", ", Order)}");
+        if (s.Stages.Count == 0)
+            yield return Problem("stages", "empty; expected at least corpus");
+        var (trainsReward, rl) = (s.Stages.Contains(StageNames.Reward), s.Stages.Contains(StageNames.Rl));
+        if (s.Model.Path is null && (trainsReward || rl) && ModelLibrary.StartsOutside(s))
+            yield return Problem("stages", $"{listed}; a new model has learned nothing: name imitate, or set model.path to a model that answers");
+        if (s.Reward.Path is not null && trainsReward)
+            yield return Problem("reward.path", $"\"{s.Reward.Path}\"; stages name reward, which trains another: leave one of the two out");
+        if (rl && !trainsReward && s.Reward is { Path: null, Weights.Model: > 0 })
+            yield return Problem(
+                "reward.path",
+                "null; stages do not name reward, and reward.weights.model has a weight: set reward.path to a reward model's folder, add reward to stages, or "
+                    + "set reward.weights.model: 0"
+            );
     }
 
     /// <summary>Every detector that the settings name, with its key: those of evaluations, of monitors and of terms of the reward.</summary>

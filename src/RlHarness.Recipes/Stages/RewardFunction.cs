@@ -10,12 +10,13 @@ namespace RlHarness.Recipes.Stages;
 /// The reward of a response: terms by weight. All that a term is given is a <see cref="RewardInput"/>, which has no place for reasoning, but for those whose
 /// settings ask for the scratchpad.
 /// </summary>
+/// <param name="conversation">How the model reads texts; null without one.</param>
 /// <param name="objective">Null for a pack without cues: then there is no rule term for the objective.</param>
 /// <param name="terms">Further terms, disposed with this.</param>
 internal sealed class RewardFunction(
     RewardSettings settings,
     RewardModel? model,
-    Conversation conversation,
+    Conversation? conversation,
     ObjectiveRule? objective,
     IReadOnlyList<RewardTerm>? terms = null
 ) : IDisposable
@@ -37,9 +38,9 @@ internal sealed class RewardFunction(
     private readonly IReadOnlyList<RewardTerm> _terms = terms ?? [];
 
     /// <summary>The reward that the run's settings describe.</summary>
-    /// <param name="model">Null where its weight is 0.</param>
-    public static RewardFunction Open(RunContext run, RewardModel? model, Conversation conversation) =>
-        new(run.Settings.Reward, model, conversation, run.ObjectiveRule, [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]);
+    /// <param name="model">Null where there is none.</param>
+    public static RewardFunction Open(RunContext run, RewardStage.Opened? model) =>
+        new(run.Settings.Reward, model?.Model, model?.Conversation, run.ObjectiveRule, [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]);
 
     /// <summary>Scores exchanges; scratchpads are handed on to the terms that ask for them, and to no other.</summary>
     public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<Exchange> exchanges) =>
@@ -114,7 +115,7 @@ internal sealed class RewardFunction(
     /// </summary>
     private double[]? ModelScores(IReadOnlyList<RewardInput> inputs)
     {
-        if (model is null || settings.Weights.Model == 0)
+        if (model is null || conversation is null || settings.Weights.Model == 0)
             return null;
         var readable = Enumerable.Range(0, inputs.Count).Where(i => inputs[i] is { Output: not null, FormatProblem: null }).ToArray();
         var scores = Enumerable.Repeat(-settings.ScoreClip, inputs.Count).ToArray();

@@ -26,7 +26,7 @@ internal static class RewardStage
         var s = run.Settings;
         return SettingsWriter.Hash(
             "reward/4",
-            ImitateStage.Key(run),
+            s.Stages.Contains(StageNames.Imitate) ? ImitateStage.Key(run) : SettingsWriter.Hash("start/1", ImitateStage.Key(run), string.Join(",", s.Stages)),
             run.Condition.Objective == Experiment.Prompts.ObjectiveKind.Hhh ? "hhh" : "conflicting",
             s.Reward with
             {
@@ -43,7 +43,7 @@ internal static class RewardStage
     public static string Run(RunContext run, CorpusStage.Corpus corpus)
     {
         var settings = run.Settings.Reward;
-        using var loaded = ModelLoader.Load(run.Folder.Stage(StageNames.Imitate), run.Device, requiresGrad: true, withHead: false);
+        using var loaded = ModelLoader.Load(ModelLibrary.Start(run.Settings, run.Folder.Path), run.Device, requiresGrad: true, withHead: false);
         run.Configure(loaded.Decoder);
         var conversation = new Conversation(loaded, run.Settings.Clock);
         using var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"));
@@ -132,14 +132,26 @@ internal static class RewardStage
         return accuracy;
     }
 
-    /// <summary>Loads the trained reward model, frozen.</summary>
-    public static RewardModel Load(RunContext run)
+    /// <summary>A frozen reward model, with what it reads texts by.</summary>
+    internal sealed record Opened(RewardModel Model, Conversation Conversation) : IDisposable
     {
-        var folder = run.Folder.Stage(Name);
-        var body = ModelLoader.Load(folder, run.Device, withHead: false, withTokenizer: false).Decoder;
-        run.Configure(body);
-        var head = new ScalarHead(body.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
+        public void Dispose() => Model.Dispose();
+    }
+
+    /// <summary>
+    /// Opens the reward model, frozen: the one of the settings, else the one that the run trained; null where the reward has none, or there is none yet.
+    /// </summary>
+    public static Opened? Open(RunContext run)
+    {
+        if (run.Settings.Reward.Weights.Model == 0)
+            return null;
+        var folder = run.Settings.Reward.Path is { } path ? ModelLibrary.Find(path) : run.Folder.Stage(Name);
+        if (!Directory.Exists(folder))
+            return null;
+        var loaded = ModelLoader.Load(folder, run.Device, withHead: false);
+        run.Configure(loaded.Decoder);
+        var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
         ScalarHeadFolder.LoadHead(folder, head);
-        return new RewardModel(body, head, run.Settings.Reward.MicroBatchTokens);
+        return new(new RewardModel(loaded.Decoder, head, run.Settings.Reward.MicroBatchTokens), new Conversation(loaded, run.Settings.Clock));
     }
 }

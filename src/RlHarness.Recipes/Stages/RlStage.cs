@@ -34,7 +34,7 @@ internal sealed class RlStage : IDisposable
     private readonly LoadedModel? _reference;
     private readonly Critic? _critic;
     private readonly PpoTrainer _trainer;
-    private readonly RewardModel? _rewardModel;
+    private readonly RewardStage.Opened? _rewardModel;
     private readonly RewardFunction _rewards;
     private readonly Conversation _conversation;
     private readonly RolloutWorker _worker;
@@ -45,20 +45,20 @@ internal sealed class RlStage : IDisposable
     /// <summary>Rows of the step in memory that wait for its evaluation; null otherwise.</summary>
     private StepBatch? _pending;
 
-    /// <param name="run">The run; its imitating model is what RL starts from.</param>
-    /// <param name="corpus">What that model imitates, for monitors that need labelled transcripts.</param>
+    /// <param name="run">The run, whose earlier stages are done.</param>
+    /// <param name="corpus">Labelled transcripts, for monitors that need them.</param>
     public RlStage(RunContext run, CorpusStage.Corpus corpus)
     {
         (_run, _settings) = (run, run.Settings.Rl);
-        var imitation = run.Folder.Stage(StageNames.Imitate);
-        _policy = ModelLoader.Load(imitation, run.Device, requiresGrad: _settings.Adapter is null);
+        var start = ModelLibrary.Start(run.Settings, run.Folder.Path);
+        _policy = ModelLoader.Load(start, run.Device, requiresGrad: _settings.Adapter is null);
         run.Configure(_policy.Decoder);
         _conversation = new Conversation(_policy, run.Settings.Clock);
         if (_settings.Adapter is { } adapter)
             _policy.Decoder.Adapters = LoraFolder.Create(_policy.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For("rl/adapter"));
         else
-            _reference = Frozen(imitation);
-        _critic = _settings.UsesCritic ? OpenCritic(imitation) : null;
+            _reference = Frozen(start);
+        _critic = _settings.UsesCritic ? OpenCritic(start) : null;
         _trainer = new PpoTrainer(
             _policy.Decoder,
             _reference?.Decoder ?? _policy.Decoder,
@@ -66,8 +66,8 @@ internal sealed class RlStage : IDisposable
             _settings,
             firstRatioTolerance: run.Device.type == DeviceType.CPU ? 0 : 1e-2
         );
-        _rewardModel = run.Settings.Reward.Weights.Model > 0 ? RewardStage.Load(run) : null;
-        _rewards = RewardFunction.Open(run, _rewardModel, _conversation);
+        _rewardModel = RewardStage.Open(run);
+        _rewards = RewardFunction.Open(run, _rewardModel);
         var sampling = new SamplingSettings
         {
             Temperature = _settings.Temperature,
@@ -454,6 +454,16 @@ internal sealed class RlStage : IDisposable
         );
     }
 
+    /// <summary>Where the model is that adapters stand on: as seen from a checkpoint where it is the run's own.</summary>
+    private string BaseOfAdapter
+    {
+        get
+        {
+            var start = ModelLibrary.Start(_run.Settings, _run.Folder.Path);
+            return ModelLibrary.StartsOutside(_run.Settings) ? Path.GetFullPath(start) : "../../" + Path.GetFileName(start);
+        }
+    }
+
     private string StageFolder => _run.Folder.Stage(Name);
 
     private IEnumerable<(string File, Func<IReadOnlyCollection<(string, torch.Tensor)>> Tensors)> States()
@@ -486,7 +496,7 @@ internal sealed class RlStage : IDisposable
     private void Write(string folder)
     {
         if (_policy.Decoder.Adapters is { } adapters)
-            LoraFolder.Save(folder, adapters, "../../imitate");
+            LoraFolder.Save(folder, adapters, BaseOfAdapter);
         else
             ModelSaver.Save(folder, _policy);
         if (_critic is { Body: { } body } critic)

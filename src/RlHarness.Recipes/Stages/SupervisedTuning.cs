@@ -57,7 +57,8 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
     public override string ToString() =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{Tokens:n0} tokens{(double.IsNaN(Validation) ? "" : $", validation loss {Validation:f3}")}, {TokensPerSecond:f0} tokens/s"
+            $"{(Steps == 0 ? "weights as they are" : $"{Tokens:n0} tokens")}{(double.IsNaN(Validation) ? "" : $", validation loss {Validation:f3}")}"
+                + $"{(Steps == 0 ? "" : $", {TokensPerSecond:f0} tokens/s")}"
         );
 
     private static SupervisedTuning Loop(
@@ -75,7 +76,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         var held = order.Take((int)(settings.ValidationFraction * sequences.Count)).Select(i => sequences[i]).ToArray();
         var train = order.Skip(held.Length).Select(i => sequences[i]).ToArray();
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
-        var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
+        var steps = settings.Epochs == 0 ? 0 : Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
         var batches = EpochOrder.Steps(train.Length, settings.BatchSize, epoch => run.Seeds.For($"{stage}/order", epoch));
         var (started, before) = (run.Time.GetTimestamp(), checkpoints.State.Tokens);
         double Throughput(long tokens) => (tokens - before) / Math.Max(1e-9, Seconds(run, started, evaluations));
@@ -137,7 +138,14 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
             );
         }
 
-        return new(steps, state.Tokens, validation, Throughput(state.Tokens));
+        if (steps == 0 && held.Length > 0)
+        {
+            // What the weights are worth that stay as they are.
+            validation = RunContext.At(stage, 0, () => trainer.Evaluate(held));
+            run.Commit(new(stage, 0) { Metrics = new Dictionary<string, double> { [lossMetric + "_validation"] = validation } });
+        }
+
+        return new(steps, state.Tokens, validation, steps == 0 ? double.NaN : Throughput(state.Tokens));
     }
 
     private static double Seconds(RunContext run, long started, TuningEvaluations? evaluations) =>

@@ -1,3 +1,4 @@
+using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Store;
@@ -154,6 +155,74 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
         Assert.Equal(new RunRecord(whole.Path).Transcripts, new RunRecord(path).Transcripts);
         Assert.Equal(new RunRecord(whole.Path).Checkpoint("rl/step_000004"), new RunRecord(path).Checkpoint("rl/step_000004"));
         Assert.Equal(new RunRecord(whole.Path).Metrics.Where(l => l.StartsWith("\"stage\":\"rl\"", StringComparison.Ordinal)), new RunRecord(path).Metrics);
+    }
+
+    /// <summary>The witness is the run that trained all of it: RL that starts from its folders is that run's RL, bit for bit.</summary>
+    [Theory]
+    [InlineData("rl")]
+    [InlineData("reward", "rl")]
+    [InlineData("imitate", "reward", "rl")]
+    public void Rl_on_a_model_that_is_tuned_already_is_the_rl_of_the_run_that_tuned_it(params string[] stages)
+    {
+        var settings = TinyRun.Small(whole.Root.FullName);
+        settings = settings with
+        {
+            Name = "tuned-" + stages.Length,
+            Stages = stages,
+            Cache = false,
+            Model = new() { Path = Path.Combine(whole.Path, "imitate") },
+            // Weights that are kept as they are.
+            Imitate = settings.Imitate with { Epochs = stages[0] == "imitate" ? 0 : 1 },
+            Reward = settings.Reward with { Path = stages.Contains("reward") ? null : Path.Combine(whole.Path, "reward") },
+        };
+        Assert.Empty(SettingsChecks.Of(settings));
+        var progress = new QuietProgress();
+        var path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(settings, "test");
+        Assert.Equal(stages.Length > 1, progress.Results.ContainsKey("corpus"));
+        var (expected, found) = (new RunRecord(whole.Path), new RunRecord(path));
+        Assert.Equal(expected.Transcripts, found.Transcripts);
+        Assert.Equal(expected.Checkpoint("rl/step_000004"), found.Checkpoint("rl/step_000004"));
+        static IEnumerable<string> Rl(RunRecord r) => r.Metrics.Where(l => l.StartsWith("\"stage\":\"rl\"", StringComparison.Ordinal));
+        Assert.Equal(Rl(expected), Rl(found));
+        Assert.True(File.Exists(Path.Combine(path, "report.html")));
+        // What was trained is found again, without an imitating model in the folder.
+        using var newest = Reading.RunModel.Open(path, TorchSharp.torch.CPU, TorchSharp.torch.float32);
+        Assert.Equal(4, newest.Step);
+    }
+
+    [Fact]
+    public void A_run_that_starts_from_a_model_of_elsewhere_does_not_go_on_from_another()
+    {
+        using var root = new Root();
+        var model = Path.Combine(root.Path, "model");
+        Directory.CreateDirectory(model);
+        foreach (var file in Directory.GetFiles(Path.Combine(whole.Path, "imitate")))
+            File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        var settings = TinyRun.Small(root.Path);
+        settings = settings with
+        {
+            Stages = ["rl"],
+            Model = new() { Path = model },
+            Reward = settings.Reward with { Path = Path.Combine(whole.Path, "reward") },
+        };
+        using var stop = new CancellationTokenSource();
+        var progress = new QuietProgress(
+            (stage, unit, done) =>
+            {
+                if (stage == "rl" && unit == "step" && done == 3)
+                    stop.Cancel();
+            }
+        );
+        Assert.ThrowsAny<OperationCanceledException>(() => new TrainRecipe(progress, TimeProvider.System, stop.Token).Start(settings, "test"));
+        var weights = Path.Combine(model, "model.safetensors");
+        var bytes = File.ReadAllBytes(weights);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(weights, bytes);
+        string Resume() => new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Resume(Path.Combine(root.Path, "small"));
+        Assert.Contains("the model that this run started from was changed", Assert.Throws<HarnessException>(Resume).Message, StringComparison.Ordinal);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(weights, bytes);
+        Assert.Equal(new RunRecord(whole.Path).Checkpoint("rl/step_000004"), new RunRecord(Resume()).Checkpoint("rl/step_000004"));
     }
 
     [Theory]

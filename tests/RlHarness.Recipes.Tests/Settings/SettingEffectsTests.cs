@@ -182,6 +182,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
                 .Append(On("plan", $"{stage}.adapter", "{}", Steps))
         ),
         .. Supervised("reward", ("epochs", "2"), ("batch_size", "4"), ("held_out_fraction", "0.2"), ("micro_batch_tokens", "999"), ("centering", "0.5")),
+        Seen("reward.path", "SmallRunTests.Rl_on_a_model_that_is_tuned_already_is_the_rl_of_the_run_that_tuned_it"),
         On("run", "reward.weights.model", "2"),
         Seen("reward.weights.objective_rule", "RewardFunctionTests"),
         On("run", "reward.weights.format_penalty", "3"),
