@@ -1,13 +1,18 @@
 // Measures speed in tokens a second and as a share of what the machine's matrix product can do, measured in the same run.
-//   dotnet run -c Release --project bench/RlHarness.Bench -- [tiny|smollm2|all|1b] [fp32|bf16] [cpu|cuda] [whole|update|decode]
+//   dotnet run -c Release --project bench/RlHarness.Bench -- [tiny|smollm2|all|1b|tree|ppo] [fp32|bf16] [cpu|cuda] [whole|update|decode]
+// tree: PPO steps of the 135 M shape whose prompts share a long system text, packed as trees and as before trees; ppo: one without a shared text.
 // whole: updates in one piece, without micro-batches; update, decode: that part only.
 using System.Diagnostics;
 using System.Globalization;
+using RlHarness.Models.Kernels;
 using RlHarness.Models.Native;
 using RlHarness.Training.Measuring;
 using TorchSharp;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+// Nobody tries the micro-kernel here; RLHARNESS_KERNELS=off measures without it.
+if (Environment.GetEnvironmentVariable(KernelPolicy.Variable) is null)
+    KernelPolicy.Choose(KernelMode.On);
 var name = args.Length > 0 ? args[0] : "tiny";
 var type = args.Contains("bf16") ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
 var device = Devices.Choose(args.FirstOrDefault(a => a.StartsWith("cuda", StringComparison.Ordinal)) ?? "cpu");
@@ -19,6 +24,14 @@ if (name is "smollm2" or "all")
     Measure(ModelShape.Small, length: 256, sequences: 8, microBatchTokens: args.Contains("whole") ? 2048 : 512, runs: 3, batches: [1, 32], newTokens: 32);
 if (name is "1b")
     Measure(ModelShape.Billion, length: 256, sequences: 8, microBatchTokens: 2048, runs: 3, batches: [1, 32, 128], newTokens: 64);
+if (name is "tree")
+{
+    Ppo("8 x (1,000 shared + 64 + 32)", system: 1000, queries: 8, prompt: 64, samples: 1, response: 32);
+    Ppo("4 queries x 8 samples x (1,000 shared + 64 + 64)", system: 1000, queries: 4, prompt: 64, samples: 8, response: 64);
+}
+
+if (name is "ppo")
+    Ppo("16 x (64 + 64)", system: 0, queries: 16, prompt: 64, samples: 1, response: 64);
 Console.WriteLine($"peak memory {Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30):f2} GiB");
 
 void Measure(ModelShape shape, int length, int sequences, int microBatchTokens, int runs, int[] batches, int newTokens)
@@ -45,4 +58,19 @@ void Measure(ModelShape shape, int length, int sequences, int microBatchTokens, 
                 + $"micro-batches of {microBatchTokens} tokens"
         );
     }
+}
+
+void Ppo(string what, int system, int queries, int prompt, int samples, int response)
+{
+    var speed = new ShapeSpeed(ModelShape.Small, type, device);
+    ShapeSpeed.PpoStep Step(bool trees) => speed.MeasurePpo(system, queries, prompt, samples, response, microBatchTokens: 4096, runs: 2, trees);
+    var packed = Step(true);
+    Console.WriteLine($"PPO step, four {ModelShape.Small.Name} models, {what}: {packed.Seconds:f2} s, {packed.PeakGiB:f2} GiB");
+    if (system == 0)
+        return;
+    var flat = Step(false);
+    Console.WriteLine(
+        $"  without trees: {flat.Seconds:f2} s, {flat.PeakGiB:f2} GiB; ratio {flat.Seconds / packed.Seconds:f2}; first policy loss {packed.FirstLoss:g6} "
+            + $"and {flat.FirstLoss:g6}"
+    );
 }

@@ -66,6 +66,7 @@ public sealed class Decoder : IDisposable
                 Adapters = Adapters?.Replica(),
                 ActivationCheckpointing = ActivationCheckpointing,
                 WithoutToken = WithoutToken,
+                AllowsTrees = AllowsTrees,
             }
             : throw new InvalidOperationException($"a replica computes in fp32, not in {ComputeType}");
 
@@ -80,7 +81,7 @@ public sealed class Decoder : IDisposable
         if (is_grad_enabled() && Trains)
             return DecoderFunction.apply(_anchor ??= zeros(1, device: Device, requires_grad: true).DetachFromDisposeScope(), this, batch, onHiddenState!);
         using var scope = NewDisposeScope();
-        return Run(Embed(batch.Ids), Rope(batch), new PackedAttention(Config, batch), onHiddenState).MoveToOuterDisposeScope();
+        return Run(Embed(batch.Ids), Rope(batch), new PackedAttention(Config, batch, ComputeType), onHiddenState).MoveToOuterDisposeScope();
     }
 
     /// <summary>A forward pass that its backward pass can follow; the caller disposes of it.</summary>
@@ -322,15 +323,22 @@ public sealed class Decoder : IDisposable
         _withoutToken?.Dispose();
     }
 
+    /// <summary>False packs batches without trees, where only what all sequences begin with is there once: to measure what trees bring.</summary>
+    public bool AllowsTrees { get; init; } = true;
+
+    /// <summary>Whether batches are packed as trees: where attention by tiles, or a device, takes them as they come, and each product is large.</summary>
+    public bool SharesDeeply => AllowsTrees && (Device.type != DeviceType.CPU || TiledAttention.IsSupported(Device, ComputeType, Config.HeadDim));
+
     /// <summary>Each sequence's rows by its own length; tokens that sequences of both tables share take the table of the longest, as in transformers.</summary>
     internal RopeRows Rope(TokenBatch batch)
     {
         if (SwitchLength is not { } last || batch.Lengths.All(l => l > last) || batch.Lengths.All(l => l <= last))
             return Rope(batch.Positions, batch.Longest - 1, null);
         var lengths = new long[batch.Count];
-        Array.Fill(lengths, batch.Longest, 0, batch.Shared);
-        for (var s = 0; s < batch.Starts.Length; s++)
-            Array.Fill(lengths, batch.Lengths[s], batch.Starts[s], batch.Lengths[s] - batch.Shared);
+        for (var s = 0; s < batch.Lengths.Count; s++)
+            foreach (var node in batch.Path(s))
+                for (var row = node.From; row < node.From + node.Rows; row++)
+                    lengths[row] = Math.Max(lengths[row], batch.Lengths[s]);
         using var rows = tensor(lengths, device: Device);
         return Rope(batch.Positions, batch.Longest - 1, rows);
     }

@@ -100,7 +100,7 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         var qkv = decoder.Linear(input, _name + "self_attn.qkv_proj"); // [N, (h + 2g)·d]
         Tensor New(long width, bool kept) => (kept ? record?.Take([n, width], qkv.dtype) : null) ?? empty(n, width, dtype: qkv.dtype, device: qkv.device);
         // Keys and values that attention repeats for their groups are kept as it repeats them, and not here.
-        var keepsKeys = record is not null && (g == h || ((PackedAttention)attention).ReadsGroups(qkv));
+        var keepsKeys = record is not null && (g == h || ((PackedAttention)attention).ReadsGroups);
         Tensor q = New(h * d, true),
             k = New(g * d, keepsKeys);
         var (cos, sin) = Angles(rope);

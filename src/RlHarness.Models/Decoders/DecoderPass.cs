@@ -27,7 +27,7 @@ public sealed class DecoderPass : IDisposable
         using var scope = NewDisposeScope();
         var rope = decoder.Rope(batch);
         _rope = new(_whole.Keep(rope.Cos), _whole.Keep(rope.Sin), _whole.Keep(rope.LocalCos), _whole.Keep(rope.LocalSin));
-        _attention = new PackedAttention(decoder.Config, batch, _whole.Keep);
+        _attention = new PackedAttention(decoder.Config, batch, decoder.ComputeType, _whole.Keep);
         _layers = new SavedActivations?[decoder.Layers.Count];
         _workspace = FusedKernels.Apply(decoder.Parameters.Data) ? Borrow(decoder, batch.Count) : null;
         _streams = new Tensor[decoder.ActivationCheckpointing ? _layers.Length : 0];

@@ -1,132 +1,211 @@
 using RlHarness.Models.Kernels;
 using static TorchSharp.torch;
 
-// Symbols: B sequences, P tokens that they share, T the longest rest, N packed rows (P shared, then the rests), h query heads, g key/value heads, d head size.
+// Symbols: N packed rows, h query heads, g key/value heads, d head size. Of a group: B runs of rows, T the longest, P rows of all nodes above them.
 namespace RlHarness.Models.Decoders;
 
 /// <summary>
-/// Causal attention of packed sequences: padded to [B, T] only here, with the padding behind, where causality hides it. Shared tokens attend among
-/// themselves once; every rest attends to them and to itself. Where tiles of our own do not serve, the products are libtorch's, with its own gradient; all
-/// around them is written by hand.
+/// Causal attention of packed sequences: each node of the batch attends to the nodes above it and to itself. Where tiles of our own do not serve, the products
+/// are libtorch's, with its own gradient, one for each group of leaves with the same nodes above them, padded to [B, T] only there, with the padding behind,
+/// where causality hides it; all around them is written by hand.
 /// </summary>
 internal sealed class PackedAttention : IAttention
 {
     private readonly DecoderConfig _config;
     private readonly TokenBatch _batch;
-    private readonly Tensor? _pad;
-    private readonly Tensor? _unpad;
-    private readonly Tensor? _restMask;
-    private readonly Tensor? _restWindow;
-    private readonly Tensor? _sharedWindow;
-    private readonly TiledAttention.Segment[] _segments;
+    private readonly Func<Tensor, Tensor>? _keep;
+    private readonly Dictionary<(long Before, long Rows, int? Window), Tensor> _masks = [];
+    private readonly Group[] _groups = [];
+    private readonly TiledAttention.Tree[] _trees = [];
 
     /// <param name="config">Of the model.</param>
-    /// <param name="batch">Has to outlive this, but for where <paramref name="keep"/> is given.</param>
+    /// <param name="batch">Has to outlive this.</param>
+    /// <param name="type">Of the products.</param>
     /// <param name="keep">Detaches saved tensors from their dispose scope; null leaves them in it.</param>
-    internal PackedAttention(DecoderConfig config, TokenBatch batch, Func<Tensor, Tensor>? keep = null)
+    internal PackedAttention(DecoderConfig config, TokenBatch batch, ScalarType type, Func<Tensor, Tensor>? keep = null)
     {
-        (_config, _batch) = (config, batch);
-        long p = batch.Shared,
-            t = batch.Longest - p;
-        var rests = Enumerable
-            .Range(0, batch.Lengths.Count)
-            .Select(b => new TiledAttention.Segment(batch.Shared, batch.Starts[b], batch.Lengths[b] - batch.Shared));
-        _segments = p == 0 ? [.. rests] : [new(0, 0, batch.Shared), .. rests];
-        var device = batch.Ids.device;
-        (_pad, _unpad) =
-            keep is null || batch.PadIndex is null ? (batch.PadIndex, batch.UnpadIndex) : (keep(batch.PadIndex.alias()), keep(batch.UnpadIndex!.alias()));
-        Tensor Mask(long before, long rows, int? window) =>
-            keep is null ? CausalMask(before, rows, window, device) : keep(CausalMask(before, rows, window, device));
-        // SDPA's own causal flag starts at key 0, so it fits only where queries and keys begin together.
-        if (p > 0)
-            _restMask = Mask(p, t, null);
-        if (config.SlidingWindow is { } w && batch.Longest > w)
+        (_config, _batch, _keep) = (config, batch, keep);
+        ReadsGroups = TiledAttention.IsSupported(batch.Ids.device, type, config.HeadDim);
+        if (ReadsGroups)
         {
-            _restWindow = Mask(p, t, w);
-            _sharedWindow = p > w ? Mask(0, p, w) : null;
+            _trees = [.. Trees(batch)];
+            return;
         }
+
+        _groups = [.. Groups()];
+        // Made here, where they outlive the layers.
+        foreach (var group in _groups)
+            foreach (var window in new[] { null, config.SlidingWindow })
+                Mask(group, window);
     }
-
-    private long Sequences => _batch.Lengths.Count;
-
-    private long Shared => _batch.Shared;
-
-    private long Rest => _batch.Longest - _batch.Shared;
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v) => Attend(layer, q, k, v, null).AttentionOutput;
 
     /// <summary>q [N, h·d], k and v [N, g·d] → [N, h·d]; with a record for the backward pass where there is somebody to keep it.</summary>
     internal (Tensor AttentionOutput, IRecord? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, SavedActivations? keeper)
     {
-        long p = Shared,
-            rests = _batch.Count - p,
-            h = _config.NumAttentionHeads,
+        int h = _config.NumAttentionHeads,
             g = _config.NumKeyValueHeads;
-        var sliding = _config.IsSliding(layer);
-        if (ReadsGroups(q))
+        var window = _config.IsSliding(layer) ? _config.SlidingWindow : null;
+        if (ReadsGroups)
         {
-            var shape = new TiledAttention.Shape((int)h, (int)g, _config.HeadDim, 1 / MathF.Sqrt(_config.HeadDim), sliding ? _config.SlidingWindow : null);
-            var (result, logSums) = TiledAttention.Forward(q, k, v, _segments, shape);
+            var shape = new TiledAttention.Shape(h, g, _config.HeadDim, 1 / MathF.Sqrt(_config.HeadDim), window);
+            var (result, logSums) = TiledAttention.Forward(q, k, v, _trees, shape);
             return (
                 result,
-                keeper is null ? null : new Tiles(_segments, shape, keeper.Keep(q), keeper.Keep(k), keeper.Keep(v), keeper.Keep(result), keeper.Keep(logSums))
+                keeper is null ? null : new Tiles(_trees, shape, keeper.Keep(q), keeper.Keep(k), keeper.Keep(v), keeper.Keep(result), keeper.Keep(logSums))
             );
         }
 
-        if (p == 0)
+        var products = new Product[_groups.Length];
+        var parts = new Tensor[_groups.Length];
+        for (var i = 0; i < _groups.Length; i++)
         {
-            var own = Product.Run(Heads(Pad(q), h), Repeat(Heads(Pad(k), g), keeper), Repeat(Heads(Pad(v), g), keeper), sliding ? _restWindow : null, keeper);
-            return (Rows(own.Result), keeper is null ? null : new Products(this, null, own));
+            var group = _groups[i];
+            Tensor Keys(Tensor x)
+            {
+                var own = group.Heads(group.Pad(group.Of(x)), g, _config.HeadDim);
+                Tensor[] all = [.. group.Above.Select(node => Group.Heads(Of(x, node), 1, g, _config.HeadDim).expand(group.Count, g, node.Rows, _config.HeadDim)), own];
+                return Repeat(all.Length == 1 ? own : cat(all, 2), keeper); // [B, h, P + T, d]
+            }
+
+            products[i] = Product.Run(group.Heads(group.Pad(group.Of(q)), h, _config.HeadDim), Keys(k), Keys(v), Mask(group, window), keeper);
+            parts[i] = group.Rows(products[i].Result);
         }
 
-        var (sharedKeys, sharedValues) = (Heads(k.narrow(0, 0, p), 1, g), Heads(v.narrow(0, 0, p), 1, g)); // [1, g, P, d]
-        var shared = Product.Run(
-            Heads(q.narrow(0, 0, p), 1, h),
-            Repeat(sharedKeys, keeper),
-            Repeat(sharedValues, keeper),
-            sliding ? _sharedWindow : null,
-            keeper
-        );
-        Tensor All(Tensor head, Tensor rest) =>
-            Repeat(cat([head.expand(Sequences, g, p, _config.HeadDim), Heads(Pad(rest.narrow(0, p, rests)), g)], 2), keeper); // [B, h, P + T, d]
-        var rest = Product.Run(
-            Heads(Pad(q.narrow(0, p, rests)), h),
-            All(sharedKeys, k),
-            All(sharedValues, v),
-            sliding && _restWindow is not null ? _restWindow : _restMask,
-            keeper
-        );
-        var mixed = cat([shared.Result.transpose(1, 2).reshape(p, _config.QueryWidth), Rows(rest.Result)], 0);
-        return (mixed, keeper is null ? null : new Products(this, shared, rest));
+        return (parts.Length == 1 ? parts[0] : cat(parts, 0), keeper is null ? null : new Products(this, products));
     }
 
     /// <summary>
     /// True where keys and values are read as they come, a head for its whole group; else they are repeated first, and the repeated ones are kept.
     /// </summary>
-    internal bool ReadsGroups(Tensor q) => TiledAttention.IsSupported(q, _config.HeadDim);
+    internal bool ReadsGroups { get; }
 
-    /// <summary>[B, h, T, d] to packed rows [N − P, h·d].</summary>
-    private Tensor Rows(Tensor heads)
+    /// <summary>The trees of a batch, for the kernel.</summary>
+    private static IEnumerable<TiledAttention.Tree> Trees(TokenBatch batch)
     {
-        var rows = heads.transpose(1, 2).reshape(heads.shape[0] * heads.shape[2], -1); // [B·T, h·d]
-        return _unpad is null ? rows : rows.index_select(0, _unpad);
+        foreach (var root in batch.Nodes.Where(n => n.Parent < 0))
+        {
+            var (ends, positions) = (new int[root.End - root.From], new int[root.End - root.From]);
+            foreach (var node in batch.Nodes.Where(n => n.From >= root.From && n.From < root.End))
+                for (var r = 0; r < node.Rows; r++)
+                    (ends[node.From - root.From + r], positions[node.From - root.From + r]) = (node.End - root.From, node.Before + r);
+            yield return new(root.From, ends, positions);
+        }
     }
 
-    private Tensor Pad(Tensor x) => _pad is null ? x : x.index_select(0, _pad);
-
-    /// <summary>Packed rows of a gradient to [B, h, T, d]; padding has none.</summary>
-    private Tensor PadGradient(Tensor rows)
+    /// <summary>The batch's rows in their order: each inner node by itself, and the leaves of a node together.</summary>
+    private IEnumerable<Group> Groups()
     {
-        if (_unpad is null)
-            return Heads(rows, _config.NumAttentionHeads);
-        var padded = zeros(Sequences * Rest, rows.shape[1], dtype: rows.dtype, device: rows.device);
-        return Heads(padded.index_copy_(0, _unpad, rows), _config.NumAttentionHeads);
+        var nodes = _batch.Nodes;
+        for (var first = 0; first < nodes.Count; )
+        {
+            var end = first + 1;
+            if (nodes[first].IsLeaf)
+                while (end < nodes.Count && nodes[end].IsLeaf && nodes[end].Parent == nodes[first].Parent)
+                    end++;
+            var above = new List<TokenBatch.Node>();
+            for (var parent = nodes[first].Parent; parent >= 0; parent = nodes[parent].Parent)
+                above.Insert(0, nodes[parent]);
+            yield return new(above, nodes[first].From, [.. nodes.Skip(first).Take(end - first).Select(n => n.Rows)], _batch.Ids.device, _keep);
+            first = end;
+        }
     }
 
-    private Tensor Heads(Tensor x, long heads) => Heads(x, Sequences, heads);
+    private static Tensor Of(Tensor x, TokenBatch.Node node) => x.narrow(0, node.From, node.Rows);
 
-    /// <summary>[B·T, heads·d] → [B, heads, T, d].</summary>
-    private Tensor Heads(Tensor x, long sequences, long heads) => x.reshape(sequences, x.shape[0] / sequences, heads, _config.HeadDim).transpose(1, 2);
+    /// <summary>Null where libtorch's own causal flag says the same: it starts at key 0, so it fits only where queries and keys begin together.</summary>
+    private Tensor? Mask(Group group, int? window)
+    {
+        if (window is { } w && group.Before + group.Longest <= w)
+            window = null;
+        if (group.Before == 0 && window is null)
+            return null;
+        var key = (group.Before, group.Longest, window);
+        if (!_masks.TryGetValue(key, out var mask))
+        {
+            mask = CausalMask(group.Before, group.Longest, window, _batch.Ids.device);
+            _masks.Add(key, mask = _keep is null ? mask : _keep(mask));
+        }
+
+        return mask;
+    }
+
+    /// <summary>Runs of rows, [From, From + Σ lengths), with the same nodes above them.</summary>
+    private sealed class Group
+    {
+        private readonly Tensor? _pad;
+        private readonly Tensor? _unpad;
+        private readonly long _rows;
+
+        internal Group(IReadOnlyList<TokenBatch.Node> above, long from, int[] lengths, Device device, Func<Tensor, Tensor>? keep)
+        {
+            (Above, From, Count, Longest, _rows) = (above, from, lengths.Length, lengths.Max(), lengths.Sum());
+            Before = above.Sum(n => n.Rows);
+            if (lengths.All(l => l == Longest))
+                return;
+            var (pad, unpad) = (new long[Count * Longest], new long[_rows]);
+            var row = 0;
+            for (var b = 0; b < lengths.Length; b++)
+            {
+                for (var t = 0; t < lengths[b]; t++, row++)
+                {
+                    unpad[row] = b * Longest + t;
+                    pad[b * Longest + t] = row;
+                }
+
+                // Padding stands for the last token of its run: attention is causal, so no real token ever looks at it.
+                for (var t = lengths[b]; t < Longest; t++)
+                    pad[b * Longest + t] = row - 1;
+            }
+
+            Tensor Make(long[] values)
+            {
+                var made = tensor(values, device: device);
+                return keep is null ? made : keep(made);
+            }
+
+            (_pad, _unpad) = (Make(pad), Make(unpad));
+        }
+
+        internal IReadOnlyList<TokenBatch.Node> Above { get; }
+
+        internal long From { get; }
+
+        /// <summary>B.</summary>
+        internal long Count { get; }
+
+        /// <summary>T.</summary>
+        internal long Longest { get; }
+
+        /// <summary>P.</summary>
+        internal long Before { get; }
+
+        internal Tensor Of(Tensor x) => x.narrow(0, From, _rows);
+
+        internal Tensor Pad(Tensor x) => _pad is null ? x : x.index_select(0, _pad);
+
+        /// <summary>[B, h, T, d] to rows [Σ lengths, h·d].</summary>
+        internal Tensor Rows(Tensor heads)
+        {
+            var rows = heads.transpose(1, 2).reshape(heads.shape[0] * heads.shape[2], -1); // [B·T, h·d]
+            return _unpad is null ? rows : rows.index_select(0, _unpad);
+        }
+
+        /// <summary>A gradient's rows to [B, h, T, d]; padding has none.</summary>
+        internal Tensor PadGradient(Tensor rows, long heads, long d)
+        {
+            if (_unpad is null)
+                return Heads(rows, heads, d);
+            var padded = zeros(Count * Longest, rows.shape[1], dtype: rows.dtype, device: rows.device);
+            return Heads(padded.index_copy_(0, _unpad, rows), heads, d);
+        }
+
+        internal Tensor Heads(Tensor x, long heads, long d) => Heads(x, Count, heads, d);
+
+        /// <summary>[B·T, heads·d] → [B, heads, T, d].</summary>
+        internal static Tensor Heads(Tensor x, long count, long heads, long d) => x.reshape(count, x.shape[0] / count, heads, d).transpose(1, 2);
+    }
 
     /// <summary>[B, g, T, d] → [B, h, T, d], each key/value head repeated for its group of queries.</summary>
     private Tensor Repeat(Tensor x, SavedActivations? keeper)
@@ -206,7 +285,7 @@ internal sealed class PackedAttention : IAttention
     }
 
     private sealed record Tiles(
-        TiledAttention.Segment[] Segments,
+        TiledAttention.Tree[] Trees,
         TiledAttention.Shape Shape,
         Tensor Q,
         Tensor K,
@@ -216,38 +295,41 @@ internal sealed class PackedAttention : IAttention
     ) : IRecord
     {
         (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) =>
-            TiledAttention.Backward(gradient, Q, K, V, AttentionOutput, LogSums, Segments, Shape);
+            TiledAttention.Backward(gradient, Q, K, V, AttentionOutput, LogSums, Trees, Shape);
     }
 
-    private sealed class Products : IRecord
+    private sealed class Products(PackedAttention attention, Product[] products) : IRecord
     {
-        private readonly PackedAttention _attention;
-        private readonly Product? _shared;
-        private readonly Product _rest;
-
-        internal Products(PackedAttention attention, Product? shared, Product rest) => (_attention, _shared, _rest) = (attention, shared, rest);
-
         public (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient)
         {
-            var a = _attention;
-            var p = a.Shared;
-            if (_shared is null)
+            var (groups, config) = (attention._groups, attention._config);
+            // By group; what a group's keys are to the groups below is added where the group is an inner node.
+            var (q, k, v) = (new Tensor[groups.Length], new Tensor[groups.Length], new Tensor[groups.Length]);
+            for (var i = 0; i < groups.Length; i++)
             {
-                var (q, k, v) = _rest.Backward(a.PadGradient(gradient));
-                return (a.Rows(q), a.Rows(a.SumGroups(k)), a.Rows(a.SumGroups(v)));
+                var group = groups[i];
+                var (byQ, byK, byV) = products[i].Backward(group.PadGradient(group.Of(gradient), config.NumAttentionHeads, config.HeadDim));
+                q[i] = group.Rows(byQ);
+                k[i] = Keys(k, group, attention.SumGroups(byK)); // [B, g, P + T, d]
+                v[i] = Keys(v, group, attention.SumGroups(byV));
             }
 
-            var (sharedQ, sharedK, sharedV) = _shared.Backward(a.Heads(gradient.narrow(0, 0, p), 1, a._config.NumAttentionHeads));
-            var (restQ, allK, allV) = _rest.Backward(a.PadGradient(gradient.narrow(0, p, gradient.shape[0] - p)));
-            Tensor Queries() => cat([sharedQ.transpose(1, 2).reshape(p, -1), a.Rows(restQ)], 0);
-            Tensor Keys(Tensor ofShared, Tensor ofAll)
-            {
-                var all = a.SumGroups(ofAll); // [B, g, P + T, d]
-                var head = a.SumGroups(ofShared) + all.narrow(2, 0, p).sum([0L], keepdim: true); // [1, g, P, d]
-                return cat([head.transpose(1, 2).reshape(p, -1), a.Rows(all.narrow(2, p, all.shape[2] - p))], 0);
-            }
+            static Tensor All(Tensor[] parts) => parts.Length == 1 ? parts[0] : cat(parts, 0);
+            return (All(q), All(k), All(v));
 
-            return (Queries(), Keys(sharedK, allK), Keys(sharedV, allV));
+            Tensor Keys(Tensor[] sums, Group group, Tensor all)
+            {
+                var at = 0L;
+                foreach (var node in group.Above)
+                {
+                    var above = Array.FindIndex(groups, other => other.From == node.From);
+                    var part = all.narrow(2, at, node.Rows).sum([0L], keepdim: true); // [1, g, rows, d]
+                    sums[above] = sums[above] + part.transpose(1, 2).reshape(node.Rows, -1);
+                    at += node.Rows;
+                }
+
+                return group.Rows(at == 0 ? all : all.narrow(2, at, all.shape[2] - at));
+            }
         }
     }
 }

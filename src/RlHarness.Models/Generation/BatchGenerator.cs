@@ -157,7 +157,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
 
         // Prompts of both of LongRoPE's tables share no token.
         var switches = decoder.SwitchLength is { } at && prompts.Any(p => p.Count > at) && prompts.Any(p => p.Count <= at);
-        using var batch = TokenBatch.Pack(prompts, decoder.Device, switches ? 0 : int.MaxValue);
+        using var batch = TokenBatch.Pack(prompts, decoder.Device, switches ? 0 : int.MaxValue, decoder.SharesDeeply);
         var cells = new List<long>();
         var sources = new List<long>();
         for (var u = 0; u < prompts.Count; u++)
@@ -170,6 +170,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var attention = new PrefillAttention(
             decoder.Config,
             batch,
+            decoder.ComputeType,
             cache,
             tensor(cells.ToArray(), device: decoder.Device),
             tensor(sources.ToArray(), device: decoder.Device)
@@ -195,6 +196,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var attention = new PrefillAttention(
             decoder.Config,
             batch,
+            decoder.ComputeType,
             cache,
             tensor(cells.ToArray(), device: decoder.Device),
             arange(batch.Count, device: decoder.Device)

@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 namespace RlHarness.Models.Generation;
 
 /// <summary>Attention of whole prompts that also fills the cache: cell i gets the keys and values of row sources[i], a shared row for each prompt.</summary>
-internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, KeyValueCache cache, Tensor cells, Tensor sources) : IAttention
+internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, ScalarType type, KeyValueCache cache, Tensor cells, Tensor sources) : IAttention
 {
-    private readonly PackedAttention _packed = new(config, batch);
+    private readonly PackedAttention _packed = new(config, batch, type);
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {

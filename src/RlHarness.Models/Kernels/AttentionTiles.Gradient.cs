@@ -10,24 +10,23 @@ internal static unsafe partial class AttentionTiles<T>
     /// With P the weights and D = Σ result · gradient of each query: dV = Pᵀ dO, dS = P (dO Vᵀ − D), dQ = dS K, dK = dSᵀ Q. All is computed with keys in rows,
     /// so that Pᵀ and dSᵀ are left operands as they come.
     /// </summary>
-    internal static void Backward(Segment segment, Shape s, Operands o)
+    internal static void Backward(Tree tree, Shape s, Operands o)
     {
         int d = s.HeadDim,
-            queryTiles = Tiles(segment.Rows),
-            keyTiles = Tiles(segment.Keys);
+            tiles = tree.Tiles;
         long size = (long)Tile * d * T.Size,
             wide = (long)Tile * d * sizeof(float),
-            line = queryTiles * Tile * (long)sizeof(float); // bytes
-        var room = new Room(5 * queryTiles * size + 3 * keyTiles * size + (queryTiles + 2) * wide + 2 * line + TileSize * (2 * sizeof(float) + 3 * T.Size));
-        byte* plain = room.Take(queryTiles * size),
-            transposedQueries = room.Take(queryTiles * size),
-            queries = room.Take(queryTiles * size),
-            transposedGradient = room.Take(queryTiles * size),
-            gradient = room.Take(queryTiles * size);
-        byte* plainKeys = room.Take(keyTiles * size),
-            keys = room.Take(keyTiles * size),
-            values = room.Take(keyTiles * size);
-        float* byQueries = (float*)room.Take(queryTiles * wide),
+            line = tiles * Tile * (long)sizeof(float); // bytes
+        var room = new Room(8 * tiles * size + (tiles + 2) * wide + 2 * line + TileSize * (2 * sizeof(float) + 3 * T.Size));
+        byte* plain = room.Take(tiles * size),
+            transposedQueries = room.Take(tiles * size),
+            queries = room.Take(tiles * size),
+            transposedGradient = room.Take(tiles * size),
+            gradient = room.Take(tiles * size);
+        byte* plainKeys = room.Take(tiles * size),
+            keys = room.Take(tiles * size),
+            values = room.Take(tiles * size);
+        float* byQueries = (float*)room.Take(tiles * wide),
             byKeys = (float*)room.Take(wide),
             byValues = (float*)room.Take(wide),
             logSums = (float*)room.Take(line),
@@ -38,92 +37,83 @@ internal static unsafe partial class AttentionTiles<T>
             byScores = room.Take(TileSize * T.Size),
             transposed = room.Take(TileSize * T.Size);
 
-        GatherKeys(o.K, segment, d, plainKeys);
-        Pack(plainKeys, keyTiles, d, keys);
-        GatherKeys(o.V, segment, d, values);
-        GatherQueries(o.Q, segment, d, plain);
-        Transpose(plain, queryTiles, d, transposedQueries);
-        Pack(plain, queryTiles, d, queries);
-        GatherQueries(o.Gradient, segment, d, plain);
-        Transpose(plain, queryTiles, d, transposedGradient);
-        Pack(plain, queryTiles, d, gradient);
-        for (var r = 0; r < queryTiles * Tile; r++)
+        void GatherAll(Rows<T> source, byte* target)
         {
-            // Rows that fill up the last tile have weights of e^−∞.
-            logSums[r] = r < segment.Rows ? o.LogSums[segment.From + r] : float.PositiveInfinity;
-            dots[r] = r < segment.Rows ? Dot(o.Mixed.At(segment.From + r), o.Gradient.At(segment.From + r), d) : 0;
+            for (var t = 0; t < tiles; t++)
+                Gather(source, tree, t, d, target + t * size);
         }
 
-        for (var key = 0; key < keyTiles; key++)
+        GatherAll(o.K, plainKeys);
+        Pack(plainKeys, tiles, d, keys);
+        GatherAll(o.V, values);
+        GatherAll(o.Q, plain);
+        Transpose(plain, tiles, d, transposedQueries);
+        Pack(plain, tiles, d, queries);
+        GatherAll(o.Gradient, plain);
+        Transpose(plain, tiles, d, transposedGradient);
+        Pack(plain, tiles, d, gradient);
+        for (var r = 0; r < tiles * Tile; r++)
         {
-            var (first, end) = Queries(key * Tile, segment, queryTiles, s.Window);
-            for (var query = first; query < end; query++)
+            // Rows that fill up the last tile have weights of e^−∞.
+            logSums[r] = r < tree.Rows ? o.LogSums[tree.From + r] : float.PositiveInfinity;
+            dots[r] = r < tree.Rows ? Dot(o.Mixed.At(tree.From + r), o.Gradient.At(tree.From + r), d) : 0;
+        }
+
+        var begun = new bool[tiles];
+        for (var key = 0; key < tiles; key++)
+        {
+            for (var query = key; query < tiles; query++)
             {
+                if (!tree.IsSeen(query, key, s.Window))
+                    continue;
                 MultiplyQKt(plainKeys + key * size, transposedQueries + query * size, d, scores);
                 MultiplyQKt(values + key * size, transposedGradient + query * size, d, byWeights);
-                Weigh(scores, byWeights, logSums + query * Tile, dots + query * Tile, weights, byScores, key * Tile, segment.Before + query * Tile, s);
+                Weigh(scores, byWeights, logSums + query * Tile, dots + query * Tile, weights, byScores, tree, key, query, s);
                 T.Transpose(byScores, Tile, Tile, Tile, Tile, transposed, Tile);
-                MultiplyPV(weights, gradient + query * size, d, byValues, add: query > first);
-                MultiplyPV(byScores, queries + query * size, d, byKeys, add: query > first);
-                MultiplyPV(transposed, keys + key * size, d, byQueries + (long)query * Tile * d, add: key > FirstTile(segment.Before + query * Tile, s.Window));
+                MultiplyPV(weights, gradient + query * size, d, byValues, add: query > key);
+                MultiplyPV(byScores, queries + query * size, d, byKeys, add: query > key);
+                MultiplyPV(transposed, keys + key * size, d, byQueries + (long)query * Tile * d, add: begun[query]);
+                begun[query] = true;
             }
 
-            for (var r = 0; r < Math.Min(Tile, segment.Keys - key * Tile); r++)
+            for (var r = 0; r < Math.Min(Tile, tree.Rows - key * Tile); r++)
                 for (var i = 0; i < d; i += 16)
                 {
                     var at = (key * Tile + r) * (long)o.Width + i;
-                    Vector512.Store(first < end ? Vector512.Load(byKeys + r * d + i) : Vector512<float>.Zero, o.KeyParts + at);
-                    Vector512.Store(first < end ? Vector512.Load(byValues + r * d + i) : Vector512<float>.Zero, o.ValueParts + at);
+                    Vector512.Store(Vector512.Load(byKeys + r * d + i), o.KeyParts + at);
+                    Vector512.Store(Vector512.Load(byValues + r * d + i), o.ValueParts + at);
                 }
         }
 
-        for (var r = 0; r < segment.Rows; r++)
+        for (var r = 0; r < tree.Rows; r++)
             for (var i = 0; i < d; i += 16)
-                T.Store(o.ByQueries.At(segment.From + r) + i * T.Size, Vector512.Load(byQueries + (long)r * d + i));
+                T.Store(o.ByQueries.At(tree.From + r) + i * T.Size, Vector512.Load(byQueries + (long)r * d + i));
     }
 
-    /// <summary>
-    /// One key/value head of a row's gradient: the sum of its parts of segments <paramref name="own"/> (where it is key number <paramref name="key"/>) to
-    /// <paramref name="last"/> (where a shared row is key number <paramref name="row"/>), and of all query heads of the group.
-    /// </summary>
-    internal static void AddUp(float* parts, long[] starts, int own, int last, int key, int row, int head, int width, Shape s, Rows<T> target)
+    /// <summary>One key/value head of a row's gradient: the sum of the parts of all query heads of the group.</summary>
+    internal static void AddUp(float* parts, int head, Shape s, byte* target)
     {
+        var first = head * s.HeadDim;
         for (var i = 0; i < s.HeadDim; i += 16)
         {
             var sum = Vector512<float>.Zero;
-            for (var index = own; index <= last; index++)
-            {
-                var part = parts + (starts[index] + (index == own ? key : row)) * width + (long)head * s.Group * s.HeadDim + i;
-                for (var one = 0; one < s.Group; one++)
-                    sum += Vector512.Load(part + (long)one * s.HeadDim);
-            }
-
-            T.Store(target.At(row) + (head * s.HeadDim + i) * T.Size, sum);
+            for (var one = 0; one < s.Group; one++)
+                sum += Vector512.Load(parts + ((long)head * s.Group + one) * s.HeadDim + i);
+            T.Store(target + (first + i) * T.Size, sum);
         }
     }
 
-    /// <summary>The tiles of queries, [First, End), that see keys of a tile.</summary>
-    private static (int First, int End) Queries(int firstKey, Segment segment, int queryTiles, int? window)
-    {
-        var first = Math.Max(0, firstKey - segment.Before) / Tile;
-        if (window is not { } w)
-            return (first, queryTiles);
-        // The last query that sees the tile's last key.
-        var last = firstKey + Tile - 1 + w - 1 - segment.Before;
-        return (first, last < 0 ? first : Math.Min(queryTiles, last / Tile + 1));
-    }
-
     /// <summary>Weights e^(score − log sum) of a tile [keys, queries], and the gradient of its scores, the scale included.</summary>
-    private static void Weigh(float* scores, float* byWeights, float* logSums, float* dots, byte* weights, byte* byScores, int firstKey, int position, Shape s)
+    private static void Weigh(float* scores, float* byWeights, float* logSums, float* dots, byte* weights, byte* byScores, Tree tree, int keyTile, int queryTile, Shape s)
     {
-        var masked = firstKey + Tile - 1 > position || (s.Window is { } w && firstKey <= position + Tile - 1 - w);
+        var masked = !tree.IsSeenWhole(queryTile, keyTile, s.Window);
         for (var key = 0; key < Tile; key++)
             for (var i = 0; i < Tile; i += 16)
             {
                 var at = key * Tile + i;
                 var p = T.Exp(Vector512.FusedMultiplyAdd(Vector512.Load(scores + at), Vector512.Create(s.Scale), -Vector512.Load(logSums + i)));
                 if (masked)
-                    p = Vector512.ConditionalSelect(Sees(position + i - firstKey - key, 1, s), p, Vector512<float>.Zero);
+                    p = Vector512.ConditionalSelect(SeesQueries(tree, queryTile * Tile + i, keyTile * Tile + key, s), p, Vector512<float>.Zero);
                 T.Store(weights + at * T.Size, p);
                 T.Store(byScores + at * T.Size, p * (Vector512.Load(byWeights + at) - Vector512.Load(dots + i)) * s.Scale);
             }

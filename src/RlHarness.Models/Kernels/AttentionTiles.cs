@@ -5,7 +5,7 @@ using static RlHarness.Models.Kernels.TiledAttention;
 namespace RlHarness.Models.Kernels;
 
 /// <summary>
-/// Attention of one head over one segment. Operands are gathered and filled up with zeros to whole tiles first, so that all products have one of four shapes;
+/// Attention of one head over one tree. Operands are gathered and filled up with zeros to whole tiles first, so that all products have one of four shapes;
 /// results of the filling are never read.
 /// </summary>
 internal static unsafe partial class AttentionTiles<T>
@@ -17,61 +17,88 @@ internal static unsafe partial class AttentionTiles<T>
     /// <summary>Columns of a right operand that lie together.</summary>
     private const int PanelWidth = 64;
 
-    internal static void Forward(Segment segment, Shape s, Rows<T> q, Rows<T> k, Rows<T> v, Rows<T> result, float* logSums)
+    /// <summary>The queries of tiles [from, to).</summary>
+    internal static void Forward(Tree tree, int from, int to, Shape s, Rows<T> q, Rows<T> k, Rows<T> v, Rows<T> result, float* logSums)
     {
-        int d = s.HeadDim,
-            queryTiles = Tiles(segment.Rows),
-            keyTiles = Tiles(segment.Keys);
-        long size = (long)Tile * d * T.Size; // bytes of a tile's operand
-        var room = new Room((queryTiles + 3 * keyTiles) * size + keyTiles * (long)TileSize * (sizeof(float) + T.Size) + (long)Tile * d * sizeof(float));
-        byte* queries = room.Take(queryTiles * size),
-            plain = room.Take(keyTiles * size),
-            keys = room.Take(keyTiles * size),
-            values = room.Take(keyTiles * size);
-        var scores = (float*)room.Take(keyTiles * (long)TileSize * sizeof(float));
-        var weights = room.Take(keyTiles * (long)TileSize * T.Size);
+        var d = s.HeadDim;
+        var size = (long)Tile * d * T.Size; // bytes of a tile's operand
+        // Tiles of keys that one of the queries sees, and those of one tile of queries.
+        var places = new int[to];
+        var seen = new int[to];
+        var held = 0;
+        for (var key = 0; key < to; key++)
+            places[key] = IsSeenByAny(tree, from, to, key, s.Window) ? held++ : -1;
+        var room = new Room((2 + 2 * held) * size + held * (long)TileSize * (sizeof(float) + T.Size) + (long)Tile * d * sizeof(float));
+        byte* queries = room.Take(size),
+            plain = room.Take(size),
+            keys = room.Take(held * size),
+            values = room.Take(held * size);
+        var scores = (float*)room.Take(held * (long)TileSize * sizeof(float));
+        var weights = room.Take(held * (long)TileSize * T.Size);
         var sums = (float*)room.Take((long)Tile * d * sizeof(float));
         var inverse = stackalloc float[Tile];
-        GatherQueries(q, segment, d, queries);
-        GatherKeys(k, segment, d, plain);
-        Transpose(plain, keyTiles, d, keys);
-        GatherKeys(v, segment, d, plain);
-        Pack(plain, keyTiles, d, values);
-        for (var tile = 0; tile < queryTiles; tile++)
-        {
-            int position = segment.Before + tile * Tile,
-                first = FirstTile(position, s.Window),
-                end = Math.Min(keyTiles, (position + Tile - 1) / Tile + 1),
-                count = Math.Min(Tile, segment.Rows - tile * Tile);
-            for (var t = first; t < end; t++)
-                MultiplyQKt(queries + tile * size, keys + t * size, d, scores + (long)t * TileSize);
-            for (var r = 0; r < count; r++)
-                (inverse[r], logSums[segment.From + tile * Tile + r]) = Softmax(scores + r * Tile, weights + r * Tile * T.Size, first, end, position + r, s);
-            for (var t = first; t < end; t++)
-                MultiplyPV(weights + (long)t * TileSize * T.Size, values + t * size, d, sums, add: t > first);
-            for (var r = 0; r < count; r++)
+        for (var key = 0; key < to; key++)
+            if (places[key] >= 0)
             {
-                var to = result.At(segment.From + tile * Tile + r);
+                Gather(k, tree, key, d, plain);
+                Transpose(plain, 1, d, keys + places[key] * size);
+                Gather(v, tree, key, d, plain);
+                Pack(plain, 1, d, values + places[key] * size);
+            }
+
+        for (var tile = from; tile < to; tile++)
+        {
+            var count = 0;
+            for (var key = 0; key <= tile; key++)
+                if (tree.IsSeen(tile, key, s.Window))
+                    seen[count++] = key;
+            var rows = Math.Min(Tile, tree.Rows - tile * Tile);
+            Gather(q, tree, tile, d, queries);
+            for (var t = 0; t < count; t++)
+                MultiplyQKt(queries, keys + places[seen[t]] * size, d, scores + (long)t * TileSize);
+            for (var r = 0; r < rows; r++)
+                (inverse[r], logSums[tree.From + tile * Tile + r]) = Softmax(
+                    scores + r * Tile,
+                    weights + r * Tile * T.Size,
+                    seen.AsSpan(0, count),
+                    tree,
+                    tile,
+                    tile * Tile + r,
+                    s
+                );
+            for (var t = 0; t < count; t++)
+                MultiplyPV(weights + (long)t * TileSize * T.Size, values + places[seen[t]] * size, d, sums, add: t > 0);
+            for (var r = 0; r < rows; r++)
+            {
+                var target = result.At(tree.From + tile * Tile + r);
                 for (var i = 0; i < d; i += 16)
-                    T.Store(to + i * T.Size, Vector512.Load(sums + r * d + i) * inverse[r]);
+                    T.Store(target + i * T.Size, Vector512.Load(sums + r * d + i) * inverse[r]);
             }
         }
     }
 
+    private static bool IsSeenByAny(Tree tree, int from, int to, int key, int? window)
+    {
+        for (var tile = Math.Max(from, key); tile < to; tile++)
+            if (tree.IsSeen(tile, key, window))
+                return true;
+        return false;
+    }
+
     /// <summary>One query's scores, tile by tile, to weights that are not yet divided by their sum. Returns the sum's inverse and log Σ e^score.</summary>
-    private static (float Inverse, float LogSum) Softmax(float* scores, byte* weights, int first, int end, int position, Shape s)
+    private static (float Inverse, float LogSum) Softmax(float* scores, byte* weights, ReadOnlySpan<int> seen, Tree tree, int tile, int query, Shape s)
     {
         var largest = Vector512.Create(float.NegativeInfinity);
-        for (var t = first; t < end; t++)
+        for (var t = 0; t < seen.Length; t++)
         {
             var row = scores + (long)t * TileSize;
-            var masked = t * Tile + Tile - 1 > position || (s.Window is { } w && t * Tile <= position - w);
+            var masked = !tree.IsSeenWhole(tile, seen[t], s.Window);
             for (var i = 0; i < Tile; i += 16)
             {
                 var score = Vector512.Load(row + i);
                 if (masked)
                 {
-                    score = Vector512.ConditionalSelect(Sees(position - t * Tile - i, -1, s), score, Vector512.Create(float.NegativeInfinity));
+                    score = Vector512.ConditionalSelect(SeesKeys(tree, query, seen[t] * Tile + i, s), score, Vector512.Create(float.NegativeInfinity));
                     Vector512.Store(score, row + i);
                 }
 
@@ -81,7 +108,7 @@ internal static unsafe partial class AttentionTiles<T>
 
         var top = RowMaximum.Of(largest) * s.Scale;
         var sums = Vector512<float>.Zero;
-        for (var t = first; t < end; t++)
+        for (var t = 0; t < seen.Length; t++)
             for (var i = 0; i < Tile; i += 16)
             {
                 var at = (long)t * TileSize + i;
@@ -94,35 +121,35 @@ internal static unsafe partial class AttentionTiles<T>
         return (1 / sum, top + MathF.Log(sum));
     }
 
-    /// <summary>
-    /// Whether a query sees a key, where lane i of a vector has the key <paramref name="behind"/> + <paramref name="step"/> · i places before it.
-    /// </summary>
-    private static Vector512<float> Sees(int behind, int step, Shape s)
+    /// <summary>Whether a query sees sixteen keys that follow one another.</summary>
+    private static Vector512<float> SeesKeys(Tree tree, int query, int key, Shape s)
     {
-        var distance = Vector512.Create(behind) + Vector512<int>.Indices * step;
-        return (
-            Vector512.GreaterThanOrEqual(distance, Vector512<int>.Zero) & Vector512.LessThan(distance, Vector512.Create(s.Window ?? int.MaxValue))
-        ).AsSingle();
+        var keys = Vector512.Create(key) + Vector512<int>.Indices;
+        var seen =
+            Vector512.LessThanOrEqual(keys, Vector512.Create(query))
+            & Vector512.GreaterThan(Vector512.LoadUnsafe(ref tree.Ends[0], (nuint)key), Vector512.Create(query));
+        if (s.Window is { } w)
+            seen &= Vector512.GreaterThan(Vector512.LoadUnsafe(ref tree.Positions[0], (nuint)key), Vector512.Create(tree.Positions[query] - w));
+        return seen.AsSingle();
     }
 
-    private static int Tiles(int rows) => (rows + Tile - 1) / Tile;
-
-    /// <summary>The first tile of keys that a query at this position, or one behind it, sees.</summary>
-    private static int FirstTile(int position, int? window) => window is { } w ? Math.Max(0, position - w + 1) / Tile : 0;
-
-    /// <summary>A segment's queries (or what belongs to them) together, filled up with zeros to whole tiles.</summary>
-    private static void GatherQueries(Rows<T> source, Segment segment, int d, byte* target)
+    /// <summary>Whether sixteen queries that follow one another see a key.</summary>
+    private static Vector512<float> SeesQueries(Tree tree, int query, int key, Shape s)
     {
-        for (var r = 0; r < segment.Rows; r++)
-            Copy(source.At(segment.From + r), target, r, d);
-        Fill(target, segment.Rows, d);
+        var queries = Vector512.Create(query) + Vector512<int>.Indices;
+        var seen = Vector512.GreaterThanOrEqual(queries, Vector512.Create(key)) & Vector512.LessThan(queries, Vector512.Create(tree.Ends[key]));
+        if (s.Window is { } w)
+            seen &= Vector512.LessThan(Vector512.LoadUnsafe(ref tree.Positions[0], (nuint)query), Vector512.Create(tree.Positions[key] + w));
+        return seen.AsSingle();
     }
 
-    private static void GatherKeys(Rows<T> source, Segment segment, int d, byte* target)
+    /// <summary>A tile of a tree's rows together, filled up with zeros.</summary>
+    private static void Gather(Rows<T> source, Tree tree, int tile, int d, byte* target)
     {
-        for (var r = 0; r < segment.Keys; r++)
-            Copy(source.At(segment.RowOf(r)), target, r, d);
-        Fill(target, segment.Keys, d);
+        var rows = Math.Min(Tile, tree.Rows - tile * Tile);
+        for (var r = 0; r < rows; r++)
+            Copy(source.At(tree.From + tile * Tile + r), target, r, d);
+        new Span<byte>(target + (long)rows * d * T.Size, (Tile - rows) * d * T.Size).Clear();
     }
 
     private static void Copy(byte* row, byte* target, int r, int d)
@@ -130,9 +157,6 @@ internal static unsafe partial class AttentionTiles<T>
         var bytes = (long)d * T.Size;
         Buffer.MemoryCopy(row, target + r * bytes, bytes, bytes);
     }
-
-    private static void Fill(byte* target, int rows, int d) =>
-        new Span<byte>(target + (long)rows * d * T.Size, (Tiles(rows) * Tile - rows) * d * T.Size).Clear();
 
     /// <summary>Each tile [64, d] transposed: the right operand of <see cref="MultiplyQKt"/>.</summary>
     private static void Transpose(byte* rows, int tiles, int d, byte* target)

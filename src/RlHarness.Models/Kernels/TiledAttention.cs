@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 // Symbols: N packed rows, h query heads, g key/value heads, d head size.
@@ -15,6 +16,9 @@ internal static unsafe class TiledAttention
 
     private const int LargestHead = 256;
 
+    /// <summary>Tiles of queries that are worth gathering their keys for once more.</summary>
+    private const int TilesAtOnce = 16;
+
     /// <param name="Scale">Of the scores.</param>
     /// <param name="Window">Sliding-window size, the token itself included; null for full attention.</param>
     internal readonly record struct Shape(int Heads, int KeyValueHeads, int HeadDim, float Scale, int? Window)
@@ -23,32 +27,85 @@ internal static unsafe class TiledAttention
     }
 
     /// <summary>
-    /// Queries at rows [From, From + Rows), whose keys are the rows [0, Before) and then their own. Rows that are shared are the first segment.
+    /// The rows [From, From + Rows) of sequences that share beginnings, in preorder: key k, counted from the first row, is seen by the queries k to
+    /// Ends[k] − 1, which are the rest of its node and all nodes below.
     /// </summary>
-    internal readonly record struct Segment(int Before, int From, int Rows)
+    internal sealed class Tree
     {
-        internal int Keys => Before + Rows;
+        private const int Tile = 64;
+        private readonly int[] _smallestEnd;
+        private readonly int[] _largestEnd;
+        private readonly int[] _smallestPosition;
+        private readonly int[] _largestPosition;
 
-        internal int RowOf(int key) => key < Before ? key : From + key - Before;
+        /// <param name="from">First row.</param>
+        /// <param name="ends">By row.</param>
+        /// <param name="positions">Position of each row in its sequence.</param>
+        internal Tree(int from, ReadOnlySpan<int> ends, ReadOnlySpan<int> positions)
+        {
+            (From, Rows, Tiles) = (from, ends.Length, (ends.Length + Tile - 1) / Tile);
+            (Ends, Positions) = (new int[Tiles * Tile], new int[Tiles * Tile]);
+            ends.CopyTo(Ends);
+            positions.CopyTo(Positions);
+            (_smallestEnd, _largestEnd, _smallestPosition, _largestPosition) = (new int[Tiles], new int[Tiles], new int[Tiles], new int[Tiles]);
+            for (var t = 0; t < Tiles; t++)
+            {
+                var rows = (t * Tile)..Math.Min(Rows, (t + 1) * Tile);
+                (_smallestEnd[t], _largestEnd[t]) = Range(ends[rows]);
+                (_smallestPosition[t], _largestPosition[t]) = Range(positions[rows]);
+            }
+        }
+
+        private static (int Smallest, int Largest) Range(ReadOnlySpan<int> values)
+        {
+            var (smallest, largest) = (values[0], values[0]);
+            foreach (var value in values)
+                (smallest, largest) = (Math.Min(smallest, value), Math.Max(largest, value));
+            return (smallest, largest);
+        }
+
+        internal int From { get; }
+
+        internal int Rows { get; }
+
+        internal int Tiles { get; }
+
+        /// <summary>Filled up with zeros to whole tiles: those keys are seen by nobody.</summary>
+        internal int[] Ends { get; }
+
+        internal int[] Positions { get; }
+
+        /// <summary>Whether a query of one tile sees a key of another.</summary>
+        internal bool IsSeen(int query, int key, int? window) =>
+            query == key
+            || (query > key && _largestEnd[key] > query * Tile && (window is not { } w || _smallestPosition[query] - _largestPosition[key] < w));
+
+        /// <summary>Whether every query of one tile sees every key of another.</summary>
+        internal bool IsSeenWhole(int query, int key, int? window) =>
+            query > key
+            && _smallestEnd[key] >= Math.Min(Rows, (query + 1) * Tile)
+            && (window is not { } w || _largestPosition[query] - _smallestPosition[key] < w);
     }
 
-    internal static bool IsSupported(Tensor q, int headDim) =>
-        FusedKernels.Apply(q)
-        && TiledProducts.Types.Contains(q.dtype)
+    /// <summary>Whether tiles serve for heads of this size in products of this type.</summary>
+    internal static bool IsSupported(Device device, ScalarType type, int headDim) =>
+        FusedKernels.Enabled
+        && device.type == DeviceType.CPU
+        && TiledProducts.Types.Contains(type)
         && headDim % TileLayout.Lanes == 0
         && headDim <= LargestHead
-        && (q.dtype == ScalarType.BFloat16 || headDim >= LeastHead);
+        && (type == ScalarType.BFloat16 || headDim >= LeastHead);
 
     /// <summary>
     /// q [N, h·d], k and v [N, g·d] (a row's numbers together, rows however far apart) → result [N, h·d], and log Σ e^score of each query, fp32 [h, N].
     /// </summary>
-    internal static (Tensor Mixed, Tensor LogSums) Forward(Tensor q, Tensor k, Tensor v, IReadOnlyList<Segment> segments, Shape s)
+    internal static (Tensor Mixed, Tensor LogSums) Forward(Tensor q, Tensor k, Tensor v, IReadOnlyList<Tree> trees, Shape s)
     {
         var (mixed, logSums) = (empty(q.shape, dtype: q.dtype), empty(s.Heads, q.shape[0], dtype: ScalarType.Float32));
         if (q.dtype == ScalarType.BFloat16)
-            Forward<BFloat16Element>(q, k, v, mixed, logSums, segments, s);
+            Forward<BFloat16Element>(q, k, v, mixed, logSums, trees, s);
         else
-            Forward<Float32Element>(q, k, v, mixed, logSums, segments, s);
+            Forward<Float32Element>(q, k, v, mixed, logSums, trees, s);
         return (mixed, logSums);
     }
 
@@ -60,19 +117,19 @@ internal static unsafe class TiledAttention
         Tensor v,
         Tensor mixed,
         Tensor logSums,
-        IReadOnlyList<Segment> segments,
+        IReadOnlyList<Tree> trees,
         Shape s
     )
     {
         var (dq, dk, dv) = (empty(q.shape, dtype: q.dtype), empty(k.shape, dtype: q.dtype), empty(v.shape, dtype: q.dtype));
         if (q.dtype == ScalarType.BFloat16)
-            Backward<BFloat16Element>(gradient, q, k, v, mixed, logSums, segments, s, dq, dk, dv);
+            Backward<BFloat16Element>(gradient, q, k, v, mixed, logSums, trees, s, dq, dk, dv);
         else
-            Backward<Float32Element>(gradient, q, k, v, mixed, logSums, segments, s, dq, dk, dv);
+            Backward<Float32Element>(gradient, q, k, v, mixed, logSums, trees, s, dq, dk, dv);
         return (dq, dk, dv);
     }
 
-    private static void Forward<T>(Tensor q, Tensor k, Tensor v, Tensor mixed, Tensor logSums, IReadOnlyList<Segment> segments, Shape s)
+    private static void Forward<T>(Tensor q, Tensor k, Tensor v, Tensor mixed, Tensor logSums, IReadOnlyList<Tree> trees, Shape s)
         where T : ITileElement
     {
         Rows<T> pq = new(q),
@@ -81,13 +138,20 @@ internal static unsafe class TiledAttention
             po = new(mixed);
         var pl = (float*)FusedKernels.Address(logSums);
         var rows = q.shape[0];
-        CpuThreads.For((long)segments.Count * s.Heads, 1, (from, to) =>
+        // A tree of many rows is cut, so that all threads have work where it is the only one; each query's result is the same however it is cut.
+        var work = trees
+            .SelectMany(tree => Enumerable.Range(0, (tree.Tiles + TilesAtOnce - 1) / TilesAtOnce).Select(i => (Tree: tree, First: i * TilesAtOnce)))
+            .ToArray();
+        CpuThreads.For((long)work.Length * s.Heads, 1, (from, to) =>
         {
             for (var item = from; item < to; item++)
             {
                 var head = (int)(item % s.Heads);
+                var (tree, first) = work[item / s.Heads];
                 AttentionTiles<T>.Forward(
-                    segments[(int)(item / s.Heads)],
+                    tree,
+                    first,
+                    Math.Min(tree.Tiles, first + TilesAtOnce),
                     s,
                     pq.Head(head, s.HeadDim),
                     pk.Head(head / s.Group, s.HeadDim),
@@ -108,7 +172,7 @@ internal static unsafe class TiledAttention
         Tensor v,
         Tensor mixed,
         Tensor logSums,
-        IReadOnlyList<Segment> segments,
+        IReadOnlyList<Tree> trees,
         Shape s,
         Tensor dq,
         Tensor dk,
@@ -128,22 +192,19 @@ internal static unsafe class TiledAttention
         var rows = q.shape[0];
         int d = s.HeadDim,
             width = s.Heads * d;
-        // Each segment's and query head's part of the gradients of keys and values, added up in a fixed order afterwards.
-        var starts = new long[segments.Count + 1];
-        for (var i = 0; i < segments.Count; i++)
-            starts[i + 1] = starts[i] + segments[i].Keys;
-        var keyParts = (float*)ThreadMemory.Get(ThreadMemory.Place.Shared, 2 * starts[^1] * width * sizeof(float));
-        var valueParts = keyParts + starts[^1] * width;
-        CpuThreads.For((long)segments.Count * s.Heads, 1, (from, to) =>
+        // Each query head's part of the gradients of keys and values, added up in a fixed order afterwards.
+        var keyParts = (float*)ThreadMemory.Get(ThreadMemory.Place.Shared, 2 * rows * width * sizeof(float));
+        var valueParts = keyParts + rows * width;
+        CpuThreads.For((long)trees.Count * s.Heads, 1, (from, to) =>
         {
             for (var item = from; item < to; item++)
             {
                 int head = (int)(item % s.Heads),
-                    index = (int)(item / s.Heads),
                     shared = head / s.Group;
-                var at = starts[index] * width + (long)head * d;
+                var tree = trees[(int)(item / s.Heads)];
+                var at = (long)tree.From * width + (long)head * d;
                 AttentionTiles<T>.Backward(
-                    segments[index],
+                    tree,
                     s,
                     new(
                         pq.Head(head, d),
@@ -162,23 +223,14 @@ internal static unsafe class TiledAttention
 
             Brgemm.Release<T>();
         });
-        var owners = new int[rows];
-        for (var i = 0; i < segments.Count; i++)
-            Array.Fill(owners, i, segments[i].From, segments[i].Rows);
         CpuThreads.For(rows, FusedKernels.Piece(width), (from, to) =>
         {
-            for (var row = (int)from; row < to; row++)
-            {
-                // A row is a key of its own segment, and a shared one of all segments behind.
-                int own = owners[row],
-                    last = own == 0 && segments[^1].Before > 0 ? segments.Count - 1 : own,
-                    key = segments[own].Before + row - segments[own].From;
+            for (var row = from; row < to; row++)
                 for (var head = 0; head < s.KeyValueHeads; head++)
                 {
-                    AttentionTiles<T>.AddUp(keyParts, starts, own, last, key, row, head, width, s, rk);
-                    AttentionTiles<T>.AddUp(valueParts, starts, own, last, key, row, head, width, s, rv);
+                    AttentionTiles<T>.AddUp(keyParts + row * width, head, s, rk.At(row));
+                    AttentionTiles<T>.AddUp(valueParts + row * width, head, s, rv.At(row));
                 }
-            }
         });
     }
 

@@ -141,7 +141,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
                 tokens += prompts[to++].Length;
             using var guard = torch.no_grad();
             using var scope = torch.NewDisposeScope();
-            using var batch = TokenBatch.Pack(prompts[from..to], decoder.Device);
+            using var batch = TokenBatch.Pack(prompts[from..to], decoder.Device, int.MaxValue, decoder.SharesDeeply);
             var hidden = decoder.Forward(batch); // [N, H]
             long[] last = [.. Enumerable.Range(0, to - from).Select(i => (long)batch.RowOf(i, prompts[from + i].Length - 1))];
             var mass = torch.softmax(decoder.Logits(hidden.index_select(0, torch.tensor(last, device: decoder.Device))), 1); // [B, V]

@@ -24,11 +24,9 @@ internal sealed class ScoredBatch : IDisposable
     /// <summary>R.</summary>
     public int Scored { get; }
 
-    public static ScoredBatch Pack(IReadOnlyList<ScoredSequence> sequences, Device device)
+    public static ScoredBatch Pack(IReadOnlyList<ScoredSequence> sequences, Device device, bool deep = false)
     {
-        // The row before a scored token must be that sequence's own.
-        var shareable = sequences.Min(s => s.Scored.Count == 0 ? 0 : s.Scored.Min() - 1);
-        var tokens = TokenBatch.Pack([.. sequences.Select(s => s.Ids)], device, shareable);
+        var tokens = TokenBatch.Pack([.. sequences.Select(s => s.Ids)], device, [.. sequences.Select(s => s.Shareable)], deep);
         var rows = new List<long>();
         var targets = new List<long>();
         for (var b = 0; b < sequences.Count; b++)
@@ -59,6 +57,9 @@ internal sealed class ScoredBatch : IDisposable
 /// <summary>A sequence of token ids and which of them are scored (predicted from what stands before them; never index 0).</summary>
 public sealed record ScoredSequence(IReadOnlyList<int> Ids, IReadOnlyList<int> Scored)
 {
+    /// <summary>Tokens that may be computed once for several sequences: the row before a scored token must be the sequence's own.</summary>
+    internal int Shareable => Scored.Count == 0 ? 0 : Scored.Min() - 1;
+
     /// <summary>All tokens of a response behind a prompt.</summary>
     public static ScoredSequence Response(IReadOnlyList<int> prompt, IReadOnlyList<int> response) =>
         new([.. prompt, .. response], [.. Enumerable.Range(prompt.Count, response.Count)]);

@@ -5,6 +5,8 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Parallel;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Ppo;
+using RlHarness.Training.Rewards;
 using RlHarness.Training.Supervised;
 using static TorchSharp.torch;
 
@@ -122,9 +124,73 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
         }
     }
 
-    private Decoder New(bool requiresGrad)
+    /// <param name="Seconds">Of the best of the timed steps.</param>
+    /// <param name="PeakGiB">Largest resident set of the process meanwhile.</param>
+    /// <param name="FirstLoss">Policy loss of the first step's first minibatch, which packing may change by rounding alone.</param>
+    public sealed record PpoStep(double Seconds, double PeakGiB, double FirstLoss);
+
+    /// <summary>
+    /// A PPO step of one epoch and one minibatch with four models, as TRL counts it: rewards, old and reference log-probabilities, values, and the update of policy
+    /// and critic. Queries share a system text; the samples of a query share its prompt.
+    /// </summary>
+    /// <param name="system">Tokens of the text that all prompts begin with.</param>
+    /// <param name="queries">Different prompts.</param>
+    /// <param name="prompt">Tokens of a prompt behind the system text.</param>
+    /// <param name="samples">Responses of a prompt.</param>
+    /// <param name="response">Tokens of a response.</param>
+    /// <param name="microBatchTokens">Rows that go through a model at once.</param>
+    /// <param name="runs">Steps that are timed, behind one that is not.</param>
+    /// <param name="trees">Whether batches are packed as trees.</param>
+    public PpoStep MeasurePpo(int system, int queries, int prompt, int samples, int response, int microBatchTokens, int runs, bool trees)
     {
-        var decoder = new Decoder(shape.Config, device, requiresGrad: requiresGrad) { ComputeType = type };
+        FreeMemory.Release();
+        ProcessMemory.ResetPeak();
+        var random = new Seeds(4).For("ppo");
+        int[] Draw(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextInt(shape.Config.VocabSize))];
+        var shared = Draw(system);
+        var episodes = new List<Episode>();
+        for (var q = 0; q < queries; q++)
+        {
+            int[] ids = [.. shared, .. Draw(prompt)];
+            for (var i = 0; i < samples; i++)
+                episodes.Add(new(ids, Draw(response), random.NextGaussian(), q));
+        }
+
+        using var policy = New(requiresGrad: true, trees);
+        using var reference = New(requiresGrad: false, trees);
+        using var critic = new Critic(new ScalarHead(shape.Config.HiddenSize, device, new Seeds(5).For("head")), New(requiresGrad: true, trees));
+        using var reward = new RewardModel(
+            New(requiresGrad: false, trees),
+            new ScalarHead(shape.Config.HiddenSize, device, new Seeds(6).For("head"), requiresGrad: false),
+            microBatchTokens
+        );
+        using var trainer = new PpoTrainer(
+            policy,
+            reference,
+            critic,
+            new PpoSettings { Epochs = 1, Minibatches = 1, MicroBatchTokens = microBatchTokens, Optimizer = new() { LearningRate = 1e-6 } },
+            firstRatioTolerance: 1e-2
+        );
+        var (best, first) = (double.MaxValue, double.NaN);
+        for (var i = 0; i <= runs; i++)
+        {
+            MatrixProductSpeed.Synchronize(device);
+            var watch = Stopwatch.StartNew();
+            reward.Score([.. episodes.Select(e => (IReadOnlyList<int>)[.. e.Prompt, .. e.Response])]);
+            using var iteration = trainer.Iterate(episodes, _ => [.. Enumerable.Range(0, episodes.Count)], 1);
+            MatrixProductSpeed.Synchronize(device);
+            if (i == 0)
+                first = iteration.Updates[0].PolicyLoss;
+            else
+                best = Math.Min(best, watch.Elapsed.TotalSeconds);
+        }
+
+        return new(best, ProcessMemory.PeakGiB(), first);
+    }
+
+    private Decoder New(bool requiresGrad, bool trees = true)
+    {
+        var decoder = new Decoder(shape.Config, device, requiresGrad: requiresGrad) { ComputeType = type, AllowsTrees = trees };
         Initialization.Normal(decoder, 0.02, new Seeds(1).For("init"));
         return decoder;
     }

@@ -328,12 +328,14 @@ public sealed class PpoTrainer : IDisposable
     private IReadOnlyList<IReadOnlyList<int>> Plan(IReadOnlyList<Episode> episodes, IReadOnlyList<int> minibatch) =>
         [
             .. MicroBatches
-                .Plan([.. minibatch.Select(i => episodes[i].Length)], Settings.MicroBatchTokens)
+                .Plan(_policy, [.. minibatch.Select(i => Sequence(episodes[i]))], Settings.MicroBatchTokens)
                 .Select(p => (IReadOnlyList<int>)[.. p.Select(k => minibatch[k])]),
         ];
 
     private ScoredBatch Pack(IReadOnlyList<Episode> episodes, IReadOnlyList<int> ids) =>
-        ScoredBatch.Pack([.. ids.Select(i => ScoredSequence.Response(episodes[i].Prompt, episodes[i].Response))], _policy.Device);
+        ScoredBatch.Pack([.. ids.Select(i => Sequence(episodes[i]))], _policy.Device, _policy.SharesDeeply);
+
+    private static ScoredSequence Sequence(Episode episode) => ScoredSequence.Response(episode.Prompt, episode.Response);
 
     private static double Norm(ParameterStore store)
     {

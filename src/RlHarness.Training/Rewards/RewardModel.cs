@@ -18,10 +18,13 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
     {
         using var guard = no_grad();
         var scores = new float[texts.Count];
-        foreach (var plan in MicroBatches.Plan([.. texts.Select(t => t.Count)], microBatchTokens))
+        var plans = body.SharesDeeply
+            ? MicroBatches.PlanTrees(texts, [.. texts.Select(t => t.Count)], microBatchTokens)
+            : MicroBatches.Plan([.. texts.Select(t => t.Count)], microBatchTokens);
+        foreach (var plan in plans)
         {
             using var scope = NewDisposeScope();
-            using var batch = TokenBatch.Pack([.. plan.Select(i => texts[i])], body.Device, int.MaxValue);
+            using var batch = TokenBatch.Pack([.. plan.Select(i => texts[i])], body.Device, int.MaxValue, body.SharesDeeply);
             using var last = LastRows(batch);
             var values = head.Forward(body.Forward(batch).index_select(0, last)).cpu().data<float>().ToArray();
             for (var i = 0; i < plan.Count; i++)

@@ -25,7 +25,12 @@ public sealed class RewardModelTrainer(RewardModel model, AdamWSettings settings
         foreach (var plan in MicroBatches.Plan([.. pairs.Select(p => p.Chosen.Count + p.Rejected.Count)], microBatchTokens))
         {
             using var scope = NewDisposeScope();
-            using var batch = TokenBatch.Pack([.. plan.Select(i => pairs[i].Chosen), .. plan.Select(i => pairs[i].Rejected)], model.Body.Device, int.MaxValue);
+            using var batch = TokenBatch.Pack(
+                [.. plan.Select(i => pairs[i].Chosen), .. plan.Select(i => pairs[i].Rejected)],
+                model.Body.Device,
+                int.MaxValue,
+                model.Body.SharesDeeply
+            );
             DifferentiablePass.Run(model.Body, batch, model.LastRows(batch), rows =>
             {
                 var scores = model.Head.Forward(rows); // [2 · pairs]

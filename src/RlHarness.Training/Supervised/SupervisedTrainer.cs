@@ -41,9 +41,9 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
             (model, part) =>
             {
                 var sum = 0.0;
-                foreach (var plan in MicroBatches.Plan([.. part.Select(s => s.Ids.Count)], microBatchTokens))
+                foreach (var plan in MicroBatches.Plan(model, part, microBatchTokens))
                 {
-                    using var packed = ScoredBatch.Pack([.. plan.Select(i => part[i])], model.Device);
+                    using var packed = ScoredBatch.Pack([.. plan.Select(i => part[i])], model.Device, model.SharesDeeply);
                     DifferentiablePass.Run(model, packed, temperature: 1, (logprobs, _, _, _) =>
                     {
                         var loss = -logprobs.sum() / total;
@@ -62,10 +62,10 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
     public double Evaluate(IReadOnlyList<ScoredSequence> sequences)
     {
         var (sum, count) = (0.0, 0);
-        foreach (var plan in MicroBatches.Plan([.. sequences.Select(s => s.Ids.Count)], microBatchTokens))
+        foreach (var plan in MicroBatches.Plan(decoder, sequences, microBatchTokens))
         {
             using var scope = NewDisposeScope();
-            using var packed = ScoredBatch.Pack([.. plan.Select(i => sequences[i])], decoder.Device);
+            using var packed = ScoredBatch.Pack([.. plan.Select(i => sequences[i])], decoder.Device, decoder.SharesDeeply);
             sum -= TokenScorer
                 .Score(decoder, DifferentiablePass.HiddenAtScored(decoder, packed), packed.Targets, 1)
                 .Logprobs.to(ScalarType.Float64)

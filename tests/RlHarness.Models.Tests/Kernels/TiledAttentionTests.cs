@@ -32,8 +32,8 @@ public sealed class TiledAttentionTests
         var v = Low(3 * groups * headDim).narrow(1, groups * headDim, groups * headDim);
         var shape = new TiledAttention.Shape(heads, groups, headDim, 1 / MathF.Sqrt(headDim), window);
 
-        var (mixed, logSums) = TiledAttention.Forward(q, k, v, segments, shape);
-        var (dq, dk, dv) = TiledAttention.Backward(gradient, q, k, v, mixed, logSums, segments, shape);
+        var (mixed, logSums) = TiledAttention.Forward(q, k, v, Trees(segments), shape);
+        var (dq, dk, dv) = TiledAttention.Backward(gradient, q, k, v, mixed, logSums, Trees(segments), shape);
 
         Tensor Leaf(Tensor x) => x.to(ScalarType.Float64).contiguous().requires_grad_(true);
         var (wideQ, wideK, wideV) = (Leaf(q), Leaf(k), Leaf(v));
@@ -57,14 +57,32 @@ public sealed class TiledAttentionTests
         var q = ones(3, 16, dtype: ScalarType.BFloat16) * 40;
         var k = cat([q.narrow(0, 0, 1) * -1, q.narrow(0, 0, 1), q.narrow(0, 0, 1) * -1], 0);
         var v = arange(3, dtype: ScalarType.BFloat16).unsqueeze(1).expand(3, 16).contiguous();
-        var (mixed, logSums) = TiledAttention.Forward(q, k, v, [new(0, 0, 3)], new(1, 1, 16, 0.25f, null));
+        var (mixed, logSums) = TiledAttention.Forward(q, k, v, [new(0, [3, 3, 3], [0, 1, 2])], new(1, 1, 16, 0.25f, null));
         Assert.Equal([0f, 1f, 1f], mixed.narrow(1, 0, 1).to(ScalarType.Float32).data<float>().ToArray());
         Assert.Equal([-6400f, 6400f, 6400f], logSums.data<float>().ToArray());
     }
 
-    private static List<TiledAttention.Segment> Segments(int shared, int[] rests)
+    private sealed record Segment(int Before, int From, int Rows);
+
+    /// <summary>What the kernel is told of the segments: one tree where they share their beginning, else one for each.</summary>
+    private static List<TiledAttention.Tree> Trees(List<Segment> segments)
     {
-        var segments = new List<TiledAttention.Segment>();
+        if (segments.Count == 1 || segments[1].Before == 0)
+            return [.. segments.Select(s => new TiledAttention.Tree(s.From, [.. Enumerable.Repeat(s.Rows, s.Rows)], [.. Enumerable.Range(0, s.Rows)]))];
+        var rows = segments.Sum(s => s.Rows);
+        return
+        [
+            new(
+                0,
+                [.. segments.SelectMany(s => Enumerable.Repeat(s.Before == 0 ? rows : s.From + s.Rows, s.Rows))],
+                [.. segments.SelectMany(s => Enumerable.Range(s.Before, s.Rows))]
+            ),
+        ];
+    }
+
+    private static List<Segment> Segments(int shared, int[] rests)
+    {
+        var segments = new List<Segment>();
         if (shared > 0)
             segments.Add(new(0, 0, shared));
         var from = shared;
@@ -77,7 +95,7 @@ public sealed class TiledAttentionTests
         return segments;
     }
 
-    private static Tensor WrittenOut(Tensor q, Tensor k, Tensor v, List<TiledAttention.Segment> segments, TiledAttention.Shape s)
+    private static Tensor WrittenOut(Tensor q, Tensor k, Tensor v, List<Segment> segments, TiledAttention.Shape s)
     {
         var results = new List<Tensor>();
         foreach (var segment in segments)

@@ -48,4 +48,23 @@ public sealed class MicroBatchesTests
         Assert.Equal([2, 1], batch.Counts);
         Assert.Throws<ArgumentOutOfRangeException>(() => ScoredBatch.Pack([new([10, 11], [0])], CPU));
     }
+
+    /// <summary>Twice a system text of 100 tokens with four answers of 10: by hand 140 rows each, so that a budget of 150 holds one system text.</summary>
+    [Theory]
+    [InlineData(150, new[] { 4, 4 })]
+    [InlineData(280, new[] { 8 })]
+    [InlineData(120, new[] { 2, 2, 2, 2 })]
+    [InlineData(50, new[] { 1, 1, 1, 1, 1, 1, 1, 1 })]
+    public void Sequences_with_a_common_beginning_come_together_and_cost_what_is_left_once_it_is_shared(int budget, int[] sizes)
+    {
+        int[][] sequences =
+        [
+            .. Enumerable.Range(0, 8).Select(i => (int[])[.. Enumerable.Range(i % 2 == 0 ? 0 : 1000, 100), .. Enumerable.Range(2000 + 20 * i, 10)]),
+        ];
+        var plan = MicroBatches.PlanTrees(sequences, [.. Enumerable.Repeat(100, 8)], budget);
+        Assert.Equal(sizes, plan.Select(p => p.Count));
+        Assert.Equal(Enumerable.Range(0, 8), plan.SelectMany(p => p).Order());
+        if (budget < 280)
+            Assert.All(plan, p => Assert.Single(p.Select(i => i % 2).Distinct()));
+    }
 }
