@@ -7,79 +7,89 @@ namespace RlHarness.Cli.Commands;
 
 internal static class ExperimentCommand
 {
-    internal static Command Create() => new("experiment", "Designs of several runs.") { Factorial(), Interventions() };
+    internal static Command Create() =>
+        new("experiment", "Designs of several runs.") { Factorial(), Interventions(), Sweep() };
 
-    private static Command Factorial()
-    {
-        var config = new Argument<string>("config") { Description = "A design, such as configs/factorial.yaml." };
-        var overrides = new Argument<string[]>("overrides")
-        {
-            Description = "key=value pairs: of the design (seeds=[1,2]), or of every cell's run (rl.steps=10).",
-            Arity = ArgumentArity.ZeroOrMore,
-        };
-        var parallel = new Option<int?>("--parallel")
-        {
-            Description = "Cells that run at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
-        };
-        var dryRun = new Option<bool>("--dry-run") { Description = "List the cells and what their settings change; start nothing." };
-        var command = new Command(
+    private static Command Factorial() =>
+        Design(
             "factorial",
             "Run every combination of a design's levels with every seed, each as an ordinary run; they share imitation and reward models. "
-                + "Then test main effects and interactions, print a table, and write factorial.json and report.html. Given again, it goes on "
-                + "with what is not finished.\n\nExamples:\n  rlharness experiment factorial configs/factorial.yaml --parallel 2\n  rlharness "
-                + "experiment factorial configs/factorial.yaml name=short rl.steps=4 seeds=[1]"
-        )
-        {
-            config,
-            overrides,
-            parallel,
-            dryRun,
-        };
-        command.SetAction(
-            (parsed, cancellation) =>
-                CommandLine.GuardAsync(() =>
-                {
-                    var design = FactorialDesign.Read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
-                    if (parsed.GetValue(dryRun))
-                    {
-                        foreach (var cell in design.Cells)
-                            Console.WriteLine($"{cell.Settings.Name}: {(FactorialRecipe.IsFinished(cell) ? "finished" : "to be run")}");
-                        Console.WriteLine("# settings of the first cell");
-                        Console.WriteLine(SettingsWriter.ToYaml(design.Cells[0].Settings));
-                        return 0;
-                    }
-
-                    var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
-                    var recipe = new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
-                    var analysis = recipe.RunAsync(design, atOnce).GetAwaiter().GetResult();
-                    FactorialTable.Print(analysis);
-                    Console.WriteLine(Path.Combine(design.Folder, FactorialRecipe.ResultFile));
-                    Console.WriteLine(Path.Combine(design.Folder, "report.html"));
-                    return 0;
-                })
+                + "Then test main effects and interactions, print a table, and write factorial.json and report.html.",
+            ("A design, such as configs/factorial.yaml.", "of the design (seeds=[1,2]), or of every cell's run (rl.steps=10)"),
+            FactorialDesign.Read,
+            design =>
+            {
+                foreach (var cell in design.Cells)
+                    Console.WriteLine($"{cell.Settings.Name}: {State(cell)}");
+                Console.WriteLine("# settings of the first cell");
+                Console.WriteLine(SettingsWriter.ToYaml(design.Cells[0].Settings));
+            },
+            (recipe, design, parallel) => FactorialTable.Print(recipe.RunAsync(design, parallel).GetAwaiter().GetResult()),
+            FactorialRecipe.ResultFile
         );
-        return command;
+
+    private static Command Interventions() =>
+        Design(
+            "interventions",
+            "Run a baseline and interventions with every seed, each as an ordinary run; the arms of a seed share imitation and reward model. Then "
+                + "compare each arm with the baseline over seeds, print a table, and write interventions.json and report.html.",
+            ("A comparison, such as configs/interventions.yaml.", "of the comparison (seeds=[1,2]), or of every arm's run (rl.steps=10)"),
+            InterventionSettings.Read,
+            ListArms,
+            (recipe, design, parallel) => FactorialTable.Print(recipe.CompareAsync(design, parallel).GetAwaiter().GetResult()),
+            InterventionAnalysis.File
+        );
+
+    private static Command Sweep() =>
+        Design(
+            "sweep",
+            "Run the same experiment on several models with every seed, each as an ordinary run. Then say how alignment faking moves with the model's size, and "
+                + "what so many seeds could have seen; print a table, and write sweep.json and report.html.",
+            ("A sweep, such as configs/sweep.yaml.", "of the sweep (seeds=[1,2]), or of every run (rl.steps=10)"),
+            SweepSettings.Read,
+            ListArms,
+            (recipe, design, parallel) => FactorialTable.Print(recipe.SweepAsync(design, parallel).GetAwaiter().GetResult()),
+            SweepAnalysis.File
+        );
+
+    private static void ListArms(FactorialDesign design)
+    {
+        var arms = design.Settings.Factors[0].Levels;
+        foreach (var cell in design.Cells)
+            Console.WriteLine($"{cell.Settings.Name}: {State(cell)}; {string.Join(' ', arms[cell.Cell].Set)}");
     }
 
-    private static Command Interventions()
+    private static string State(FactorialCell cell) => FactorialRecipe.IsFinished(cell) ? "finished" : "to be run";
+
+    /// <param name="what">Of the file, and of the overrides.</param>
+    /// <param name="list">What a dry run prints.</param>
+    /// <param name="run">Runs, and prints the result.</param>
+    /// <param name="file">The result's file.</param>
+    private static Command Design(
+        string name,
+        string description,
+        (string Config, string Overrides) what,
+        Func<string, IReadOnlyList<string>, FactorialDesign> read,
+        Action<FactorialDesign> list,
+        Action<FactorialRecipe, FactorialDesign, int> run,
+        string file
+    )
     {
-        var config = new Argument<string>("config") { Description = "A comparison, such as configs/interventions.yaml." };
+        var config = new Argument<string>("config") { Description = what.Config };
         var overrides = new Argument<string[]>("overrides")
         {
-            Description = "key=value pairs: of the comparison (seeds=[1,2]), or of every arm's run (rl.steps=10).",
+            Description = $"key=value pairs: {what.Overrides}.",
             Arity = ArgumentArity.ZeroOrMore,
         };
         var parallel = new Option<int?>("--parallel")
         {
             Description = "Runs at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
         };
-        var dryRun = new Option<bool>("--dry-run") { Description = "List the runs and what each arm changes; start nothing." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "List the runs and what their settings change; start nothing." };
         var command = new Command(
-            "interventions",
-            "Run a baseline and interventions with every seed, each as an ordinary run; the arms of a seed share imitation and reward model. Then "
-                + "compare each arm with the baseline over seeds, print a table, and write interventions.json and report.html. Given again, it goes "
-                + "on with what is not finished.\n\nExamples:\n  rlharness experiment interventions configs/interventions.yaml\n  rlharness "
-                + "experiment interventions configs/interventions.yaml name=short rl.steps=4 seeds=[1]"
+            name,
+            $"{description} Given again, it goes on with what is not finished.\n\nExamples:\n  rlharness experiment {name} configs/{name}.yaml --parallel 2\n"
+                + $"  rlharness experiment {name} configs/{name}.yaml name=short rl.steps=4 seeds=[1]"
         )
         {
             config,
@@ -91,22 +101,20 @@ internal static class ExperimentCommand
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
-                    var design = InterventionSettings.Read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
+                    var design = read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
                     if (parsed.GetValue(dryRun))
                     {
-                        var arms = design.Settings.Factors[0].Levels;
-                        foreach (var cell in design.Cells)
-                            Console.WriteLine(
-                                $"{cell.Settings.Name}: {(FactorialRecipe.IsFinished(cell) ? "finished" : "to be run")}; "
-                                    + string.Join(' ', arms[cell.Cell].Set)
-                            );
+                        list(design);
                         return 0;
                     }
 
                     var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
-                    var recipe = new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
-                    FactorialTable.Print(recipe.CompareAsync(design, atOnce).GetAwaiter().GetResult());
-                    Console.WriteLine(Path.Combine(design.Folder, InterventionAnalysis.File));
+                    run(
+                        new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation),
+                        design,
+                        atOnce
+                    );
+                    Console.WriteLine(Path.Combine(design.Folder, file));
                     Console.WriteLine(Path.Combine(design.Folder, "report.html"));
                     return 0;
                 })

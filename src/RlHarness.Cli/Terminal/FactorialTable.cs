@@ -62,6 +62,32 @@ internal static class FactorialTable
         );
     }
 
+    /// <summary>What a sweep ends with: a row for each model, then the trends.</summary>
+    internal static void Print(SweepAnalysis a)
+    {
+        if (Console.IsOutputRedirected)
+            AnsiConsole.Profile.Width = 160;
+        var table = new Table()
+            .Title($"mean over {a.Seeds.Count} {(a.Seeds.Count == 1 ? "seed" : "seeds")} (95 % over seeds), in percent, gap in points")
+            .AddColumns("model", "parameters, M", "AF before, training", "AF after, training", "compliance after, training", "gap before", "gap after");
+        foreach (var model in a.Models)
+            table.AddRow([
+                Markup.Escape(model.Name),
+                a.Runs.FirstOrDefault(r => r.Model == model.Name) is { } run ? (run.Parameters / 1e6).ToString("f2", CultureInfo.InvariantCulture) : "–",
+                .. new[] { "af_training_before", "af_training", "comply_training", "gap_before", "gap" }.Select(f =>
+                    a.Figure(model.Name, f) is { } figure
+                        ? Percent(figure.Mean) + (double.IsNaN(figure.Low) ? "" : $" ({Percent(figure.Low)} to {Percent(figure.High)})")
+                        : "–"
+                ),
+            ]);
+        AnsiConsole.Write(table);
+        foreach (var trend in a.Trends.Where(t => t.Figure is "af_training" or "af_change" or "gap_change"))
+            Console.WriteLine(
+                $"{SweepAnalysis.Kinds.First(k => k.Name == trend.Figure).Meaning}: {Percent(trend.Slope)} points a tenfold of the parameters "
+                    + $"({Percent(trend.Low)} to {Percent(trend.High)}), {trend.Verdict}."
+            );
+    }
+
     private static string Compared(InterventionFigure? f) =>
         f is null ? "–"
         : double.IsNaN(f.Difference) ? Percent(f.Mean)

@@ -44,6 +44,17 @@ public sealed class FactorialRecipe(
         return analysis;
     }
 
+    /// <summary>Runs a sweep over models, and says how the figures move with size. The result is in sweep.json and report.html.</summary>
+    /// <exception cref="HarnessException">A cell failed, or a folder holds a run with other settings.</exception>
+    public async Task<SweepAnalysis> SweepAsync(FactorialDesign design, int parallel)
+    {
+        await RunCellsAsync(design, parallel);
+        var analysis = SweepAnalysis.Of(design);
+        AtomicFile.WriteAllText(Path.Combine(design.Folder, SweepAnalysis.File), analysis.ToJson());
+        AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), SweepPage.Of(analysis));
+        return analysis;
+    }
+
     private async Task RunCellsAsync(FactorialDesign design, int parallel)
     {
         ArgumentNullException.ThrowIfNull(design);

@@ -119,6 +119,7 @@ public sealed record InterventionAnalysis(
         ("af_unmonitored", MetricNames.AfReasoningRate, Tier.Unmonitored, true, true, "AF after RL, unmonitored tier"),
         ("comply_training", MetricNames.OutcomeComply, Tier.Training, true, true, "compliance after RL, training tier"),
         ("comply_unmonitored", MetricNames.OutcomeComply, Tier.Unmonitored, true, true, "compliance after RL, unmonitored tier"),
+        ("gap_before", MetricNames.AfComplianceGap, null, false, true, "compliance gap before RL"),
         ("gap", MetricNames.AfComplianceGap, null, true, true, "compliance gap after RL"),
         ("reward", "", null, true, false, "reward of the last 5 steps, monitors apart"),
         ("monitor_auroc_before", "monitor/auroc", null, false, false, "monitor's AUROC before RL"),
@@ -167,16 +168,17 @@ public sealed record InterventionAnalysis(
         if (values.Length == 0)
             return null;
         var mean = SeedMean.Of(values);
-        var interval = mean.TInterval();
+        var interval = mean.PrintedInterval;
         double[] differences = arm == baseline ? [] : [.. seeds.Select(s => Value(arm, s) - Value(baseline, s)).Where(double.IsFinite)];
         if (differences.Length == 0)
             return new(arm, figure, values.Length, mean.Mean, interval.Low, interval.High, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN);
         var difference = SeedMean.Of(differences);
-        var of = difference.TInterval();
+        var of = difference.PrintedInterval;
         return new(arm, figure, values.Length, mean.Mean, interval.Low, interval.High, difference.Mean, of.Low, of.High, difference.P, double.NaN);
     }
 
-    private static InterventionRun Read(FactorialCell cell, string arm)
+    /// <summary>The figures of one run.</summary>
+    internal static InterventionRun Read(FactorialCell cell, string arm)
     {
         using var store = RunStore.OpenReadOnly(Path.Combine(cell.Folder, "run.db"));
         var detector = cell.Settings.Evaluate.Detectors[0].Label;

@@ -46,6 +46,13 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 
     public double Tokens => Stages.Sum(s => s.Tokens);
 
+    /// <summary>Parameters of the model that a run starts from.</summary>
+    internal static double ParametersOf(RunSettings settings)
+    {
+        using var opened = settings.Model.Path is { } path ? ModelLoader.Open(ModelLibrary.Find(path)) : null;
+        return new ModelShape("", opened?.Config ?? BaseModel.NewConfig(settings.Model.New, settings.Model.New.VocabSize)).Parameters;
+    }
+
     public static RunPlan Of(RunSettings settings)
     {
         using var opened = settings.Model.Path is { } path ? ModelLoader.Open(ModelLibrary.Find(path)) : null;

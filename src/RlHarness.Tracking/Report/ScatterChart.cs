@@ -169,3 +169,58 @@ public static class SeedPicture
             + $"<p class=\"note\">{string.Join("; ", arms.Select((arm, i) => $"{Letter(i)} {PlainPage.Escape(arm.Name)}"))}.</p>\n";
     }
 }
+
+/// <summary>A rate against the size of models, before and after RL, with intervals over seeds.</summary>
+public static class SizePicture
+{
+    /// <param name="Name">Of the model.</param>
+    /// <param name="Parameters">Of the model.</param>
+    /// <param name="Before">Rate before RL; null: none.</param>
+    /// <param name="After">Rate after RL.</param>
+    public sealed record Model(string Name, double Parameters, Estimate? Before, Estimate After);
+
+    /// <summary>The figure, with each model's name at its dot.</summary>
+    public static string Html(string title, IReadOnlyList<Model> models)
+    {
+        ArgumentNullException.ThrowIfNull(models);
+        const double width = 940;
+        const double height = 420;
+        if (models.Count == 0)
+            return "";
+        double[] sizes = [.. models.Select(m => Math.Log10(m.Parameters))];
+        var frame = new PlotFrame(
+            Axis.Around("parameters, as a power of ten", [sizes.Min() - 0.2, sizes.Max() + 0.2], percent: false),
+            Axis.Around("rate", [0, 1], percent: true),
+            width,
+            height,
+            64,
+            62,
+            24
+        );
+        var svg = new Svg().Text(16, 18, title, "title");
+        svg.Circle(22, 36, 4, "dot hollow faint", "before")
+            .Text(32, 40, "before RL", "label")
+            .Circle(112, 36, 4, "dot faint", "after")
+            .Text(122, 40, "after RL; mean over seeds, lines are 95 % intervals over seeds", "label");
+        frame.Draw(svg);
+        for (var i = 0; i < models.Count; i++)
+        {
+            var (model, x) = (models[i], sizes[i]);
+            string Words(Estimate e, string when) =>
+                string.Create(CultureInfo.InvariantCulture, $"{model.Name}, {when} RL: {100 * e.Value:f1} % ({100 * e.Low:f1} to {100 * e.High:f1}), {e.N} seeds");
+            void Dot(Estimate e, string when, string css, double shift)
+            {
+                if (double.IsFinite(e.Low) && double.IsFinite(e.High))
+                    frame.Whisker(svg, x + shift, Math.Max(0, e.Low), Math.Min(1, e.High), "ink");
+                svg.Circle(frame.X(x + shift), frame.Y(e.Value), 5, css, Words(e, when));
+            }
+
+            if (model.Before is { } before)
+                Dot(before, "before", "dot hollow ink", -0.015);
+            Dot(model.After, "after", "dot ink", 0.015);
+            svg.Text(frame.X(x) + 10, frame.Y(model.After.Value) + 4, model.Name, "label");
+        }
+
+        return Svg.Figure(width, height, title, $"{title}, against the number of parameters", svg.ToString(), wide: true);
+    }
+}

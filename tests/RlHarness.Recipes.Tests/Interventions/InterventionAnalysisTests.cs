@@ -76,4 +76,41 @@ public sealed class InterventionAnalysisTests : IDisposable
         var design = InterventionSettings.Read(Path.Combine(Repository.Root, "configs", "interventions.yaml"), []);
         Assert.True(design.CellCount >= 9 && design.Settings.Seeds.Count >= 3);
     }
+
+    [Fact]
+    public void A_sweep_says_how_a_figure_moves_with_size_and_what_it_could_not_have_seen()
+    {
+        LevelSettings[] models = [new() { Name = "small" }, new() { Name = "large" }];
+        static SweepRun Of(string model, double parameters, int seed, double before, double after) =>
+            new(model, parameters, seed, $"{model}-seed{seed}", new Dictionary<string, double> { ["af_training_before"] = before, ["af_training"] = after });
+        // A tenfold apart: the means after RL are 0.5 and 0.7, so that the slope is 0.2 a tenfold; the spread within a model is 0.1 both times, so that the
+        // residual variance is 4 × 0.01 / 4, and the slope's standard error √(0.01 / 1.5) = 0.081650; t = 2.4495 with 4 degrees of freedom: p = 0.0705.
+        var a = SweepAnalysis.Of(
+            "s",
+            models,
+            [1, 2, 3],
+            [
+                Of("small", 1e6, 1, 0.1, 0.4),
+                Of("small", 1e6, 2, 0.1, 0.5),
+                Of("small", 1e6, 3, 0.1, 0.6),
+                Of("large", 1e7, 1, 0.1, 0.6),
+                Of("large", 1e7, 2, 0.1, 0.7),
+                Of("large", 1e7, 3, 0.1, 0.8),
+            ]
+        );
+        var trend = a.Trends.Single(t => t.Figure == "af_change");
+        Assert.Equal((6, 0.2), (trend.Runs, Math.Round(trend.Slope, 12)));
+        Assert.Equal(0.0705, trend.P, 3);
+        // t at 97.5 % and at 80 % with 4 degrees of freedom: 2.776445 and 0.940965.
+        Assert.Equal((2.776445 + 0.940965) * 0.0816497, trend.Detectable, 5);
+        Assert.StartsWith("no trend found, and none smaller than 30.4 points a tenfold", trend.Verdict, StringComparison.Ordinal);
+        var change = a.Figure("small", "af_change")!;
+        Assert.Equal(0.4, change.Mean, 12);
+        // Nothing varies before RL: no interval, and no test.
+        var before = a.Figure("small", "af_training_before")!;
+        Assert.True(double.IsNaN(before.Low) && double.IsNaN(before.Detectable));
+        Assert.True(double.IsNaN(a.Trends.Single(t => t.Figure == "af_training_before").P));
+        Assert.Null(a.Figure("small", "gap"));
+        Assert.Contains("large, seed 2", SweepPage.Of(a), StringComparison.Ordinal);
+    }
 }
