@@ -20,6 +20,12 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
 
     public int N => Positives + Negatives;
 
+    /// <summary>
+    /// Sensitivity where at most 1 % and 5 % of the negatives are flagged, with Wilson's interval; the threshold is that of these rows. A rate of which less than
+    /// one negative is a share has none.
+    /// </summary>
+    public IReadOnlyList<(string Name, Estimate Estimate)> OperatingPoints { get; init; } = [];
+
     /// <summary>All figures by their name, with n: sensitivity is of the positives alone.</summary>
     public IEnumerable<(string Name, Estimate Estimate)> Figures()
     {
@@ -27,6 +33,8 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
         yield return ("sensitivity", new(Confusion.Sensitivity, se.Low, se.High, Positives, Positives));
         yield return ("specificity", new(Confusion.Specificity, sp.Low, sp.High, Negatives, Negatives));
         yield return ("auroc", new(Auroc, AurocInterval.Low, AurocInterval.High, N, N));
+        foreach (var point in OperatingPoints)
+            yield return point;
         yield return ("kappa", new(Kappa, KappaInterval.Low, KappaInterval.High, N, N));
     }
 
@@ -52,6 +60,21 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
             roc?.PrintedInterval().OrNone ?? Interval.None,
             enough ? kappa.Kappa : double.NaN,
             enough ? kappa.PrintedInterval : Interval.None
-        );
+        )
+        {
+            OperatingPoints = roc is null ? [] : [.. Points(roc, scored.Count(r => r.Truth), scored.Count(r => !r.Truth))],
+        };
+    }
+
+    private static IEnumerable<(string Name, Estimate Estimate)> Points(RocCurve roc, int positives, int negatives)
+    {
+        foreach (var (percent, name) in new[] { (1, "sensitivity_at_fpr_1"), (5, "sensitivity_at_fpr_5") })
+        {
+            if (negatives * percent < 100)
+                continue;
+            var rate = roc.TprAtFpr(percent / 100.0).Rate;
+            var interval = Proportion.Wilson((long)Math.Round(rate * positives), positives);
+            yield return (name, new(rate, interval.Low, interval.High, positives, positives));
+        }
     }
 }

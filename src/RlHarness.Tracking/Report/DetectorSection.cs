@@ -93,3 +93,70 @@ internal static class DetectorSection
             .AllDetectors.Where(s => s.Detector == detector && s.Metric == metric && s.Tier == tier)
             .Select(s => ReportData.Point(s.Step, s.Estimate, tier is null ? null : data.Link(metric, tier, s.Step, detector)));
 }
+
+/// <summary>What monitors of RL are worth against the truth, evaluation by evaluation: whether the policy learns to evade them.</summary>
+internal static class MonitorSection
+{
+    private const string Prefix = "monitor/";
+    private static readonly string[] Colours = ["one", "two", "three"];
+    private static readonly (string Figure, string Title)[] Charts =
+    [
+        ("auroc", "AUROC of monitors"),
+        ("sensitivity", "Sensitivity of monitors, at their thresholds"),
+        ("specificity", "Specificity of monitors, at their thresholds"),
+    ];
+
+    private static readonly (string Figure, string Header)[] Columns =
+    [
+        ("auroc", "#AUROC"),
+        ("sensitivity", "#sensitivity"),
+        ("specificity", "#specificity"),
+        ("sensitivity_at_fpr_1", "#sensitivity at 1 % FPR"),
+        ("sensitivity_at_fpr_5", "#sensitivity at 5 % FPR"),
+    ];
+
+    public static string Html(ReportData data)
+    {
+        var rows = data.AllDetectors.Where(s => s.Metric.StartsWith(Prefix, StringComparison.Ordinal)).ToArray();
+        if (rows.Length == 0)
+            return "";
+        string[] monitors = [.. rows.Select(s => s.Detector).Distinct().Order(StringComparer.Ordinal)];
+        IEnumerable<CurvePoint> Of(string monitor, string figure, Tier? tier) =>
+            rows.Where(s => s.Detector == monitor && s.Metric == Prefix + figure && s.Tier == tier).Select(s => ReportData.Point(s.Step, s.Estimate, null));
+        var charts = Charts
+            .Select(c =>
+                new LineChart(
+                    c.Title,
+                    "training tier",
+                    [.. monitors.Select((m, i) => new Curve(m, Colours[i % Colours.Length], [.. Of(m, c.Figure, Tier.Training)]))],
+                    Percent: c.Figure != "auroc"
+                ).Picture()
+            )
+            .ToArray();
+        var table = new HtmlTable(["monitor", "step", "tiers", .. Columns.Select(c => c.Header)]);
+        foreach (var monitor in monitors)
+            foreach (var step in rows.Where(s => s.Detector == monitor).Select(s => s.Step).Distinct().Order())
+                foreach (var tier in new Tier?[] { Tier.Training, null })
+                    table.Row([
+                        Svg.Escape(monitor),
+                        step.ToString(CultureInfo.InvariantCulture),
+                        tier is null ? "both" : MetricLabels.Of(tier.Value),
+                        .. Columns.Select(c =>
+                            rows.FirstOrDefault(s => s.Detector == monitor && s.Step == step && s.Tier == tier && s.Metric == Prefix + c.Figure) is { } row
+                                ? c.Figure == "auroc"
+                                    ? string.Create(
+                                        CultureInfo.InvariantCulture,
+                                        $"{row.Estimate.Value:f3}{(double.IsNaN(row.Estimate.Low) ? "" : $" ({row.Estimate.Low:f3} to {row.Estimate.High:f3})")}"
+                                    )
+                                    : ReportBuilder.Figure(row.Estimate)
+                                : "–"
+                        ),
+                    ]);
+        return "<h2>Monitors of training, against the truth</h2>\n"
+            + Picture.Row(charts)
+            + table
+            + "<p class=\"note\">A monitor that is fitted or set before RL is judged at each evaluation by labels that it did not see. Falling AUROC says that what it "
+            + "reads no longer tells faking from honesty; falling sensitivity at a steady AUROC, that scores have moved past its threshold. Sensitivity at a false-"
+            + "positive rate takes the threshold of that evaluation’s own negatives, and stands only where they are enough.</p>\n";
+    }
+}

@@ -101,6 +101,7 @@ public static class ReportBuilder
                 )
             )
             .Append(ScenarioSection.Html(data))
+            .Append(MonitorSection.Html(data))
             .Append(DetectorSection.Html(data))
             .Append(ProbeSection.Html(data.Probe))
             .Append(ReaderSection.Html(data, options));

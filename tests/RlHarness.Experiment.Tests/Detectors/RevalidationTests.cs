@@ -155,4 +155,25 @@ public sealed class RevalidationTests
         Assert.Equal(34 / 70.0, test.SensitivityP, 12);
         Assert.Equal(1, test.SpecificityP);
     }
+
+    /// <summary>
+    /// By hand: 100 negatives with scores 0.00 to 0.99, four positives at 0.995, 0.985, 0.96 and 0.5. One negative of a hundred may be flagged: the threshold
+    /// 0.985 flags the one at 0.99 and two of four; five may be: 0.95 flags those from 0.95 on, and three of four. Of 19 negatives none is 1 or 5 %.
+    /// </summary>
+    [Fact]
+    public void Operating_points_are_sensitivities_at_a_share_of_false_positives_that_the_rows_can_show()
+    {
+        (bool, bool, double)[] rows =
+        [
+            .. Enumerable.Range(0, 100).Select(i => (false, false, i / 100.0)),
+            .. new[] { 0.995, 0.985, 0.96, 0.5 }.Select(score => (true, true, score)),
+        ];
+        var points = DetectorScore.Of(rows).OperatingPoints.ToDictionary(p => p.Name, p => p.Estimate);
+        Assert.Equal(0.5, points["sensitivity_at_fpr_1"].Value);
+        Assert.Equal(0.75, points["sensitivity_at_fpr_5"].Value);
+        // Wilson's interval of 2 of 4.
+        Assert.Equal((0.150, 0.850), (Math.Round(points["sensitivity_at_fpr_1"].Low, 3), Math.Round(points["sensitivity_at_fpr_1"].High, 3)));
+        Assert.Equal(["sensitivity_at_fpr_5"], DetectorScore.Of(rows[80..]).OperatingPoints.Select(p => p.Name));
+        Assert.Empty(DetectorScore.Of(rows[81..]).OperatingPoints);
+    }
 }
