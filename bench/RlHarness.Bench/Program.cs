@@ -1,6 +1,7 @@
 // Measures speed in tokens a second and as a share of what the machine's matrix product can do, measured in the same run.
-//   dotnet run -c Release --project bench/RlHarness.Bench -- [tiny|smollm2|all|1b|tree|ppo] [fp32|bf16] [cpu|cuda] [whole|update|decode]
+//   dotnet run -c Release --project bench/RlHarness.Bench -- [tiny|smollm2|all|1b|tree|ppo|spread] [fp32|bf16] [cpu|cuda] [whole|update|decode]
 // tree: PPO steps of the 135 M shape whose prompts share a long system text, packed as trees and as before trees; ppo: one without a shared text.
+// spread: answers of very different lengths, in batches and with places that are filled again.
 // whole: updates in one piece, without micro-batches; update, decode: that part only.
 using System.Diagnostics;
 using System.Globalization;
@@ -28,6 +29,15 @@ if (name is "tree")
 {
     Ppo("8 x (1,000 shared + 64 + 32)", system: 1000, queries: 8, prompt: 64, samples: 1, response: 32);
     Ppo("4 queries x 8 samples x (1,000 shared + 64 + 64)", system: 1000, queries: 4, prompt: 64, samples: 8, response: 64);
+}
+
+if (name is "spread")
+{
+    var (batches, continuous) = new ShapeSpeed(ModelShape.Small, type, device).MeasureSpread(places: 32, answers: 128, shortest: 8, longest: 256);
+    Console.WriteLine(
+        $"128 answers of 8 to 256 tokens, 32 at a time: {batches:f1} s in batches that wait for their slowest, {continuous:f1} s with places filled "
+            + $"again; ratio {batches / continuous:f2}"
+    );
 }
 
 if (name is "ppo")

@@ -29,9 +29,11 @@ internal static class Tiny
             EosTokenIds = [2],
         };
 
-    internal static Decoder Decoder(bool requiresGrad = false)
+    internal static Decoder Decoder(bool requiresGrad = false) => Decoder(Config.HeadDim, requiresGrad);
+
+    internal static Decoder Decoder(int headDim, bool requiresGrad = false)
     {
-        var decoder = new Decoder(Config, torch.CPU, requiresGrad: requiresGrad);
+        var decoder = new Decoder(Config with { HeadDim = headDim }, torch.CPU, requiresGrad: requiresGrad);
         Initialization.Normal(decoder, 0.3, new Seeds(1).For("weights"));
         return decoder;
     }

@@ -3,20 +3,27 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Kernels;
 using RlHarness.Models.Parallel;
 using static TorchSharp.torch;
 
-// Symbols: B rows that decode together, U distinct prompts among them, P columns of the longest prompt, V vocabulary.
+// Symbols: B rows that decode together, V vocabulary.
 namespace RlHarness.Models.Generation;
 
 /// <summary>
-/// Generates many answers at once: each distinct prompt is read once for all its samples, finished answers leave the batch, and each answer has a random
-/// stream of its own, so that batch size and order change no token.
+/// Generates many answers at once: each distinct prompt is read once for all its samples, an answer that is finished makes place for one that waits, and each
+/// answer has a random stream of its own, so that batch size and order change no token.
 /// </summary>
 public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
 {
     /// <summary>Rows that are worth a thread of their own.</summary>
     private const int LeastRows = 8;
+
+    /// <summary>The share of places that have to be free before waiting prompts are read: reading few at a time costs more than empty places.</summary>
+    private const int FreeShare = 4;
+
+    /// <summary>More would leave fewer parts to go on with where a process was stopped; fewer would leave places empty at the end of each.</summary>
+    private const int RequestsForPlace = 4;
 
     /// <summary>Steps that are worth packing the weights for.</summary>
     private const int PackingSteps = 8;
@@ -44,8 +51,10 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var finished = 0;
         var together = Math.Min(settings.BatchSize, order.Length);
         var ways = ParallelWork.DegreeOfParallelism(decoder, together / LeastRows);
-        // Batches may run on any thread: each row has its own random stream.
-        var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
+        // Which answers share a batch depends on the requests and the number of threads alone, so that a run repeats bit for bit: parts are cut beforehand, and
+        // any thread may take any of them.
+        var places = Math.Max(1, (together + ways - 1) / ways);
+        var parts = new ConcurrentQueue<int[]>(order.Chunk(PartSize(order.Length, places, ways)));
         using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights() : null;
         ParallelWork.Run([.. Enumerable.Repeat(Answer, ways)]);
         return results;
@@ -53,23 +62,24 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         void Answer()
         {
             using var guard = no_grad();
-            while (batches.TryDequeue(out var batch))
+            while (parts.TryDequeue(out var part))
             {
                 using var scope = NewDisposeScope();
                 Run(
-                    [
-                        .. batch.Select(i => new Row(
+                    new Queue<Row>(
+                        part.Select(i => new Row(
                             i,
                             requests[i],
                             seeds.For("sample", step, requests[i].Prompt, requests[i].Sample),
                             settings.StopStrings.Count > 0 ? tokenizer : null
-                        )),
-                    ],
+                        ))
+                    ),
+                    Math.Min(places, part.Length),
                     settings,
                     row =>
                     {
                         results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
-                        lock (batches)
+                        lock (parts)
                             onFinished?.Invoke(++finished);
                     },
                     cancellation
@@ -78,32 +88,54 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         }
     }
 
-    private void Run(List<Row> rows, SamplingSettings settings, Action<Row> done, CancellationToken cancellation)
+    /// <summary>Requests of a part: about four for each place, as many parts for each thread.</summary>
+    private static int PartSize(int requests, int places, int ways)
     {
-        var config = decoder.Config;
+        var parts = ways * Math.Max(1, (int)Math.Round(requests / (double)(RequestsForPlace * places * ways)));
+        return Math.Max(1, (requests + parts - 1) / parts);
+    }
+
+    /// <summary>Answers all that wait, the longest prompt first, with so many places.</summary>
+    private void Run(Queue<Row> waiting, int places, SamplingSettings settings, Action<Row> done, CancellationToken cancellation)
+    {
         var device = decoder.Device;
-        long longest = rows.Max(r => r.Request.Ids.Count),
-            capacity = longest + settings.MaxNewTokens;
-        using var cache = new KeyValueCache(config, rows.Select(r => r.Key).Distinct().Count(), capacity, decoder.ComputeType, device);
-        var hidden = Prefill(rows, cache, longest, capacity);
-        var column = longest;
+        using var cache = new KeyValueCache(
+            decoder.Config,
+            places,
+            waiting.Max(r => r.Request.Ids.Count) + settings.MaxNewTokens,
+            decoder.ComputeType,
+            device
+        );
+        // Elsewhere rows have to lie in the order of the batch, so that the cache is copied when one leaves.
+        var movesRows = !CachedStep.IsSupported(device, decoder.ComputeType, decoder.Config.HeadDim);
+        var free = new Queue<int>(Enumerable.Range(0, places));
+        var rows = new List<Row>();
+        Tensor? hidden = null;
         while (true)
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var logits = decoder.SummedLogits(hidden); // [B, V]
-            hidden.Dispose();
-            // All rows of a batch have as many tokens.
-            var suppressed =
-                rows[0].Tokens.Count < settings.MinNewTokens && settings.StopIds.Count > 0
-                    ? tensor(settings.StopIds.Select(i => (long)i).ToArray(), device: device)
-                    : null;
+            if (waiting.Count > 0 && (rows.Count == 0 || free.Count * FreeShare >= places))
+            {
+                Row[] admitted = [.. Enumerable.Range(0, Math.Min(free.Count, waiting.Count)).Select(_ => waiting.Dequeue())];
+                foreach (var row in admitted)
+                    row.Slot = free.Dequeue();
+                var read = Prefill(admitted, cache);
+                var decoding = hidden;
+                hidden = decoding is null ? read : cat([decoding, read], 0);
+                decoding?.Dispose();
+                rows.AddRange(admitted);
+            }
+
+            var logits = decoder.SummedLogits(hidden!); // [B, V]
+            hidden!.Dispose();
+            hidden = null;
             var (ids, logprobs) = Sampler.Draw(
                 logits,
                 settings,
                 [.. rows.Select(r => settings.Temperature == 0 ? 0 : r.Random.NextDouble())],
                 Previous(rows, settings, device),
-                suppressed,
+                Suppressed(rows, settings, logits.shape[1], device),
                 decoder.ComputeType
             );
             for (var i = 0; i < rows.Count; i++)
@@ -113,32 +145,43 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
                 rows[i].Take((int)ids[i], logprobs[i], settings);
             }
 
-            var keep = Enumerable.Range(0, rows.Count).Where(i => !rows[i].Finished).ToArray();
-            if (keep.Length < rows.Count)
+            foreach (var row in rows.Where(r => r.Finished))
             {
-                foreach (var row in rows.Where(r => r.Finished))
-                    done(row);
-                if (keep.Length == 0)
+                done(row);
+                free.Enqueue(row.Slot);
+            }
+
+            if (rows.RemoveAll(r => r.Finished) > 0 && movesRows && rows.Count > 0)
+            {
+                cache.Rearrange(tensor([.. rows.Select(r => (long)r.Slot)], device: device), waiting.Count > 0 ? places - rows.Count : 0);
+                for (var i = 0; i < rows.Count; i++)
+                    rows[i].Slot = i;
+                free = new(Enumerable.Range(rows.Count, places - rows.Count));
+            }
+
+            if (rows.Count == 0)
+            {
+                if (waiting.Count == 0)
                     return;
-                rows = [.. keep.Select(i => rows[i])];
-                cache.Select(tensor(Array.ConvertAll(keep, i => (long)i), device: device));
+                if (movesRows)
+                    free = new(Enumerable.Range(0, places));
+                continue;
             }
 
             var next = tensor(rows.Select(r => (long)r.Tokens[^1]).ToArray(), device: device);
-            var positions = rows.Select(r => (long)r.Request.Ids.Count + r.Tokens.Count - 1).ToArray();
-            using var attention = Step(rows, cache, column, longest, device);
+            long[] positions = [.. rows.Select(r => (long)r.Request.Ids.Count + r.Tokens.Count - 1)];
+            using var attention = new StepAttention(decoder.Config, cache, [.. rows.Select(r => (long)r.Slot)], positions, device);
             hidden = decoder.ForwardCached(next, tensor(positions, device: device), positions.Max(), attention); // [B, H]
             // The first position behind the switch of LongRoPE's tables.
-            var crossing = Enumerable.Range(0, rows.Count).Where(i => positions[i] == decoder.SwitchLength).ToArray();
+            int[] crossing = [.. Enumerable.Range(0, rows.Count).Where(i => positions[i] == decoder.SwitchLength)];
             if (crossing.Length > 0)
-                hidden = ReadAgain(rows, crossing, cache, longest, capacity, hidden);
+                hidden = ReadAgain(rows, crossing, cache, hidden);
             hidden.MoveToOuterDisposeScope();
-            column++;
         }
     }
 
-    /// <summary>Reads each distinct prompt once, fills the cache, and returns the last hidden state of each row [B, H].</summary>
-    private Tensor Prefill(List<Row> rows, KeyValueCache cache, long longest, long capacity)
+    /// <summary>Reads each distinct prompt once, writes the cache, and returns the last hidden state of each row [B, H].</summary>
+    private Tensor Prefill(IReadOnlyList<Row> rows, KeyValueCache cache)
     {
         using var scope = NewDisposeScope();
         var distinct = new Dictionary<PromptKey, int>();
@@ -158,52 +201,55 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         // Prompts of both of LongRoPE's tables share no token.
         var switches = decoder.SwitchLength is { } at && prompts.Any(p => p.Count > at) && prompts.Any(p => p.Count <= at);
         using var batch = TokenBatch.Pack(prompts, decoder.Device, switches ? 0 : int.MaxValue, decoder.SharesDeeply);
-        var cells = new List<long>();
-        var sources = new List<long>();
-        for (var u = 0; u < prompts.Count; u++)
-            for (var t = 0; t < prompts[u].Count; t++)
-            {
-                cells.Add(u * capacity + longest - prompts[u].Count + t);
-                sources.Add(batch.RowOf(u, t));
-            }
-
-        var attention = new PrefillAttention(
-            decoder.Config,
-            batch,
-            decoder.ComputeType,
-            cache,
-            tensor(cells.ToArray(), device: decoder.Device),
-            tensor(sources.ToArray(), device: decoder.Device)
-        );
-        var hidden = decoder.ForwardCached(batch, attention);
-        var last = prompts.Select((p, u) => (long)batch.RowOf(u, p.Count - 1)).ToArray();
-        var rowSource = tensor(source, device: decoder.Device);
-        if (prompts.Count < rows.Count)
-            cache.Select(rowSource);
-        return hidden.index_select(0, tensor(last, device: decoder.Device)).index_select(0, rowSource).MoveToOuterDisposeScope();
+        var hidden = decoder.ForwardCached(batch, Writing(cache, batch, rows, i => ((int)source[i], prompts[(int)source[i]].Count)));
+        return Last(hidden, batch, [.. prompts.Select(p => p.Count)]).index_select(0, tensor(source, device: decoder.Device)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Fills the cache of some rows anew, from the first token to the last, and puts their last hidden states in the place of the old ones.</summary>
-    private Tensor ReadAgain(List<Row> rows, int[] which, KeyValueCache cache, long longest, long capacity, Tensor hidden)
+    /// <summary>Writes the cache of some rows anew, from the first token to the last, and puts their last hidden states in the place of the old ones.</summary>
+    private Tensor ReadAgain(List<Row> rows, int[] which, KeyValueCache cache, Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        List<IReadOnlyList<int>> sequences = [.. which.Select(i => (IReadOnlyList<int>)[.. rows[i].Request.Ids, .. rows[i].Tokens])];
+        Row[] own = [.. which.Select(i => rows[i])];
+        List<IReadOnlyList<int>> sequences = [.. own.Select(r => (IReadOnlyList<int>)[.. r.Request.Ids, .. r.Tokens])];
         using var batch = TokenBatch.Pack(sequences, decoder.Device);
-        var cells = new List<long>();
-        for (var s = 0; s < which.Length; s++)
-            for (var t = 0; t < sequences[s].Count; t++)
-                cells.Add(which[s] * capacity + longest - rows[which[s]].Request.Ids.Count + t);
-        var attention = new PrefillAttention(
-            decoder.Config,
-            batch,
-            decoder.ComputeType,
-            cache,
-            tensor(cells.ToArray(), device: decoder.Device),
-            arange(batch.Count, device: decoder.Device)
-        );
-        var last = sequences.Select((ids, s) => (long)batch.RowOf(s, ids.Count - 1)).ToArray();
-        var states = decoder.ForwardCached(batch, attention).index_select(0, tensor(last, device: decoder.Device));
+        var read = decoder.ForwardCached(batch, Writing(cache, batch, own, i => (i, sequences[i].Count)));
+        var states = Last(read, batch, [.. sequences.Select(s => s.Count)]);
         return hidden.index_copy(0, tensor(Array.ConvertAll(which, i => (long)i), device: decoder.Device), states).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Attention that writes what it reads into the places of rows.</summary>
+    /// <param name="of">Sequence of the batch that a row has, and its tokens.</param>
+    private PrefillAttention Writing(KeyValueCache cache, TokenBatch batch, IReadOnlyList<Row> rows, Func<int, (int Sequence, int Count)> of)
+    {
+        var (cells, sources) = (new List<long>(), new List<long>());
+        for (var i = 0; i < rows.Count; i++)
+        {
+            var (sequence, count) = of(i);
+            for (var t = 0; t < count; t++)
+            {
+                cells.Add(rows[i].Slot * cache.Capacity + t);
+                sources.Add(batch.RowOf(sequence, t));
+            }
+        }
+
+        Tensor Make(List<long> values) => tensor(values.ToArray(), device: decoder.Device);
+        return new PrefillAttention(decoder.Config, batch, decoder.ComputeType, cache, Make(cells), Make(sources));
+    }
+
+    /// <summary>Hidden state of each sequence's last token.</summary>
+    private Tensor Last(Tensor hidden, TokenBatch batch, int[] counts) =>
+        hidden.index_select(0, tensor(counts.Select((count, i) => (long)batch.RowOf(i, count - 1)).ToArray(), device: decoder.Device));
+
+    /// <summary>Tokens that rows may not draw, since they would end too short an answer: bool [B, V] or [1, V]; null: none.</summary>
+    private static Tensor? Suppressed(List<Row> rows, SamplingSettings settings, long vocabulary, Device device)
+    {
+        if (settings.StopIds.Count == 0 || rows.All(r => r.Tokens.Count >= settings.MinNewTokens))
+            return null;
+        var ends = zeros(1, vocabulary, dtype: ScalarType.Bool, device: device)
+            .index_fill_(1, tensor(settings.StopIds.Select(i => (long)i).ToArray(), device: device), true);
+        return rows.All(r => r.Tokens.Count < settings.MinNewTokens)
+            ? ends
+            : ends.logical_and(tensor(rows.Select(r => r.Tokens.Count < settings.MinNewTokens).ToArray(), device: device).unsqueeze(1));
     }
 
     // A row with one NaN or infinite logit has no probabilities: whatever is drawn from it means nothing.
@@ -217,9 +263,6 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
             "finite numbers",
             "the model's weights are damaged, diverged in training, or overflow in this precision (try float32)"
         );
-
-    private StepAttention Step(List<Row> rows, KeyValueCache cache, long column, long longest, Device device) =>
-        new(decoder.Config, cache, column, [.. rows.Select(r => longest - r.Request.Ids.Count)], device);
 
     private static Tensor? Previous(List<Row> rows, SamplingSettings settings, Device device)
     {
@@ -283,6 +326,9 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
 
         public int Index => index;
 
+        /// <summary>Its place in the cache.</summary>
+        public int Slot { get; set; }
+
         public GenerationRequest Request => request;
 
         public RandomStream Random => random;
@@ -305,7 +351,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
                 (Finished, Finish) = (true, FinishReason.Stop);
             else if (Stops(id, settings))
                 (Finished, Finish) = (true, FinishReason.StopString);
-            else if (Tokens.Count >= settings.MaxNewTokens)
+            else if (Tokens.Count >= Math.Min(settings.MaxNewTokens, request.MaxNewTokens ?? int.MaxValue))
                 (Finished, Finish) = (true, FinishReason.Length);
         }
 

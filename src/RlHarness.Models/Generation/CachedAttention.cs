@@ -19,47 +19,63 @@ internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, S
     }
 }
 
-/// <summary>Attention of one new token for each row over the cache. Queries of one key/value head are taken together, so no key is repeated.</summary>
-/// <param name="starts">First column of each row's prompt.</param>
-internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, long column, long[] starts, Device device) : IAttention, IDisposable
+/// <summary>
+/// Attention of one new token for each row over the cache. Queries of one key/value head are taken together, so no key is repeated. Where the kernel does not
+/// serve, the rows' places are 0, 1, 2, …, and empty ones behind them are not read.
+/// </summary>
+/// <param name="slots">Place of each row in the cache.</param>
+/// <param name="columns">Column of each row's new token.</param>
+/// <param name="starts">Column of each row's first token; null: 0.</param>
+internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, long[] slots, long[] columns, Device device, long[]? starts = null)
+    : IAttention,
+        IDisposable
 {
     private readonly CachedStep.Shape _shape = new(config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim);
-    private readonly long[] _windowStarts = config.SlidingWindow is { } w ? [.. starts.Select(s => Math.Max(s, column - w + 1))] : starts;
+    private readonly long[] _starts = starts ?? new long[columns.Length];
+    private readonly long[] _windowStarts =
+    [
+        .. columns.Select((column, row) => Math.Max(starts?[row] ?? 0, config.SlidingWindow is { } window ? column - window + 1 : 0)),
+    ];
+    private Tensor? _cells;
     private Tensor? _mask;
     private Tensor? _windowMask;
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
-        var from = config.IsSliding(layer) ? _windowStarts : starts;
-        if (CachedStep.IsSupported(q, config.HeadDim))
-            return CachedStep.Attend(q, k, v, cache.Keys(layer), cache.Values(layer), column, from, _shape);
+        var from = config.IsSliding(layer) ? _windowStarts : _starts;
+        if (CachedStep.IsSupported(q.device, q.dtype, config.HeadDim))
+            return CachedStep.Attend(q, k, v, cache.Keys(layer), cache.Values(layer), slots, columns, from, _shape);
         long b = q.shape[0],
             g = config.NumKeyValueHeads,
             d = config.HeadDim,
             groups = config.NumAttentionHeads / g,
-            t = column + 1;
-        cache.Keys(layer).narrow(1, column, 1).copy_(k.reshape(b, 1, g * d));
-        cache.Values(layer).narrow(1, column, 1).copy_(v.reshape(b, 1, g * d));
-        var keys = cache.Keys(layer).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2); // [B, g, T, d]
-        var values = cache.Values(layer).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2);
-        var visible = config.IsSliding(layer) ? _windowMask ??= Mask(_windowStarts, q.dtype) : _mask ??= Mask(starts, q.dtype); // [B, 1, 1, T]
+            t = columns.Max() + 1;
+        _cells ??= tensor([.. columns.Select((column, row) => row * cache.Capacity + column)], device: device).DetachFromDisposeScope();
+        cache.Keys(layer).view(-1, g * d).index_copy_(0, _cells, k.reshape(b, g * d));
+        cache.Values(layer).view(-1, g * d).index_copy_(0, _cells, v.reshape(b, g * d));
+        var keys = cache.Keys(layer).narrow(0, 0, b).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2); // [B, g, T, d]
+        var values = cache.Values(layer).narrow(0, 0, b).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2);
+        var visible = config.IsSliding(layer) ? _windowMask ??= Mask(_windowStarts, q.dtype) : _mask ??= Mask(_starts, q.dtype); // [B, 1, 1, T]
         return nn.functional.scaled_dot_product_attention(q.reshape(b, g, groups, d), keys, values, visible.expand(b, g, groups, t)).reshape(b, g * groups * d);
     }
 
     public void Dispose()
     {
+        _cells?.Dispose();
         _mask?.Dispose();
         _windowMask?.Dispose();
     }
 
-    /// <summary>Additive mask of what stands before each row's first column.</summary>
+    /// <summary>Additive mask of what stands before each row's first column, and behind its last.</summary>
     private Tensor Mask(long[] from, ScalarType type)
     {
         using var scope = NewDisposeScope();
-        var before = arange(column + 1, device: device).unsqueeze(0) < tensor(from, device: device).unsqueeze(1);
-        return zeros(from.Length, column + 1, dtype: type, device: device)
-            .masked_fill(before, double.NegativeInfinity)
-            .view(from.Length, 1, 1, column + 1)
+        var t = columns.Max() + 1;
+        var column = arange(t, device: device).unsqueeze(0);
+        var hidden = (column < tensor(from, device: device).unsqueeze(1)).logical_or(column > tensor(columns, device: device).unsqueeze(1));
+        return zeros(from.Length, t, dtype: type, device: device)
+            .masked_fill(hidden, double.NegativeInfinity)
+            .view(from.Length, 1, 1, t)
             .DetachFromDisposeScope();
     }
 }

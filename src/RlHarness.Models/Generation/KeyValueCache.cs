@@ -1,39 +1,44 @@
 using RlHarness.Models.Decoders;
 using static TorchSharp.torch;
 
-// Symbols: B rows, C capacity, g key/value heads, d head size.
+// Symbols: S places, C capacity, g key/value heads, d head size.
 namespace RlHarness.Models.Generation;
 
-/// <summary>
-/// Keys and values of all layers, each [B, C, g·d]. Prompts end at the same column (they are padded in front), so that each step writes one column.
-/// </summary>
+/// <summary>Keys and values of all layers, each [S, C, g·d]. A place holds one answer, whose token at position t is in column t.</summary>
 internal sealed class KeyValueCache : IDisposable
 {
     private readonly Tensor[] _keys;
     private readonly Tensor[] _values;
 
-    internal KeyValueCache(DecoderConfig config, long rows, long capacity, ScalarType type, Device device)
+    internal KeyValueCache(DecoderConfig config, long places, long capacity, ScalarType type, Device device)
     {
         using var scope = NewDisposeScope();
-        // What lies before a prompt's first token is masked; it only has to be finite.
-        Tensor New() => zeros(rows, capacity, config.KeyValueWidth, dtype: type, device: device).DetachFromDisposeScope();
+        Capacity = capacity;
+        // What was not written yet is masked; it only has to be finite.
+        Tensor New() => zeros(places, capacity, config.KeyValueWidth, dtype: type, device: device).DetachFromDisposeScope();
         _keys = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(_ => New())];
         _values = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(_ => New())];
     }
+
+    /// <summary>C.</summary>
+    internal long Capacity { get; }
 
     internal Tensor Keys(int layer) => _keys[layer];
 
     internal Tensor Values(int layer) => _values[layer];
 
-    /// <summary>Keeps or repeats rows.</summary>
-    internal void Select(Tensor rows)
+    /// <summary>Keeps some places in a new order, and adds empty ones behind them.</summary>
+    internal void Rearrange(Tensor kept, long added)
     {
         foreach (var side in new[] { _keys, _values })
             for (var i = 0; i < side.Length; i++)
             {
-                var selected = side[i].index_select(0, rows).DetachFromDisposeScope();
+                using var scope = NewDisposeScope();
+                var selected = side[i].index_select(0, kept);
+                if (added > 0)
+                    selected = cat([selected, zeros(added, Capacity, side[i].shape[2], dtype: side[i].dtype, device: side[i].device)], 0);
                 side[i].Dispose();
-                side[i] = selected;
+                side[i] = selected.DetachFromDisposeScope();
             }
     }
 

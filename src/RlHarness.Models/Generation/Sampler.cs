@@ -48,7 +48,7 @@ internal static class Sampler
 
     /// <summary>
     /// Draws one token a row by inverting the cumulative distribution at the row's uniform number.
-    /// Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B]. Operands: what the logits were summed from, where
+    /// Suppressed tokens, bool [B, V] or [1, V], are not drawn. Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B]. Operands: what the logits were summed from, where
     /// it is another type than theirs.
     /// </summary>
     public static (long[] Ids, float[] Logprobs) Draw(
@@ -69,7 +69,7 @@ internal static class Sampler
             logits = logits.to(ScalarType.Float32);
         var untruncated = settings with { Temperature = greedy ? 1 : settings.Temperature, TopK = 0, TopP = 1, MinP = 0 };
         var full = LogProbabilities(logits, untruncated, previous);
-        var candidates = suppressed is null ? logits : logits.index_fill(1, suppressed, float.NegativeInfinity);
+        var candidates = suppressed is null ? logits : logits.masked_fill(suppressed, float.NegativeInfinity);
         Tensor ids;
         if (greedy)
         {

@@ -51,7 +51,11 @@ public enum FinishReason
 /// <param name="Ids">The prompt's tokens, at least one.</param>
 /// <param name="Prompt">Index of the prompt.</param>
 /// <param name="Sample">Index of the sample of this prompt.</param>
-public sealed record GenerationRequest(IReadOnlyList<int> Ids, long Prompt, long Sample = 0);
+public sealed record GenerationRequest(IReadOnlyList<int> Ids, long Prompt, long Sample = 0)
+{
+    /// <summary>A cap on this answer's tokens, below that of the settings; null: theirs.</summary>
+    public int? MaxNewTokens { get; init; }
+}
 
 /// <summary>A finished answer.</summary>
 /// <param name="Request">What was asked.</param>

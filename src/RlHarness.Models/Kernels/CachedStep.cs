@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using TorchSharp;
 using static TorchSharp.torch;
 
 // Symbols: B rows, C capacity, h query heads, g key/value heads, d head size, r = h / g.
@@ -18,25 +19,26 @@ internal static unsafe class CachedStep
 
     internal readonly record struct Shape(int Heads, int KeyValueHeads, int HeadDim);
 
-    internal static bool IsSupported(Tensor q, int headDim) => FusedKernels.Apply(q) && headDim % 16 == 0;
+    internal static bool IsSupported(Device device, ScalarType type, int headDim) =>
+        FusedKernels.Enabled && device.type == DeviceType.CPU && type is ScalarType.Float32 or ScalarType.BFloat16 && headDim % 16 == 0;
 
     /// <summary>
-    /// Writes k and v [B, g·d] into column <paramref name="column"/> of the caches [B, C, g·d], and attends from q [B, h·d] to columns
-    /// [starts[b], column]. Returns [B, h·d].
+    /// Writes k and v [B, g·d] into the caches [S, C, g·d], row b at place (slots[b], columns[b]), and attends from q [B, h·d] to its columns
+    /// [starts[b], columns[b]]. Returns [B, h·d].
     /// </summary>
-    internal static Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor keys, Tensor values, long column, long[] starts, Shape shape)
+    internal static Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor keys, Tensor values, long[] slots, long[] columns, long[] starts, Shape shape)
     {
         var result = empty(q.shape, dtype: q.dtype);
         using var newKeys = k.contiguous();
         using var newValues = v.contiguous();
         if (q.dtype == ScalarType.BFloat16)
-            Run<BFloat16Element>(q, newKeys, newValues, keys, values, column, starts, shape, result);
+            Run<BFloat16Element>(q, newKeys, newValues, keys, values, slots, columns, starts, shape, result);
         else
-            Run<Float32Element>(q, newKeys, newValues, keys, values, column, starts, shape, result);
+            Run<Float32Element>(q, newKeys, newValues, keys, values, slots, columns, starts, shape, result);
         return result;
     }
 
-    private static void Run<T>(Tensor q, Tensor k, Tensor v, Tensor keys, Tensor values, long column, long[] starts, Shape s, Tensor result)
+    private static void Run<T>(Tensor q, Tensor k, Tensor v, Tensor keys, Tensor values, long[] slots, long[] columns, long[] starts, Shape s, Tensor result)
         where T : IElement
     {
         long capacity = keys.shape[1],
@@ -50,18 +52,21 @@ internal static unsafe class CachedStep
             pValues = FusedKernels.Address(values),
             po = FusedKernels.Address(result);
         var scale = 1 / MathF.Sqrt(d);
+        var room = (int)(columns.Max() + 1) * Together;
         CpuThreads.For(q.shape[0] * s.KeyValueHeads, 4, (from, to) =>
         {
-            var scores = ArrayPool<float>.Shared.Rent((int)(column + 1) * Together);
+            var scores = ArrayPool<float>.Shared.Rent(room);
             var queries = stackalloc float[Together * d];
             fixed (float* p = scores)
             {
                 for (var unit = from; unit < to; unit++)
                 {
                     long row = unit / s.KeyValueHeads,
-                        head = unit % s.KeyValueHeads;
-                    byte* keyHead = pKeys + (row * capacity * width + head * d) * T.Size,
-                        valueHead = pValues + (row * capacity * width + head * d) * T.Size;
+                        head = unit % s.KeyValueHeads,
+                        column = columns[row],
+                        place = slots[row] * capacity * width + head * d;
+                    byte* keyHead = pKeys + place * T.Size,
+                        valueHead = pValues + place * T.Size;
                     long at = (row * width + head * d) * T.Size,
                         bytes = d * T.Size;
                     Buffer.MemoryCopy(pk + at, keyHead + column * width * T.Size, bytes, bytes);

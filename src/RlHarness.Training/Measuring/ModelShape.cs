@@ -124,6 +124,41 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
         }
     }
 
+    /// <summary>
+    /// Seconds for answers whose lengths are spread evenly over a range, in one batch after another that waits for its slowest, and in one batch whose places are
+    /// filled again. Every answer has its length by a cap of its own: no token matters.
+    /// </summary>
+    /// <param name="places">Rows that decode together.</param>
+    /// <param name="answers">Answers in all.</param>
+    /// <param name="shortest">Tokens of the shortest answer.</param>
+    /// <param name="longest">Tokens of the longest.</param>
+    public (double Batches, double Continuous) MeasureSpread(int places, int answers, int shortest, int longest)
+    {
+        using var decoder = New(requiresGrad: false);
+        var generator = new BatchGenerator(decoder);
+        var random = new Seeds(7).For("lengths");
+        GenerationRequest[] requests =
+        [
+            .. Enumerable
+                .Range(0, answers)
+                .Select(i => new GenerationRequest([.. Enumerable.Range(0, PromptLength).Select(t => (t * 7 + i) % shape.Config.VocabSize)], i)
+                {
+                    MaxNewTokens = shortest + random.NextInt(longest - shortest + 1),
+                }),
+        ];
+        var settings = new SamplingSettings { MaxNewTokens = longest, BatchSize = places };
+        double Time(IEnumerable<GenerationRequest[]> batches)
+        {
+            var watch = Stopwatch.StartNew();
+            foreach (var batch in batches)
+                generator.Generate(batch, settings, new Seeds(3));
+            return watch.Elapsed.TotalSeconds;
+        }
+
+        Time([requests[..2]]);
+        return (Time(requests.Chunk(places)), Time([requests]));
+    }
+
     /// <param name="Seconds">Of the best of the timed steps.</param>
     /// <param name="PeakGiB">Largest resident set of the process meanwhile.</param>
     /// <param name="FirstLoss">Policy loss of the first step's first minibatch, which packing may change by rounding alone.</param>

@@ -216,4 +216,54 @@ public sealed class BatchGeneratorTests
         generator.Generate(Requests, settings, Seeds);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
+
+    /// <summary>
+    /// Thirty answers of very different lengths in four places: each is what it is when it is alone, with the kernel of one step and with libtorch's products
+    /// (heads of 16 and of 12), and none waits for the slowest of a batch.
+    /// </summary>
+    [Theory]
+    [InlineData(16)]
+    [InlineData(12)]
+    public void An_answer_that_is_finished_makes_place_for_one_that_waits_without_changing_a_token(int head)
+    {
+        using var decoder = Tiny.Decoder(head);
+        var random = new Seeds(8).For("prompts");
+        GenerationRequest[] requests =
+        [
+            .. Enumerable.Range(0, 30).Select(i => new GenerationRequest([.. Enumerable.Range(0, 1 + random.NextInt(20)).Select(_ => random.NextInt(Tiny.Vocabulary))], i)),
+        ];
+        // A few of the tokens end an answer, so that some are short and some are cut.
+        var settings = new SamplingSettings { MaxNewTokens = 40, StopIds = [.. Enumerable.Range(0, Tiny.Vocabulary / 12)] };
+        var generator = new BatchGenerator(decoder);
+        var together = generator.Generate(requests, settings with { BatchSize = 4 }, Seeds);
+        Assert.Contains(together, r => r.Tokens.Count <= 5);
+        Assert.Contains(together, r => r.Tokens.Count == 40);
+        for (var i = 0; i < requests.Length; i++)
+        {
+            var alone = generator.Generate([requests[i]], settings, Seeds)[0];
+            Assert.Equal(alone.Tokens, together[i].Tokens);
+            Assert.Equal(alone.Finish, together[i].Finish);
+            for (var t = 0; t < alone.Tokens.Count; t++)
+                Assert.Equal(alone.Logprobs[t], together[i].Logprobs[t], 1e-4f);
+        }
+    }
+
+    [Fact]
+    public void Answers_that_came_later_have_their_least_number_of_tokens_too()
+    {
+        using var decoder = Tiny.Decoder();
+        var requests = Enumerable.Range(0, 12).Select(i => new GenerationRequest(Prompts[i % 3], i)).ToArray();
+        var settings = new SamplingSettings
+        {
+            MaxNewTokens = 20,
+            MinNewTokens = 6,
+            BatchSize = 3,
+            StopIds = [.. Enumerable.Range(0, Tiny.Vocabulary / 2)],
+        };
+        Assert.All(new BatchGenerator(decoder).Generate(requests, settings, Seeds), r =>
+        {
+            Assert.All(r.Tokens.Take(6), t => Assert.True(t >= Tiny.Vocabulary / 2));
+            Assert.InRange(r.Tokens.Count, 7, 20);
+        });
+    }
 }

@@ -22,16 +22,23 @@ public sealed class CachedStepTests
             const int rows = 3;
             Tensor Draw(int seed, params long[] shape) => Gaussian(seed, shape).to(type);
             var (q, k, v) = (Draw(1, rows, heads * headDim), Draw(2, rows, keyValueHeads * headDim), Draw(3, rows, keyValueHeads * headDim));
-            var (keys, values) = (Draw(4, rows, column + 7, keyValueHeads * headDim), Draw(5, rows, column + 7, keyValueHeads * headDim));
-            var starts = new long[] { 0, column / 2, column };
-            var found = CachedStep.Attend(q, k, v, keys, values, column, starts, new(heads, keyValueHeads, headDim));
-            Assert.True(keys.narrow(1, column, 1).squeeze(1).equal(k).all().item<bool>());
-            Assert.True(values.narrow(1, column, 1).squeeze(1).equal(v).all().item<bool>());
+            // Four places for three rows, which lie in another order and end at columns of their own.
+            var (keys, values) = (Draw(4, rows + 1, column + 7, keyValueHeads * headDim), Draw(5, rows + 1, column + 7, keyValueHeads * headDim));
+            long[] slots = [3, 0, 2],
+                columns = [column, column + 5, column + 2],
+                starts = [0, column / 2, column + 2];
+            var found = CachedStep.Attend(q, k, v, keys, values, slots, columns, starts, new(heads, keyValueHeads, headDim));
+            for (var row = 0; row < rows; row++)
+            {
+                Assert.True(keys[slots[row], columns[row]].equal(k[row]).all().item<bool>());
+                Assert.True(values[slots[row], columns[row]].equal(v[row]).all().item<bool>());
+            }
+
             for (var row = 0; row < rows; row++)
             {
                 Tensor Columns(Tensor cache) =>
-                    cache[row]
-                        .narrow(0, starts[row], column + 1 - starts[row])
+                    cache[slots[row]]
+                        .narrow(0, starts[row], columns[row] + 1 - starts[row])
                         .to(ScalarType.Float32)
                         .view(-1, keyValueHeads, headDim)
                         .transpose(0, 1)
