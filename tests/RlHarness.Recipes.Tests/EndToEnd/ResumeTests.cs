@@ -65,6 +65,32 @@ public sealed class ResumeTests : IDisposable
         Same(whole, path);
     }
 
+    /// <summary>Most of a step is its update, so most signals come in one.</summary>
+    [Fact]
+    public void A_run_that_is_told_to_stop_during_an_update_saves_the_step_of_that_update()
+    {
+        using var stop = new CancellationTokenSource();
+        var (step, settings) = (0, Small("update"));
+        var progress = new QuietProgress((stage, unit, done) => step = stage == "rl" && unit == "step" ? done : step);
+        var clock = new ClockThatStops(() => step == 2 ? "Iterate" : null, stop);
+        Assert.Throws<RunStoppedException>(() => new TrainRecipe(progress, clock, stop.Token).Start(settings, "test"));
+        var path = Path.Combine(_root.FullName, "update");
+        Assert.Equal(3, CheckpointFolder.Newest(Path.Combine(path, "rl"))!.Value.Step);
+        Resume(path);
+        Same(Train(Small("whole")), path);
+    }
+
+    /// <summary>Cancels as soon as it is asked for the time by a method of a name.</summary>
+    private sealed class ClockThatStops(Func<string?> method, CancellationTokenSource stop) : TimeProvider
+    {
+        public override long GetTimestamp()
+        {
+            if (method() is { } name && new System.Diagnostics.StackTrace().GetFrames().Any(f => f.GetMethod()?.Name == name))
+                stop.Cancel();
+            return base.GetTimestamp();
+        }
+    }
+
     [Fact]
     public void Checkpoints_by_minutes_are_written_and_go_when_a_newer_one_is_sealed()
     {
