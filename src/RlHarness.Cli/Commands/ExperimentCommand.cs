@@ -1,7 +1,9 @@
 using System.CommandLine;
 using RlHarness.Cli.Terminal;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Recipes.Experiments;
+using RlHarness.Recipes.Reporting;
 
 namespace RlHarness.Cli.Commands;
 
@@ -22,6 +24,7 @@ internal static class ExperimentCommand
             Description = "Cells that run at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "List the cells and what their settings change; start nothing." };
+        var report = Report();
         var command = new Command(
             "factorial",
             "Run every combination of a design's levels with every seed, each as an ordinary run; they share imitation and reward models. "
@@ -34,12 +37,14 @@ internal static class ExperimentCommand
             overrides,
             parallel,
             dryRun,
+            report,
         };
         command.SetAction(
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
                     var design = FactorialDesign.Read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
+                    int AtOnce() => Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
                     if (parsed.GetValue(dryRun))
                     {
                         foreach (var cell in design.Cells)
@@ -49,10 +54,13 @@ internal static class ExperimentCommand
                         return 0;
                     }
 
-                    var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
-                    var recipe = new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
-                    var analysis = recipe.RunAsync(design, atOnce).GetAwaiter().GetResult();
-                    FactorialTable.Print(analysis);
+                    if (parsed.GetValue(report))
+                        RequireFinished(design);
+                    FactorialTable.Print(
+                        parsed.GetValue(report)
+                            ? FactorialRecipe.Analyse(design)
+                            : Recipe(AtOnce(), cancellation).RunAsync(design, AtOnce()).GetAwaiter().GetResult()
+                    );
                     Console.WriteLine(Path.Combine(design.Folder, FactorialRecipe.ResultFile));
                     Console.WriteLine(Path.Combine(design.Folder, "report.html"));
                     return 0;
@@ -74,6 +82,7 @@ internal static class ExperimentCommand
             Description = "Runs at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "List the runs and what each arm changes; start nothing." };
+        var report = Report();
         var command = new Command(
             "interventions",
             "Run a baseline and interventions with every seed, each as an ordinary run; the arms of a seed share imitation and reward model. Then "
@@ -86,12 +95,14 @@ internal static class ExperimentCommand
             overrides,
             parallel,
             dryRun,
+            report,
         };
         command.SetAction(
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
                     var design = InterventionSettings.Read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
+                    int AtOnce() => Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
                     if (parsed.GetValue(dryRun))
                     {
                         var arms = design.Settings.Factors[0].Levels;
@@ -103,14 +114,41 @@ internal static class ExperimentCommand
                         return 0;
                     }
 
-                    var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
-                    var recipe = new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
-                    FactorialTable.Print(recipe.CompareAsync(design, atOnce).GetAwaiter().GetResult());
+                    if (parsed.GetValue(report))
+                        RequireFinished(design);
+                    FactorialTable.Print(
+                        parsed.GetValue(report)
+                            ? FactorialRecipe.Compare(design)
+                            : Recipe(AtOnce(), cancellation).CompareAsync(design, AtOnce()).GetAwaiter().GetResult()
+                    );
                     Console.WriteLine(Path.Combine(design.Folder, InterventionAnalysis.File));
                     Console.WriteLine(Path.Combine(design.Folder, "report.html"));
                     return 0;
                 })
         );
         return command;
+    }
+
+    private static Option<bool> Report() =>
+        new("--report") { Description = "Analyse runs that are finished, and start none: what a cluster's job does at the end of an array." };
+
+    private static FactorialRecipe Recipe(int atOnce, CancellationToken cancellation) =>
+        new(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation);
+
+    /// <summary>Where some runs are not finished, those that there are can still be looked at.</summary>
+    private static void RequireFinished(FactorialDesign design)
+    {
+        string[] left = [.. design.Cells.Where(c => !FactorialRecipe.IsFinished(c)).Select(c => c.Settings.Name)];
+        if (left.Length == 0)
+            return;
+        if (design.Cells.Any(c => File.Exists(Path.Combine(c.Folder, "run.db"))))
+            Console.WriteLine(RunReport.Write(design.Folder));
+        throw new HarnessException(
+            ErrorKind.CheckFailed,
+            $"{left.Length} of {design.Cells.Count} runs are not finished, so that their effects can't be tested",
+            string.Join(", ", left),
+            "every run finished",
+            $"`rlharness status {design.Folder}` says how far they are; give the command that started them again: finished runs are kept"
+        );
     }
 }
