@@ -58,8 +58,8 @@ internal sealed partial record ClusterProfile
     [Meaning("Further options of srun, each a text such as --cpu-bind=none.")]
     public IReadOnlyList<string> Srun { get; init; } = [];
 
-    [Meaning("The built program as the node sees it, word by word, such as [dotnet, /opt/rlharness/rlharness.dll]; null: the one that runs `launch`.")]
-    public IReadOnlyList<string>? Program { get; init; }
+    [Meaning("The built program as the node sees it, word by word, such as [dotnet, /opt/rlharness/rlharness.dll]; []: the one that runs `launch`.")]
+    public IReadOnlyList<string> Program { get; init; } = [];
 
     [Meaning("A container that the program runs in; null: none.")]
     public ContainerSettings? Container { get; init; }
@@ -80,8 +80,6 @@ internal sealed partial record ClusterProfile
         foreach (var name in p.Environment.Keys)
             if (!VariableName().IsMatch(name))
                 yield return Problem("environment", $"\"{name}\"; expected the name of a variable");
-        if (p.Program is { Count: 0 })
-            yield return Problem("program", "no words; expected the path of the built program");
         if (p.Container is { Image: "" })
             yield return Problem("container.image", "empty; expected a file or an address that the container's program reads");
         if (Seconds(p.Time) is { } limit && p.SignalBefore >= limit)
@@ -110,7 +108,7 @@ internal sealed partial record ClusterProfile
             ("environment", p.Environment.Values),
             ("before", p.Before),
             ("srun", p.Srun),
-            ("program", p.Program ?? []),
+            ("program", p.Program),
             ("container", [p.Container?.Image, .. p.Container?.Bind ?? [], .. p.Container?.Options ?? []]),
         }.SelectMany(t => t.Texts.OfType<string>().Select(x => (t.Key, x)));
 

@@ -124,7 +124,7 @@ internal sealed class SlurmLaunch
                 Profile = _profile,
                 WorkingFolder = Directory.GetCurrentDirectory(),
                 LogFolder = _jobs,
-                Program = _profile.Program ?? program,
+                Program = _profile.Program.Count > 0 ? _profile.Program : program,
                 SignalSeconds = SignalSeconds,
                 Configs = [.. runs.Select(r => Path.Combine(_jobs, r.Name + ".yaml"))],
                 IsArray = IsArray,

@@ -180,7 +180,7 @@ internal static partial class SlurmScript
     private static IEnumerable<string> Binds(SlurmJob job, ContainerSettings container)
     {
         IEnumerable<string> own = [job.WorkingFolder, job.LogFolder];
-        if (job.Profile.Program is null)
+        if (job.Profile.Program.Count == 0)
             own = own.Concat(job.Program.Where(Path.IsPathFullyQualified).Select(p => Path.GetDirectoryName(p)!));
         return own.Concat(container.Bind).Distinct(StringComparer.Ordinal);
     }
