@@ -37,6 +37,8 @@ public sealed class RunContext : IDisposable
         settings = settings.Dated(time.GetLocalNow());
         (Settings, Folder, Progress, Log, Device, Time, Cancellation) = (settings, folder, progress, log, device, time, cancellation);
         Store = RunStore.Open(folder.Database, time);
+        if (Store.RollbackReason is { } reason)
+            progress.Note($"run.db is written with a rollback journal, since {reason}: a report and the run wait for each other for moments");
         Metrics = new MetricsJsonl(folder.Metrics, time);
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
