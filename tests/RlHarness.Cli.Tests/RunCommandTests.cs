@@ -130,6 +130,70 @@ public sealed class RunCommandTests
         Assert.Contains("tiny  stopped", Harness.Run(folder.Path, "status", "checkpoints").Output, StringComparison.Ordinal);
     }
 
+    /// <summary>
+    /// A disk of one size after another, so that it is full at one write after another: of the corpus, a row, a checkpoint, a stage, the report.
+    /// </summary>
+    [Fact]
+    public void A_disk_that_is_full_stops_the_run_with_4_and_leaves_every_checkpoint_whole()
+    {
+        using var folder = new TemporaryFolder();
+        var disk = Directory.CreateDirectory(folder.At("disk")).FullName;
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Mount("-t", "tmpfs", "-o", "size=2g", "tmpfs", disk), "mounting a small disk takes root on Linux");
+        try
+        {
+            folder.Write("tiny.yaml", Tiny);
+            Assert.Equal(0, Harness.Run(folder.Path, "train", "tiny.yaml", "name=whole", "output=disk").ExitCode);
+            var all = (int)(Directory.EnumerateFiles(disk, "*", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length) >> 10);
+            var full = 0;
+            for (var (room, i) = (all / 50, 0); room < all; room += all / 9, i++)
+            {
+                foreach (var old in Directory.GetDirectories(disk))
+                    Directory.Delete(old, recursive: true);
+                var run = Path.Combine("disk", $"run{i}");
+                using var child = new Child(folder.Path, "train", "tiny.yaml", $"name=run{i}", "output=disk");
+                // What a run needs is compared with what there is before it starts; somebody else fills the disk then.
+                child.WaitFor("[1/4]");
+                var left = new DriveInfo(disk);
+                // It is refused where the run has written meanwhile.
+                Assert.True(Enumerable.Range(0, 20).Any(_ => Mount("-o", $"remount,size={((left.TotalSize - left.TotalFreeSpace) >> 10) + room}k", disk)));
+                var code = child.Wait();
+                Assert.True(Mount("-o", "remount,size=2g", disk));
+                if (code == 0)
+                    continue;
+                full++;
+                new Harness.Result(code, "", child.Said).Fails(4, "disk is full", "free some space");
+                if (!File.Exists(folder.At(run, "run.json")))
+                    continue;
+                Assert.Equal(0, Harness.Run(folder.Path, "checkpoint", "verify", run).ExitCode);
+                var result = Harness.Run(folder.Path, "resume", run);
+                Assert.True(result.ExitCode == 0, $"{room} KiB of {all}: {result.Error}{result.Output}");
+                Assert.Equal(0, Harness.Run(folder.Path, "checkpoint", "verify", run).ExitCode);
+                Assert.Empty(Directory.GetFileSystemEntries(folder.At(run), "*.tmp", SearchOption.AllDirectories));
+            }
+
+            Assert.True(full > 4, $"{full} sizes of which {all} KiB is all that a run needs");
+        }
+        finally
+        {
+            using var unmount = Process.Start("umount", disk);
+            unmount.WaitForExit();
+        }
+    }
+
+    private static bool Mount(params string[] args)
+    {
+        try
+        {
+            using var mount = Process.Start(new ProcessStartInfo("mount", args) { RedirectStandardError = true })!;
+            mount.WaitForExit();
+            return mount.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+
     /// <summary>The program as a child that gets real signals.</summary>
     private sealed class Child : IDisposable
     {
@@ -189,7 +253,11 @@ public sealed class RunCommandTests
         public void Dispose()
         {
             if (!_process.HasExited)
+            {
                 _process.Kill();
+                _process.WaitForExit();
+            }
+
             _process.Dispose();
         }
 
