@@ -86,9 +86,12 @@ internal sealed class SlurmLaunch
 
     /// <summary>Writes settings and scripts, and submits them in their order.</summary>
     /// <returns>What was submitted.</returns>
-    /// <exception cref="HarnessException">An earlier job of a run is in the queue, or Slurm did not take one.</exception>
+    /// <exception cref="HarnessException">
+    /// A run of a name is there with other settings, an earlier job of a run is in the queue, or Slurm did not take one.
+    /// </exception>
     internal LaunchRecord Submit(TimeProvider time)
     {
+        _set.RequireSame();
         StillQueued();
         foreach (var wave in Waves)
             foreach (var (run, config) in wave.Runs.Zip(wave.Job.Configs))

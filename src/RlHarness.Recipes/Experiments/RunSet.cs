@@ -1,6 +1,8 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
+using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 
 namespace RlHarness.Recipes.Experiments;
@@ -52,6 +54,15 @@ public sealed record RunSet(string Name, string Folder, string? Command, IReadOn
         RunSettings[] first = [.. pending.Where(r => !led.Contains(r.Seed)).GroupBy(r => r.Seed).Select(g => g.First())];
         RunSettings[] later = [.. pending.Except(first)];
         return first.Length == 0 ? (later, []) : (first, later);
+    }
+
+    /// <summary>That no folder of these runs holds one with other settings, which a job would find out alone, hours later.</summary>
+    /// <exception cref="HarnessException">One does: its keys are named.</exception>
+    public void RequireSame()
+    {
+        foreach (var run in Runs)
+            if (Path.Combine(Folder, run.Name) is var path && RunFolder.IsRun(path))
+                RunChanges.Same(path, run);
     }
 
     private static RunSet Of(FactorialDesign design, string? command, DateTimeOffset now) =>

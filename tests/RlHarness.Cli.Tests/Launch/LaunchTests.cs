@@ -75,8 +75,12 @@ public class LaunchTests
             ("quickstart", "waiting", "17", "PENDING (Resources)"),
             (run.GetProperty("name").GetString(), run.GetProperty("state").GetString(), run.GetProperty("job").GetString(), run.GetProperty("detail").GetString())
         );
+        folder.Write("checkpoints/other/run.json", "{}");
+        folder.Write("checkpoints/other/config.yaml", "name: other\nrl: { steps: 7 }\n");
+        Run(folder, "launch", "slurm", config, "name=other").Fails(5, "a run of this name is there, with other settings", "rl.steps=40 was given");
         folder.Write("queue", "\n");
         status = Run(folder, "status", "checkpoints");
+        Assert.Matches("(?m)^other +stopped", status.Output);
         Assert.Contains("the job left the queue before the run began: " + Path.Combine(jobs, "17.log"), status.Output, StringComparison.Ordinal);
     }
 
