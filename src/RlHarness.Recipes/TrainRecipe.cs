@@ -142,6 +142,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 using var stage = new RlStage(run, corpus);
                 return stage.Run();
             });
+        EvaluationParts.Clear(run);
         RunReport.Write(folder.Path);
     }
 

@@ -28,13 +28,19 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     /// <param name="step">Training step, part of the stream's name.</param>
     /// <param name="onFinished">Called with the number of finished answers as they come.</param>
     /// <param name="cancellation">Checked at each token.</param>
+    /// <param name="answers">
+    /// Answers that a call with the same arguments gave before it was stopped, by their place in the requests; new ones are added as they come, by one thread
+    /// at a time. A batch all of whose answers are there is not computed again; any other is computed whole, as it was, since the last bits of a product depend
+    /// on the rows beside it.
+    /// </param>
     public IReadOnlyList<GeneratedSequence> Generate(
         IReadOnlyList<GenerationRequest> requests,
         SamplingSettings settings,
         Seeds seeds,
         long step = 0,
         Action<int>? onFinished = null,
-        CancellationToken cancellation = default
+        CancellationToken cancellation = default,
+        IDictionary<int, GeneratedSequence>? answers = null
     )
     {
         Check(requests, settings);
@@ -45,7 +51,13 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         var together = Math.Min(settings.BatchSize, order.Length);
         var ways = ParallelWork.DegreeOfParallelism(decoder, together / LeastRows);
         // Batches may run on any thread: each row has its own random stream.
-        var batches = new ConcurrentQueue<int[]>(order.Chunk(Math.Max(1, (together + ways - 1) / ways)));
+        var (known, unknown) = Split(order.Chunk(Math.Max(1, (together + ways - 1) / ways)), answers);
+        foreach (var i in known)
+            results[i] = answers![i];
+        finished = known.Length;
+        var batches = new ConcurrentQueue<int[]>(unknown);
+        if (batches.IsEmpty)
+            return results;
         using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights() : null;
         ParallelWork.Run([.. Enumerable.Repeat(Answer, ways)]);
         return results;
@@ -70,12 +82,25 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
                     {
                         results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
                         lock (batches)
+                        {
+                            answers?[row.Index] = results[row.Index];
                             onFinished?.Invoke(++finished);
+                        }
                     },
                     cancellation
                 );
             }
         }
+    }
+
+    /// <summary>Places in batches all of whose answers are there, and the other batches.</summary>
+    private static (int[] Known, int[][] Unknown) Split(IEnumerable<int[]> batches, IDictionary<int, GeneratedSequence>? answers)
+    {
+        var all = batches.ToArray();
+        if (answers is null || answers.Count == 0)
+            return ([], all);
+        var known = all.Where(b => b.All(answers.ContainsKey)).ToArray();
+        return ([.. known.SelectMany(b => b)], [.. all.Except(known)]);
     }
 
     private void Run(List<Row> rows, SamplingSettings settings, Action<Row> done, CancellationToken cancellation)

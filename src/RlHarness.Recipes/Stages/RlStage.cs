@@ -276,6 +276,7 @@ internal sealed class RlStage : IDisposable
                 Summaries = [.. result.Batch.Summaries, .. _monitors.Rows(result.Exchanges, step)],
             }
         );
+        EvaluationParts.Clear(_run);
         _run.Progress.Note($"step {step}: {Evaluator.Line(result.Summaries[detector])}");
         return StopsAt(step);
     }

@@ -45,6 +45,31 @@ public sealed class BatchGeneratorTests
     }
 
     [Fact]
+    public void Batches_whose_answers_are_known_are_not_computed_again_and_others_are_computed_whole()
+    {
+        using var decoder = Tiny.Decoder();
+        // Longest first, two at a time: the batches are {2, 0} and {1}.
+        var settings = Greedy with { BatchSize = 2 };
+        var answers = new Dictionary<int, GeneratedSequence>();
+        var finished = new List<int>();
+        var whole = new BatchGenerator(decoder).Generate(Requests, settings, Seeds, answers: answers);
+        Assert.Equal(whole, [answers[0], answers[1], answers[2]]);
+        // Marked, so that it shows which is taken: prompt 1 has its batch to itself, prompt 2 shares one with prompt 0, which is missing.
+        GeneratedSequence Marked(int i) => new(Requests[i], [i], [0], FinishReason.Length);
+        answers = new() { [1] = Marked(1), [2] = Marked(2) };
+        var resumed = new BatchGenerator(decoder).Generate(Requests, settings, Seeds, onFinished: finished.Add, answers: answers);
+        Assert.Equal([1], resumed[1].Tokens);
+        foreach (var i in new[] { 0, 2 })
+        {
+            Assert.Equal(whole[i].Tokens, resumed[i].Tokens);
+            Assert.Equal(whole[i].Logprobs, resumed[i].Logprobs);
+            Assert.Same(resumed[i], answers[i]);
+        }
+
+        Assert.Equal([2, 3], finished);
+    }
+
+    [Fact]
     public void Generation_in_bfloat16_has_the_log_probabilities_of_whole_passes_in_bfloat16()
     {
         using var scope = NewDisposeScope();
