@@ -155,7 +155,7 @@ public sealed class RunCommandTests
                 child.WaitFor("[1/4]");
                 var left = new DriveInfo(disk);
                 // It is refused where the run has written meanwhile.
-                Assert.True(Enumerable.Range(0, 20).Any(_ => Mount("-o", $"remount,size={((left.TotalSize - left.TotalFreeSpace) >> 10) + room}k", disk)));
+                Assert.Contains(Enumerable.Range(0, 20), _ => Mount("-o", $"remount,size={((left.TotalSize - left.TotalFreeSpace) >> 10) + room}k", disk));
                 var code = child.Wait();
                 Assert.True(Mount("-o", "remount,size=2g", disk));
                 if (code == 0)
