@@ -18,6 +18,8 @@ return await CommandLine.RunAsync(
         ResumeCommand.Create(),
         CheckpointCommand.Create(),
         CacheCommand.Create(),
+        LaunchCommand.Create(),
+        StatusCommand.Create(),
         EvalCommand.Create(),
         ReportCommand.Create(),
         ExportCommand.Create(),

@@ -83,6 +83,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         {
             var result = new Evaluator(run, opened.Model, conversation).Run(Stage, step, rewards, (done, total) => progress.Step("answer", done, total, []));
             run.Replace(result.Batch);
+            EvaluationParts.Clear(run);
             var line = Evaluator.Line(result.Summaries[run.Detectors[0].Name]);
             run.Store.EndStage(Stage, "done", line);
             progress.StageDone(Stage, time.GetElapsedTime(started), line);

@@ -114,10 +114,12 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         if (settings.Threads > 0)
             torch.set_num_threads(settings.Threads);
         using var log = Log(folder.Path);
-        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation) { From = from };
+        var attempt = RunAttempt.Current();
+        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation) { From = from, Attempt = attempt };
         RunChanges.Keep(folder, run.Store);
         run.MendMetrics();
-        log.Information("run {Run} on {Device}", folder.Path, device.ToString());
+        attempt.Keep(run.Store);
+        log.Information("run {Run} on {Device}; {@Attempt}", folder.Path, device.ToString(), attempt);
         var corpus = new CorpusStage.Corpus([], []);
         if (settings.ReadsCorpus)
             Stage(run, StageNames.Corpus, () =>
@@ -142,6 +144,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 using var stage = new RlStage(run, corpus);
                 return stage.Run();
             });
+        EvaluationParts.Clear(run);
         RunReport.Write(folder.Path);
     }
 

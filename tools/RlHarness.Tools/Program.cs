@@ -14,5 +14,6 @@ return await CommandLine.RunAsync(
         KernelTrialCommand.Create(),
         FuzzCommand.Create(),
         KillLoopCommand.Create(),
+        CompareRunsCommand.Create(),
     }
 );

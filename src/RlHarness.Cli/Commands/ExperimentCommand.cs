@@ -1,7 +1,9 @@
 using System.CommandLine;
 using RlHarness.Cli.Terminal;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Recipes.Experiments;
+using RlHarness.Recipes.Reporting;
 
 namespace RlHarness.Cli.Commands;
 
@@ -24,7 +26,8 @@ internal static class ExperimentCommand
                 Console.WriteLine("# settings of the first cell");
                 Console.WriteLine(SettingsWriter.ToYaml(design.Cells[0].Settings));
             },
-            (recipe, design, parallel) => FactorialTable.Print(recipe.RunAsync(design, parallel).GetAwaiter().GetResult()),
+            (recipe, design, parallel) =>
+                FactorialTable.Print(recipe?.RunAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Analyse(design)),
             FactorialRecipe.ResultFile
         );
 
@@ -36,7 +39,8 @@ internal static class ExperimentCommand
             ("A comparison, such as configs/interventions.yaml.", "of the comparison (seeds=[1,2]), or of every arm's run (rl.steps=10)"),
             InterventionSettings.Read,
             ListArms,
-            (recipe, design, parallel) => FactorialTable.Print(recipe.CompareAsync(design, parallel).GetAwaiter().GetResult()),
+            (recipe, design, parallel) =>
+                FactorialTable.Print(recipe?.CompareAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Compare(design)),
             InterventionAnalysis.File
         );
 
@@ -48,7 +52,8 @@ internal static class ExperimentCommand
             ("A sweep, such as configs/sweep.yaml.", "of the sweep (seeds=[1,2]), or of every run (rl.steps=10)"),
             SweepSettings.Read,
             ListArms,
-            (recipe, design, parallel) => FactorialTable.Print(recipe.SweepAsync(design, parallel).GetAwaiter().GetResult()),
+            (recipe, design, parallel) =>
+                FactorialTable.Print(recipe?.SweepAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Sweep(design)),
             SweepAnalysis.File
         );
 
@@ -63,7 +68,7 @@ internal static class ExperimentCommand
 
     /// <param name="what">Of the file, and of the overrides.</param>
     /// <param name="list">What a dry run prints.</param>
-    /// <param name="run">Runs, and prints the result.</param>
+    /// <param name="run">Runs what is to be run, or nothing without a recipe, and prints the result.</param>
     /// <param name="file">The result's file.</param>
     private static Command Design(
         string name,
@@ -71,7 +76,7 @@ internal static class ExperimentCommand
         (string Config, string Overrides) what,
         Func<string, IReadOnlyList<string>, FactorialDesign> read,
         Action<FactorialDesign> list,
-        Action<FactorialRecipe, FactorialDesign, int> run,
+        Action<FactorialRecipe?, FactorialDesign, int> run,
         string file
     )
     {
@@ -86,6 +91,10 @@ internal static class ExperimentCommand
             Description = "Runs at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "List the runs and what their settings change; start nothing." };
+        var report = new Option<bool>("--report")
+        {
+            Description = "Analyse runs that are finished, and start none: what a cluster's job does at the end of an array.",
+        };
         var command = new Command(
             name,
             $"{description} Given again, it goes on with what is not finished.\n\nExamples:\n  rlharness experiment {name} configs/{name}.yaml --parallel 2\n"
@@ -96,6 +105,7 @@ internal static class ExperimentCommand
             overrides,
             parallel,
             dryRun,
+            report,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -109,8 +119,12 @@ internal static class ExperimentCommand
                     }
 
                     var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
+                    if (parsed.GetValue(report))
+                        RequireFinished(design);
                     run(
-                        new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation),
+                        parsed.GetValue(report)
+                            ? null
+                            : new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation),
                         design,
                         atOnce
                     );
@@ -120,5 +134,22 @@ internal static class ExperimentCommand
                 })
         );
         return command;
+    }
+
+    /// <summary>Where some runs are not finished, those that there are can still be looked at.</summary>
+    private static void RequireFinished(FactorialDesign design)
+    {
+        string[] left = [.. design.Cells.Where(c => !FactorialRecipe.IsFinished(c)).Select(c => c.Settings.Name)];
+        if (left.Length == 0)
+            return;
+        if (design.Cells.Any(c => File.Exists(Path.Combine(c.Folder, "run.db"))))
+            Console.WriteLine(RunReport.Write(design.Folder));
+        throw new HarnessException(
+            ErrorKind.CheckFailed,
+            $"{left.Length} of {design.Cells.Count} runs are not finished, so that their effects can't be tested",
+            string.Join(", ", left),
+            "every run finished",
+            $"`rlharness status {design.Folder}` says how far they are; give the command that started them again: finished runs are kept"
+        );
     }
 }

@@ -35,13 +35,19 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     /// <param name="step">Training step, part of the stream's name.</param>
     /// <param name="onFinished">Called with the number of finished answers as they come.</param>
     /// <param name="cancellation">Checked at each token.</param>
+    /// <param name="answers">
+    /// Answers that a call with the same arguments gave before it was stopped, by their place in the requests; new ones are added as they come, by one thread
+    /// at a time. A part all of whose answers are there is not computed again; any other is computed whole, as it was, since the last bits of a product depend
+    /// on the rows beside it.
+    /// </param>
     public IReadOnlyList<GeneratedSequence> Generate(
         IReadOnlyList<GenerationRequest> requests,
         SamplingSettings settings,
         Seeds seeds,
         long step = 0,
         Action<int>? onFinished = null,
-        CancellationToken cancellation = default
+        CancellationToken cancellation = default,
+        IDictionary<int, GeneratedSequence>? answers = null
     )
     {
         Check(requests, settings);
@@ -54,7 +60,13 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         // Which answers share a batch depends on the requests and the number of threads alone, so that a run repeats bit for bit: parts are cut beforehand, and
         // any thread may take any of them.
         var places = Math.Max(1, (together + ways - 1) / ways);
-        var parts = new ConcurrentQueue<int[]>(order.Chunk(PartSize(order.Length, places, ways)));
+        var (known, unknown) = Split(order.Chunk(PartSize(order.Length, places, ways)), answers);
+        foreach (var i in known)
+            results[i] = answers![i];
+        finished = known.Length;
+        var parts = new ConcurrentQueue<int[]>(unknown);
+        if (parts.IsEmpty)
+            return results;
         using var packed = settings.MaxNewTokens >= PackingSteps ? decoder.PackWeights() : null;
         ParallelWork.Run([.. Enumerable.Repeat(Answer, ways)]);
         return results;
@@ -80,7 +92,10 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
                     {
                         results[row.Index] = new GeneratedSequence(row.Request, row.Tokens, row.Logprobs, row.Finish);
                         lock (parts)
+                        {
+                            answers?[row.Index] = results[row.Index];
                             onFinished?.Invoke(++finished);
+                        }
                     },
                     cancellation
                 );
@@ -93,6 +108,16 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     {
         var parts = ways * Math.Max(1, (int)Math.Round(requests / (double)(RequestsForPlace * places * ways)));
         return Math.Max(1, (requests + parts - 1) / parts);
+    }
+
+    /// <summary>Places in parts all of whose answers are there, and the other parts.</summary>
+    private static (int[] Known, int[][] Unknown) Split(IEnumerable<int[]> parts, IDictionary<int, GeneratedSequence>? answers)
+    {
+        var all = parts.ToArray();
+        if (answers is null || answers.Count == 0)
+            return ([], all);
+        var known = all.Where(b => b.All(answers.ContainsKey)).ToArray();
+        return ([.. known.SelectMany(b => b)], [.. all.Except(known)]);
     }
 
     /// <summary>Answers all that wait, the longest prompt first, with so many places.</summary>

@@ -26,7 +26,14 @@ public static class MicroKernelTrial
 
     /// <param name="Passed">True when the micro-kernel may be used.</param>
     /// <param name="Words">What was tried and found.</param>
-    public sealed record Outcome(bool Passed, string Words);
+    public sealed record Outcome(bool Passed, string Words)
+    {
+        /// <summary>False where the child was ended from outside: that says nothing of libtorch, and is not kept.</summary>
+        internal bool IsKept { get; init; } = true;
+    }
+
+    /// <summary>128 and the number of SIGHUP, SIGINT, SIGKILL, SIGUSR1, SIGTERM: Ctrl-C and a cluster's signals go to a child as well.</summary>
+    private static readonly int[] EndedFromOutside = [129, 130, 137, 138, 143];
 
     /// <summary>Compares the tiled products with libtorch's, in both types. Prints nothing; the words go to the parent process.</summary>
     public static Outcome Run()
@@ -56,7 +63,8 @@ public static class MicroKernelTrial
         if (Read(cache) is { } known)
             return known;
         var outcome = InChild(command);
-        Write(cache, outcome);
+        if (outcome.IsKept)
+            Write(cache, outcome);
         return outcome;
     }
 
@@ -86,7 +94,7 @@ public static class MicroKernelTrial
         if (!child.WaitForExit(Patience))
         {
             child.Kill(entireProcessTree: true);
-            return new(false, $"refused: the trial did not end within {Patience.TotalSeconds:f0} s");
+            return new(false, $"refused: the trial did not end within {Patience.TotalSeconds:f0} s") { IsKept = false };
         }
 
         var words = output.Result.Trim();
@@ -94,7 +102,10 @@ public static class MicroKernelTrial
         {
             0 => new(true, words),
             1 => new(false, "refused: " + words),
-            var code => new(false, $"refused: the trial ended with code {code}: {error.Result.Trim().Split('\n')[0]}"),
+            var code => new(false, $"refused: the trial ended with code {code}: {error.Result.Trim().Split('\n')[0]}")
+            {
+                IsKept = !EndedFromOutside.Contains(code),
+            },
         };
     }
 

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using RlHarness.Core.Errors;
 using RlHarness.Formats.Files;
 using TorchSharp;
@@ -35,6 +37,24 @@ public static class NamedTensors
             );
         foreach (var (name, tensor) in tensors)
             WeightReader.Into(file, file.Entries[name], tensor);
+    }
+
+    /// <summary>SHA-256 of names, shapes and values, hexadecimal.</summary>
+    public static string Hash(IEnumerable<(string Name, torch.Tensor Tensor)> tensors)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        const long Piece = 1 << 24;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (name, tensor) in tensors)
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{name} [{string.Join(',', tensor.shape)}] {tensor.dtype}\n"));
+            using var scope = torch.NewDisposeScope();
+            var flat = tensor.detach().contiguous().view(-1); // [N]
+            for (long at = 0; at < flat.shape[0]; at += Piece)
+                hash.AppendData(flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at)).cpu().bytes);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     /// <summary>Parameters of a store by name.</summary>

@@ -24,6 +24,17 @@ public sealed record FactorialDesign(FactorialSettings Settings, string Folder, 
         return Of(SettingsReader.Read<FactorialSettings>(path, own, Problems), path, common);
     }
 
+    /// <summary>Gives all cells one date, those that run tomorrow too: that of a cell that began already, else today's.</summary>
+    public FactorialDesign Dated(DateTimeOffset now)
+    {
+        var begun = Cells
+            .Select(c => Path.Combine(c.Folder, "config.yaml"))
+            .Where(File.Exists)
+            .Select(config => SettingsReader.Read<RunSettings>(config, []).Date)
+            .FirstOrDefault(date => date is not null);
+        return this with { Cells = [.. Cells.Select(c => c with { Settings = (c.Settings with { Date = c.Settings.Date ?? begun }).Dated(now) })] };
+    }
+
     /// <summary>Overrides of a design's own settings, and those of its runs.</summary>
     internal static (string[] Own, string[] Runs) Split<T>(IReadOnlyList<string> overrides)
     {

@@ -27,6 +27,13 @@ public sealed class FactorialRecipe(
     public async Task<FactorialAnalysis> RunAsync(FactorialDesign design, int parallel)
     {
         await RunCellsAsync(design, parallel);
+        return Analyse(design);
+    }
+
+    /// <summary>Analyses a design whose runs are finished. The result is also in factorial.json and report.html.</summary>
+    public static FactorialAnalysis Analyse(FactorialDesign design)
+    {
+        ArgumentNullException.ThrowIfNull(design);
         var analysis = FactorialAnalysis.Of(design);
         AtomicFile.WriteAllText(Path.Combine(design.Folder, ResultFile), analysis.ToJson());
         AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), FactorialPage.Of(analysis, design.Folder));
@@ -38,6 +45,13 @@ public sealed class FactorialRecipe(
     public async Task<InterventionAnalysis> CompareAsync(FactorialDesign design, int parallel)
     {
         await RunCellsAsync(design, parallel);
+        return Compare(design);
+    }
+
+    /// <summary>Compares the arms of a design whose runs are finished. The result is also in interventions.json and report.html.</summary>
+    public static InterventionAnalysis Compare(FactorialDesign design)
+    {
+        ArgumentNullException.ThrowIfNull(design);
         var analysis = InterventionAnalysis.Of(design);
         AtomicFile.WriteAllText(Path.Combine(design.Folder, InterventionAnalysis.File), analysis.ToJson());
         AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), InterventionPage.Of(analysis));
@@ -49,6 +63,13 @@ public sealed class FactorialRecipe(
     public async Task<SweepAnalysis> SweepAsync(FactorialDesign design, int parallel)
     {
         await RunCellsAsync(design, parallel);
+        return Sweep(design);
+    }
+
+    /// <summary>Analyses a sweep whose runs are finished. The result is also in sweep.json and report.html.</summary>
+    public static SweepAnalysis Sweep(FactorialDesign design)
+    {
+        ArgumentNullException.ThrowIfNull(design);
         var analysis = SweepAnalysis.Of(design);
         AtomicFile.WriteAllText(Path.Combine(design.Folder, SweepAnalysis.File), analysis.ToJson());
         AtomicFile.WriteAllText(Path.Combine(design.Folder, "report.html"), SweepPage.Of(analysis));
@@ -58,7 +79,7 @@ public sealed class FactorialRecipe(
     private async Task RunCellsAsync(FactorialDesign design, int parallel)
     {
         ArgumentNullException.ThrowIfNull(design);
-        design = Dated(design);
+        design = design.Dated(time.GetLocalNow());
         Directory.CreateDirectory(Path.Combine(design.Folder, "cells"));
         foreach (var cell in design.Cells)
             Foreign(cell);
@@ -116,20 +137,6 @@ public sealed class FactorialRecipe(
                 "every cell finished",
                 "read their logs, mend the cause, and give the same command again: finished cells are kept"
             );
-    }
-
-    /// <summary>Gives all cells one date, those that run tomorrow too: that of a cell that began already, else today's.</summary>
-    private FactorialDesign Dated(FactorialDesign design)
-    {
-        var begun = design
-            .Cells.Select(c => Path.Combine(c.Folder, "config.yaml"))
-            .Where(File.Exists)
-            .Select(config => SettingsReader.Read<RunSettings>(config, []).Date)
-            .FirstOrDefault(date => date is not null);
-        return design with
-        {
-            Cells = [.. design.Cells.Select(c => c with { Settings = (c.Settings with { Date = c.Settings.Date ?? begun }).Dated(time.GetLocalNow()) })],
-        };
     }
 
     /// <summary>True where all stages of a cell's run are done.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
@@ -36,6 +37,8 @@ public sealed class RunContext : IDisposable
         settings = settings.Dated(time.GetLocalNow());
         (Settings, Folder, Progress, Log, Device, Time, Cancellation) = (settings, folder, progress, log, device, time, cancellation);
         Store = RunStore.Open(folder.Database, time);
+        if (Store.RollbackReason is { } reason)
+            progress.Note($"run.db is written with a rollback journal, since {reason}: a report and the run wait for each other for moments");
         Metrics = new MetricsJsonl(folder.Metrics, time);
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
@@ -50,6 +53,9 @@ public sealed class RunContext : IDisposable
 
     /// <summary>The checkpoint of RL that a resume goes on from; null: the newest.</summary>
     internal int? From { get; init; }
+
+    /// <summary>The process that works on the run, where it is a run's own process.</summary>
+    internal RunAttempt? Attempt { get; init; }
 
     public RunSettings Settings { get; }
 
@@ -189,6 +195,9 @@ public sealed class RunContext : IDisposable
 
     /// <summary>Keeps what there is to say of a stage, before its output is sealed: a process that is killed right after has it too.</summary>
     internal void KeepResult(string stage, string result) => Store.KeepNote($"result/{stage}", result);
+
+    /// <summary>Keeps how many steps a stage will take, for whoever asks how far it is.</summary>
+    internal void KeepLength(string stage, int steps) => Store.KeepNote($"steps/{stage}", steps.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Removes what a stage wrote after a step, from the database and from metrics.jsonl, before it is done again.</summary>
     public void Forget(string stage, long after)

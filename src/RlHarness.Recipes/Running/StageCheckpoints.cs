@@ -35,6 +35,7 @@ internal sealed class StageCheckpoints(
     private (double Step, double Write) _longest;
     private int _last = -1;
     private bool _measured;
+    private bool _warned;
 
     /// <summary>The step whose state is in memory, whole; null while weights are between two steps.</summary>
     internal int? Whole { get; set; }
@@ -96,11 +97,16 @@ internal sealed class StageCheckpoints(
         _last = step;
         _longest.Write = Math.Max(_longest.Write, run.Time.GetElapsedTime(started, _written).TotalSeconds);
         run.Log.Information("checkpoint {Path} in {Seconds} s", path, run.Time.GetElapsedTime(started, _written).TotalSeconds);
-        run.Store.KeepNote($"measured/{stage}", JsonSerializer.Serialize(new StopTime(_longest.Step, _longest.Write), StopTime.Json));
-        if (_measured)
-            return;
+        var measured = new StopTime(_longest.Step, _longest.Write);
+        run.Store.KeepNote(StopTime.Key + stage, JsonSerializer.Serialize(measured, StopTime.Json));
+        if (!_measured)
+            run.Progress.Note(measured.Words(stage));
         _measured = true;
-        run.Progress.Note(new StopTime(_longest.Step, _longest.Write).Words(stage));
+        if (_warned || run.Attempt?.SignalSeconds is not { } lead || measured.Seconds <= lead)
+            return;
+        _warned = true;
+        run.Progress.Note(measured.TooShort(stage, lead), warning: true);
+        run.Log.Warning("{Warning}", measured.TooShort(stage, lead));
     }
 
     private IEnumerable<int> Kept(IReadOnlyList<int> there, int step)
@@ -114,12 +120,23 @@ internal sealed class StageCheckpoints(
 /// <summary>How long a signal may have to wait: the longest step and the longest checkpoint that a stage has measured.</summary>
 internal sealed record StopTime(double StepSeconds, double CheckpointSeconds)
 {
+    /// <summary>What the notes that keep it begin with; the stage's name follows.</summary>
+    internal const string Key = "measured/";
+
     internal static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Slurm sends SIGKILL this long after SIGTERM unless its KillWait is set.</summary>
     private const double KillWait = 30;
 
     internal double Seconds => StepSeconds + CheckpointSeconds;
+
+    /// <param name="lead">Seconds between the job script's SIGUSR1 and the limit.</param>
+    internal string TooShort(string stage, double lead) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{stage}: a step and a checkpoint took {Math.Ceiling(Seconds)} s, but the job's script has SIGUSR1 sent {lead:0} s before the time limit: "
+                + $"launch it with --signal-before {Math.Ceiling(2 * Seconds)}"
+        );
 
     internal string Words(string stage) =>
         string.Create(

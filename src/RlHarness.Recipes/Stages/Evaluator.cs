@@ -36,7 +36,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         var worker = Worker(run, model, conversation, "evaluate");
         var started = run.Time.GetTimestamp();
         var place = $"{stage}, evaluation";
-        var exchanges = RunContext.At(place, step, () => Exchange.Sample(run, conversation, worker, asked, step, onProgress));
+        var exchanges = RunContext.At(place, step, () => Exchange.Sample(run, conversation, worker, asked, step, onProgress, "evaluate"));
         var seconds = run.Time.GetElapsedTime(started).TotalSeconds;
         var responses = exchanges.Select(e => e.Response).ToArray();
         var scores = RunContext.At(place, step, () => rewards?.Score(exchanges));

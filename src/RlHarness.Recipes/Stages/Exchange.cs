@@ -31,24 +31,38 @@ internal sealed record Exchange(Question Question, RolloutWorker.Rollout Rollout
     /// <summary>Samples an answer to each question, in their order.</summary>
     /// <param name="step">Step of the policy; part of the name of each random stream.</param>
     /// <param name="onProgress">Told how many are finished, of how many.</param>
+    /// <param name="purpose">Where sampling that takes long is to go on from where it was stopped, its name; null: it begins anew.</param>
     internal static IReadOnlyList<Exchange> Sample(
         RunContext run,
         Conversation conversation,
         RolloutWorker worker,
         IReadOnlyList<Question> questions,
         long step,
-        Action<int, int>? onProgress = null
+        Action<int, int>? onProgress = null,
+        string? purpose = null
     )
     {
         var prompts = questions
             .DistinctBy(q => q.Prompt)
             .ToDictionary(q => q.Prompt, q => conversation.Prompt([ChatMessage.System(q.System), ChatMessage.User(q.Query.Text)], run.AnswerStart));
-        var rollouts = worker.Run(
-            [.. questions.Select(q => new GenerationRequest(prompts[q.Prompt], q.Prompt, q.Sample))],
-            step,
-            n => onProgress?.Invoke(n, questions.Count),
-            run.Cancellation
-        );
+        GenerationRequest[] requests = [.. questions.Select(q => new GenerationRequest(prompts[q.Prompt], q.Prompt, q.Sample))];
+        var parts = purpose is null ? null : EvaluationParts.Open(run, purpose, worker, requests, step);
+        void Finished(int n)
+        {
+            parts?.Added();
+            onProgress?.Invoke(n, questions.Count);
+        }
+
+        IReadOnlyList<RolloutWorker.Rollout> rollouts;
+        try
+        {
+            rollouts = worker.Run(requests, step, Finished, run.Cancellation, parts?.Answers);
+        }
+        finally
+        {
+            parts?.Save();
+        }
+
         return
         [
             .. rollouts.Select(

@@ -95,6 +95,7 @@ internal static class RewardStage
     )
     {
         var settings = run.Settings.Reward;
+        run.KeepLength(Name, steps);
         var batches = EpochOrder.Steps(train.Length, settings.BatchSize, epoch => run.Seeds.For("reward/order", epoch));
         var accuracy = double.NaN;
         for (var step = checkpoints.State.Step + 1; step <= steps; step++)

@@ -212,6 +212,9 @@ internal static class RewardProgram
             Write(process, responses);
             process.WaitForExitAsync(limit.Token).GetAwaiter().GetResult();
             var (text, said) = (output.GetAwaiter().GetResult(), error.GetAwaiter().GetResult().Trim());
+            // Ctrl-C, and what Slurm sends to a step, reach this child as well, which may end before this process has heard of it.
+            if (process.ExitCode != 0 && cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(1)))
+                cancellation.ThrowIfCancellationRequested();
             if (process.ExitCode != 0)
                 throw new HarnessException(
                     ErrorKind.Resource,

@@ -2,6 +2,7 @@ using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
@@ -128,10 +129,12 @@ internal sealed class RlStage : IDisposable
             var watch = RunContext.At(Name, step, () => _monitors.Read(exchanges));
             var rewards = watch.AddTo(RunContext.At(Name, step, () => _rewards.Score(exchanges)));
             var scores = exchanges.Select((e, i) => rewards[i][RewardFunction.Total] - (e.IsTruncated ? _settings.MissingEosPenalty : 0)).ToArray();
+            int[] kept = [.. Enumerable.Range(0, exchanges.Count).Where(i => !watch.IsScreened(i))];
+            // All that asks a detector comes before the update: stopped in it, the step before is whole and is saved, and after it nothing stops this one.
+            var sampled = Sample(exchanges, rewards, scores, watch, kept);
             clock.Lap("reward");
 
             // 4. Old and reference log-probabilities, values, advantages; then the updates, without what monitors screen out.
-            int[] kept = [.. Enumerable.Range(0, exchanges.Count).Where(i => !watch.IsScreened(i))];
             var episodes = kept.Select(i => Episode(exchanges[i], scores[i])).ToArray();
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
             _checkpoints.Whole = null;
@@ -149,7 +152,7 @@ internal sealed class RlStage : IDisposable
             clock.Lap("update");
 
             // 5. What there is to know of this step, on disk before it is called done.
-            var batch = Record(step, new Sampled(exchanges, rewards, scores, watch, kept), iteration, factor, clock);
+            var batch = Record(step, sampled, iteration, factor, clock);
             if (iteration is null)
                 _run.Warn(Name, step, $"step {step}: no update, since monitors screened out {exchanges.Count - kept.Length} of {exchanges.Count} responses");
             else
@@ -273,6 +276,7 @@ internal sealed class RlStage : IDisposable
                 Summaries = [.. result.Batch.Summaries, .. _monitors.Rows(result.Exchanges, step)],
             }
         );
+        EvaluationParts.Clear(_run);
         _run.Progress.Note($"step {step}: {Evaluator.Line(result.Summaries[detector])}");
         return StopsAt(step);
     }
@@ -302,23 +306,40 @@ internal sealed class RlStage : IDisposable
         return true;
     }
 
-    /// <param name="Kept">Which exchanges the update saw: those that no monitor screened out.</param>
+    /// <param name="Kept">Which exchanges the update sees: those that no monitor screened out.</param>
+    /// <param name="Labels">What each detector of rollouts says of them.</param>
+    /// <param name="Monitored">How monitors compare with the truth.</param>
     private sealed record Sampled(
         IReadOnlyList<Exchange> Exchanges,
         IReadOnlyList<IReadOnlyDictionary<string, double>> Rewards,
         double[] Scores,
-        Monitors.Watch Watch,
-        int[] Kept
+        int[] Kept,
+        (IDetector Detector, DetectorLabel[] Labels)[] Labels,
+        IReadOnlyDictionary<string, double> Monitored
     );
+
+    private Sampled Sample(
+        IReadOnlyList<Exchange> exchanges,
+        IReadOnlyList<IReadOnlyDictionary<string, double>> rewards,
+        double[] scores,
+        Monitors.Watch watch,
+        int[] kept
+    )
+    {
+        var responses = exchanges.Select(e => e.Response).ToArray();
+        var labels = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
+        var monitored = new Dictionary<string, double>(StringComparer.Ordinal);
+        _monitors.Measure(watch, exchanges, monitored);
+        return new(exchanges, rewards, scores, kept, labels, monitored);
+    }
 
     private StepBatch Record(int step, Sampled sampled, Iteration? iteration, double factor, StepClock clock)
     {
         var (exchanges, rewards, scores) = (sampled.Exchanges, sampled.Rewards, sampled.Scores);
         var lengths = exchanges.Select(e => (double)e.Rollout.ResponseIds.Count).ToArray();
         var tokens = exchanges.Sum(e => (double)e.Rollout.ResponseIds.Count + e.Rollout.PromptIds.Count);
-        var responses = exchanges.Select(e => e.Response).ToArray();
         var transcripts = exchanges.Select((e, i) => e.Row(_run, Name, step, rewards[i])).ToArray();
-        var labelled = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
+        var labelled = sampled.Labels;
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
         {
             [MetricNames.ObjectiveScores] = scores.Average(),
@@ -339,7 +360,8 @@ internal sealed class RlStage : IDisposable
         };
         if (iteration is not null)
             AddUpdate(iteration, sampled, metrics);
-        _monitors.Measure(sampled.Watch, exchanges, metrics);
+        foreach (var (name, value) in sampled.Monitored)
+            metrics[name] = value;
         foreach (var name in rewards[0].Keys)
             metrics[MetricNames.Reward(name)] = rewards.Average(r => r[name]);
         foreach (var (part, seconds) in clock.Laps)

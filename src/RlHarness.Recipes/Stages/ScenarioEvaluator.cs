@@ -43,9 +43,10 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         var asked = Questions();
         if (asked.Count == 0)
             return new([], [], [], new Dictionary<string, double>());
-        var worker = Evaluator.Worker(run, model, conversation, "evaluate/scenarios");
+        const string purpose = "evaluate/scenarios";
+        var worker = Evaluator.Worker(run, model, conversation, purpose);
         Question[] questions = [.. asked.Select((a, i) => new Question(a.Query, a.Tier, a.System, i, Sample: 0))];
-        var exchanges = RunContext.At($"{stage}, scenarios", step, () => Exchange.Sample(run, conversation, worker, questions, step, onProgress));
+        var exchanges = RunContext.At($"{stage}, scenarios", step, () => Exchange.Sample(run, conversation, worker, questions, step, onProgress, purpose));
         var transcripts = exchanges.Select(e => e.Row(run, stage, step)).ToList();
         var labels = new List<ScenarioLabelRow>();
         for (var i = 0; i < asked.Count; i++)

@@ -77,6 +77,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         var train = order.Skip(held.Length).Select(i => sequences[i]).ToArray();
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
         var steps = settings.Epochs == 0 ? 0 : Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
+        run.KeepLength(stage, steps);
         var batches = EpochOrder.Steps(train.Length, settings.BatchSize, epoch => run.Seeds.For($"{stage}/order", epoch));
         var (started, before) = (run.Time.GetTimestamp(), checkpoints.State.Tokens);
         double Throughput(long tokens) => (tokens - before) / Math.Max(1e-9, Seconds(run, started, evaluations));

@@ -10,6 +10,15 @@ public sealed partial class RunStore
     /// <summary>A copy that is read because the store lies where nothing can be written; null otherwise.</summary>
     private StoreCopy? _copy;
 
+    /// <summary>File systems that several machines see at once, by the beginning of the name that the system gives them.</summary>
+    private static readonly string[] Shared = ["nfs", "smb", "cifs", "lustre", "gpfs", "ceph", "beegfs", "fhgfs", "panfs", "afs", "ocfs2", "gfs", "9p", "v9fs"];
+
+    /// <summary>
+    /// Why the store is written with a rollback journal, in which a reader and the writer wait for each other, and not with a write-ahead log, which lives in
+    /// memory that only processes of one machine share; null for a store with such a log, and for one that is read.
+    /// </summary>
+    public string? RollbackReason { get; private set; }
+
     /// <summary>Whether transcripts have a column <c>prompt</c>; stores written before rollouts had ids of their own do not.</summary>
     private bool _hasPrompts = true;
 
@@ -37,7 +46,8 @@ public sealed partial class RunStore
         }
     }
 
-    private static RunStore OpenToWrite(string path, TimeProvider time)
+    /// <param name="vfs">SQLite's name of the layer that it works on files with; null: its own choice.</param>
+    internal static RunStore OpenToWrite(string path, TimeProvider time, string? vfs = null)
     {
         try
         {
@@ -48,7 +58,35 @@ public sealed partial class RunStore
             throw StoreErrors.ReadOnly(path, e);
         }
 
-        return Opened(path, path, SqliteOpenMode.ReadWriteCreate, time, copy: null);
+        return Opened(path, path, SqliteOpenMode.ReadWriteCreate, time, copy: null, vfs);
+    }
+
+    /// <summary>Chooses the journal. A commit is on disk when it returns either way.</summary>
+    private void ChooseJournal(string path)
+    {
+        var shared = FileSystemOf(path) is { } name && Shared.Any(s => name.StartsWith(s, StringComparison.OrdinalIgnoreCase)) ? name : null;
+        if (shared is null && Scalar("PRAGMA journal_mode = WAL") is "wal")
+        {
+            Execute("PRAGMA synchronous = FULL");
+            return;
+        }
+
+        // A reader elsewhere may keep the log of an older store alive; then the log stays.
+        if (Scalar("PRAGMA journal_mode = DELETE") is not "wal")
+            RollbackReason = shared is null ? "this file system has no shared memory" : $"several machines share this file system ({shared})";
+        Execute("PRAGMA synchronous = EXTRA");
+    }
+
+    private static string? FileSystemOf(string path)
+    {
+        try
+        {
+            return new DriveInfo(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!).DriveFormat;
+        }
+        catch (Exception e) when (e is IOException or ArgumentException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>
@@ -92,7 +130,7 @@ public sealed partial class RunStore
         }
     }
 
-    private static RunStore Opened(string path, string source, SqliteOpenMode mode, TimeProvider time, StoreCopy? copy)
+    private static RunStore Opened(string path, string source, SqliteOpenMode mode, TimeProvider time, StoreCopy? copy, string? vfs = null)
     {
         var connection = new SqliteConnection(
             new SqliteConnectionStringBuilder
@@ -101,6 +139,7 @@ public sealed partial class RunStore
                 Mode = mode,
                 ForeignKeys = true,
                 Pooling = false,
+                Vfs = vfs,
             }.ToString()
         );
         var store = new RunStore(path, connection, time) { _copy = copy };
@@ -108,7 +147,7 @@ public sealed partial class RunStore
         {
             connection.Open();
             if (mode == SqliteOpenMode.ReadWriteCreate)
-                store.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+                store.ChooseJournal(path);
             store.CheckVersion(create: mode == SqliteOpenMode.ReadWriteCreate);
             if (mode == SqliteOpenMode.ReadWriteCreate)
                 store.AddWhatCameLater();

@@ -40,6 +40,16 @@ public sealed partial class RunStore
     public IReadOnlyList<long> StepsOf(string stage) =>
         Rows("SELECT DISTINCT step FROM metrics WHERE stage = $stage ORDER BY step", r => r.GetInt64(0), ("$stage", stage));
 
+    /// <summary>The newest steps of which a stage has a metric, newest first, and when each was written.</summary>
+    public IReadOnlyList<(long Step, DateTimeOffset Time)> NewestSteps(string stage, string metric, int count) =>
+        Rows(
+            "SELECT step, time FROM metrics WHERE stage = $stage AND name = $name ORDER BY step DESC LIMIT $count",
+            r => (r.GetInt64(0), Time(r, 1)),
+            ("$stage", stage),
+            ("$name", metric),
+            ("$count", count)
+        );
+
     public IReadOnlyList<string> MetricNames(string stage) =>
         Rows("SELECT DISTINCT name FROM metrics WHERE stage = $stage ORDER BY name", r => r.GetString(0), ("$stage", stage));
 

@@ -27,16 +27,24 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
         string Text
     );
 
+    /// <summary>The policy that answers.</summary>
+    public Decoder Policy => policy;
+
+    /// <summary>How it is sampled.</summary>
+    public SamplingSettings Settings => settings;
+
     /// <summary>Answers in the order of the prompts. (step, prompt, sample) name each answer's random stream.</summary>
+    /// <param name="answers">Answers of the same call before it was stopped, which takes new ones: see <see cref="BatchGenerator.Generate"/>.</param>
     public IReadOnlyList<Rollout> Run(
         IReadOnlyList<GenerationRequest> requests,
         long step,
         Action<int>? onFinished = null,
-        CancellationToken cancellation = default
+        CancellationToken cancellation = default,
+        IDictionary<int, GeneratedSequence>? answers = null
     ) =>
         [
             .. _generator
-                .Generate(requests, settings, seeds, step, onFinished, cancellation)
+                .Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
                 .Select(g => new Rollout(
                     g.Request.Prompt,
                     g.Request.Sample,

@@ -45,6 +45,32 @@ public sealed class BatchGeneratorTests
     }
 
     [Fact]
+    public void Parts_whose_answers_are_known_are_not_computed_again_and_others_are_computed_whole()
+    {
+        using var decoder = Tiny.Decoder();
+        // Longest first, one at a time, four to a part: the parts are {2, 5, 0, 3} and {6, 1, 4, 7}.
+        var settings = Greedy with { BatchSize = 1 };
+        var requests = Enumerable.Range(0, 8).Select(i => new GenerationRequest(Prompts[i % 3], i)).ToArray();
+        var answers = new Dictionary<int, GeneratedSequence>();
+        var finished = new List<int>();
+        var whole = new BatchGenerator(decoder).Generate(requests, settings, Seeds, answers: answers);
+        Assert.Equal(whole, Enumerable.Range(0, 8).Select(i => answers[i]));
+        // Marked, so that it shows which is taken: of the first part one is missing.
+        GeneratedSequence Marked(int i) => new(requests[i], [i], [0], FinishReason.Length);
+        answers = new[] { 2, 5, 0, 6, 1, 4, 7 }.ToDictionary(i => i, Marked);
+        var resumed = new BatchGenerator(decoder).Generate(requests, settings, Seeds, onFinished: finished.Add, answers: answers);
+        Assert.All(new[] { 6, 1, 4, 7 }, i => Assert.Equal([i], resumed[i].Tokens));
+        foreach (var i in new[] { 2, 5, 0, 3 })
+        {
+            Assert.Equal(whole[i].Tokens, resumed[i].Tokens);
+            Assert.Equal(whole[i].Logprobs, resumed[i].Logprobs);
+            Assert.Same(resumed[i], answers[i]);
+        }
+
+        Assert.Equal([5, 6, 7, 8], finished);
+    }
+
+    [Fact]
     public void Generation_in_bfloat16_has_the_log_probabilities_of_whole_passes_in_bfloat16()
     {
         using var scope = NewDisposeScope();

@@ -65,6 +65,85 @@ public sealed class ResumeTests : IDisposable
         Same(whole, path);
     }
 
+    /// <summary>A step asks for the time before its rollouts, between its parts and in its update: a stop at each of these moments keeps the step before.</summary>
+    [Fact]
+    public void Wherever_in_a_step_a_run_is_told_to_stop_the_last_step_that_was_finished_is_saved()
+    {
+        var newest = new List<int>();
+        for (var k = 1; k <= 12; k++)
+        {
+            using var stop = new CancellationTokenSource();
+            var settings = Small($"stop{k}") with { Cache = true };
+            var clock = new ClockThatStops(k, stop);
+            // Step 3 has no checkpoint by the settings, which name 2 and 4.
+            var progress = new QuietProgress((stage, unit, done) => clock.Counts |= (stage, unit, done) == ("rl", "step", 3));
+            Assert.Throws<RunStoppedException>(() => new TrainRecipe(progress, clock, stop.Token).Start(settings, "test"));
+            newest.Add(CheckpointFolder.Newest(Path.Combine(_root.FullName, settings.Name, "rl"))!.Value.Step);
+        }
+
+        Assert.All(newest, step => Assert.InRange(step, 3, 4));
+        // Stopped in its update, step 4 is finished all the same.
+        Assert.Contains(3, newest);
+        Assert.Contains(4, newest);
+        var path = Path.Combine(_root.FullName, $"stop{1 + newest.IndexOf(4)}");
+        Resume(path);
+        Same(Train(Small("whole") with { Cache = true }), path);
+    }
+
+    /// <summary>Cancels when it is asked for the time for the k-th time since it counts.</summary>
+    private sealed class ClockThatStops(int k, CancellationTokenSource stop) : TimeProvider
+    {
+        private int _asked;
+
+        internal bool Counts { get; set; }
+
+        public override long GetTimestamp()
+        {
+            if (Counts && ++_asked == k)
+                stop.Cancel();
+            return base.GetTimestamp();
+        }
+    }
+
+    [Fact]
+    public void An_evaluation_that_was_stopped_samples_only_the_batches_that_are_missing()
+    {
+        // Batches of two, in files at each answer, as if one took minutes.
+        var settings = Small("parts") with { CheckpointMinutes = 1e-9 };
+        settings = settings with { Evaluate = settings.Evaluate with { BatchSize = 2 } };
+        var path = Stopped(settings, "rl", "evaluating step 2", 5);
+        var file = Path.Combine(path, "progress", "evaluate", "evaluate.json");
+        Assert.True(File.Exists(file));
+        int[] sampled = [0];
+        var progress = new QuietProgress((_, unit, _) => sampled[0] += unit == "evaluating step 2" ? 1 : 0);
+        Resume(path, progress);
+        var all = settings.Evaluate.Queries * 2;
+        var said = progress.Notes.Single(n => n.EndsWith($" of {all} answers were sampled before", StringComparison.Ordinal));
+        var before = int.Parse(said.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange(before, 5, all - 1);
+        // Of a batch that was not whole each answer is sampled again.
+        Assert.InRange(sampled[0], all - before, all - 4);
+        Assert.False(Directory.Exists(Path.Combine(path, "progress")));
+        Same(Train(settings with { Name = "whole" }), path);
+    }
+
+    [Theory]
+    [InlineData("cut")]
+    [InlineData("of other weights")]
+    public void Answers_that_can_t_be_used_again_are_sampled_anew(string how)
+    {
+        var settings = Small("parts") with { CheckpointMinutes = 1e-9 };
+        var path = Stopped(settings, "rl", "evaluating step 2", 5);
+        var file = Path.Combine(path, "progress", "evaluate", "evaluate.json");
+        var text = File.ReadAllText(file);
+        File.WriteAllText(file, how == "cut" ? text[..(text.Length / 2)] : text.Replace("\"key\":\"", "\"key\":\"0", StringComparison.Ordinal));
+        var progress = new QuietProgress();
+        Resume(path, progress);
+        Assert.DoesNotContain(progress.Notes, n => n.EndsWith("were sampled before", StringComparison.Ordinal));
+        Assert.Equal(how == "cut", progress.Notes.Any(n => n.StartsWith("an evaluation is made whole", StringComparison.Ordinal)));
+        Assert.False(Directory.Exists(Path.Combine(path, "progress")));
+    }
+
     [Fact]
     public void Checkpoints_by_minutes_are_written_and_go_when_a_newer_one_is_sealed()
     {

@@ -166,6 +166,20 @@ public sealed class InterventionTests(TinyRun tiny) : IClassFixture<TinyRun>
     }
 
     [Fact]
+    public async Task A_signal_that_ends_a_reward_s_program_stops_the_run_and_is_no_failure_of_the_program()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "sh is needed");
+        // The child ends at once, and this process hears of the signal later, as in a step of Slurm's.
+        RewardTermSettings settings = new() { Kind = "command", Command = ["sh", "-c", "kill -USR1 $$"] };
+        using var stop = new CancellationTokenSource();
+        var asked = Task.Run(() => RewardProgram.Ask(settings, [], stop.Token));
+        await Task.Delay(200, TestContext.Current.CancellationToken);
+        await stop.CancelAsync();
+        await Assert.ThrowsAsync<OperationCanceledException>(() => asked);
+        Assert.Contains("exit code 138", Assert.Throws<HarnessException>(() => RewardProgram.Ask(settings, [], default)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_service_s_reward_is_asked_again_and_its_answers_are_checked()
     {
         using var service = new FakeService(

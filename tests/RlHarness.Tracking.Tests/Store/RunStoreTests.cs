@@ -313,6 +313,27 @@ public sealed class RunStoreTests : IDisposable
         Assert.Equal(2L, store.Scalar("PRAGMA synchronous")); // 2 is FULL
     }
 
+    /// <summary>SQLite's own layer for file systems without locks of the usual kind has no shared memory either.</summary>
+    [Fact]
+    public void Without_shared_memory_a_store_has_a_rollback_journal_and_says_so()
+    {
+        using (var store = RunStore.OpenToWrite(Db, TimeProvider.System, vfs: "unix-dotfile"))
+        {
+            Assert.Equal("delete", store.Scalar("PRAGMA journal_mode"));
+            Assert.Equal(3L, store.Scalar("PRAGMA synchronous")); // 3 is EXTRA
+            Assert.Equal("this file system has no shared memory", store.RollbackReason);
+            store.Commit(Step(1));
+            Assert.ThrowsAny<SqliteException>(() => store.Commit(Step(2) with { Labels = [new("no such transcript", "d", "1", Outcome.Comply, ReasoningKind.None, false, 0)] }));
+            Assert.Equal(1, store.LastStep("rl"));
+            Assert.Empty(Directory.GetFiles(Path.GetDirectoryName(Db)!, "*-wal"));
+        }
+
+        // Where there is shared memory again, so is the log.
+        using var again = RunStore.Open(Db);
+        Assert.Equal((null, "wal"), (again.RollbackReason, again.Scalar("PRAGMA journal_mode") as string));
+        Assert.Equal(1, again.LastStep("rl"));
+    }
+
     [Fact]
     public void Stages_and_events_tell_the_history()
     {

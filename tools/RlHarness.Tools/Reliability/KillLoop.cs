@@ -48,6 +48,8 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
                 "evaluate.document_queries=2",
             ]
         ),
+        // Everything is written as often as can be, answers of evaluations among it.
+        ("often", ["checkpoint_minutes=0.00001", "evaluate.batch_size=2"]),
     ];
 
     private static readonly (string Name, int Number, int Code)[] Signals =

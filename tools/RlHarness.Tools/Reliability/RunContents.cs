@@ -15,6 +15,9 @@ internal static partial class RunContents
 {
     private static readonly string[] History = ["run.json", "run.db", "run.db-wal", "run.db-shm", "metrics.jsonl", "report.html"];
 
+    /// <summary>Notes about a process, and hashes of files that say when the run started.</summary>
+    private static readonly string[] Own = ["measured/", "process/", "sha256/run.json", "sha256/config.yaml"];
+
     internal static IReadOnlyList<string> Of(string run) => [.. Files(run), .. Rows(Path.Combine(run, "run.db")), .. Lines(run), .. Report(run)];
 
     /// <summary>Lines that only one of them has; none where two runs are the same.</summary>
@@ -85,7 +88,7 @@ internal static partial class RunContents
         (table == "events" && !row.Contains("level=warning"))
         || (table == "metrics" && row.Any(c => c.StartsWith("name=timing_s/", StringComparison.Ordinal)))
         || (table == "metrics" && row.Any(c => c.StartsWith("name=perf/", StringComparison.Ordinal)))
-        || (table == "meta" && row.Any(c => c.StartsWith("key=measured/", StringComparison.Ordinal) || c is "key=sha256/run.json" or "key=sha256/config.yaml"));
+        || (table == "meta" && row.Any(c => Own.Any(k => c.StartsWith("key=" + k, StringComparison.Ordinal))));
 
     private static List<string[]> Query(SqliteConnection connection, string sql)
     {
