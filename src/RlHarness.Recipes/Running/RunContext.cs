@@ -15,6 +15,7 @@ using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
+using RlHarness.Tracking.TensorBoard;
 using Serilog;
 using TorchSharp;
 
@@ -37,6 +38,7 @@ public sealed class RunContext : IDisposable
         (Settings, Folder, Progress, Log, Device, Time, Cancellation) = (settings, folder, progress, log, device, time, cancellation);
         Store = RunStore.Open(folder.Database, time);
         Metrics = new MetricsJsonl(folder.Metrics, time);
+        TensorBoard = settings.Tracking?.Tensorboard == true ? new TensorBoardLog(folder.Path, Store, time) : null;
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
@@ -58,6 +60,9 @@ public sealed class RunContext : IDisposable
     public RunStore Store { get; }
 
     public MetricsJsonl Metrics { get; }
+
+    /// <summary>Null where the settings ask for none.</summary>
+    public TensorBoardLog? TensorBoard { get; }
 
     public IRunProgress Progress { get; }
 
@@ -104,6 +109,7 @@ public sealed class RunContext : IDisposable
         var alarms = AlarmsOf(batch.Stage);
         var labels = Store.Commit(batch);
         Metrics.Append(batch.Stage, batch.Step, batch.Metrics);
+        TensorBoard?.Append(batch);
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
         Raise(alarms, batch);
@@ -183,6 +189,8 @@ public sealed class RunContext : IDisposable
     {
         var labels = Store.Replace(batch, Condition.Name);
         Metrics.Replace(batch.Stage, batch.Step, batch.Metrics);
+        TensorBoard?.Restart(batch.Stage, batch.Step - 1);
+        TensorBoard?.Append(batch);
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
     }
@@ -195,6 +203,7 @@ public sealed class RunContext : IDisposable
     {
         var labels = Store.DeleteAfter(stage, after);
         Metrics.TruncateAfter(stage, after);
+        TensorBoard?.Restart(stage, after);
         _alarms.Remove(stage);
         if (labels.Aside.Count > 0)
             Warn(
@@ -259,6 +268,7 @@ public sealed class RunContext : IDisposable
         foreach (var detector in Detectors.OfType<IDisposable>())
             detector.Dispose();
         Metrics.Dispose();
+        TensorBoard?.Dispose();
         Store.Dispose();
     }
 }

@@ -72,6 +72,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         Seen("output", "RunFolder.Create: parent of the run's folder"),
         Seen("cache", "SmallRunTests.A_second_run_reuses_imitation_and_reward_model_and_says_so"),
         On("plan", "stages", "[corpus, imitate]"),
+        Seen("tracking.tensorboard", "TensorBoardTests.A_run_writes_what_it_commits_and_takes_back_what_it_forgets"),
         Seen("model.path", "BaseModel.Open; PreflightTests"),
         On("imitate key", "model.new.hidden_size", "64"),
         On("imitate key", "model.new.intermediate_size", "64"),
