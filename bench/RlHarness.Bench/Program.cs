@@ -1,13 +1,18 @@
 // Measures speed in tokens a second and as a share of what the machine's matrix product can do, measured in the same run.
 //   dotnet run -c Release --project bench/RlHarness.Bench -- [tiny|smollm2|all|1b] [fp32|bf16] [cpu|cuda] [whole|update|decode]
 // whole: updates in one piece, without micro-batches; update, decode: that part only.
+//   dotnet run -c Release --project bench/RlHarness.Bench -- serve RUN [seconds]
+// 64 clients of `serve` against the batch generator, on a run's model.
 using System.Diagnostics;
 using System.Globalization;
+using RlHarness.Bench;
 using RlHarness.Models.Native;
 using RlHarness.Training.Measuring;
 using TorchSharp;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+if (args is ["serve", var run, ..])
+    return await ServingLoad.RunAsync(run, TimeSpan.FromSeconds(args.Length > 2 ? double.Parse(args[2], CultureInfo.InvariantCulture) : 120));
 var name = args.Length > 0 ? args[0] : "tiny";
 var type = args.Contains("bf16") ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
 var device = Devices.Choose(args.FirstOrDefault(a => a.StartsWith("cuda", StringComparison.Ordinal)) ?? "cpu");
@@ -20,6 +25,7 @@ if (name is "smollm2" or "all")
 if (name is "1b")
     Measure(ModelShape.Billion, length: 256, sequences: 8, microBatchTokens: 2048, runs: 3, batches: [1, 32, 128], newTokens: 64);
 Console.WriteLine($"peak memory {Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30):f2} GiB");
+return 0;
 
 void Measure(ModelShape shape, int length, int sequences, int microBatchTokens, int runs, int[] batches, int newTokens)
 {

@@ -22,6 +22,7 @@ return await CommandLine.RunAsync(
         ReportCommand.Create(),
         ExportCommand.Create(),
         GenerateCommand.Create(),
+        ServeCommand.Create(),
         ExperimentCommand.Create(),
         PackCommand.Create(),
         LabelCommand.Create(),

@@ -21,6 +21,9 @@ internal sealed class KeyValueCache : IDisposable
         _values = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(_ => New())];
     }
 
+    /// <summary>A cache over tensors that are there already, [B, C, g·d] for each layer; disposing of it disposes of them.</summary>
+    internal KeyValueCache(Tensor[] keys, Tensor[] values) => (_keys, _values) = (keys, values);
+
     internal Tensor Keys(int layer) => _keys[layer];
 
     internal Tensor Values(int layer) => _values[layer];
