@@ -15,7 +15,7 @@ internal static class ServeCommand
 {
     private static readonly Argument<string> Model = new("model")
     {
-        Description = "A Hugging Face folder, a GGUF file, or a run's folder, of which RUN@STEP means the RL checkpoint of that step.",
+        Description = "A Hugging Face folder, a GGUF file, or a run's folder, of which RUN@STEP means the RL checkpoint of that step, RUN@0 the model before RL.",
     };
     private static readonly Option<string?> Adapter = new("--adapter") { Description = "A LoRA adapter over the model: a folder in PEFT's format." };
     private static readonly Option<string?> Name = new("--name") { Description = "What clients call the model; left out: the last part of its path." };
@@ -96,7 +96,10 @@ internal static class ServeCommand
         if (threads > 0)
             TorchSharp.torch.set_num_threads(threads);
         var (path, step) = Split(parsed.GetValue(Model)!);
-        using var opened = RunModel.Open(path, device, type, step);
+        // Before RL a run's model is what imitation tuning made.
+        using var opened = step == 0 && RunModel.IsRun(path)
+            ? RunModel.Open(Path.Combine(path, "imitate"), device, type)
+            : RunModel.Open(path, device, type, step);
         if (parsed.GetValue(Adapter) is { } adapter)
         {
             if (opened.Model.Decoder.Adapters is not null)

@@ -14,7 +14,6 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
     private const double Impossible = -9999;
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private readonly int _anchor = tokenizer.Encode("a")[^1];
     private readonly Dictionary<int, int> _offsets = [];
 
     public static string Text(JsonNode node) => node.ToJsonString(Json);
@@ -133,22 +132,20 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
 
     private JsonObject Entry(int token, float logprob)
     {
-        var text = TokenText(token);
+        var bytes = tokenizer.BytesOf(token).Span;
+        var list = new JsonArray();
+        foreach (var b in bytes)
+            list.Add((int)b);
         return new JsonObject
         {
-            ["token"] = text,
+            ["token"] = Encoding.UTF8.GetString(bytes),
             ["logprob"] = Finite(logprob),
-            // Part of a character has bytes that its text does not tell.
-            ["bytes"] = text.Contains('\uFFFD', StringComparison.Ordinal) ? null : new JsonArray([.. Encoding.UTF8.GetBytes(text).Select(b => (JsonNode)(int)b)]),
+            ["bytes"] = list,
         };
     }
 
     private static double Finite(float value) => float.IsFinite(value) ? value : Impossible;
 
-    /// <summary>A token's text where it stands behind another one: some tokenizers drop a blank at the beginning of a text.</summary>
-    private string TokenText(int token)
-    {
-        var (before, both) = (tokenizer.Decode([_anchor]), tokenizer.Decode([_anchor, token]));
-        return both.StartsWith(before, StringComparison.Ordinal) ? both[before.Length..] : tokenizer.Decode([token]);
-    }
+    /// <summary>A token's text where it stands behind another one; a part of a character is U+FFFD.</summary>
+    private string TokenText(int token) => Encoding.UTF8.GetString(tokenizer.BytesOf(token).Span);
 }
