@@ -20,6 +20,7 @@ return await CommandLine.RunAsync(
         CacheCommand.Create(),
         EvalCommand.Create(),
         ReportCommand.Create(),
+        WatchCommand.Create(),
         ExportCommand.Create(),
         GenerateCommand.Create(),
         ServeCommand.Create(),

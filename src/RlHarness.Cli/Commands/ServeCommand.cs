@@ -80,11 +80,9 @@ internal static class ServeCommand
         {
             Host = parsed.GetValue(Host)!,
             Port = Options.Within("--port", parsed.GetValue(Port), 0, 65535),
-            Token = parsed.GetValue(Token) ?? ServerOptions.NewToken(),
+            Token = Sendable(parsed.GetValue(Token) ?? ServerOptions.NewToken()),
             MaxBody = 1024L * Options.Within("--max-body", parsed.GetValue(MaxBody), 1, 1_000_000),
         };
-        if (server.Token.Length == 0 || server.Token.Any(c => c is < '!' or > '~'))
-            throw new HarnessException(ErrorKind.BadInput, "--token can't be sent in a header", "a blank or another character", "visible ASCII characters");
         var options = new ModelServerOptions
         {
             Name = "",
@@ -152,6 +150,12 @@ internal static class ServeCommand
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{answers} answers, {tokens} tokens"));
         return 0;
     }
+
+    /// <exception cref="HarnessException">A header can't hold the token.</exception>
+    internal static string Sendable(string token) =>
+        token.Length > 0 && token.All(c => c is >= '!' and <= '~')
+            ? token
+            : throw new HarnessException(ErrorKind.BadInput, "--token can't be sent", "nothing, a blank or another character", "visible ASCII characters");
 
     /// <summary>Returns when a signal came.</summary>
     internal static Task WaitAsync(CancellationToken cancellation)
