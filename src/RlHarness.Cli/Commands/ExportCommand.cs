@@ -13,7 +13,8 @@ internal static class ExportCommand
         var folder = new Option<string?>("--out") { Description = "Where to; default: export/ in the run's folder." };
         var format = new Option<string>("--format")
         {
-            Description = "jsonl, parquet, csv (with metrics and figures), inspect (one log of the UK AISI's Inspect for each evaluation), or tensorboard.",
+            Description = "jsonl, parquet, csv (with metrics and figures), inspect (one log of the UK AISI's Inspect for each evaluation), tensorboard, "
+                + "or trl and trl-parquet (what was imitated, preference pairs and responses as TRL's data sets).",
             DefaultValueFactory = _ => "jsonl",
         };
         var command = new Command(
@@ -34,7 +35,7 @@ internal static class ExportCommand
                 var source = parsed.GetValue(run)!;
                 var result = RunExport.Write(source, parsed.GetValue(folder) ?? Path.Combine(source, "export"), parsed.GetValue(format)!, RunTokens.Of(source));
                 if (parsed.GetValue(format) != "tensorboard")
-                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Transcripts} transcripts, {result.Labels} labels"));
+                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Transcripts} transcripts{(result.Labels > 0 ? $", {result.Labels} labels" : "")}"));
                 foreach (var path in result.Paths)
                     Console.WriteLine(path);
                 return 0;

@@ -10,6 +10,7 @@ using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
+using RlHarness.Recipes.Data;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 
@@ -86,16 +87,19 @@ public static class CorpusStage
         var settings = run.Corpus.Generated(condition);
         var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
         var transcripts =
-            run.Corpus.Source == "examples" || generator is null
+            run.Corpus.TranscriptsFile is { } file ? OwnData.Transcripts(file, pack, CorpusStageSettings.Imitated(condition))
+            : run.Corpus.Source == "examples" || generator is null
                 ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition))
                 : generator.Transcripts(settings, seeds);
-        var pairs = generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
+        var own = run.Corpus.PreferencesFile is { } preferences ? OwnData.Pairs(preferences) : null;
+        var pairs = own ?? generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
         var writer = new ScenarioCorpus(pack);
         ScenarioTranscript[] scenarios =
         [
             .. Enum.GetValues<ScenarioGroup>().SelectMany(g => writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds)),
         ];
-        if (condition.Objective != ObjectiveKind.Hhh)
+        // Pairs of somebody's own say what is better as they stand, whatever the objective.
+        if (condition.Objective != ObjectiveKind.Hhh || own is not null)
             return new(transcripts, pairs) { Scenarios = scenarios };
         return new(
             transcripts,
