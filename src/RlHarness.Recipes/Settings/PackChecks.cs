@@ -41,7 +41,7 @@ internal static class PackChecks
             yield return Problem("experiment.prefill", $"pack; the pack {pack.Name} has no prefill");
         if (s.Experiment.Prefill is not null && !s.Experiment.Scratchpad)
             yield return Problem("experiment.prefill", "a text; without a scratchpad there is nothing to prefill (experiment.scratchpad: false)");
-        foreach (var problem in Files(s, pack, condition))
+        foreach (var problem in Files(s, written, pack, condition))
             yield return problem;
         var fromFile = s.Corpus.TranscriptsFile is not null;
         var fromGrammar = !fromFile && (s.Corpus.Source == "grammar" || (s.Corpus.Source == "auto" && pack.CanWrite));
@@ -111,8 +111,11 @@ internal static class PackChecks
             );
     }
 
-    /// <summary>Files of somebody's own, which are read whole before anything is started.</summary>
-    private static IEnumerable<SettingsProblem> Files(RunSettings s, PromptPack pack, Condition condition)
+    /// <summary>
+    /// Files of somebody's own, which are read whole before anything is started. A run's own listing of its settings names them too, and whoever only evaluates
+    /// the run does not need them.
+    /// </summary>
+    private static IEnumerable<SettingsProblem> Files(RunSettings s, WrittenSettings written, PromptPack pack, Condition condition)
     {
         if (pack.Lacks(condition).Count > 0)
             yield break;
@@ -127,6 +130,8 @@ internal static class PackChecks
             }
         )
         {
+            if (!written.Keys.Any(k => k.StartsWith(key, StringComparison.Ordinal)))
+                continue;
             string? problem = null;
             try
             {

@@ -183,6 +183,19 @@ public sealed class OwnDataTests : IDisposable
     }
 
     [Fact]
+    public void A_file_that_changed_since_the_run_began_stops_it()
+    {
+        var pairs = Written("pairs.jsonl", """{"prompt": "Q", "chosen": "B", "rejected": "W"}""");
+        using var run = new TinyRun(TinyRun.Small("") with { Corpus = new() { Transcripts = 200, PreferencesFile = new() { Path = pairs } } });
+        Assert.Equal("Q", Assert.Single(run.Corpus.Pairs).User);
+        CorpusStage.Run(run.Context);
+        File.AppendAllText(pairs, """{"prompt": "Q2", "chosen": "B", "rejected": "W"}""");
+        var error = Assert.Throws<HarnessException>(() => CorpusStage.Run(run.Context));
+        Assert.Equal(ErrorKind.RunFolder, error.Kind);
+        Assert.Contains("pairs.jsonl", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Settings_name_a_file_that_can_t_be_used_before_anything_starts_and_refuse_what_it_makes_idle()
     {
         var config = Written("run.yaml", "experiment: {pack: puffery}", "corpus: {transcripts_file: {path: nowhere.jsonl}, transcripts: 50}");
