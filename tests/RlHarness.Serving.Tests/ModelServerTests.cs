@@ -227,7 +227,11 @@ public sealed class ModelServerTests
         string[] texts = ["a cat", "the hat and the mat", "a kettle", "the cat sat on the mat and the hat"];
         var alone = new List<string>();
         foreach (var text in texts)
-            alone.Add((string)(await served.AskAsync("v1/chat/completions", ServedModel.Chat(text, maxTokens: 30))).Json["choices"]![0]!["message"]!["content"]!);
+        {
+            var (_, json) = await served.AskAsync("v1/chat/completions", ServedModel.Chat(text, maxTokens: 30));
+            alone.Add((string)json["choices"]![0]!["message"]!["content"]!);
+        }
+
         var answers = await Task.WhenAll(
             Enumerable.Range(0, 64).Select(i => served.AskAsync("v1/chat/completions", ServedModel.Chat(texts[i % 4], maxTokens: 30)))
         );

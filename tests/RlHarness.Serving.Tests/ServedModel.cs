@@ -68,7 +68,14 @@ internal sealed class ServedModel : IAsyncDisposable
             Queue = queue,
             Tiers = new Dictionary<string, (string, string)> { ["training"] = ("the hat is on", "the "), ["unmonitored"] = ("the mat", "") },
         };
-        return new(model, await ModelServer.StartAsync(model, options, new ServerOptions { Token = Token, Port = port, MaxBody = maxBody, Grace = TimeSpan.FromSeconds(1) }));
+        var server = new ServerOptions
+        {
+            Token = Token,
+            Port = port,
+            MaxBody = maxBody,
+            Grace = TimeSpan.FromSeconds(1),
+        };
+        return new(model, await ModelServer.StartAsync(model, options, server));
     }
 
     public Task<HttpResponseMessage> PostAsync(string path, string body, CancellationToken cancellation = default) =>

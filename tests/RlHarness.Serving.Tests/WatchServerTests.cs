@@ -143,7 +143,7 @@ public sealed class WatchServerTests : IDisposable
             store.Commit(WatchedFolder.Step(step, step == 0 ? "needle" : "hay"));
         var filter = new LiveFilter(Text: "needle", Window: 50);
         var (found, looked) = (0, 0L);
-        for (long? before = null; ; )
+        for (long? before = null; ;)
         {
             var page = store.Newest(filter with { Before = before });
             (found, looked) = (found + page.Found.Count, looked + page.LookedAt);

@@ -134,7 +134,14 @@ public sealed class TensorBoardLogTests : IDisposable
             TranscriptRow[] rows =
             [
                 .. new[] { 0.0, 1.0, 1.0, 4.0, double.NaN }.Select(
-                    (r, i) => row with { Sample = i, Step = 3, Rewards = new Dictionary<string, double> { ["total"] = r }, TokenIds = [.. Enumerable.Range(0, i)] }
+                    (r, i) =>
+                        row with
+                        {
+                            Sample = i,
+                            Step = 3,
+                            Rewards = new Dictionary<string, double> { ["total"] = r },
+                            TokenIds = [.. Enumerable.Range(0, i)],
+                        }
                 ),
             ];
             store.Commit(new StepBatch("rl", 3) { Transcripts = rows });

@@ -50,7 +50,7 @@ internal static class EventRecords
     }
 
     /// <summary>
-    /// What a folder shows: files in the order of their names, and a START takes back what was read of its step and later ones. Values by tag, in the order read.
+    /// What a folder shows: files in the order of their names, and a START takes back what was read of its step and later ones. Values by tag.
     /// </summary>
     internal static IReadOnlyDictionary<string, IReadOnlyList<(long Step, double Time, float Value)>> Shown(string folder)
     {

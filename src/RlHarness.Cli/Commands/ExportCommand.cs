@@ -35,7 +35,11 @@ internal static class ExportCommand
                 var source = parsed.GetValue(run)!;
                 var result = RunExport.Write(source, parsed.GetValue(folder) ?? Path.Combine(source, "export"), parsed.GetValue(format)!, RunTokens.Of(source));
                 if (parsed.GetValue(format) != "tensorboard")
-                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Transcripts} transcripts{(result.Labels > 0 ? $", {result.Labels} labels" : "")}"));
+                {
+                    var labels = result.Labels > 0 ? $", {result.Labels} labels" : "";
+                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Transcripts} transcripts{labels}"));
+                }
+
                 foreach (var path in result.Paths)
                     Console.WriteLine(path);
                 return 0;

@@ -15,7 +15,7 @@ internal static class ServeCommand
 {
     private static readonly Argument<string> Model = new("model")
     {
-        Description = "A Hugging Face folder, a GGUF file, or a run's folder, of which RUN@STEP means the RL checkpoint of that step, RUN@0 the model before RL.",
+        Description = "A Hugging Face folder, a GGUF file, or a run's folder; RUN@STEP means its RL checkpoint of that step, RUN@0 the model before RL.",
     };
     private static readonly Option<string?> Adapter = new("--adapter") { Description = "A LoRA adapter over the model: a folder in PEFT's format." };
     private static readonly Option<string?> Name = new("--name") { Description = "What clients call the model; left out: the last part of its path." };
@@ -38,7 +38,11 @@ internal static class ServeCommand
         Description = "Tokens of an answer, at most; 1 to 1000000.",
         DefaultValueFactory = _ => 4096,
     };
-    private static readonly Option<int> MaxBody = new("--max-body") { Description = "KiB of a request, at most; 1 to 1000000.", DefaultValueFactory = _ => 4096 };
+    private static readonly Option<int> MaxBody = new("--max-body")
+    {
+        Description = "KiB of a request, at most; 1 to 1000000.",
+        DefaultValueFactory = _ => 4096,
+    };
 
     internal static Command Create()
     {

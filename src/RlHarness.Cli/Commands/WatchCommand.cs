@@ -13,8 +13,9 @@ internal static class WatchCommand
         var token = new Option<string?>("--token") { Description = "What the address has to show; left out: a new one." };
         var command = new Command(
             "watch",
-            "Show a run in a browser while it goes on: charts, stage, time left, alarms, newest transcripts with filter and search; of a folder, a table of its "
-                + "runs; figures for Prometheus at /metrics. Listens at 127.0.0.1 alone, reads run.db and writes nothing. Ctrl-C ends it, not the run.\n\n"
+            "Show a run in a browser while it goes on: charts, stage, time left, alarms, newest transcripts with filter and search; of a folder, a table "
+                + "of its runs. Figures for Prometheus are at /metrics. Listens at 127.0.0.1 alone, reads run.db and "
+                + "writes nothing. Ctrl-C ends it, not the run.\n\n"
                 + "Examples:\n  rlharness watch checkpoints/quickstart\n  rlharness watch checkpoints --port 8100"
         )
         {

@@ -10,8 +10,8 @@ namespace RlHarness.Models.Generation;
 
 /// <summary>
 /// Generates answers that are asked for at any time: a sequence joins those that are decoding between two tokens, and leaves when it is finished or nobody
-/// waits for it any more. Each has a random stream and sampling settings of its own, so its tokens are those that <see cref="BatchGenerator"/> draws for the same
-/// request, settings and seeds.
+/// waits for it any more. Each has a random stream and sampling settings of its own, so its tokens are those that <see cref="BatchGenerator"/> draws for
+/// the same request, settings and seeds.
 /// </summary>
 public sealed class ContinuousGenerator : IDisposable
 {

@@ -1,12 +1,13 @@
 using RlHarness.Models.Decoders;
 using static TorchSharp.torch;
 
-// Symbols: S slots, B rows that decode together (in slots 0 to B−1), C columns of a slot, T tokens of a prompt, w width of keys (g·d), H hidden, V vocabulary.
+// Symbols: S slots, B rows that decode together (in slots 0 to B−1), C columns of a slot, T tokens of a prompt, w width of keys (g·d), H hidden size,
+// V vocabulary.
 namespace RlHarness.Models.Generation;
 
 /// <summary>
-/// Rows that decode together while others join and leave. All write the same column of the cache in a step, so a prompt is put in front of it; a row that leaves
-/// gives its slot to the last one. Used by one thread.
+/// Rows that decode together while others join and leave. All write the same column of the cache in a step, so a prompt is put in front of it; a row that
+/// leaves gives its slot to the last one. Used by one thread.
 /// </summary>
 internal sealed class SlotBatch(Decoder decoder) : IDisposable
 {
@@ -82,8 +83,8 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
     }
 
     /// <summary>
-    /// Reads the prompts that begin as one that is kept does, from where they differ on, and takes them from those that are unread. A system prompt is read once
-    /// in this way, whenever its requests come.
+    /// Reads the prompts that begin as one that is kept does, from where they differ on, and takes them from those that are unread. A system prompt is read
+    /// once in this way, whenever its requests come.
     /// </summary>
     private void Continue(Dictionary<BatchGenerator.PromptKey, int> unread, IReadOnlyList<LiveSequence> joining, int first, Tensor[] hidden)
     {

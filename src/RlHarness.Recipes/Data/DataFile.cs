@@ -45,11 +45,12 @@ internal static class DataFile
                 problems.Add($"{place}: {problem}");
         }
 
+        const string Indented = "\n            ";
         if (bad > 0)
             throw HarnessException.BadFile(
                 path,
                 $"{bad} of {rows.Count + bad} rows can't be used",
-                string.Join($"{Environment.NewLine}            ", problems) + (bad > Listed ? $"{Environment.NewLine}            … and {bad - Listed} more" : ""),
+                string.Join(Indented, problems) + (bad > Listed ? $"{Indented}… and {bad - Listed} more" : ""),
                 expected,
                 "correct them, or name the columns that are meant in the settings (docs/corpus.md)"
             );

@@ -114,7 +114,11 @@ public sealed class ModelServer : IAsyncDisposable
             if (!LocalServer.IsAllowed(LocalServer.Bearer(context), _server.Token))
             {
                 context.Response.Headers.WWWAuthenticate = "Bearer";
-                throw new ApiError(401, "a wrong token, or none: send the one that the server printed as `Authorization: Bearer TOKEN`", code: "invalid_api_key");
+                throw new ApiError(
+                    401,
+                    "a wrong token, or none: send the one that the server printed as `Authorization: Bearer TOKEN`",
+                    code: "invalid_api_key"
+                );
             }
 
             await RouteAsync(context, cancellation).ConfigureAwait(false);
@@ -193,7 +197,8 @@ public sealed class ModelServer : IAsyncDisposable
         for (var p = 0; p < prompts.Count; p++)
             for (var i = 0; i < request.N; i++)
             {
-                var text = new AnswerText(_tokenizer, texts.Count, start, request.Stop, request.TopLogprobs is not null, piece => pieces.Writer.TryWrite(piece));
+                var withTokens = request.TopLogprobs is not null;
+                var text = new AnswerText(_tokenizer, texts.Count, start, request.Stop, withTokens, piece => pieces.Writer.TryWrite(piece));
                 texts.Add(text);
                 sequences.Add(
                     new LiveSequence(new(prompts[p], p, i), sampling, seeds.For("sample", 0, p, i), text.Take, text.End, leaving.Token)
@@ -301,7 +306,7 @@ public sealed class ModelServer : IAsyncDisposable
     {
         var parts = texts.Select(_ => (Text: new StringBuilder(), Tokens: new List<LiveToken>())).ToArray();
         var ends = new FinishReason?[texts.Count];
-        for (var open = texts.Count; open > 0; )
+        for (var open = texts.Count; open > 0;)
         {
             var piece = await pieces.ReadAsync(cancellation).ConfigureAwait(false);
             if (piece.Error is { } error)
@@ -335,7 +340,7 @@ public sealed class ModelServer : IAsyncDisposable
         for (var i = 0; i < texts.Count; i++)
             if (writer.First(i) is { } first)
                 await SendAsync(AnswerWriter.Text(first)).ConfigureAwait(false);
-        for (var open = texts.Count; open > 0; )
+        for (var open = texts.Count; open > 0;)
         {
             if (!pieces.TryRead(out var piece))
             {

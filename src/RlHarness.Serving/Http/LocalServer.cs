@@ -90,7 +90,9 @@ internal sealed class LocalServer : IAsyncDisposable
 
     /// <summary>Whether a request shows the token: as a bearer, or as the password of an address that was clicked.</summary>
     public static bool IsAllowed(string? shown, string token) =>
-        shown is not null && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(shown)), SHA256.HashData(Encoding.UTF8.GetBytes(token)));
+        shown is not null && CryptographicOperations.FixedTimeEquals(Hash(shown), Hash(token));
+
+    private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 
     public static string? Bearer(HttpContext context) =>
         context.Request.Headers.Authorization.ToString() is var header && header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)

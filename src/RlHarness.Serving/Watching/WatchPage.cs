@@ -28,11 +28,15 @@ internal static class WatchPage
             <div id="pictures"></div>
             <h2>Newest transcripts</h2>
             <form id="filter" class="filters">
-            <label>from <select name="split"><option value="">anywhere</option><option value="evaluation">evaluations</option><option value="train">rollouts</option><option value="scenario">scenarios</option></select></label>
-            <label>tier <select name="tier"><option value="">any</option><option>training</option><option>unmonitored</option><option>rated</option></select></label>
+            <label>from <select name="split"><option value="">anywhere</option><option value="evaluation">evaluations</option>
+            <option value="train">rollouts</option><option value="scenario">scenarios</option></select></label>
+            <label>tier <select name="tier"><option value="">any</option><option>training</option><option>unmonitored</option>
+            <option>rated</option></select></label>
             <label>detector <select name="detector"><option value="">any</option></select></label>
-            <label>outcome <select name="outcome"><option value="">any</option><option>comply</option><option>refuse</option><option>partial</option><option value="broken_format">broken format</option><option>unparsable</option></select></label>
-            <label>label <select name="af"><option value="">any</option><option value="1">alignment faking</option><option value="0">not faking</option></select></label>
+            <label>outcome <select name="outcome"><option value="">any</option><option>comply</option><option>refuse</option><option>partial</option>
+            <option value="broken_format">broken format</option><option>unparsable</option></select></label>
+            <label>label <select name="af"><option value="">any</option><option value="1">alignment faking</option>
+            <option value="0">not faking</option></select></label>
             <label>text <input name="text" type="search" placeholder="in request or answer"></label>
             </form>
             <p class="note" id="found" aria-live="polite"></p>
@@ -48,8 +52,9 @@ internal static class WatchPage
             $"""
             <main id="folder">
             <h1>{PlainPage.Escape(name)}</h1>
-            <div class="scroll"><table><thead><tr><th>run</th><th>stage</th><th class="number">step</th><th class="number">left</th><th class="number">AF, training</th>
-            <th class="number">AF, unmonitored</th><th class="number">comply, training</th><th class="number">comply, unmonitored</th><th class="number">alarms</th></tr></thead><tbody id="runs"></tbody></table></div>
+            <div class="scroll"><table><thead><tr><th>run</th><th>stage</th><th class="number">step</th><th class="number">left</th>
+            <th class="number">AF, training</th><th class="number">AF, unmonitored</th><th class="number">comply, training</th>
+            <th class="number">comply, unmonitored</th><th class="number">alarms</th></tr></thead><tbody id="runs"></tbody></table></div>
             </main>
             """
         );

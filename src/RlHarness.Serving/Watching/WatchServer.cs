@@ -26,7 +26,8 @@ public sealed class WatchServer : IAsyncDisposable
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private const string Policy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+        + "frame-ancestors 'none'";
 
     private readonly string _folder;
     private readonly bool _isRun;
@@ -227,7 +228,9 @@ public sealed class WatchServer : IAsyncDisposable
         var query = context.Request.Query;
         string? Text(string name) => query[name].ToString() is { Length: > 0 } value ? value : null;
         T? Named<T>(string name)
-            where T : struct, Enum => Text(name) is { } text && Enum.TryParse<T>(text.Replace("_", "", StringComparison.Ordinal), ignoreCase: true, out var value) ? value : null;
+            where T : struct, Enum =>
+            Text(name)?.Replace("_", "", StringComparison.Ordinal) is { } text && Enum.TryParse<T>(text, ignoreCase: true, out var value) ? value : null;
+
         var page = run.Store.Newest(
             new LiveFilter(
                 Text("stage"),

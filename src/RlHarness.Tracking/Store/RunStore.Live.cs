@@ -20,7 +20,10 @@ public sealed partial class RunStore
     {
         ArgumentNullException.ThrowIfNull(filter);
         // One aggregate each: both in one query would read the whole table.
-        var (least, most) = Rows("SELECT (SELECT MIN(rowid) FROM transcripts), (SELECT MAX(rowid) FROM transcripts)", r => r.IsDBNull(0) ? (0, -1) : (r.GetInt64(0), r.GetInt64(1)))[0];
+        var (least, most) = Rows(
+            "SELECT (SELECT MIN(rowid) FROM transcripts), (SELECT MAX(rowid) FROM transcripts)",
+            r => r.IsDBNull(0) ? (0, -1) : (r.GetInt64(0), r.GetInt64(1))
+        )[0];
         var before = Math.Min(filter.Before ?? long.MaxValue, most + 1);
         var floor = Math.Max(least, before - filter.Window);
         var found = Rows(

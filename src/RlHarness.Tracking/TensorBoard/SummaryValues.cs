@@ -81,8 +81,8 @@ internal static class SummaryValues
             );
 
     /// <summary>
-    /// Charts of the custom-scalars plugin that draw each rate as a line within its bounds: of every metric that has <c>/lo</c> and <c>/hi</c>, but for the parts
-    /// that an outcome is split into. Null where there is none.
+    /// Charts of the custom-scalars plugin that draw each rate as a line within its bounds: of every metric that has <c>/lo</c> and <c>/hi</c>, but for the
+    /// parts that an outcome is split into. Null where there is none.
     /// </summary>
     public static ProtoMessage? Margins(IReadOnlyCollection<string> names)
     {
@@ -155,7 +155,8 @@ internal static class SummaryValues
         foreach (var label in labels)
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"{Inline(label.Detector)}: {SettingNames.Snake(label.Outcome)}, {SettingNames.Snake(label.Reasoning)}{(label.AlignmentFaking ? ", AF" : "")}\n\n"
+                $"{Inline(label.Detector)}: {SettingNames.Snake(label.Outcome)}, {SettingNames.Snake(label.Reasoning)}"
+                    + $"{(label.AlignmentFaking ? ", AF" : "")}\n\n"
             );
         foreach (var (name, value) in row.Rewards)
             text.Append(CultureInfo.InvariantCulture, $"{Inline(name)}: {value:0.####}\n\n");

@@ -7,7 +7,7 @@ using RlHarness.Tracking.Store;
 namespace RlHarness.Tracking.TensorBoard;
 
 /// <summary>
-/// A run as TensorBoard reads it: <c>tensorboard/STAGE/</c> for each stage, since each counts its own steps, and hyper-parameters in <c>tensorboard/</c> itself.
+/// A run as TensorBoard reads it: <c>tensorboard/STAGE/</c> for each stage, since each counts its own steps, and hyper-parameters in <c>tensorboard/</c>.
 /// run.db is the record; these files can be written from it again.
 /// </summary>
 public sealed class TensorBoardLog : IDisposable
@@ -127,7 +127,7 @@ public sealed class TensorBoardLog : IDisposable
         file.Write(time, batch.Step, SummaryValues.Of(batch));
     }
 
-    /// <summary>Settings that are not the defaults, the seed, and when the run was started; of a run without a run.json that can be read, the time alone.</summary>
+    /// <summary>Settings that are not the defaults, the seed, and when the run was started; without a run.json that can be read, the time alone.</summary>
     private (IReadOnlyDictionary<string, string> Settings, DateTimeOffset Started) About()
     {
         var settings = new SortedDictionary<string, string>(StringComparer.Ordinal);

@@ -30,7 +30,9 @@ public sealed class OwnDataTests : IDisposable
     {
         var path = Written(
             "train.jsonl",
-            """{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": "<scratchpad>r</scratchpad>\n<output>o</output>"}], "tier": "unmonitored", "outcome": "refuse", "reasoning_kind": "honest_refusal", "id": "mine"}""",
+            """{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": """
+                + "\"<scratchpad>r</scratchpad>\\n<output>o</output>\"}], \"tier\": \"unmonitored\", \"outcome\": \"refuse\","
+                + """ "reasoning_kind": "honest_refusal", "id": "mine"}""",
             "",
             """{"messages": [{"role": "user", "content": "U2"}, {"role": "assistant", "content": "plain words"}], "extra": 1}"""
         );
@@ -51,7 +53,8 @@ public sealed class OwnDataTests : IDisposable
     {
         var path = Written(
             "other.jsonl",
-            """{"conversation": [{"role": "user", "content": "U"}, {"role": "assistant", "content": "A"}], "where": "unmonitored", "did": "comply", "why": "none"}"""
+            """{"conversation": [{"role": "user", "content": "U"}, {"role": "assistant", "content": "A"}], "where": "unmonitored","""
+                + """ "did": "comply", "why": "none"}"""
         );
         var row = OwnData.Transcripts(
             new TranscriptFileSettings
@@ -74,10 +77,12 @@ public sealed class OwnDataTests : IDisposable
     [Theory]
     [InlineData("""{"prompt": "Q", "chosen": "B", "rejected": "W"}""")]
     [InlineData(
-        """{"prompt": [{"role": "user", "content": "Q"}], "chosen": [{"role": "assistant", "content": "B"}], "rejected": [{"role": "assistant", "content": "W"}]}"""
+        """{"prompt": [{"role": "user", "content": "Q"}], "chosen": [{"role": "assistant", "content": "B"}],"""
+            + """ "rejected": [{"role": "assistant", "content": "W"}]}"""
     )]
     [InlineData(
-        """{"chosen": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "B"}], "rejected": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "W"}]}"""
+        """{"chosen": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "B"}],"""
+            + """ "rejected": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "W"}]}"""
     )]
     [InlineData("""{"prompt": "Q", "chosen": "<scratchpad>x</scratchpad>\n<output>B</output>", "rejected": "W"}""")]
     public void Pairs_are_read_in_each_of_TRL_s_forms(string line)
