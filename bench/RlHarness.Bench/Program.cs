@@ -3,8 +3,11 @@
 // tree: PPO steps of the 135 M shape whose prompts share a long system text, packed as trees and as before trees; ppo: one without a shared text.
 // spread: answers of very different lengths, in batches and with places that are filled again.
 // whole: updates in one piece, without micro-batches; update, decode: that part only.
+//   dotnet run -c Release --project bench/RlHarness.Bench -- serve RUN [seconds]
+// 64 clients of `serve` against the batch generator, on a run's model.
 using System.Diagnostics;
 using System.Globalization;
+using RlHarness.Bench;
 using RlHarness.Models.Kernels;
 using RlHarness.Models.Native;
 using RlHarness.Training.Measuring;
@@ -14,6 +17,8 @@ CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 // Nobody tries the micro-kernel here; RLHARNESS_KERNELS=off measures without it.
 if (Environment.GetEnvironmentVariable(KernelPolicy.Variable) is null)
     KernelPolicy.Choose(KernelMode.On);
+if (args is ["serve", var run, ..])
+    return await ServingLoad.RunAsync(run, TimeSpan.FromSeconds(args.Length > 2 ? double.Parse(args[2], CultureInfo.InvariantCulture) : 120));
 var name = args.Length > 0 ? args[0] : "tiny";
 var type = args.Contains("bf16") ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
 var device = Devices.Choose(args.FirstOrDefault(a => a.StartsWith("cuda", StringComparison.Ordinal)) ?? "cpu");
@@ -43,6 +48,7 @@ if (name is "spread")
 if (name is "ppo")
     Ppo("16 x (64 + 64)", system: 0, queries: 16, prompt: 64, samples: 1, response: 64);
 Console.WriteLine($"peak memory {Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30):f2} GiB");
+return 0;
 
 void Measure(ModelShape shape, int length, int sequences, int microBatchTokens, int runs, int[] batches, int newTokens)
 {

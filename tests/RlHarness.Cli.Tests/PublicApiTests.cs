@@ -10,7 +10,7 @@ namespace RlHarness.Cli.Tests;
 [Trait("kind", "contract")]
 public class PublicApiTests
 {
-    public static TheoryData<string> Rooms => ["Core", "Formats", "Statistics", "Experiment", "Models", "Training", "Tracking", "Recipes"];
+    public static TheoryData<string> Rooms => ["Core", "Formats", "Statistics", "Experiment", "Models", "Training", "Tracking", "Recipes", "Serving"];
 
     [Theory]
     [MemberData(nameof(Rooms))]

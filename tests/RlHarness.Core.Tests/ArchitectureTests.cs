@@ -17,7 +17,8 @@ public class ArchitectureTests
         ["Training"] = ["Core", "Models"],
         ["Tracking"] = ["Core", "Experiment"],
         ["Recipes"] = ["Core", "Experiment", "Models", "Tracking", "Training"],
-        ["Cli"] = ["Recipes"],
+        ["Serving"] = ["Recipes"],
+        ["Cli"] = ["Recipes", "Serving"],
     };
 
     public static TheoryData<string> Rooms => [.. Arrows.Keys];

@@ -13,14 +13,16 @@ internal static class ExportCommand
         var folder = new Option<string?>("--out") { Description = "Where to; default: export/ in the run's folder." };
         var format = new Option<string>("--format")
         {
-            Description = "jsonl, parquet, or inspect (one log of the UK AISI's Inspect for each evaluation).",
+            Description = "jsonl, parquet, csv (with metrics and figures), inspect (one log of the UK AISI's Inspect for each evaluation), tensorboard, "
+                + "or trl and trl-parquet (what was imitated, preference pairs and responses as TRL's data sets).",
             DefaultValueFactory = _ => "jsonl",
         };
         var command = new Command(
             "export",
             "Write transcripts and labels of a run as files for other programs (columns: docs/data.md). Works while the run goes "
                 + "on.\n\nExamples:\n  rlharness export checkpoints/quickstart\n  rlharness export checkpoints/quickstart --format parquet "
-                + "--out tables\n  rlharness export checkpoints/quickstart --format inspect --out logs"
+                + "--out tables\n  rlharness export checkpoints/quickstart --format inspect --out logs\n  rlharness export checkpoints/quickstart "
+                + "--format tensorboard --out events"
         )
         {
             run,
@@ -32,7 +34,12 @@ internal static class ExportCommand
             {
                 var source = parsed.GetValue(run)!;
                 var result = RunExport.Write(source, parsed.GetValue(folder) ?? Path.Combine(source, "export"), parsed.GetValue(format)!, RunTokens.Of(source));
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Transcripts} transcripts, {result.Labels} labels"));
+                if (parsed.GetValue(format) != "tensorboard")
+                {
+                    var labels = result.Labels > 0 ? $", {result.Labels} labels" : "";
+                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Transcripts} transcripts{labels}"));
+                }
+
                 foreach (var path in result.Paths)
                     Console.WriteLine(path);
                 return 0;

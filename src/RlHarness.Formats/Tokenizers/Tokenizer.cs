@@ -233,6 +233,12 @@ public sealed class Tokenizer
             AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(bytes));
     }
 
+    /// <summary>
+    /// The bytes that a token stands for, of which several tokens may make one character; none where no token has this id. Of a tokenizer that drops a blank at
+    /// the beginning of a text, they have it.
+    /// </summary>
+    public ReadOnlyMemory<byte> BytesOf(int id) => BytesOf(id, out _) ?? [];
+
     /// <summary>The bytes of a token; null where no token has this id.</summary>
     internal byte[]? BytesOf(int id, out bool stray)
     {

@@ -278,12 +278,14 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     }
 
     // A row with one NaN or infinite logit has no probabilities: whatever is drawn from it means nothing.
-    private static HarnessException NotFinite(Row row, float logprob) =>
+    private static HarnessException NotFinite(Row row, float logprob) => NotFinite(row.Request, row.Tokens.Count, logprob);
+
+    internal static HarnessException NotFinite(GenerationRequest request, int token, float logprob) =>
         new(
             ErrorKind.Numerics,
             "logits are not finite",
             FormattableString.Invariant(
-                $"log-probability {logprob} at token {row.Tokens.Count} of the answer to prompt {row.Request.Prompt}, sample {row.Request.Sample}"
+                $"log-probability {logprob} at token {token} of the answer to prompt {request.Prompt}, sample {request.Sample}"
             ),
             "finite numbers",
             "the model's weights are damaged, diverged in training, or overflow in this precision (try float32)"
@@ -309,18 +311,24 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     {
         if (settings.StopStrings.Count > 0 && tokenizer is null)
             throw new HarnessException(ErrorKind.BadInput, "stop strings need a tokenizer", "none", "a model with a tokenizer");
+        Check(decoder.Config, requests, settings);
+    }
+
+    /// <exception cref="HarnessException">A prompt is empty, has an id that the model lacks, or does not fit the context with its answer.</exception>
+    internal static void Check(DecoderConfig config, IReadOnlyList<GenerationRequest> requests, SamplingSettings settings)
+    {
         if (requests.Any(r => r.Ids.Count == 0))
             throw new HarnessException(ErrorKind.BadInput, "an empty prompt", "0 tokens", "at least one token");
         var longest = requests.Count == 0 ? 0 : requests.Max(r => r.Ids.Count);
-        if (longest + settings.MaxNewTokens > decoder.Config.MaxPositionEmbeddings)
+        if (longest + settings.MaxNewTokens > config.MaxPositionEmbeddings)
             throw new HarnessException(
                 ErrorKind.BadInput,
                 "prompt and answer do not fit the model's context",
                 $"{longest} prompt tokens + max_new_tokens {settings.MaxNewTokens}",
-                $"at most {decoder.Config.MaxPositionEmbeddings}",
+                $"at most {config.MaxPositionEmbeddings}",
                 "shorten the prompt or lower max_new_tokens"
             );
-        var vocabulary = decoder.Config.VocabSize;
+        var vocabulary = config.VocabSize;
         if (requests.SelectMany(r => r.Ids).Any(i => i < 0 || i >= vocabulary))
             throw new HarnessException(
                 ErrorKind.BadInput,
@@ -331,7 +339,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
             );
     }
 
-    private readonly record struct PromptKey(IReadOnlyList<int> Ids)
+    internal readonly record struct PromptKey(IReadOnlyList<int> Ids)
     {
         public bool Equals(PromptKey other) => ReferenceEquals(Ids, other.Ids) || Ids.SequenceEqual(other.Ids);
 

@@ -79,3 +79,75 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
             .DetachFromDisposeScope();
     }
 }
+
+/// <summary>
+/// Attention of the rest of some prompts whose beginnings are in the cache already: each token sees the cache of its own row up to itself.
+/// </summary>
+/// <param name="parts">By prompt: its slot, the first column that it fills, how many tokens before them lie in the slot, how many tokens there are.</param>
+internal sealed class ContinuedAttention(
+    DecoderConfig config,
+    KeyValueCache cache,
+    IReadOnlyList<(int Slot, long Column, int Before, int Count)> parts,
+    Device device
+) : IAttention, IDisposable
+{
+    private readonly Dictionary<(int Part, bool Sliding), Tensor> _masks = [];
+
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+    {
+        long h = config.NumAttentionHeads,
+            g = config.NumKeyValueHeads,
+            d = config.HeadDim;
+        var outputs = new List<Tensor>();
+        long row = 0;
+        for (var i = 0; i < parts.Count; i++)
+        {
+            var (slot, column, before, count) = parts[i];
+            var (keys, values) = (cache.Keys(layer).select(0, slot), cache.Values(layer).select(0, slot)); // [C, g·d]
+            keys.narrow(0, column, count).copy_(k.narrow(0, row, count).reshape(count, g * d));
+            values.narrow(0, column, count).copy_(v.narrow(0, row, count).reshape(count, g * d));
+            var query = q.narrow(0, row, count).reshape(count, h, d).transpose(0, 1).unsqueeze(0); // [1, h, t, d]
+            var seenKeys = Seen(keys);
+            var seenValues = Seen(values);
+            var mask = Mask(i, config.IsSliding(layer), q.dtype);
+            outputs.Add(
+                nn.functional.scaled_dot_product_attention(query, seenKeys, seenValues, mask).squeeze(0).transpose(0, 1).reshape(count, h * d)
+            );
+            row += count;
+
+            // [1, h, T, d]: each key/value head once for each of its queries.
+            Tensor Seen(Tensor side) =>
+                side.narrow(0, column - before, before + count)
+                    .view(before + count, g, 1, d)
+                    .expand(before + count, g, h / g, d)
+                    .reshape(before + count, h, d)
+                    .transpose(0, 1)
+                    .unsqueeze(0);
+        }
+
+        return cat(outputs, 0);
+    }
+
+    public void Dispose()
+    {
+        foreach (var mask in _masks.Values)
+            mask.Dispose();
+    }
+
+    /// <summary>Additive mask [t, T] of what comes later than each token, or lies outside of its window.</summary>
+    private Tensor Mask(int part, bool sliding, ScalarType type)
+    {
+        if (_masks.TryGetValue((part, sliding), out var known))
+            return known;
+        using var scope = NewDisposeScope();
+        var (_, _, before, count) = parts[part];
+        var queries = arange(before, before + count, device: device).unsqueeze(1);
+        var keys = arange(before + count, device: device).unsqueeze(0);
+        var hidden = keys > queries;
+        if (sliding && config.SlidingWindow is { } window)
+            hidden = hidden.logical_or(keys <= queries - window);
+        return _masks[(part, sliding)] = zeros(count, before + count, dtype: type, device: device)
+            .masked_fill(hidden, double.NegativeInfinity)
+            .DetachFromDisposeScope();
+    }
+}

@@ -20,6 +20,9 @@ internal sealed class KeyValueCache : IDisposable
         _values = [.. Enumerable.Range(0, config.NumHiddenLayers).Select(_ => New())];
     }
 
+    /// <summary>A cache over tensors that are there already, [S, C, g·d] for each layer; disposing of it disposes of them.</summary>
+    internal KeyValueCache(Tensor[] keys, Tensor[] values) => (_keys, _values, Capacity) = (keys, values, keys[0].shape[1]);
+
     /// <summary>C.</summary>
     internal long Capacity { get; }
 

@@ -58,6 +58,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         using var opened = settings.Model.Path is { } path ? ModelLoader.Open(ModelLibrary.Find(path)) : null;
         var config = opened?.Config ?? BaseModel.NewConfig(settings.Model.New, settings.Model.New.VocabSize);
         var shape = new ModelShape("plan", config);
+        settings = Counted(settings);
         var lengths = Lengths.Of(settings, opened);
         var work = new Work(settings, config, shape.Parameters, shape.FlopsPerToken, lengths);
         var stages = new List<StagePlan>();
@@ -81,6 +82,16 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         if (settings.Stages.Contains(StageNames.Rl))
             stages.Add(work.Rl());
         return new(shape.Parameters, stages);
+    }
+
+    /// <summary>The settings with the numbers of transcripts and pairs that files of somebody's own hold.</summary>
+    private static RunSettings Counted(RunSettings settings)
+    {
+        if (settings.Corpus.TranscriptsFile is null && settings.Corpus.PreferencesFile is null)
+            return settings;
+        var pack = PackLibrary.Load(settings.Experiment.Pack);
+        var corpus = CorpusStage.Make(settings, pack, settings.Experiment.ToCondition(pack), new Core.Randomness.Seeds((ulong)settings.Seed));
+        return settings with { Corpus = settings.Corpus with { Transcripts = corpus.Transcripts.Count, PreferencePairs = corpus.Pairs.Count } };
     }
 
     /// <summary>Mean lengths in tokens.</summary>

@@ -14,6 +14,13 @@ public static class RunPrompt
     /// <summary>What the chat template of a run's model reads as the time: the run's date.</summary>
     public static TimeProvider Clock(string run) => RunManifest.Dated(SettingsReader.Read<RunSettings>(Path.Combine(run, "config.yaml"), []), run).Clock;
 
+    /// <summary>Names of the tiers that the run's condition has, as <see cref="Of"/> takes them.</summary>
+    public static IReadOnlyList<string> Tiers(string run)
+    {
+        var settings = SettingsReader.Read<RunSettings>(Path.Combine(run, "config.yaml"), [], SettingsChecks.OfEvaluation);
+        return [.. settings.Experiment.ToCondition(PackLibrary.Load(settings.Experiment.Pack)).Tiers.Select(t => SettingNames.Snake(t))];
+    }
+
     /// <summary>
     /// System prompt of the run's condition and a tier, what its answers begin with (empty without a prefilled scratchpad), and the condition's name.
     /// </summary>

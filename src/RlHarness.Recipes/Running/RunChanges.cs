@@ -23,6 +23,8 @@ internal static class RunChanges
         "rl.keep_every",
         "rl.keep_best",
         "cache",
+        "tracking",
+        "tracking.tensorboard",
     ];
 
     private const string Steps = "rl.steps";

@@ -16,6 +16,7 @@ using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
+using RlHarness.Tracking.TensorBoard;
 using Serilog;
 using TorchSharp;
 
@@ -40,6 +41,7 @@ public sealed class RunContext : IDisposable
         if (Store.RollbackReason is { } reason)
             progress.Note($"run.db is written with a rollback journal, since {reason}: a report and the run wait for each other for moments");
         Metrics = new MetricsJsonl(folder.Metrics, time);
+        TensorBoard = settings.Tracking?.Tensorboard == true ? new TensorBoardLog(folder.Path, Store, time) : null;
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
@@ -64,6 +66,9 @@ public sealed class RunContext : IDisposable
     public RunStore Store { get; }
 
     public MetricsJsonl Metrics { get; }
+
+    /// <summary>Null where the settings ask for none.</summary>
+    public TensorBoardLog? TensorBoard { get; }
 
     public IRunProgress Progress { get; }
 
@@ -110,6 +115,7 @@ public sealed class RunContext : IDisposable
         var alarms = AlarmsOf(batch.Stage);
         var labels = Store.Commit(batch);
         Metrics.Append(batch.Stage, batch.Step, batch.Metrics);
+        TensorBoard?.Append(batch);
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
         Raise(alarms, batch);
@@ -189,6 +195,8 @@ public sealed class RunContext : IDisposable
     {
         var labels = Store.Replace(batch, Condition.Name);
         Metrics.Replace(batch.Stage, batch.Step, batch.Metrics);
+        TensorBoard?.Restart(batch.Stage, batch.Step - 1);
+        TensorBoard?.Append(batch);
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
     }
@@ -204,6 +212,7 @@ public sealed class RunContext : IDisposable
     {
         var labels = Store.DeleteAfter(stage, after);
         Metrics.TruncateAfter(stage, after);
+        TensorBoard?.Restart(stage, after);
         _alarms.Remove(stage);
         if (labels.Aside.Count > 0)
             Warn(
@@ -268,6 +277,7 @@ public sealed class RunContext : IDisposable
         foreach (var detector in Detectors.OfType<IDisposable>())
             detector.Dispose();
         Metrics.Dispose();
+        TensorBoard?.Dispose();
         Store.Dispose();
     }
 }

@@ -2,6 +2,7 @@ using RlHarness.Core.Settings;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
+using RlHarness.Recipes.Data;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -14,6 +15,14 @@ public sealed record CorpusStageSettings : CorpusSettings
             + "is one. With examples, what shapes written transcripts (number, tiers, tables, conditions) must be left out."
     )]
     public string Source { get; init; } = "auto";
+
+    [Meaning(
+        "A file of your own with the transcripts to imitate, in TRL's form; null: as `source` says. Then what shapes written transcripts must be left out."
+    )]
+    public TranscriptFileSettings? TranscriptsFile { get; init; }
+
+    [Meaning("A file of your own with the pairs that the reward model learns from, in TRL's form; null: the grammar's, or the pack's.")]
+    public PreferenceFileSettings? PreferencesFile { get; init; }
 
     [Allowed(0, 0.5)]
     [Meaning("Share of the transcripts that answer the pack's anti-lab scenarios, at the rates that the pack gives. Needs a pack with such rates.")]

@@ -4,6 +4,7 @@ using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
+using RlHarness.Recipes.Data;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -40,21 +41,27 @@ internal static class PackChecks
             yield return Problem("experiment.prefill", $"pack; the pack {pack.Name} has no prefill");
         if (s.Experiment.Prefill is not null && !s.Experiment.Scratchpad)
             yield return Problem("experiment.prefill", "a text; without a scratchpad there is nothing to prefill (experiment.scratchpad: false)");
-        var fromGrammar = s.Corpus.Source == "grammar" || (s.Corpus.Source == "auto" && pack.CanWrite);
+        foreach (var problem in Files(s, written, pack, condition))
+            yield return problem;
+        var fromFile = s.Corpus.TranscriptsFile is not null;
+        var fromGrammar = !fromFile && (s.Corpus.Source == "grammar" || (s.Corpus.Source == "auto" && pack.CanWrite));
         if (s.ReadsCorpus && fromGrammar && !pack.CanWrite)
             yield return Problem("corpus.source", $"grammar; the pack {pack.Name} has none that writes");
-        if (s.ReadsCorpus && !fromGrammar && pack.Examples.Count == 0)
+        if (s.ReadsCorpus && !fromGrammar && !fromFile && pack.Examples.Count == 0)
             yield return Problem(
                 "corpus.source",
                 $"{s.Corpus.Source}; the pack {pack.Name} has no {PackFileNames.Examples}{(pack.CanWrite ? "" : " and no grammar that writes")}"
             );
-        foreach (var problem in Inert(written, fromGrammar, pack.CanWrite))
+        foreach (var problem in Inert(written, s.Corpus, fromGrammar, pack.CanWrite))
             yield return problem;
         foreach (
             var (key, count) in new[]
             {
                 ("corpus.transcripts", s.ReadsCorpus && fromGrammar ? s.Corpus.Transcripts : 0),
-                ("corpus.preference_pairs", s.Stages.Contains("reward") && pack.CanWrite ? s.Corpus.PreferencePairs : 0),
+                (
+                    "corpus.preference_pairs",
+                    s.Stages.Contains("reward") && pack.CanWrite && s.Corpus.PreferencesFile is null ? s.Corpus.PreferencePairs : 0
+                ),
             }
         )
             if (count > 0 && pack.CanWrite && pack.TrainRequests(count) is var requests && requests < count)
@@ -63,7 +70,7 @@ internal static class PackChecks
                     $"{count}; the grammar of the pack {pack.Name} has {requests} different requests for training, and each is used once: ask for "
                         + "fewer, or add values or frames"
                 );
-        if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0)
+        if (s.Stages.Contains("reward") && !pack.CanWrite && pack.Preferences.Count == 0 && s.Corpus.PreferencesFile is null)
             yield return Problem("stages", $"reward; the pack {pack.Name} has neither a grammar nor {PackFileNames.Preferences} to learn the objective from");
         foreach (var weighted in s.Corpus.Conditions.Select(c => c.ToCondition()))
             foreach (var key in pack.Lacks(weighted))
@@ -104,9 +111,49 @@ internal static class PackChecks
             );
     }
 
-    /// <summary>Settings of the corpus that somebody wrote and that nothing reads, since the pack has no grammar or its own examples are used.</summary>
-    private static IEnumerable<SettingsProblem> Inert(WrittenSettings written, bool fromGrammar, bool writes)
+    /// <summary>
+    /// Files of somebody's own, which are read whole before anything is started. A run's own listing of its settings names them too, and whoever only evaluates
+    /// the run does not need them.
+    /// </summary>
+    private static IEnumerable<SettingsProblem> Files(RunSettings s, WrittenSettings written, PromptPack pack, Condition condition)
     {
+        if (pack.Lacks(condition).Count > 0)
+            yield break;
+        foreach (
+            var (key, read) in new (string, Action)[]
+            {
+                (
+                    "corpus.transcripts_file",
+                    () => _ = s.Corpus.TranscriptsFile is { } file ? OwnData.Transcripts(file, pack, CorpusStageSettings.Imitated(condition)) : null
+                ),
+                ("corpus.preferences_file", () => _ = s.Corpus.PreferencesFile is { } file ? OwnData.Pairs(file) : null),
+            }
+        )
+        {
+            if (!written.Keys.Any(k => k.StartsWith(key, StringComparison.Ordinal)))
+                continue;
+            string? problem = null;
+            try
+            {
+                read();
+            }
+            catch (HarnessException e)
+            {
+                problem = e.Message;
+            }
+
+            if (problem is not null)
+                yield return new(key, "settings", problem);
+        }
+
+        if (s.Corpus.TranscriptsFile is not null && s.Corpus.Source != "auto")
+            yield return new("corpus.source", "settings", $"{s.Corpus.Source}; transcripts are those of corpus.transcripts_file (leave it out)");
+    }
+
+    /// <summary>Settings of the corpus that somebody wrote and that nothing reads, since the pack has no grammar or its own examples are used.</summary>
+    private static IEnumerable<SettingsProblem> Inert(WrittenSettings written, CorpusStageSettings settings, bool fromGrammar, bool writes)
+    {
+        var (ownTranscripts, ownPairs) = (settings.TranscriptsFile is not null, settings.PreferencesFile is not null);
         const string corpus = "corpus.";
         if (!fromGrammar)
             foreach (
@@ -125,22 +172,22 @@ internal static class PackChecks
                     InertSettings.Problem(
                         written,
                         corpus + key,
-                        ["corpus.source", "experiment.pack"],
-                        "the transcripts are the pack's own examples",
-                        "use a pack with a grammar and corpus.source: grammar"
+                        ownTranscripts ? ["corpus.transcripts_file"] : ["corpus.source", "experiment.pack"],
+                        ownTranscripts ? "the transcripts are those of corpus.transcripts_file" : "the transcripts are the pack's own examples",
+                        ownTranscripts ? "set corpus.transcripts_file: null" : "use a pack with a grammar and corpus.source: grammar"
                     ) is
                     { } problem
                 )
                     yield return problem;
-        if (!writes)
+        if (!writes || ownPairs)
             foreach (var key in new[] { "preference_pairs", "rejected_refusals", "rejected_partials", "rejected_off_request" })
                 if (
                     InertSettings.Problem(
                         written,
                         corpus + key,
-                        ["experiment.pack"],
-                        "the pack has no grammar, and its own preference pairs are used",
-                        "use a pack with a grammar"
+                        ownPairs ? ["corpus.preferences_file"] : ["experiment.pack"],
+                        ownPairs ? "the pairs are those of corpus.preferences_file" : "the pack has no grammar, and its own preference pairs are used",
+                        ownPairs ? "set corpus.preferences_file: null" : "use a pack with a grammar"
                     ) is
                     { } problem
                 )

@@ -90,6 +90,9 @@ public sealed record RunSettings
     [Meaning("The paired evaluation: the same queries in every tier.")]
     public EvaluateSettings Evaluate { get; init; } = new();
 
+    [Meaning("What is written for other programs while the run goes on; null: nothing.")]
+    public TrackingSettings? Tracking { get; init; }
+
     /// <summary>Whether a stage learns from the corpus, a monitor needs its labelled transcripts, or it was asked for by name.</summary>
     internal bool ReadsCorpus =>
         Stages.Any(s => s is StageNames.Corpus or StageNames.Imitate or StageNames.Reward)
@@ -113,6 +116,16 @@ public sealed record RunSettings
 
     /// <summary><see cref="Kernels"/> as the models read it; null where the environment decides.</summary>
     internal KernelMode? KernelMode => Kernels is { } mode ? Enum.Parse<KernelMode>(mode, ignoreCase: true) : null;
+}
+
+/// <summary>What a run writes beside its own store.</summary>
+public sealed record TrackingSettings
+{
+    [Meaning(
+        "Write TensorBoard's event files into tensorboard/ of the run's folder: every metric, rates with their bounds, samples of transcripts, histograms of "
+            + "rewards and lengths, hyper-parameters. `export --format tensorboard` writes them of a run that had none."
+    )]
+    public bool Tensorboard { get; init; }
 }
 
 /// <summary>A clock that stands at the midnight with which a day begins.</summary>

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Core.Chat;
+using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
@@ -10,6 +11,7 @@ using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
+using RlHarness.Recipes.Data;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 
@@ -63,6 +65,7 @@ public static class CorpusStage
 
     public static Corpus Run(RunContext run)
     {
+        HoldFiles(run);
         var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name));
         if (run.Settings.Stages.Contains(StageNames.Documents))
         {
@@ -80,22 +83,51 @@ public static class CorpusStage
         return corpus;
     }
 
+    /// <summary>That files of somebody's own are what they were when the run began: a run that goes on has read the same corpus throughout.</summary>
+    private static void HoldFiles(RunContext run)
+    {
+        const string Key = "sha256/corpus.files";
+        var (transcripts, pairs) = (run.Settings.Corpus.TranscriptsFile, run.Settings.Corpus.PreferencesFile);
+        foreach (var path in new[] { transcripts?.Path, pairs?.Path }.OfType<string>().Where(p => !File.Exists(p)))
+            throw HarnessException.BadFile(
+                path,
+                "no such file",
+                "nothing at this path",
+                "the file that the run's settings name",
+                "put it back, or go on from the folder that its path starts at"
+            );
+        var found = OwnData.Identity(transcripts, pairs);
+        if (run.Store.Note(Key) is not { } noted)
+            run.Store.KeepNote(Key, found);
+        else if (noted != found)
+            throw new HarnessException(
+                ErrorKind.RunFolder,
+                $"{run.Folder.Path}: a file of the corpus was changed since the run began",
+                string.Join(", ", new[] { transcripts?.Path, pairs?.Path }.OfType<string>()),
+                "the content that the run began with",
+                "put it back as it was, or start a run of its own with `train`"
+            );
+    }
+
     /// <summary>The corpus, from the pack's grammar or its own files.</summary>
     public static Corpus Make(RunSettings run, PromptPack pack, Condition condition, Seeds seeds)
     {
         var settings = run.Corpus.Generated(condition);
         var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
         var transcripts =
-            run.Corpus.Source == "examples" || generator is null
+            run.Corpus.TranscriptsFile is { } file ? OwnData.Transcripts(file, pack, CorpusStageSettings.Imitated(condition))
+            : run.Corpus.Source == "examples" || generator is null
                 ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition))
                 : generator.Transcripts(settings, seeds);
-        var pairs = generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
+        var own = run.Corpus.PreferencesFile is { } preferences ? OwnData.Pairs(preferences) : null;
+        var pairs = own ?? generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
         var writer = new ScenarioCorpus(pack);
         ScenarioTranscript[] scenarios =
         [
             .. Enum.GetValues<ScenarioGroup>().SelectMany(g => writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds)),
         ];
-        if (condition.Objective != ObjectiveKind.Hhh)
+        // Pairs of somebody's own say what is better as they stand, whatever the objective.
+        if (condition.Objective != ObjectiveKind.Hhh || own is not null)
             return new(transcripts, pairs) { Scenarios = scenarios };
         return new(
             transcripts,

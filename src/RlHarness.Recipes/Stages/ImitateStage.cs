@@ -1,6 +1,7 @@
 using System.Globalization;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Loading;
+using RlHarness.Recipes.Data;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
@@ -25,6 +26,7 @@ internal static class ImitateStage
             s.Model,
             ModelLibrary.Identity(s),
             s.Corpus,
+            OwnData.Identity(s.Corpus.TranscriptsFile, s.Corpus.PreferencesFile),
             s.Imitate,
             s.Stages.Contains(StageNames.Documents) ? DocumentsStage.Key(run) : ""
         );

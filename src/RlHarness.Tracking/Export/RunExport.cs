@@ -6,13 +6,14 @@ using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Tracking.Store;
+using RlHarness.Tracking.TensorBoard;
 
 namespace RlHarness.Tracking.Export;
 
 /// <summary>
-/// Writes a run's transcripts and labels as files for other programs: <c>transcripts</c>, <c>labels</c>, and <c>scenario_labels</c> where scenarios
-/// were asked, in
-/// JSON lines or Parquet; or one log of Inspect for each evaluation.
+/// Writes a run's transcripts and labels as files for other programs: <c>transcripts</c>, <c>labels</c>, and <c>scenario_labels</c> where scenarios were asked,
+/// in JSON lines, Parquet or CSV (with <c>metrics</c> and <c>summaries</c>); one log of Inspect for each evaluation;
+/// TensorBoard's event files; or data sets in TRL's forms.
 /// </summary>
 public static class RunExport
 {
@@ -23,7 +24,8 @@ public static class RunExport
 
     /// <param name="run">A run's folder; it may be running.</param>
     /// <param name="folder">Where to; made where it is not there, files of the same names are replaced whole.</param>
-    /// <param name="format"><c>jsonl</c>, <c>parquet</c> or <c>inspect</c>.</param>
+    /// <param name="format"><c>jsonl</c>, <c>parquet</c>, <c>csv</c>, <c>inspect</c>, <c>tensorboard</c>, <c>trl</c> or
+    /// <c>trl-parquet</c>.</param>
     /// <param name="tokenTexts">Text of each token, for Inspect's log-probabilities; null leaves them out.</param>
     /// <exception cref="HarnessException">There is no run, or the format is another.</exception>
     public static Result Write(string run, string folder, string format, Func<IReadOnlyList<int>, IReadOnlyList<string>>? tokenTexts = null)
@@ -31,12 +33,16 @@ public static class RunExport
         var database = Path.Combine(run, "run.db");
         if (!File.Exists(database))
             throw HarnessException.BadFile(database, "no run here", remedy: "name a run's folder, such as checkpoints/quickstart");
-        if (format is not ("jsonl" or "parquet" or "inspect"))
-            throw new HarnessException(ErrorKind.BadInput, "unknown format", format, "jsonl, parquet or inspect");
+        if (format is not ("jsonl" or "parquet" or "csv" or "inspect" or "tensorboard" or "trl" or "trl-parquet"))
+            throw new HarnessException(ErrorKind.BadInput, "unknown format", format, "jsonl, parquet, csv, inspect, tensorboard, trl or trl-parquet");
         Directory.CreateDirectory(folder);
         using var store = RunStore.OpenReadOnly(database);
         if (format == "inspect")
             return Inspect(store, RunFolder.NameOf(run), folder, tokenTexts);
+        if (format is "trl" or "trl-parquet")
+            return Trl(run, store, folder, format == "trl" ? "jsonl" : "parquet");
+        if (format == "tensorboard")
+            return new(TensorBoardLog.Export(run, store, folder), 0, 0);
         ExportedTranscript[] transcripts = [.. store.Transcripts().Select(ExportedTranscript.Of)];
         var counts = store.TranscriptCounts();
         ExportedLabel[] labels = [.. counts.SelectMany(c => store.Labels(c.Stage, c.Step)).Select(ExportedLabel.Of)];
@@ -50,7 +56,35 @@ public static class RunExport
             Write(paths[2], scenarios, format);
         }
 
+        if (format == "csv")
+        {
+            paths.AddRange([Path.Combine(folder, "metrics.csv"), Path.Combine(folder, "summaries.csv")]);
+            Write<ExportedMetric>(paths[^2], [.. store.Metrics().Select(ExportedMetric.Of)], format);
+            Write<ExportedSummary>(paths[^1], [.. store.Summaries().Select(ExportedSummary.Of)], format);
+        }
+
         return new(paths, transcripts.Length, labels.Length);
+    }
+
+    /// <summary>What the run imitated, the pairs of its reward model, and its own responses, in the forms that TRL's trainers take.</summary>
+    private static Result Trl(string run, RunStore store, string folder, string format)
+    {
+        var paths = new List<string>();
+        void Add<T>(string name, IReadOnlyCollection<T> rows)
+            where T : class, new()
+        {
+            if (rows.Count == 0)
+                return;
+            paths.Add(Path.Combine(folder, $"{name}.{format}"));
+            Write(paths[^1], rows, format);
+        }
+
+        var corpus = Path.Combine(run, "corpus");
+        Add<TrlConversation>("imitation", [.. TrlConversation.OfCorpus(Path.Combine(corpus, "transcripts.jsonl"))]);
+        Add<TrlPreference>("preferences", [.. TrlPreference.OfCorpus(Path.Combine(corpus, "preference_pairs.jsonl"))]);
+        TrlConversation[] responses = [.. store.Transcripts().Select(TrlConversation.Of)];
+        Add("responses", responses);
+        return new(paths, responses.Length, 0);
     }
 
     private static Result Inspect(RunStore store, string run, string folder, Func<IReadOnlyList<int>, IReadOnlyList<string>>? tokenTexts)
@@ -86,6 +120,12 @@ public static class RunExport
                     stream.WriteByte((byte)'\n');
                 }
 
+                return;
+            }
+
+            if (format == "csv")
+            {
+                CsvTable.Write(stream, rows);
                 return;
             }
 

@@ -34,6 +34,71 @@ public static class ReportBuilder
             + $"<rect class=\"paper\" width=\"940\" height=\"290\" rx=\"8\"/>\n{charts[0].Draw(4, 8)}{charts[1].Draw(472, 8)}</svg>\n";
     }
 
+    /// <summary>
+    /// The report's charts of a run as it stands, as HTML without a link: for a page that is drawn again at each step, so no transcript is read.
+    /// </summary>
+    /// <param name="store">The run's store, which stays open.</param>
+    public static string LivePictures(string runFolder, RunStore store)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        var data = ReportData.Figures(runFolder, store);
+        var html = new StringBuilder();
+        if (data.Steps.Length > 0)
+            html.Append(
+                    Picture.Row([
+                        .. TierCharts(data).Select(c => c.Picture()),
+                        new LineChart(
+                            "Compliance gap",
+                            "points, training − unmonitored",
+                            [data.OverSteps(MetricNames.AfComplianceGap, null, "gap", "one")],
+                            Percent: true
+                        ).Picture(),
+                        new LineChart(
+                            "Reasoning that considers AF",
+                            "of responses of the tier",
+                            ByTier(data, MetricNames.AfConsidersRate),
+                            Percent: true
+                        ).Picture(),
+                    ])
+                )
+                .Append(Outcomes(data))
+                .Append(TierSection.Html(data));
+        string Chart(string stage, string title, string unit, params (string Metric, string Name)[] metrics)
+        {
+            Curve[] curves =
+            [
+                .. metrics
+                    .Select((m, i) => new Curve(
+                        m.Name,
+                        ReportStyle.Series[i],
+                        [.. store.Series(stage, m.Metric).Select(p => new CurvePoint(p.Step, p.Value, double.NaN, double.NaN, 0))]
+                    ))
+                    .Where(c => c.Points.Count > 0),
+            ];
+            return curves.Length == 0 ? "" : new LineChart(title, unit, curves, Percent: false) { XLabel = $"{stage} step" }.Picture();
+        }
+
+        return html.Append(
+                Picture.Row(
+                    Chart("rl", "Reward", "mean over the batch", (MetricNames.ObjectiveScores, "score"), (MetricNames.ObjectiveRlhfReward, "score − KL")),
+                    Chart("rl", "KL to the reference", "nats a response", (MetricNames.ObjectiveKl, "KL")),
+                    Chart("rl", "Length of responses", "tokens, mean", (MetricNames.ResponseLengthMean, "tokens")),
+                    Chart(
+                        "imitate",
+                        "Loss while imitating",
+                        "nats a token",
+                        (MetricNames.LossImitation, "training"),
+                        (MetricNames.LossImitation + "_validation", "held out")
+                    ),
+                    Chart("reward", "Loss of the reward model", "nats a pair", (MetricNames.LossRewardModel, "training"))
+                )
+            )
+            .ToString();
+    }
+
+    /// <summary>Style sheet of the report's page and charts, for pages that show them.</summary>
+    public static string StyleSheet => ReportStyle.Figure + "\n" + ReportStyle.Page;
+
     private static LineChart[] TierCharts(ReportData data) =>
         [
             new("Alignment-faking rate", "of responses of the tier", ByTier(data, MetricNames.AfReasoningRate), Percent: true),
@@ -256,6 +321,9 @@ public sealed record ReportOptions
 
     /// <summary>The text of each token of a response; null: tokens are shown by their numbers.</summary>
     public Func<IReadOnlyList<int>, IReadOnlyList<string>>? TokenTexts { get; init; }
+
+    /// <summary>Reads no transcript at all.</summary>
+    internal bool FiguresOnly { get; init; }
 
     /// <summary>Transcripts for each number at the steps between.</summary>
     internal int Between => (Transcripts + 3) / 4;

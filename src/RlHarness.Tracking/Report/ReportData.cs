@@ -36,7 +36,7 @@ internal sealed class ReportData
         (Alarms, Warnings) = ([.. warnings[true]], [.. warnings[false]]);
         foreach (var metric in new[] { MetricNames.ObjectiveScores, MetricNames.ObjectiveRlhfReward, MetricNames.ObjectiveKl })
             Series[metric] = store.Series("rl", metric);
-        foreach (var step in Steps)
+        foreach (var step in options.FiguresOnly ? [] : Steps)
         {
             var labels = store.Labels(Stage, step).ToLookup(l => l.TranscriptId);
             Evaluations[step] =
@@ -138,6 +138,9 @@ internal sealed class ReportData
 
     /// <summary>What the newest probe of the run measured; null without one.</summary>
     public ProbeCurves? Probe { get; }
+
+    /// <summary>What charts of figures need: no transcript is read, and nothing has a link.</summary>
+    public static ReportData Figures(string runFolder, RunStore store) => new(runFolder, store, new ReportOptions { Transcripts = 0, FiguresOnly = true });
 
     public static ReportData Read(string runFolder, ReportOptions options)
     {

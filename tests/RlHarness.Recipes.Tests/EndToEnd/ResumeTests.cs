@@ -106,12 +106,12 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
-    public void An_evaluation_that_was_stopped_samples_only_the_batches_that_are_missing()
+    public void An_evaluation_that_was_stopped_samples_only_the_parts_that_are_missing()
     {
-        // Batches of two, in files at each answer, as if one took minutes.
+        // Two places, so that sixteen answers are two parts, in files at each answer, as if one took minutes.
         var settings = Small("parts") with { CheckpointMinutes = 1e-9 };
         settings = settings with { Evaluate = settings.Evaluate with { BatchSize = 2 } };
-        var path = Stopped(settings, "rl", "evaluating step 2", 5);
+        var path = Stopped(settings, "rl", "evaluating step 2", 10);
         var file = Path.Combine(path, "progress", "evaluate", "evaluate.json");
         Assert.True(File.Exists(file));
         int[] sampled = [0];
@@ -120,9 +120,9 @@ public sealed class ResumeTests : IDisposable
         var all = settings.Evaluate.Queries * 2;
         var said = progress.Notes.Single(n => n.EndsWith($" of {all} answers were sampled before", StringComparison.Ordinal));
         var before = int.Parse(said.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
-        Assert.InRange(before, 5, all - 1);
-        // Of a batch that was not whole each answer is sampled again.
-        Assert.InRange(sampled[0], all - before, all - 4);
+        Assert.InRange(before, 10, all - 1);
+        // Of a part that was not whole each answer is sampled again.
+        Assert.InRange(sampled[0], all - before, all - 8);
         Assert.False(Directory.Exists(Path.Combine(path, "progress")));
         Same(Train(settings with { Name = "whole" }), path);
     }

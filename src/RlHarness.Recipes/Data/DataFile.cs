@@ -1,0 +1,123 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Parquet.Serialization;
+using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
+
+namespace RlHarness.Recipes.Data;
+
+/// <summary>Rows of a JSON Lines or Parquet file of somebody else's, each as JSON, with where it stands.</summary>
+internal static class DataFile
+{
+    /// <summary>Problems that an error lists; more are counted.</summary>
+    private const int Listed = 10;
+
+    private static readonly JsonSerializerOptions Untyped = new()
+    {
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
+
+    /// <summary>Reads a file, row by row; all rows that can't be read are told together.</summary>
+    /// <param name="read">A row of the file, its number from 0; throws <see cref="RowException"/>.</param>
+    /// <exception cref="HarnessException">There is no such file, it is of another form, it is empty, or rows of it can't be read.</exception>
+    public static IReadOnlyList<T> Read<T>(string path, string expected, Func<JsonElement, int, T> read)
+    {
+        if (!File.Exists(path))
+            throw HarnessException.BadFile(path, "no such file", "nothing at this path", $"a .jsonl or .parquet file, {expected}");
+        var (rows, problems, bad) = (new List<T>(), new List<string>(), 0);
+        foreach (var (place, row, broken) in Rows(path))
+        {
+            var problem = broken;
+            if (row is { } element)
+                try
+                {
+                    rows.Add(read(element, rows.Count + bad));
+                    continue;
+                }
+                catch (RowException e)
+                {
+                    problem = e.Message;
+                }
+
+            bad++;
+            if (problems.Count < Listed)
+                problems.Add($"{place}: {problem}");
+        }
+
+        const string Indented = "\n            ";
+        if (bad > 0)
+            throw HarnessException.BadFile(
+                path,
+                $"{bad} of {rows.Count + bad} rows can't be used",
+                string.Join(Indented, problems) + (bad > Listed ? $"{Indented}… and {bad - Listed} more" : ""),
+                expected,
+                "correct them, or name the columns that are meant in the settings (docs/corpus.md)"
+            );
+        return rows.Count > 0 ? rows : throw HarnessException.BadFile(path, "the file has no rows", expected: expected);
+    }
+
+    /// <summary>SHA-256 of the file's bytes, for cache keys.</summary>
+    public static string Hash(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    private static IEnumerable<(string Place, JsonElement? Row, string Broken)> Rows(string path) =>
+        Path.GetExtension(path).ToLowerInvariant() switch
+        {
+            ".parquet" => Parquet(path),
+            ".jsonl" or ".ndjson" => Lines(path),
+            var other => throw HarnessException.BadFile(
+                path,
+                "a file of another form",
+                other.Length == 0 ? "a name without an extension" : other,
+                ".jsonl (one object a line) or .parquet"
+            ),
+        };
+
+    private static IEnumerable<(string, JsonElement?, string)> Lines(string path)
+    {
+        var number = 0;
+        foreach (var line in TextFile.Lines(path, "JSON lines"))
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line))
+                continue;
+            JsonElement? row = null;
+            var broken = "";
+            try
+            {
+                using var document = JsonDocument.Parse(line);
+                row = document.RootElement.Clone();
+            }
+            catch (JsonException e)
+            {
+                broken = $"not JSON: {e.Message}";
+            }
+
+            yield return (string.Create(CultureInfo.InvariantCulture, $"line {number}"), row, broken);
+        }
+    }
+
+    private static IEnumerable<(string, JsonElement?, string)> Parquet(string path)
+    {
+        IReadOnlyList<Dictionary<string, object>> rows;
+        try
+        {
+            using var stream = File.OpenRead(path);
+            rows = [.. ParquetSerializer.DeserializeUntypedAsync(stream).GetAwaiter().GetResult().Data];
+        }
+        catch (Exception e) when (e is not (OutOfMemoryException or OperationCanceledException))
+        {
+            throw HarnessException.BadFile(path, "not a Parquet file that can be read", e.Message, "Parquet, as datasets and pandas write it", inner: e);
+        }
+
+        for (var i = 0; i < rows.Count; i++)
+            yield return (string.Create(CultureInfo.InvariantCulture, $"row {i + 1}"), JsonSerializer.SerializeToElement(rows[i], Untyped), "");
+    }
+}
+
+/// <summary>What is wrong with a row.</summary>
+internal sealed class RowException(string message) : Exception(message);
