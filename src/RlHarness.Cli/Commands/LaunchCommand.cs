@@ -20,7 +20,10 @@ internal static class LaunchCommand
             Arity = ArgumentArity.ZeroOrMore,
         };
         var profile = new Option<string?>("--profile") { Description = "What the cluster wants: a YAML file, such as configs/clusters/modules.yaml." };
-        var time = new Option<string?>("--time") { Description = "Time limit of one start of the job, such as 8:00:00; a run that needs more requeues itself." };
+        var time = new Option<string?>("--time")
+        {
+            Description = "Time limit of one start of the job, such as 8:00:00; a run that needs more requeues itself.",
+        };
         var gpus = new Option<int?>("--gpus") { Description = "GPUs of a run: 0 or 1, since a run is one process on one device." };
         var nodes = new Option<int>("--nodes") { Description = "Nodes of a run: 1.", DefaultValueFactory = _ => 1 };
         var cpus = new Option<int?>("--cpus") { Description = "Cores of a run." };

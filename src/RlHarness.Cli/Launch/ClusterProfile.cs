@@ -1,9 +1,12 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using RlHarness.Core.Settings;
 
 namespace RlHarness.Cli.Launch;
 
-/// <summary>What a job asks of a cluster, and what its script does before the program starts: a file of configs/clusters, and the command line over it.</summary>
+/// <summary>
+/// What a job asks of a cluster, and what its script does before the program starts: a file of configs/clusters, and the command line over it.
+/// </summary>
 internal sealed partial record ClusterProfile
 {
     [Meaning("Partition (queue); null: the cluster's own default.")]
@@ -91,7 +94,7 @@ internal sealed partial record ClusterProfile
     {
         if (SlurmTime().Match(time) is not { Success: true } m || m.Groups["never"].Success)
             return null;
-        long Part(string name) => m.Groups[name] is { Success: true, Value: var text } ? long.Parse(text, System.Globalization.CultureInfo.InvariantCulture) : 0;
+        long Part(string name) => m.Groups[name] is { Success: true, Value: var text } ? long.Parse(text, CultureInfo.InvariantCulture) : 0;
         return Part("d") * 86400 + Part("h") * 3600 + Part("m") * 60 + Part("s");
     }
 
@@ -113,7 +116,8 @@ internal sealed partial record ClusterProfile
         }.SelectMany(t => t.Texts.OfType<string>().Select(x => (t.Key, x)));
 
     [GeneratedRegex(
-        @"^(?:(?<m>\d+)(?::(?<s>[0-5]\d))?|(?<h>\d+):(?<m>[0-5]\d):(?<s>[0-5]\d)|(?<d>\d+)-(?<h>\d+)(?::(?<m>[0-5]\d)(?::(?<s>[0-5]\d))?)?|(?<never>UNLIMITED))$"
+        @"^(?:(?<m>\d+)(?::(?<s>[0-5]\d))?|(?<h>\d+):(?<m>[0-5]\d):(?<s>[0-5]\d)|"
+            + @"(?<d>\d+)-(?<h>\d+)(?::(?<m>[0-5]\d)(?::(?<s>[0-5]\d))?)?|(?<never>UNLIMITED))$"
     )]
     private static partial Regex SlurmTime();
 

@@ -161,7 +161,10 @@ internal sealed class SlurmLaunch
             if (EarlierRuns.StopTime(_set.Runs[0], folder) is { } measured)
                 return (
                     Math.Clamp((int)Math.Ceiling(2 * measured.Seconds), LeastSignalSeconds, ushort.MaxValue),
-                    string.Create(CultureInfo.InvariantCulture, $"twice the {measured.Seconds:0.#} s of a step and a checkpoint in {measured.Run}, at least 60 s")
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"twice the {measured.Seconds:0.#} s of a step and a checkpoint in {measured.Run}, at least {LeastSignalSeconds} s"
+                    )
                 );
         return (UsualSignalSeconds, "the usual, since no run of these settings has measured its steps (--signal-before)");
     }

@@ -73,7 +73,12 @@ public class LaunchTests
         var run = JsonDocument.Parse(status.Output).RootElement.EnumerateArray().Single();
         Assert.Equal(
             ("quickstart", "waiting", "17", "PENDING (Resources)"),
-            (run.GetProperty("name").GetString(), run.GetProperty("state").GetString(), run.GetProperty("job").GetString(), run.GetProperty("detail").GetString())
+            (
+                run.GetProperty("name").GetString(),
+                run.GetProperty("state").GetString(),
+                run.GetProperty("job").GetString(),
+                run.GetProperty("detail").GetString()
+            )
         );
         folder.Write("checkpoints/other/run.json", "{}");
         folder.Write("checkpoints/other/config.yaml", "name: other\nrl: { steps: 7 }\n");

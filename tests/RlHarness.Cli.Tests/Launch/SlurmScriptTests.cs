@@ -173,7 +173,9 @@ public class SlurmScriptTests
         Assert.Contains($"job 17_1, start {restarts + 1}: the program ended with {code}", said, StringComparison.Ordinal);
     }
 
-    /// <summary>Runs a script as task 1 of array 17 with an srun that ends with a code, and a scontrol that does nothing; each says what it was asked.</summary>
+    /// <summary>
+    /// Runs a script as task 1 of array 17 with an srun that ends with a code, and a scontrol that does nothing; each says what it was asked.
+    /// </summary>
     private static (int Code, string Said) Bash(TemporaryFolder folder, string script, int code, int restarts)
     {
         var bin = Directory.CreateDirectory(folder.At("bin")).FullName;
@@ -246,7 +248,9 @@ public class SlurmScriptTests
             ["\"tomorrow\"", "\"exclude=node7\"", "before: holds a line break", "\"A B\"", "container.image: empty"],
             w => Assert.Contains(w, error.Message, StringComparison.Ordinal)
         );
-        error = Assert.Throws<HarnessException>(() => SettingsReader.Parse<ClusterProfile>("p.yaml", "time: \"1\"", ["signal_before=60"], ClusterProfile.Problems));
+        error = Assert.Throws<HarnessException>(() =>
+            SettingsReader.Parse<ClusterProfile>("p.yaml", "time: \"1\"", ["signal_before=60"], ClusterProfile.Problems)
+        );
         Assert.Contains("60 s; the time limit is 60 s", error.Message, StringComparison.Ordinal);
     }
 

@@ -65,7 +65,9 @@ public sealed class ResumeTests : IDisposable
         Same(whole, path);
     }
 
-    /// <summary>A step asks for the time before its rollouts, between its parts and in its update: a stop at each of these moments keeps the step before.</summary>
+    /// <summary>
+    /// A step asks for the time before its rollouts, between its parts and in its update: a stop at each of these moments keeps the step before.
+    /// </summary>
     [Fact]
     public void Wherever_in_a_step_a_run_is_told_to_stop_the_last_step_that_was_finished_is_saved()
     {

@@ -323,7 +323,8 @@ public sealed class RunStoreTests : IDisposable
             Assert.Equal(3L, store.Scalar("PRAGMA synchronous")); // 3 is EXTRA
             Assert.Equal("this file system has no shared memory", store.RollbackReason);
             store.Commit(Step(1));
-            Assert.ThrowsAny<SqliteException>(() => store.Commit(Step(2) with { Labels = [new("no such transcript", "d", "1", Outcome.Comply, ReasoningKind.None, false, 0)] }));
+            var orphan = new LabelRow("no such transcript", "d", "1", Outcome.Comply, ReasoningKind.None, false, 0);
+            Assert.ThrowsAny<SqliteException>(() => store.Commit(Step(2) with { Labels = [orphan] }));
             Assert.Equal(1, store.LastStep("rl"));
             Assert.Empty(Directory.GetFiles(Path.GetDirectoryName(Db)!, "*-wal"));
         }
