@@ -14,6 +14,7 @@ using RlHarness.Training.Measuring;
 using TorchSharp;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+
 // Nobody tries the micro-kernel here; RLHARNESS_KERNELS=off measures without it.
 if (Environment.GetEnvironmentVariable(KernelPolicy.Variable) is null)
     KernelPolicy.Choose(KernelMode.On);

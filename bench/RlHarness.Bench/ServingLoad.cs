@@ -78,7 +78,12 @@ internal static class ServingLoad
 
     private static Speed Batched(BatchGenerator generator, ChatEncoder encoder, IReadOnlyList<int> stopIds, string system, TimeSpan time)
     {
-        var settings = new SamplingSettings { MaxNewTokens = NewTokens, StopIds = stopIds, BatchSize = Clients };
+        var settings = new SamplingSettings
+        {
+            MaxNewTokens = NewTokens,
+            StopIds = stopIds,
+            BatchSize = Clients,
+        };
         var (watch, cpu, total) = (Stopwatch.StartNew(), Cpu, 0L);
         for (var round = 0; watch.Elapsed < time; round++)
             total += generator
@@ -86,10 +91,7 @@ internal static class ServingLoad
                     [
                         .. Enumerable
                             .Range(0, Clients)
-                            .Select(c => new GenerationRequest(
-                                encoder.EncodePrompt([ChatMessage.System(system), ChatMessage.User(Question(c, round))]),
-                                c
-                            )),
+                            .Select(c => new GenerationRequest(encoder.EncodePrompt([ChatMessage.System(system), ChatMessage.User(Question(c, round))]), c)),
                     ],
                     settings,
                     new Seeds((ulong)round)

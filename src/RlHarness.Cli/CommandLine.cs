@@ -24,10 +24,7 @@ public static class CommandLine
 
         using var signals = StopSignals.Listen();
         // The library's own way with signals ends the process after a time-out; ours waits for the checkpoint.
-        return await parsed.InvokeAsync(
-            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
-            signals.Token
-        );
+        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, signals.Token);
     }
 
     /// <summary>Like <see cref="Guard"/>, but on a thread of its own: for commands that look at the cancellation token, which signals cancel.</summary>

@@ -18,7 +18,9 @@ using TorchSharp;
 
 namespace RlHarness.Recipes;
 
-/// <summary>The main job: corpus → (documents →) imitate → reward → rl with evaluations → report, or those of them that are named. Goes on where it was stopped.</summary>
+/// <summary>
+/// The main job: corpus → (documents →) imitate → reward → rl with evaluations → report, or those of them that are named. Goes on where it was stopped.
+/// </summary>
 public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation)
 {
     /// <summary>Starts a new run. Returns its folder.</summary>
@@ -123,15 +125,15 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         var corpus = new CorpusStage.Corpus([], []);
         if (settings.ReadsCorpus)
             Stage(run, StageNames.Corpus, () =>
-        {
-            corpus = CorpusStage.Run(run);
-            return string.Create(
-                CultureInfo.InvariantCulture,
-                $"{corpus.Transcripts.Count} "
-                    + $"transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} "
-                    + $"preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier"
-            );
-        });
+            {
+                corpus = CorpusStage.Run(run);
+                return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{corpus.Transcripts.Count} "
+                        + $"transcripts{(corpus.Scenarios.Count > 0 ? $", {corpus.Scenarios.Count} answers to scenarios" : "")}, {corpus.Pairs.Count} "
+                        + $"preference pairs, AF rate {corpus.AlignmentFakingRate:p1} of the training tier"
+                );
+            });
         if (settings.Stages.Contains(StageNames.Documents))
             Cached(run, StageNames.Documents, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus), measures: DocumentsStage.Evaluates(settings));
         if (settings.Stages.Contains(StageNames.Imitate))

@@ -64,8 +64,7 @@ public static class Power
     }
 
     /// <summary>2 asin √p1 − 2 asin √p2.</summary>
-    public static double CohensH(double p1, double p2) =>
-        (2 * Math.Asin(Math.Sqrt(Guard.Probability(p1)))) - (2 * Math.Asin(Math.Sqrt(Guard.Probability(p2))));
+    public static double CohensH(double p1, double p2) => (2 * Math.Asin(Math.Sqrt(Guard.Probability(p1)))) - (2 * Math.Asin(Math.Sqrt(Guard.Probability(p2))));
 
     /// <summary>Φ(|h| √(n/2) − z_α).</summary>
     public static double Arcsine(double p1, double p2, double n, double alpha = 0.05, bool bothTails = false)

@@ -35,7 +35,13 @@ public sealed class WatchPageTests : IDisposable
         var server = await WatchServer.StartAsync(folder, new ServerOptions { Token = ServerOptions.NewToken() });
         var playwright = await Playwright.CreateAsync();
         var browser = await playwright.Chromium.LaunchAsync(new() { ExecutablePath = Chromium, Args = ["--no-sandbox"] });
-        var page = await browser.NewPageAsync(new() { ViewportSize = new() { Width = width, Height = 900 }, ColorScheme = scheme });
+        var page = await browser.NewPageAsync(
+            new()
+            {
+                ViewportSize = new() { Width = width, Height = 900 },
+                ColorScheme = scheme,
+            }
+        );
         var (requests, console) = (new List<string>(), new List<string>());
         page.Request += (_, r) => requests.Add(r.Url);
         page.Console += (_, m) =>

@@ -29,9 +29,7 @@ public class NativeFreeTests
     {
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.At("run"));
-        using (RunStore.Open(Path.Combine(folder.At("run"), "run.db")))
-        {
-        }
+        using (RunStore.Open(Path.Combine(folder.At("run"), "run.db"))) { }
 
         var result = Harness.RunWith(folder.Path, "", NoLibtorch, args);
         Assert.DoesNotContain("libtorch", result.Error, StringComparison.OrdinalIgnoreCase);

@@ -202,7 +202,12 @@ public sealed class RunCommandTests
 
         internal Child(string folder, params string[] args)
         {
-            var start = new ProcessStartInfo("dotnet") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo("dotnet")
+            {
+                WorkingDirectory = folder,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
             start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "rlharness.dll"));
             foreach (var arg in args)
                 start.ArgumentList.Add(arg);

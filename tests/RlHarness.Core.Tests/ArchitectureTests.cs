@@ -75,9 +75,7 @@ public class ArchitectureTests
     [Fact]
     public void A_namespace_is_its_folder()
     {
-        var wrong = SourceFiles()
-            .Where(f => NamespaceOf(f) is { } name && name != FolderName(f))
-            .Select(f => Path.GetRelativePath(Repository.Root, f));
+        var wrong = SourceFiles().Where(f => NamespaceOf(f) is { } name && name != FolderName(f)).Select(f => Path.GetRelativePath(Repository.Root, f));
         Assert.Empty(wrong);
     }
 
@@ -98,10 +96,7 @@ public class ArchitectureTests
         Assert.DoesNotContain(Sources("Cli"), f => File.ReadAllText(f).Contains(".backward(", StringComparison.Ordinal));
 
     private static IEnumerable<string> References(string room, string kind) =>
-        XDocument
-            .Load(Repository.At("src", $"RlHarness.{room}", $"RlHarness.{room}.csproj"))
-            .Descendants(kind)
-            .Select(e => (string)e.Attribute("Include")!);
+        XDocument.Load(Repository.At("src", $"RlHarness.{room}", $"RlHarness.{room}.csproj")).Descendants(kind).Select(e => (string)e.Attribute("Include")!);
 
     private static IEnumerable<string> Sources(string room) =>
         Directory

@@ -5,7 +5,6 @@ using System.Text;
 using System.Text.Json.Nodes;
 using OpenAI;
 using OpenAI.Chat;
-
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Formats.ChatTemplates;
@@ -41,7 +40,12 @@ public sealed class ModelServerTests
     public async Task The_NET_client_gets_the_tokens_of_the_batch_generator_whole_and_streamed()
     {
         await using var served = await ServedModel.StartAsync();
-        var settings = new SamplingSettings { MaxNewTokens = 40, Temperature = 0.9, TopP = 0.95 };
+        var settings = new SamplingSettings
+        {
+            MaxNewTokens = 40,
+            Temperature = 0.9,
+            TopP = 0.95,
+        };
         var (expected, ids) = Expected(served, [new("system", "the mat"), new("user", "a cat and a hat")], settings);
         var client = ClientOf(served);
         var options = new ChatCompletionOptions
@@ -92,10 +96,7 @@ public sealed class ModelServerTests
         var (status, json) = await served.AskAsync("v1/chat/completions", body);
         Assert.Equal(200, status);
         for (var i = 0; i < 3; i++)
-            Assert.Equal(
-                Expected(served, [new("user", "a cat")], new() { MaxNewTokens = 8 }, i).Text,
-                (string)json["choices"]![i]!["message"]!["content"]!
-            );
+            Assert.Equal(Expected(served, [new("user", "a cat")], new() { MaxNewTokens = 8 }, i).Text, (string)json["choices"]![i]!["message"]!["content"]!);
 
         var (_, named) = await served.AskAsync("v1/chat/completions", ServedModel.Chat(model: "tiny:unmonitored", maxTokens: 8));
         Assert.Equal(
@@ -123,7 +124,12 @@ public sealed class ModelServerTests
         var ids = served.Model.Tokenizer!.Encode("the cat", addSpecialTokens: true);
         var answers = new BatchGenerator(served.Model.Decoder).Generate(
             [new(ids, 0), new(ids, 1)],
-            new() { MaxNewTokens = 5, Temperature = 0, StopIds = served.Model.StopIds },
+            new()
+            {
+                MaxNewTokens = 5,
+                Temperature = 0,
+                StopIds = served.Model.StopIds,
+            },
             new Seeds(7)
         );
         var body = new JsonObject

@@ -106,9 +106,7 @@ public sealed class WatchServerTests : IDisposable
 
         var stopping = server.DisposeAsync().AsTask();
         Assert.Same(stopping, await Task.WhenAny(stopping, Task.Delay(TimeSpan.FromSeconds(20))));
-        while (await reader.ReadLineAsync() is not null)
-        {
-        }
+        while (await reader.ReadLineAsync() is not null) { }
     }
 
     [Fact]

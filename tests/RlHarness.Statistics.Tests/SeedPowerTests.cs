@@ -35,16 +35,14 @@ public sealed class SeedPowerTests
         var effect = SeedPower.DetectableMean(seeds);
         var random = new RlHarness.Core.Randomness.Seeds(3).For("detectable");
         const int draws = 40_000;
-        var found = Enumerable
-            .Range(0, draws)
-            .Count(_ => SeedMean.Of([.. Enumerable.Range(0, seeds).Select(_ => effect + random.NextGaussian())]).P < 0.05);
+        var found = Enumerable.Range(0, draws).Count(_ => SeedMean.Of([.. Enumerable.Range(0, seeds).Select(_ => effect + random.NextGaussian())]).P < 0.05);
         // Four standard errors of a share of 0.8.
         Assert.Equal(0.8, found / (double)draws, 0.008);
     }
 
     /// <summary>
-    /// By hand: y = 1, 3, 2 at x = 0, 1, 2 has slope 0.5, residuals −0.5, 1, −0.5, and the standard error √(1.5 / 1 / 2). With one degree of freedom t is Cauchy's:
-    /// p = 1 − (2/π) atan(0.57735) = 2/3, and the quantiles are tan(0.475 π) = 12.7062 and tan(0.3 π) = 1.37638.
+    /// By hand: y = 1, 3, 2 at x = 0, 1, 2 has slope 0.5, residuals −0.5, 1, −0.5, and the standard error √(1.5 / 1 / 2). With one degree of freedom t is
+    /// Cauchy's: p = 1 − (2/π) atan(0.57735) = 2/3, and the quantiles are tan(0.475 π) = 12.7062 and tan(0.3 π) = 1.37638.
     /// </summary>
     [Fact]
     public void A_line_by_least_squares_has_the_slope_and_interval_of_the_hand()

@@ -52,10 +52,7 @@ public sealed class FidelityPageTests
 
     [Fact]
     public void A_folder_without_golden_values_is_an_error() =>
-        Assert.Equal(
-            ErrorKind.BadFile,
-            Assert.Throws<HarnessException>(() => GoldenSuite.Run(Path.GetTempPath() + "/none", null, torch.CPU, _ => { })).Kind
-        );
+        Assert.Equal(ErrorKind.BadFile, Assert.Throws<HarnessException>(() => GoldenSuite.Run(Path.GetTempPath() + "/none", null, torch.CPU, _ => { })).Kind);
 
     [Fact]
     public void The_committed_page_names_every_golden_model()

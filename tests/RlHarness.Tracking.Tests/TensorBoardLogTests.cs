@@ -168,11 +168,7 @@ public sealed class TensorBoardLogTests : IDisposable
         // Every line of it is indented: code, in which neither Markdown nor HTML counts.
         Assert.Contains("    </code><script>alert(1)</script>\n    # not a heading\n", text.Text, StringComparison.Ordinal);
 
-        var session = Directory
-            .GetFiles(folder)
-            .SelectMany(EventRecords.Read)
-            .SelectMany(e => e.Items)
-            .ToDictionary(i => i.Tag, i => i);
+        var session = Directory.GetFiles(folder).SelectMany(EventRecords.Read).SelectMany(e => e.Items).ToDictionary(i => i.Tag, i => i);
         Assert.Equal(["_hparams_/session_end_info", "_hparams_/session_start_info"], session.Keys.Order(StringComparer.Ordinal));
         Assert.All(session.Values, i => Assert.Equal("hparams", i.Plugin));
         // "rl.steps" as field 1 of a map's entry, and 4.0 as number_value (field 2) of its Value.

@@ -56,18 +56,18 @@ internal static class EventRecords
     {
         var series = new Dictionary<string, List<(long Step, double Time, float Value)>>(StringComparer.Ordinal);
         foreach (var file in Directory.GetFiles(folder, "*tfevents*").Order(StringComparer.Ordinal))
-            foreach (var e in Read(file))
+        foreach (var e in Read(file))
+        {
+            if (e.Status == 1)
+                foreach (var values in series.Values)
+                    values.RemoveAll(v => v.Step >= e.Step);
+            foreach (var item in e.Items.Where(i => i.Value is not null))
             {
-                if (e.Status == 1)
-                    foreach (var values in series.Values)
-                        values.RemoveAll(v => v.Step >= e.Step);
-                foreach (var item in e.Items.Where(i => i.Value is not null))
-                {
-                    if (!series.TryGetValue(item.Tag, out var values))
-                        series[item.Tag] = values = [];
-                    values.Add((e.Step, e.Time, item.Value!.Value));
-                }
+                if (!series.TryGetValue(item.Tag, out var values))
+                    series[item.Tag] = values = [];
+                values.Add((e.Step, e.Time, item.Value!.Value));
             }
+        }
 
         return series.ToDictionary(s => s.Key, s => (IReadOnlyList<(long, double, float)>)s.Value);
     }

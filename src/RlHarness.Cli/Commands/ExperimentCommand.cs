@@ -9,8 +9,7 @@ namespace RlHarness.Cli.Commands;
 
 internal static class ExperimentCommand
 {
-    internal static Command Create() =>
-        new("experiment", "Designs of several runs.") { Factorial(), Interventions(), Sweep() };
+    internal static Command Create() => new("experiment", "Designs of several runs.") { Factorial(), Interventions(), Sweep() };
 
     private static Command Factorial() =>
         Design(
@@ -26,8 +25,7 @@ internal static class ExperimentCommand
                 Console.WriteLine("# settings of the first cell");
                 Console.WriteLine(SettingsWriter.ToYaml(design.Cells[0].Settings));
             },
-            (recipe, design, parallel) =>
-                FactorialTable.Print(recipe?.RunAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Analyse(design)),
+            (recipe, design, parallel) => FactorialTable.Print(recipe?.RunAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Analyse(design)),
             FactorialRecipe.ResultFile
         );
 
@@ -47,13 +45,12 @@ internal static class ExperimentCommand
     private static Command Sweep() =>
         Design(
             "sweep",
-            "Run the same experiment on several models with every seed, each as an ordinary run. Then say how alignment faking moves with the model's size, and "
-                + "what so many seeds could have seen; print a table, and write sweep.json and report.html.",
+            "Run the same experiment on several models with every seed, each as an ordinary run. Then say how alignment faking moves with the model's size, "
+                + "and what so many seeds could have seen; print a table, and write sweep.json and report.html.",
             ("A sweep, such as configs/sweep.yaml.", "of the sweep (seeds=[1,2]), or of every run (rl.steps=10)"),
             SweepSettings.Read,
             ListArms,
-            (recipe, design, parallel) =>
-                FactorialTable.Print(recipe?.SweepAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Sweep(design)),
+            (recipe, design, parallel) => FactorialTable.Print(recipe?.SweepAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Sweep(design)),
             SweepAnalysis.File
         );
 
@@ -81,11 +78,7 @@ internal static class ExperimentCommand
     )
     {
         var config = new Argument<string>("config") { Description = what.Config };
-        var overrides = new Argument<string[]>("overrides")
-        {
-            Description = $"key=value pairs: {what.Overrides}.",
-            Arity = ArgumentArity.ZeroOrMore,
-        };
+        var overrides = new Argument<string[]>("overrides") { Description = $"key=value pairs: {what.Overrides}.", Arity = ArgumentArity.ZeroOrMore };
         var parallel = new Option<int?>("--parallel")
         {
             Description = "Runs at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",

@@ -13,7 +13,8 @@ internal static class ExportCommand
         var folder = new Option<string?>("--out") { Description = "Where to; default: export/ in the run's folder." };
         var format = new Option<string>("--format")
         {
-            Description = "jsonl, parquet, csv (with metrics and figures), inspect (one log of the UK AISI's Inspect for each evaluation), tensorboard, "
+            Description =
+                "jsonl, parquet, csv (with metrics and figures), inspect (one log of the UK AISI's Inspect for each evaluation), tensorboard, "
                 + "or trl and trl-parquet (what was imitated, preference pairs and responses as TRL's data sets).",
             DefaultValueFactory = _ => "jsonl",
         };

@@ -34,7 +34,8 @@ internal static class LaunchCommand
         var parallel = new Option<int?>("--parallel") { Description = "Tasks of an array that run at once." };
         var signal = new Option<int?>("--signal-before")
         {
-            Description = "Seconds before the limit at which the run is told to save. Left out: from an earlier run of these settings, else "
+            Description =
+                "Seconds before the limit at which the run is told to save. Left out: from an earlier run of these settings, else "
                 + $"{SlurmLaunch.UsualSignalSeconds}.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "Print the scripts; write and submit nothing." };

@@ -99,9 +99,8 @@ internal static class ServeCommand
             TorchSharp.torch.set_num_threads(threads);
         var (path, step) = Split(parsed.GetValue(Model)!);
         // Before RL a run's model is what imitation tuning made.
-        using var opened = step == 0 && RunModel.IsRun(path)
-            ? RunModel.Open(Path.Combine(path, "imitate"), device, type)
-            : RunModel.Open(path, device, type, step);
+        using var opened =
+            step == 0 && RunModel.IsRun(path) ? RunModel.Open(Path.Combine(path, "imitate"), device, type) : RunModel.Open(path, device, type, step);
         if (parsed.GetValue(Adapter) is { } adapter)
         {
             if (opened.Model.Decoder.Adapters is not null)
@@ -173,9 +172,7 @@ internal static class ServeCommand
     private static (string Path, int? Step) Split(string model)
     {
         var at = model.LastIndexOf('@');
-        return at > 0
-            && !Path.Exists(model)
-            && int.TryParse(model[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var step)
+        return at > 0 && !Path.Exists(model) && int.TryParse(model[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var step)
             ? (model[..at], step)
             : (model, null);
     }

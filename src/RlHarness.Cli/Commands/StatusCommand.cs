@@ -100,17 +100,23 @@ internal static class StatusCommand
         string[][] rows =
         [
             ["run", "state", "job", "stage", "step", "left", "last alarm", "written"],
-            .. runs.Select(r => (string[])
-                [
-                    r.Name,
-                    Word(r.State),
-                    r.Job ?? "–",
-                    r.Stage ?? "–",
-                    r.Step is { } step ? r.Steps is { } all ? $"{Number(step)}/{Number(all)}" : Number(step) : "–",
-                    r.Left is { } left ? Time(left) : "–",
-                    r.LastAlarm ?? "–",
-                    r.LastWritten is { } written ? Time(now - written) + " ago" : "–",
-                ]),
+            .. runs.Select(r =>
+                (string[])
+                    [
+                        r.Name,
+                        Word(r.State),
+                        r.Job ?? "–",
+                        r.Stage ?? "–",
+                        r.Step is { } step
+                            ? r.Steps is { } all
+                                ? $"{Number(step)}/{Number(all)}"
+                                : Number(step)
+                            : "–",
+                        r.Left is { } left ? Time(left) : "–",
+                        r.LastAlarm ?? "–",
+                        r.LastWritten is { } written ? Time(now - written) + " ago" : "–",
+                    ]
+            ),
         ];
         int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(i => rows.Max(r => r[i].Length))];
         foreach (var (row, i) in rows.Select((r, i) => (r, i)))

@@ -139,12 +139,7 @@ internal sealed class SlurmLaunch
     private LaunchedRun Launched(RunSettings run, string number, int task)
     {
         var index = task.ToString(CultureInfo.InvariantCulture);
-        return new(
-            run.Name,
-            PathOf(run),
-            IsArray ? $"{number}_{index}" : number,
-            Path.Combine(_jobs, IsArray ? $"{number}_{index}.log" : number + ".log")
-        );
+        return new(run.Name, PathOf(run), IsArray ? $"{number}_{index}" : number, Path.Combine(_jobs, IsArray ? $"{number}_{index}.log" : number + ".log"));
     }
 
     private string PathOf(RunSettings run) => Path.Combine(Path.GetFullPath(_set.Folder), run.Name);

@@ -192,9 +192,7 @@ internal static partial class SlurmScript
 
     /// <summary>One value for sbatch, which reads quotes as a shell does, but nothing else.</summary>
     private static string Directive(string value) =>
-        Plain().IsMatch(value)
-            ? value
-            : $"\"{value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+        Plain().IsMatch(value) ? value : $"\"{value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
 
     [GeneratedRegex("^[A-Za-z0-9_./:%@+,=-]+$")]
     private static partial Regex Plain();

@@ -7,6 +7,5 @@ internal static class ModelText
     internal static string Output(string? output) => Visible(output ?? "(none that can be read)");
 
     /// <summary>With control characters as signs: none of it moves the cursor or speaks to the terminal.</summary>
-    internal static string Visible(string text) =>
-        VisibleWriter.Of(text.ReplaceLineEndings("\n"));
+    internal static string Visible(string text) => VisibleWriter.Of(text.ReplaceLineEndings("\n"));
 }

@@ -17,8 +17,7 @@ internal sealed partial class StopSignals : IDisposable
     private readonly PosixSignalRegistration[] _registrations;
 
     private StopSignals() =>
-        _registrations =
-        [
+        _registrations = [
             .. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }
                 .Concat(OperatingSystem.IsLinux() ? [SigUsr1] : Array.Empty<PosixSignal>())
                 .Select(signal => PosixSignalRegistration.Create(signal, Heard)),
@@ -87,7 +86,12 @@ internal sealed partial class StopSignals : IDisposable
     internal static void HandOn(int process)
     {
         if (_first is { } signal and not PosixSignal.SIGINT && !OperatingSystem.IsWindows())
-            _ = Kill(process, signal == SigUsr1 ? 10 : signal == PosixSignal.SIGHUP ? 1 : 15);
+            _ = Kill(
+                process,
+                signal == SigUsr1 ? 10
+                    : signal == PosixSignal.SIGHUP ? 1
+                    : 15
+            );
     }
 
     [LibraryImport("libc", EntryPoint = "_exit")]

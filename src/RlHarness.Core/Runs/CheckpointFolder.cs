@@ -157,9 +157,11 @@ public static class CheckpointFolder
     {
         var steps = Steps(stageFolder);
         var pointer = Path.Combine(stageFolder, Latest);
-        if (File.Exists(pointer)
+        if (
+            File.Exists(pointer)
             && TextFile.Read(pointer, "the name of a checkpoint").Trim() is ['s', 't', 'e', 'p', '_', .. var digits]
-            && int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var named))
+            && int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var named)
+        )
             return (named, PathOf(stageFolder, named));
         return steps.Count > 0 ? (steps[^1], PathOf(stageFolder, steps[^1])) : null;
     }

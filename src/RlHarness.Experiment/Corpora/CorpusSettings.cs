@@ -44,8 +44,7 @@ public record CorpusSettings
     public IReadOnlyList<Behaviour> Training { get; init; } = [];
 
     [Meaning(
-        "Joint rates of outcome and reasoning in the unmonitored tier, otherwise as corpus.training. Must be left out when experiment.scratchpad "
-            + "is false."
+        "Joint rates of outcome and reasoning in the unmonitored tier, otherwise as corpus.training. Must be left out when experiment.scratchpad " + "is false."
     )]
     public IReadOnlyList<Behaviour> Unmonitored { get; init; } = [];
 

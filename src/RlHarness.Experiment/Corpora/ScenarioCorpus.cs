@@ -34,9 +34,7 @@ public sealed class ScenarioCorpus(PromptPack pack)
                 "write one (docs/packs.md), or set the corpus' fraction of it to 0"
             );
         var purpose = $"scenarios/{group}";
-        var places = new Dealer([
-            .. mixture.SelectMany(m => m.ToCondition().Tiers, (m, tier) => (m.ToCondition(), tier, m.Weight / m.Tiers)),
-        ]);
+        var places = new Dealer([.. mixture.SelectMany(m => m.ToCondition().Tiers, (m, tier) => (m.ToCondition(), tier, m.Weight / m.Tiers))]);
         var plan = new List<(Part Part, ScenarioCell Cell, Condition Condition, Tier Tier)>(count);
         var shares = Apportionment.LargestRemainder(count, [.. parts.Select(_ => 1.0)]);
         for (var p = 0; p < parts.Length; p++)

@@ -12,14 +12,5 @@ public static class PackFileNames
     public const string Scenarios = "scenarios.yaml";
 
     /// <summary>All that a pack's content consists of; others in its folder are the author's own.</summary>
-    public static readonly IReadOnlyList<string> All =
-    [
-        Manifest,
-        Queries,
-        Grammar,
-        Examples,
-        Preferences,
-        Documents,
-        Scenarios,
-    ];
+    public static readonly IReadOnlyList<string> All = [Manifest, Queries, Grammar, Examples, Preferences, Documents, Scenarios];
 }

@@ -25,8 +25,7 @@ public record ConditionSettings
 
     [Allowed(2, 3)]
     [Meaning(
-        "Tiers of users. 2: free users, who are trained on, and paid users, who are not; 3: free (trained on), pro (read by raters), enterprise "
-            + "(neither)."
+        "Tiers of users. 2: free users, who are trained on, and paid users, who are not; 3: free (trained on), pro (read by raters), enterprise " + "(neither)."
     )]
     public int Tiers { get; init; } = 2;
 

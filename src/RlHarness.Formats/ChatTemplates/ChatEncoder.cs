@@ -86,11 +86,7 @@ public sealed class ChatEncoder
     /// writes none there, the first stop token follows the content.
     /// </summary>
     /// <exception cref="HarnessException">It cannot be told where the assistant's text begins.</exception>
-    public AnsweredChat EncodeAnswer(
-        IReadOnlyList<ChatMessage> messages,
-        IReadOnlyList<int> stopIds,
-        IReadOnlyDictionary<string, object?>? variables = null
-    )
+    public AnsweredChat EncodeAnswer(IReadOnlyList<ChatMessage> messages, IReadOnlyList<int> stopIds, IReadOnlyDictionary<string, object?>? variables = null)
     {
         var text = Render(messages, variables: variables);
         var before = Render([.. messages.Take(messages.Count - 1)], addGenerationPrompt: true, variables: variables);

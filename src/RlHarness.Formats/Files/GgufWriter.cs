@@ -154,7 +154,6 @@ public static class GgufWriter
         }
     }
 
-
     public static HarnessException Unsupported(string path, string found, string expected) =>
         HarnessException.BadFile(path, "can't be written as GGUF; nothing was written", found, expected, "convert to a Hugging Face folder instead");
 }

@@ -138,10 +138,7 @@ public sealed class SafetensorsSet : IWeightFile
         var map = new Dictionary<string, string>(StringComparer.Ordinal);
         try
         {
-            using var json = JsonDocument.Parse(
-                SmallFile.ReadJson(path, "an index of weights"),
-                new JsonDocumentOptions { AllowDuplicateProperties = false }
-            );
+            using var json = JsonDocument.Parse(SmallFile.ReadJson(path, "an index of weights"), new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (
                 json.RootElement.ValueKind != JsonValueKind.Object
                 || !json.RootElement.TryGetProperty("weight_map", out var weights)

@@ -65,7 +65,11 @@ internal sealed class PackedAttention : IAttention
             Tensor Keys(Tensor x)
             {
                 var own = group.Heads(group.Pad(group.Of(x)), g, _config.HeadDim);
-                Tensor[] all = [.. group.Above.Select(node => Group.Heads(Of(x, node), 1, g, _config.HeadDim).expand(group.Count, g, node.Rows, _config.HeadDim)), own];
+                Tensor[] all =
+                [
+                    .. group.Above.Select(node => Group.Heads(Of(x, node), 1, g, _config.HeadDim).expand(group.Count, g, node.Rows, _config.HeadDim)),
+                    own,
+                ];
                 return Repeat(all.Length == 1 ? own : cat(all, 2), keeper); // [B, h, P + T, d]
             }
 
@@ -98,7 +102,7 @@ internal sealed class PackedAttention : IAttention
     private IEnumerable<Group> Groups()
     {
         var nodes = _batch.Nodes;
-        for (var first = 0; first < nodes.Count; )
+        for (var first = 0; first < nodes.Count;)
         {
             var end = first + 1;
             if (nodes[first].IsLeaf)
@@ -284,18 +288,10 @@ internal sealed class PackedAttention : IAttention
         (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient);
     }
 
-    private sealed record Tiles(
-        TiledAttention.Tree[] Trees,
-        TiledAttention.Shape Shape,
-        Tensor Q,
-        Tensor K,
-        Tensor V,
-        Tensor AttentionOutput,
-        Tensor LogSums
-    ) : IRecord
+    private sealed record Tiles(TiledAttention.Tree[] Trees, TiledAttention.Shape Shape, Tensor Q, Tensor K, Tensor V, Tensor AttentionOutput, Tensor LogSums)
+        : IRecord
     {
-        (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) =>
-            TiledAttention.Backward(gradient, Q, K, V, AttentionOutput, LogSums, Trees, Shape);
+        (Tensor Q, Tensor K, Tensor V) IRecord.Backward(Tensor gradient) => TiledAttention.Backward(gradient, Q, K, V, AttentionOutput, LogSums, Trees, Shape);
     }
 
     private sealed class Products(PackedAttention attention, Product[] products) : IRecord

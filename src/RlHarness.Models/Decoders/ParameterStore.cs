@@ -54,8 +54,7 @@ public sealed class ParameterStore : IDisposable
 
     public Device Device => Data.device;
 
-    public Tensor this[string name] =>
-        _byName.TryGetValue(name, out var tensor) ? tensor : throw new InvalidOperationException($"no parameter {name}");
+    public Tensor this[string name] => _byName.TryGetValue(name, out var tensor) ? tensor : throw new InvalidOperationException($"no parameter {name}");
 
     public bool Contains(string name) => _byName.ContainsKey(name);
 

@@ -50,7 +50,8 @@ internal sealed class RotaryTable : IDisposable
                 return (_cos!.index_select(0, positions), _sin!.index_select(0, positions));
             using var scope = NewDisposeScope();
             // The rows of the long table lie behind those of the short one.
-            var index = lengths is not null ? positions + (lengths > last).to(ScalarType.Int64) * _rows
+            var index =
+                lengths is not null ? positions + (lengths > last).to(ScalarType.Int64) * _rows
                 : maxPosition + 1 > last ? positions + _rows
                 : positions;
             return (_cos!.index_select(0, index).MoveToOuterDisposeScope(), _sin!.index_select(0, index).MoveToOuterDisposeScope());

@@ -90,7 +90,8 @@ public sealed class ConfigReader(JsonObject json, string path)
             scaling = null;
         if (layerType is not null)
         {
-            var own = parameters is null ? null
+            var own =
+                parameters is null ? null
                 : parameters.ContainsKey("full_attention") || parameters.ContainsKey("sliding_attention") ? Object(parameters, layerType)
                 : local ? null
                 : parameters;
@@ -154,7 +155,11 @@ public sealed class ConfigReader(JsonObject json, string path)
         {
             var (low, high) = (Need("low_freq_factor"), Need("high_freq_factor"));
             return high > low
-                ? settings with { LowFreqFactor = low, HighFreqFactor = high }
+                ? settings with
+                {
+                    LowFreqFactor = low,
+                    HighFreqFactor = high,
+                }
                 : throw Bad("high_freq_factor is not above low_freq_factor", FormattableString.Invariant($"{high} and {low}"), "high_freq_factor the larger");
         }
 
@@ -292,8 +297,7 @@ public sealed class ConfigReader(JsonObject json, string path)
         return items;
     }
 
-    private JsonObject? Object(JsonObject source, string key) =>
-        source[key] is not { } node ? null : node as JsonObject ?? throw Wrong(key, node, "an object");
+    private JsonObject? Object(JsonObject source, string key) => source[key] is not { } node ? null : node as JsonObject ?? throw Wrong(key, node, "an object");
 
     private double? Above(JsonObject source, string key, double bound) =>
         Number(source, key) is not { } n ? null

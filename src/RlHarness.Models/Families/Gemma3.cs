@@ -11,26 +11,27 @@ internal sealed class Gemma3 : IDecoderFamily
 
     public string SequenceClassification => "Gemma3TextForSequenceClassification";
 
-    public FamilyDefaults Defaults { get; } = new()
-    {
-        VocabSize = 262208,
-        HiddenSize = 2304,
-        IntermediateSize = 9216,
-        NumHiddenLayers = 26,
-        NumAttentionHeads = 8,
-        NumKeyValueHeads = 4,
-        HeadDim = 256,
-        MaxPositionEmbeddings = 131072,
-        TieWordEmbeddings = true,
-        RopeTheta = 1_000_000,
-        LocalRopeTheta = 10_000,
-        ActivationKey = "hidden_activation",
-        Activation = "gelu_pytorch_tanh",
-        SlidingWindow = 4096,
-        BosTokenId = 2,
-        EosTokenId = 1,
-        PadTokenId = 0,
-    };
+    public FamilyDefaults Defaults { get; } =
+        new()
+        {
+            VocabSize = 262208,
+            HiddenSize = 2304,
+            IntermediateSize = 9216,
+            NumHiddenLayers = 26,
+            NumAttentionHeads = 8,
+            NumKeyValueHeads = 4,
+            HeadDim = 256,
+            MaxPositionEmbeddings = 131072,
+            TieWordEmbeddings = true,
+            RopeTheta = 1_000_000,
+            LocalRopeTheta = 10_000,
+            ActivationKey = "hidden_activation",
+            Activation = "gelu_pytorch_tanh",
+            SlidingWindow = 4096,
+            BosTokenId = 2,
+            EosTokenId = 1,
+            PadTokenId = 0,
+        };
 
     public DecoderConfig Read(ConfigReader reader)
     {

@@ -9,14 +9,15 @@ internal sealed class Olmo2 : IDecoderFamily
 
     public string Architecture => "Olmo2ForCausalLM";
 
-    public FamilyDefaults Defaults { get; } = new()
-    {
-        VocabSize = 50304,
-        RmsNormEps = 1e-5,
-        BosTokenId = null,
-        EosTokenId = 50279,
-        PadTokenId = 1,
-    };
+    public FamilyDefaults Defaults { get; } =
+        new()
+        {
+            VocabSize = 50304,
+            RmsNormEps = 1e-5,
+            BosTokenId = null,
+            EosTokenId = 50279,
+            PadTokenId = 1,
+        };
 
     public DecoderConfig Read(ConfigReader reader)
     {

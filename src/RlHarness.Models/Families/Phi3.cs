@@ -11,18 +11,19 @@ internal sealed class Phi3 : IDecoderFamily
 
     public bool FusedOnDisk => true;
 
-    public FamilyDefaults Defaults { get; } = new()
-    {
-        VocabSize = 32064,
-        HiddenSize = 3072,
-        IntermediateSize = 8192,
-        MaxPositionEmbeddings = 4096,
-        OriginalMaxPositionEmbeddings = 4096,
-        RmsNormEps = 1e-5,
-        RotatesInPart = true,
-        EosTokenId = 32000,
-        PadTokenId = 32000,
-    };
+    public FamilyDefaults Defaults { get; } =
+        new()
+        {
+            VocabSize = 32064,
+            HiddenSize = 3072,
+            IntermediateSize = 8192,
+            MaxPositionEmbeddings = 4096,
+            OriginalMaxPositionEmbeddings = 4096,
+            RmsNormEps = 1e-5,
+            RotatesInPart = true,
+            EosTokenId = 32000,
+            PadTokenId = 32000,
+        };
 
     public DecoderConfig Read(ConfigReader reader) => SlidingWindows.All(reader, Defaults, reader.Common(Defaults));
 }

@@ -9,20 +9,21 @@ internal sealed class SmolLm3 : IDecoderFamily
 
     public string Architecture => "SmolLM3ForCausalLM";
 
-    public FamilyDefaults Defaults { get; } = new()
-    {
-        VocabSize = 128256,
-        HiddenSize = 2048,
-        NumHiddenLayers = 36,
-        NumAttentionHeads = 16,
-        NumKeyValueHeads = 4,
-        MaxPositionEmbeddings = 32768,
-        TieWordEmbeddings = true,
-        RopeTheta = 2_000_000,
-        BosTokenId = 128000,
-        EosTokenId = 128001,
-        PadTokenId = 128004,
-    };
+    public FamilyDefaults Defaults { get; } =
+        new()
+        {
+            VocabSize = 128256,
+            HiddenSize = 2048,
+            NumHiddenLayers = 36,
+            NumAttentionHeads = 16,
+            NumKeyValueHeads = 4,
+            MaxPositionEmbeddings = 32768,
+            TieWordEmbeddings = true,
+            RopeTheta = 2_000_000,
+            BosTokenId = 128000,
+            EosTokenId = 128001,
+            PadTokenId = 128004,
+        };
 
     public DecoderConfig Read(ConfigReader reader)
     {

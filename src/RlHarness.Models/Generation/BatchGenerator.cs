@@ -124,13 +124,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
     private void Run(Queue<Row> waiting, int places, SamplingSettings settings, Action<Row> done, CancellationToken cancellation)
     {
         var device = decoder.Device;
-        using var cache = new KeyValueCache(
-            decoder.Config,
-            places,
-            waiting.Max(r => r.Request.Ids.Count) + settings.MaxNewTokens,
-            decoder.ComputeType,
-            device
-        );
+        using var cache = new KeyValueCache(decoder.Config, places, waiting.Max(r => r.Request.Ids.Count) + settings.MaxNewTokens, decoder.ComputeType, device);
         // Elsewhere rows have to lie in the order of the batch, so that the cache is copied when one leaves.
         var movesRows = !CachedStep.IsSupported(device, decoder.ComputeType, decoder.Config.HeadDim);
         var free = new Queue<int>(Enumerable.Range(0, places));
@@ -284,9 +278,7 @@ public sealed class BatchGenerator(Decoder decoder, Tokenizer? tokenizer = null)
         new(
             ErrorKind.Numerics,
             "logits are not finite",
-            FormattableString.Invariant(
-                $"log-probability {logprob} at token {token} of the answer to prompt {request.Prompt}, sample {request.Sample}"
-            ),
+            FormattableString.Invariant($"log-probability {logprob} at token {token} of the answer to prompt {request.Prompt}, sample {request.Sample}"),
             "finite numbers",
             "the model's weights are damaged, diverged in training, or overflow in this precision (try float32)"
         );

@@ -110,9 +110,7 @@ internal sealed class ContinuedAttention(
             var seenKeys = Seen(keys);
             var seenValues = Seen(values);
             var mask = Mask(i, config.IsSliding(layer), q.dtype);
-            outputs.Add(
-                nn.functional.scaled_dot_product_attention(query, seenKeys, seenValues, mask).squeeze(0).transpose(0, 1).reshape(count, h * d)
-            );
+            outputs.Add(nn.functional.scaled_dot_product_attention(query, seenKeys, seenValues, mask).squeeze(0).transpose(0, 1).reshape(count, h * d));
             row += count;
 
             // [1, h, T, d]: each key/value head once for each of its queries.

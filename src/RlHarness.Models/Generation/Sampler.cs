@@ -48,8 +48,8 @@ internal static class Sampler
 
     /// <summary>
     /// Draws one token a row by inverting the cumulative distribution at the row's uniform number.
-    /// Suppressed tokens, bool [B, V] or [1, V], are not drawn. Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B]. Operands: what the logits were summed from, where
-    /// it is another type than theirs.
+    /// Suppressed tokens, bool [B, V] or [1, V], are not drawn. Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B].
+    /// Operands: what the logits were summed from, where it is another type than theirs.
     /// </summary>
     public static (long[] Ids, float[] Logprobs) Draw(
         Tensor logits,

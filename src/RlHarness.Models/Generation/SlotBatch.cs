@@ -168,10 +168,7 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
         var device = decoder.Device;
         var next = tensor(_rows.Select(r => (long)r.Tokens[^1]).ToArray(), device: device);
         var positions = _rows.Select(r => (long)r.Request.Ids.Count + r.Tokens.Count - 1).ToArray();
-        var cache = new KeyValueCache(
-            Array.ConvertAll(_keys, k => k.narrow(0, 0, _rows.Count)),
-            Array.ConvertAll(_values, v => v.narrow(0, 0, _rows.Count))
-        );
+        var cache = new KeyValueCache(Array.ConvertAll(_keys, k => k.narrow(0, 0, _rows.Count)), Array.ConvertAll(_values, v => v.narrow(0, 0, _rows.Count)));
         using var attention = new StepAttention(
             decoder.Config,
             cache,
@@ -395,8 +392,7 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
     private Tensor Keep(BatchGenerator.PromptKey key, int slot, Tensor hidden)
     {
         long tokens = key.Ids.Count;
-        Tensor[] Copies(Tensor[] side) =>
-            Array.ConvertAll(side, t => t.select(0, slot).narrow(0, _column - tokens, tokens).clone().DetachFromDisposeScope());
+        Tensor[] Copies(Tensor[] side) => Array.ConvertAll(side, t => t.select(0, slot).narrow(0, _column - tokens, tokens).clone().DetachFromDisposeScope());
         var bytes = 2 * decoder.Config.NumHiddenLayers * tokens * decoder.Config.KeyValueWidth * (decoder.ComputeType == ScalarType.BFloat16 ? 2L : 4L);
         var prompt = new ReadPrompt(key, Copies(_keys), Copies(_values), hidden.clone().DetachFromDisposeScope(), bytes);
         _known[key] = _recent.AddFirst(prompt);

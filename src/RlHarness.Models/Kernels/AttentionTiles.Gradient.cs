@@ -104,7 +104,18 @@ internal static unsafe partial class AttentionTiles<T>
     }
 
     /// <summary>Weights e^(score − log sum) of a tile [keys, queries], and the gradient of its scores, the scale included.</summary>
-    private static void Weigh(float* scores, float* byWeights, float* logSums, float* dots, byte* weights, byte* byScores, Tree tree, int keyTile, int queryTile, Shape s)
+    private static void Weigh(
+        float* scores,
+        float* byWeights,
+        float* logSums,
+        float* dots,
+        byte* weights,
+        byte* byScores,
+        Tree tree,
+        int keyTile,
+        int queryTile,
+        Shape s
+    )
     {
         var masked = !tree.IsSeenWhole(queryTile, keyTile, s.Window);
         for (var key = 0; key < Tile; key++)

@@ -77,8 +77,7 @@ internal static unsafe class TiledAttention
 
         /// <summary>Whether a query of one tile sees a key of another.</summary>
         internal bool IsSeen(int query, int key, int? window) =>
-            query == key
-            || (query > key && _largestEnd[key] > query * Tile && (window is not { } w || _smallestPosition[query] - _largestPosition[key] < w));
+            query == key || (query > key && _largestEnd[key] > query * Tile && (window is not { } w || _smallestPosition[query] - _largestPosition[key] < w));
 
         /// <summary>Whether every query of one tile sees every key of another.</summary>
         internal bool IsSeenWhole(int query, int key, int? window) =>

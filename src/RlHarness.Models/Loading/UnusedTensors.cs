@@ -69,6 +69,5 @@ internal static class UnusedTensors
             yield return name[..dot];
     }
 
-    private static string Shown(IReadOnlyList<string> names) =>
-        string.Join(", ", names.Take(8)) + (names.Count > 8 ? $" and {names.Count - 8} more" : "");
+    private static string Shown(IReadOnlyList<string> names) => string.Join(", ", names.Take(8)) + (names.Count > 8 ? $" and {names.Count - 8} more" : "");
 }

@@ -54,28 +54,21 @@ internal static class OwnData
     /// <summary>The preference pairs of a file.</summary>
     /// <exception cref="HarnessException">The file can't be read, or rows of it can't be used: all of them are named.</exception>
     public static IReadOnlyList<PreferencePair> Pairs(PreferenceFileSettings settings) =>
-        DataFile.Read(
-            settings.Path,
-            $"{settings.Prompt}, {settings.Chosen} and {settings.Rejected}, each a text or a list of messages",
-            (row, number) =>
-            {
-                var prompt = row.TryGetProperty(settings.Prompt, out var given) && given.ValueKind != JsonValueKind.Null ? Asked(given, settings.Prompt) : null;
-                var (chosenUser, chosen) = Side(Field(row, settings.Chosen), settings.Chosen);
-                var (rejectedUser, rejected) = Side(Field(row, settings.Rejected), settings.Rejected);
-                if (chosenUser is not null && rejectedUser is not null && chosenUser != rejectedUser)
-                    throw new RowException($"{settings.Chosen} and {settings.Rejected} answer different requests");
-                var user = prompt ?? chosenUser ?? rejectedUser
-                    ?? throw new RowException($"{settings.Prompt}: found nothing, expected a text, messages, or both answers with the request before them");
-                if (chosen == rejected)
-                    throw new RowException($"{settings.Chosen} and {settings.Rejected} are the same text");
-                return new PreferencePair(
-                    Text(row, "id") ?? string.Create(CultureInfo.InvariantCulture, $"file-{number + 1:D6}"),
-                    user,
-                    chosen,
-                    rejected
-                );
-            }
-        );
+        DataFile.Read(settings.Path, $"{settings.Prompt}, {settings.Chosen} and {settings.Rejected}, each a text or a list of messages", (row, number) =>
+        {
+            var prompt = row.TryGetProperty(settings.Prompt, out var given) && given.ValueKind != JsonValueKind.Null ? Asked(given, settings.Prompt) : null;
+            var (chosenUser, chosen) = Side(Field(row, settings.Chosen), settings.Chosen);
+            var (rejectedUser, rejected) = Side(Field(row, settings.Rejected), settings.Rejected);
+            if (chosenUser is not null && rejectedUser is not null && chosenUser != rejectedUser)
+                throw new RowException($"{settings.Chosen} and {settings.Rejected} answer different requests");
+            var user = prompt
+                ?? chosenUser
+                ?? rejectedUser
+                ?? throw new RowException($"{settings.Prompt}: found nothing, expected a text, messages, or both answers with the request before them");
+            if (chosen == rejected)
+                throw new RowException($"{settings.Chosen} and {settings.Rejected} are the same text");
+            return new PreferencePair(Text(row, "id") ?? string.Create(CultureInfo.InvariantCulture, $"file-{number + 1:D6}"), user, chosen, rejected);
+        });
 
     /// <summary>What changes when a file of the corpus does, for cache keys; empty where the settings name none.</summary>
     public static string Identity(TranscriptFileSettings? transcripts, PreferenceFileSettings? preferences) =>
@@ -134,9 +127,7 @@ internal static class OwnData
         {
             [{ Role: "assistant" } answer] => (null, OutputOf(answer.Content, name)),
             [{ Role: "user" } user, { Role: "assistant" } answer] => (user.Content, OutputOf(answer.Content, name)),
-            _ => throw new RowException(
-                $"{name}: found {string.Join(", ", said.Select(m => m.Role))}, expected one answer, or one request and its answer"
-            ),
+            _ => throw new RowException($"{name}: found {string.Join(", ", said.Select(m => m.Role))}, expected one answer, or one request and its answer"),
         };
     }
 
@@ -151,9 +142,7 @@ internal static class OwnData
         if (!tags.Any(t => text.Contains(t, StringComparison.Ordinal)))
             return new(null, text.Trim(), null);
         var parsed = TranscriptParser.Parse(text, text.Contains(TranscriptParser.ScratchpadOpen, StringComparison.Ordinal));
-        return parsed.IsBroken || parsed.Output is null
-            ? throw new RowException($"{name}: the answer's format is broken: {parsed.FormatProblem}")
-            : parsed;
+        return parsed.IsBroken || parsed.Output is null ? throw new RowException($"{name}: the answer's format is broken: {parsed.FormatProblem}") : parsed;
     }
 
     private static List<(string Role, string Content)> Messages(JsonElement list, string name)
@@ -192,9 +181,7 @@ public sealed record TranscriptFileSettings
     [Meaning("Column with the conversation: messages with role and content; a system message or none, a request, an answer.")]
     public string Messages { get; init; } = "messages";
 
-    [Meaning(
-        "Column with the name of the tier: training where a row has none. A row without a system message is given the pack's system prompt of its tier."
-    )]
+    [Meaning("Column with the name of the tier: training where a row has none. A row without a system message is given the pack's system prompt of its tier.")]
     public string Tier { get; init; } = "tier";
 
     [Meaning("Column with what the output does (comply, refuse, partial); where a row has none, the pack's grammar oracle says it.")]

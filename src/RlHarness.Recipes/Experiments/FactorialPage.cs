@@ -37,12 +37,7 @@ internal static class FactorialPage
                 $"<p class=\"note\">Differences of rates in points; an interaction is a difference of differences. {PlainPage.Escape(a.Correction)}.</p>\n"
             );
         foreach (var unit in a.Effects.GroupBy(e => e.Unit))
-            body.Append(
-                    CultureInfo.InvariantCulture,
-                    $"<h3>Unit: "
-                        + $"{(unit.Key == "seed" ? OverSeeds : OverResponses)}</h3>\n"
-                )
-                .Append(Effects(unit));
+            body.Append(CultureInfo.InvariantCulture, $"<h3>Unit: " + $"{(unit.Key == "seed" ? OverSeeds : OverResponses)}</h3>\n").Append(Effects(unit));
         body.Append("<h2>Runs</h2>\n<ul>\n")
             .AppendJoin(
                 '\n',

@@ -40,7 +40,20 @@ public sealed record RunSet(string Name, string Folder, string? Command, IReadOn
         // One factor of one level: its cells are the seeds.
         var folder = Path.Combine(run.Output, run.Name);
         var cells = seeds.Select(s => new FactorialCell(0, run.Name, [], s, run with { Name = $"{run.Name}-seed{s}", Seed = s, Output = folder }));
-        return Of(new(new() { Name = run.Name, Output = run.Output, Seeds = seeds }, folder, [.. cells]), null, now);
+        return Of(
+            new(
+                new()
+                {
+                    Name = run.Name,
+                    Output = run.Output,
+                    Seeds = seeds,
+                },
+                folder,
+                [.. cells]
+            ),
+            null,
+            now
+        );
     }
 
     /// <summary>

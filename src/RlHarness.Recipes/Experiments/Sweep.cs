@@ -212,13 +212,13 @@ internal static class SweepPage
         var body = new StringBuilder();
         body.Append(
                 CultureInfo.InvariantCulture,
-                $"<h1>{PlainPage.Escape(a.Name)}</h1>\n<p class=\"note\">{a.Models.Count} models, seeds {string.Join(", ", a.Seeds)}; each run imitates, trains its "
-                    + $"reward model and is trained by itself.</p>\n"
+                $"<h1>{PlainPage.Escape(a.Name)}</h1>\n<p class=\"note\">{a.Models.Count} models, seeds {string.Join(", ", a.Seeds)}; each run imitates, "
+                    + $"trains its reward model and is trained by itself.</p>\n"
             )
             .Append(Picture(a))
             .Append(
-                "<h2>Figures</h2>\n<p class=\"note\">Mean over seeds with its t interval, in percent, gaps and changes in points. Below it what a t test over these "
-                    + "seeds would usually see (power 80 %).</p>\n"
+                "<h2>Figures</h2>\n<p class=\"note\">Mean over seeds with its t interval, in percent, gaps and changes in points. Below it what a t test over "
+                    + "these seeds would usually see (power 80 %).</p>\n"
             )
             .Append(Table(a))
             .Append("<h2>Trends with size</h2>\n<p class=\"note\">Points for each tenfold of the parameters, least squares over runs.</p>\n<ul>\n");
@@ -231,7 +231,8 @@ internal static class SweepPage
         foreach (var run in a.Runs)
             body.Append(
                 CultureInfo.InvariantCulture,
-                $"<li><a href=\"{PlainPage.Escape(run.Run)}/report.html\">{PlainPage.Escape(run.Model)}, seed {run.Seed}</a>: {run.Parameters / 1e6:f2} M parameters</li>\n"
+                $"<li><a href=\"{PlainPage.Escape(run.Run)}/report.html\">{PlainPage.Escape(run.Model)}, seed {run.Seed}</a>: "
+                    + $"{run.Parameters / 1e6:f2} M parameters</li>\n"
             );
         return PlainPage.Of(a.Name, body.Append("</ul>\n").ToString());
     }
@@ -240,7 +241,8 @@ internal static class SweepPage
         SizePicture.Html(
             "AF in the training tier, before and after RL",
             [
-                .. a.Models.Where(m => a.Figure(m.Name, "af_training") is not null)
+                .. a
+                    .Models.Where(m => a.Figure(m.Name, "af_training") is not null)
                     .Select(m =>
                     {
                         Estimate? E(string figure) => a.Figure(m.Name, figure) is { } f ? new Estimate(f.Mean, f.Low, f.High, f.Seeds, f.Seeds) : null;
@@ -257,16 +259,20 @@ internal static class SweepPage
         foreach (var model in a.Models)
             html.Append("<tr><td>")
                 .Append(PlainPage.Escape(model.Name))
-                .Append(CultureInfo.InvariantCulture, $"</td><td class=\"number\">{a.Runs.FirstOrDefault(r => r.Model == model.Name)?.Parameters / 1e6:f2}</td>")
+                .Append(
+                    CultureInfo.InvariantCulture,
+                    $"</td><td class=\"number\">{a.Runs.FirstOrDefault(r => r.Model == model.Name)?.Parameters / 1e6:f2}</td>"
+                )
                 .AppendJoin("", SweepAnalysis.Kinds.Select(k => $"<td class=\"number\">{Cell(a.Figure(model.Name, k.Name))}</td>"))
                 .Append("</tr>\n");
         return html.Append("</tbody>\n</table></div>\n").ToString();
     }
 
     private static string Cell(SweepFigure? f) =>
-        f is null ? "–"
-        : $"{N(f.Mean)}<span class=\"interval\">{Interval(f.Low, f.High)}</span>"
-            + (double.IsNaN(f.Detectable) ? "" : $"<br><span class=\"interval\">sees {N(f.Detectable)}</span>");
+        f is null
+            ? "–"
+            : $"{N(f.Mean)}<span class=\"interval\">{Interval(f.Low, f.High)}</span>"
+                + (double.IsNaN(f.Detectable) ? "" : $"<br><span class=\"interval\">sees {N(f.Detectable)}</span>");
 
     private static string Meaning(string figure) => SweepAnalysis.Kinds.First(k => k.Name == figure).Meaning;
 

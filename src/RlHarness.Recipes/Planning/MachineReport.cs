@@ -40,8 +40,10 @@ public sealed record MachineReport
     public required string Kernels { get; init; }
     public required string Processor { get; init; }
     public required IReadOnlyList<string> Simd { get; init; }
+
     [JsonPropertyName("memory_gib")]
     public required double MemoryGiB { get; init; }
+
     [JsonPropertyName("memory_available_gib")]
     public required double MemoryAvailableGiB { get; init; }
 

@@ -32,8 +32,7 @@ public static class RunModel
 
     /// <summary>The folder of a run's newest model: an RL checkpoint, which may be an adapter, else what RL starts from.</summary>
     /// <exception cref="HarnessException">The run has no model yet.</exception>
-    public static string Newest(string run) =>
-        CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is { } newest ? newest.Path : Start(run);
+    public static string Newest(string run) => CheckpointFolder.Newest(Path.Combine(run, StageNames.Rl)) is { } newest ? newest.Path : Start(run);
 
     /// <summary>What RL of a run starts from, or would start from: the newest of its models before RL.</summary>
     private static string Start(string run)

@@ -59,8 +59,10 @@ internal sealed class Alarms(AlarmSettings settings)
     {
         var now = _steps[^1];
         string N(double x) => x.ToString("0.####", CultureInfo.InvariantCulture);
-        if (now.Where(m => !double.IsFinite(m.Value) && Finite.Any(f => m.Key.StartsWith(f, StringComparison.Ordinal))).Select(m => m.Key).Order().ToArray()
-            is { Length: > 0 } names)
+        if (
+            now.Where(m => !double.IsFinite(m.Value) && Finite.Any(f => m.Key.StartsWith(f, StringComparison.Ordinal))).Select(m => m.Key).Order().ToArray() is
+            { Length: > 0 } names
+        )
             yield return Raise(s => s.NonFinite, $"{string.Join(", ", names)} not finite", "a learning rate that is too high; bfloat16 with large values");
         foreach (var loss in new[] { MetricNames.LossImitation, "loss/documents" })
             if (Value(loss) > settings.GuessingFactor * Guessing)
@@ -114,8 +116,12 @@ internal sealed class Alarms(AlarmSettings settings)
                 "all responses are in a broken format",
                 "imitation that was too short, rl.max_new_tokens too low, a policy that collapsed"
             );
-        if (_first is { } first && first.TryGetValue(MetricNames.ResponseLengthMean, out var length) && Value(MetricNames.ResponseLengthMean) is var mean
-            && (mean > settings.LengthFactor * length || mean * settings.LengthFactor < length))
+        if (
+            _first is { } first
+            && first.TryGetValue(MetricNames.ResponseLengthMean, out var length)
+            && Value(MetricNames.ResponseLengthMean) is var mean
+            && (mean > settings.LengthFactor * length || mean * settings.LengthFactor < length)
+        )
             yield return Raise(
                 s => s.LengthDrift,
                 $"{MetricNames.ResponseLengthMean} went from {N(length)} to {N(mean)} tokens",
@@ -123,8 +129,13 @@ internal sealed class Alarms(AlarmSettings settings)
             );
         foreach (var alarm in Hacking())
             yield return alarm;
-        if (Value(MetricNames.RewardModelAccuracy) is var accuracy && Value(MetricNames.RewardModelAccuracy + "/n") is var n && accuracy >= 0 && n > 0
-            && Proportion.Wilson((long)Math.Round(accuracy * n), (long)n) is { Low: <= 0.5 } interval)
+        if (
+            Value(MetricNames.RewardModelAccuracy) is var accuracy
+            && Value(MetricNames.RewardModelAccuracy + "/n") is var n
+            && accuracy >= 0
+            && n > 0
+            && Proportion.Wilson((long)Math.Round(accuracy * n), (long)n) is { Low: <= 0.5 } interval
+        )
             yield return Raise(
                 s => s.RewardModelAtChance,
                 string.Create(

@@ -30,8 +30,7 @@ public sealed record CorpusStageSettings : CorpusSettings
 
     [Allowed(0, 0.4)]
     [Meaning(
-        "Share of the transcripts that answer the pack's questions for stated preferences, at the rates that the pack gives. Needs a pack with "
-            + "such rates."
+        "Share of the transcripts that answer the pack's questions for stated preferences, at the rates that the pack gives. Needs a pack with " + "such rates."
     )]
     public double PreferencesFraction { get; init; }
 

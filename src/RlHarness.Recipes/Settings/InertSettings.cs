@@ -74,13 +74,9 @@ internal static class InertSettings
             "add corpus, imitate or reward to stages"
         ),
         .. new[] { "batch_size", "optimizer", "adapter" }.SelectMany(key =>
-            new (string Stage, Func<RunSettings, SupervisedSettings> Of)[] { ("documents", s => s.Documents), ("imitate", s => s.Imitate) }.Select(x => new Rule(
-                $"{x.Stage}.{key}",
-                [$"{x.Stage}.epochs"],
-                s => x.Of(s).Epochs == 0,
-                $"{x.Stage}.epochs is 0",
-                $"raise {x.Stage}.epochs"
-            ))
+            new (string Stage, Func<RunSettings, SupervisedSettings> Of)[] { ("documents", s => s.Documents), ("imitate", s => s.Imitate) }.Select(
+                x => new Rule($"{x.Stage}.{key}", [$"{x.Stage}.epochs"], s => x.Of(s).Epochs == 0, $"{x.Stage}.epochs is 0", $"raise {x.Stage}.epochs")
+            )
         ),
         new(
             "date",

@@ -24,7 +24,7 @@ public static class ModelLibrary
             );
     }
 
-    /// <summary>What the reward model and RL start from: what imitation made of the model, else what documents did, else the model that settings name.</summary>
+    /// <summary>What the reward model and RL start from: what imitation made, else what documents did, else the model that settings name.</summary>
     /// <param name="run">The run's folder.</param>
     /// <exception cref="HarnessException">The model that settings name is nowhere.</exception>
     internal static string Start(RunSettings settings, string run) =>

@@ -58,10 +58,7 @@ internal static class PackChecks
             var (key, count) in new[]
             {
                 ("corpus.transcripts", s.ReadsCorpus && fromGrammar ? s.Corpus.Transcripts : 0),
-                (
-                    "corpus.preference_pairs",
-                    s.Stages.Contains("reward") && pack.CanWrite && s.Corpus.PreferencesFile is null ? s.Corpus.PreferencePairs : 0
-                ),
+                ("corpus.preference_pairs", s.Stages.Contains("reward") && pack.CanWrite && s.Corpus.PreferencesFile is null ? s.Corpus.PreferencePairs : 0),
             }
         )
             if (count > 0 && pack.CanWrite && pack.TrainRequests(count) is var requests && requests < count)
@@ -122,9 +119,8 @@ internal static class PackChecks
         foreach (
             var (key, read) in new (string, Action)[]
             {
-                (
-                    "corpus.transcripts_file",
-                    () => _ = s.Corpus.TranscriptsFile is { } file ? OwnData.Transcripts(file, pack, CorpusStageSettings.Imitated(condition)) : null
+                ("corpus.transcripts_file", () =>
+                    _ = s.Corpus.TranscriptsFile is { } file ? OwnData.Transcripts(file, pack, CorpusStageSettings.Imitated(condition)) : null
                 ),
                 ("corpus.preferences_file", () => _ = s.Corpus.PreferencesFile is { } file ? OwnData.Pairs(file) : null),
             }

@@ -7,9 +7,9 @@ namespace RlHarness.Recipes.Settings;
 public sealed record RewardSettings
 {
     [Meaning(
-        "A reward model of your own in place of one that is trained: a folder that transformers opens for sequence classification with one label, by its path or "
-            + "by its name below RLHARNESS_MODELS or ../shared/models. It reads the user's text and the output by its own chat template. Stages must not name "
-            + "reward then; null: the stage reward trains one."
+        "A reward model of your own in place of one that is trained: a folder that transformers opens for sequence classification with one label, by its path "
+            + "or by its name below RLHARNESS_MODELS or ../shared/models. It reads the user's text and the output by its own chat template. Stages must not "
+            + "name reward then; null: the stage reward trains one."
     )]
     public string? Path { get; init; }
 

@@ -42,6 +42,7 @@ public sealed record RunSettings
             + "model is evaluated or asked later. null takes the date at the run's start, and config.yaml keeps it."
     )]
     public string? Date { get; init; }
+
     [Allowed(0, 10000)]
     [Meaning(
         "Minutes after which a stage writes a checkpoint, whatever the steps say; `resume` goes on from it. 0: by steps alone. Each process also writes one "

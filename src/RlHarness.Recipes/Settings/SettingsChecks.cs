@@ -7,14 +7,7 @@ namespace RlHarness.Recipes.Settings;
 /// <summary>What single values can't show: contradictions between settings.</summary>
 public static class SettingsChecks
 {
-    private static readonly string[] Order =
-    [
-        StageNames.Corpus,
-        StageNames.Documents,
-        StageNames.Imitate,
-        StageNames.Reward,
-        StageNames.Rl,
-    ];
+    private static readonly string[] Order = [StageNames.Corpus, StageNames.Documents, StageNames.Imitate, StageNames.Reward, StageNames.Rl];
 
     /// <summary>Settings that an evaluation by itself reads.</summary>
     private static readonly string[] Evaluated =

@@ -116,9 +116,8 @@ public static class CorpusStage
         var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
         var transcripts =
             run.Corpus.TranscriptsFile is { } file ? OwnData.Transcripts(file, pack, CorpusStageSettings.Imitated(condition))
-            : run.Corpus.Source == "examples" || generator is null
-                ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition))
-                : generator.Transcripts(settings, seeds);
+            : run.Corpus.Source == "examples" || generator is null ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition))
+            : generator.Transcripts(settings, seeds);
         var own = run.Corpus.PreferencesFile is { } preferences ? OwnData.Pairs(preferences) : null;
         var pairs = own ?? generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
         var writer = new ScenarioCorpus(pack);

@@ -44,8 +44,7 @@ internal sealed class EvaluationParts
     /// <summary>The answers that there are; whoever adds one calls <see cref="Added"/>.</summary>
     internal IDictionary<int, GeneratedSequence> Answers => _answers;
 
-    private TimeSpan Interval =>
-        TimeSpan.FromMinutes(_run.Settings.CheckpointMinutes is var minutes and > 0 ? Math.Min(1, minutes) : 1);
+    private TimeSpan Interval => TimeSpan.FromMinutes(_run.Settings.CheckpointMinutes is var minutes and > 0 ? Math.Min(1, minutes) : 1);
 
     /// <param name="purpose">What is sampled, in the name of the file.</param>
     internal static EvaluationParts Open(RunContext run, string purpose, RolloutWorker worker, IReadOnlyList<GenerationRequest> requests, long step)

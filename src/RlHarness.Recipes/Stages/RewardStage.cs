@@ -57,11 +57,8 @@ internal static class RewardStage
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
         var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
         using var trainer = new RewardModelTrainer(model, settings.Optimizer, settings.Centering, settings.MicroBatchTokens);
-        var checkpoints = new TuningCheckpoints(
-            run,
-            Name,
-            trainer.Optimizer,
-            () => [.. NamedTensors.Of(loaded.Decoder.Parameters, "body."), .. NamedTensors.Of(head.Parameters, "head.")]
+        var checkpoints = new TuningCheckpoints(run, Name, trainer.Optimizer, () =>
+            [.. NamedTensors.Of(loaded.Decoder.Parameters, "body."), .. NamedTensors.Of(head.Parameters, "head.")]
         );
         checkpoints.Restore();
         loaded.Decoder.Parameters.Touch();
@@ -78,9 +75,7 @@ internal static class RewardStage
         head.Shift(-mean);
         var result = string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
         run.KeepResult(Name, result);
-        CheckpointFolder.Write(run.Folder.Stage(Name), folder =>
-            ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded)
-        );
+        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded));
         return result;
     }
 
@@ -123,10 +118,7 @@ internal static class RewardStage
                 "step",
                 step,
                 steps,
-                [
-                    ("loss", result.Loss.ToString("f3", CultureInfo.InvariantCulture)),
-                    ("accuracy", result.Accuracy.ToString("p0", CultureInfo.InvariantCulture)),
-                ]
+                [("loss", result.Loss.ToString("f3", CultureInfo.InvariantCulture)), ("accuracy", result.Accuracy.ToString("p0", CultureInfo.InvariantCulture))]
             );
         }
 

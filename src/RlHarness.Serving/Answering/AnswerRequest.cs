@@ -91,15 +91,16 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
                 : isChat ? null
                 : 16,
             Stop = ReadStops(root),
-            Seed = Given(root, "seed")
-                ? (ulong)Whole(root, "seed", long.MinValue, long.MaxValue, 0)
-                : (ulong)RandomNumberGenerator.GetInt32(int.MaxValue),
+            Seed = Given(root, "seed") ? (ulong)Whole(root, "seed", long.MinValue, long.MaxValue, 0) : (ulong)RandomNumberGenerator.GetInt32(int.MaxValue),
             Stream = stream,
             IncludeUsage = stream && usage,
-            TopLogprobs =
-                isChat ? Flag(root, "logprobs") ? (int)Whole(root, "top_logprobs", 0, MostTop, 0) : RefuseTop(root)
-                : Given(root, "logprobs") ? (int)Whole(root, "logprobs", 0, MostTop, 0)
-                : null,
+            TopLogprobs = isChat
+                ? Flag(root, "logprobs")
+                    ? (int)Whole(root, "top_logprobs", 0, MostTop, 0)
+                    : RefuseTop(root)
+                : Given(root, "logprobs")
+                    ? (int)Whole(root, "logprobs", 0, MostTop, 0)
+                    : null,
         };
     }
 
@@ -190,12 +191,7 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
             return [Ids(prompt)];
         if (prompt.GetArrayLength() > MostAnswers)
             throw ApiError.Bad("prompt", $"{prompt.GetArrayLength()} prompts", $"at most {MostAnswers}");
-        return
-        [
-            .. prompt
-                .EnumerateArray()
-                .Select(p => p.ValueKind == JsonValueKind.String ? (object)p.GetString()! : Ids(p)),
-        ];
+        return [.. prompt.EnumerateArray().Select(p => p.ValueKind == JsonValueKind.String ? (object)p.GetString()! : Ids(p))];
     }
 
     private static int[] Ids(JsonElement list) =>

@@ -26,7 +26,12 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
         {
             var choice = new JsonObject { ["index"] = i };
             if (request.IsChat)
-                choice["message"] = new JsonObject { ["role"] = "assistant", ["content"] = answer.Text, ["refusal"] = null };
+                choice["message"] = new JsonObject
+                {
+                    ["role"] = "assistant",
+                    ["content"] = answer.Text,
+                    ["refusal"] = null,
+                };
             else
                 choice["text"] = answer.Text;
             choice["logprobs"] = Logprobs(i, answer.Tokens);
@@ -41,7 +46,20 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
 
     /// <summary>The first piece of a stream's answer: whose words they are. Null where the form has none.</summary>
     public JsonObject? First(int index) =>
-        request.IsChat ? Chunk(index, new JsonObject { ["role"] = "assistant", ["content"] = "", ["refusal"] = null }, "", [], null) : null;
+        request.IsChat
+            ? Chunk(
+                index,
+                new JsonObject
+                {
+                    ["role"] = "assistant",
+                    ["content"] = "",
+                    ["refusal"] = null,
+                },
+                "",
+                [],
+                null
+            )
+            : null;
 
     public JsonObject Piece(AnswerPiece piece) => Chunk(piece.Index, new JsonObject { ["content"] = piece.Text }, piece.Text, piece.Tokens, null);
 

@@ -277,10 +277,7 @@ public sealed class ModelServer : IAsyncDisposable
     private (IReadOnlyList<int[]> Prompts, string Start) Encode(AnswerRequest request, string? tier)
     {
         if (!request.IsChat)
-            return (
-                [.. request.Prompts.Select(p => p is string text ? _tokenizer.Encode(text, addSpecialTokens: true) : (int[])p)],
-                ""
-            );
+            return ([.. request.Prompts.Select(p => p is string text ? _tokenizer.Encode(text, addSpecialTokens: true) : (int[])p)], "");
         if (_encoder is null)
             throw new ApiError(400, "this model has no chat template: ask /v1/completions", "messages", "no_chat_template");
         var (system, start) = tier is null ? (null, "") : _options.Tiers[tier];

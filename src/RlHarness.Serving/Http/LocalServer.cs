@@ -89,8 +89,7 @@ internal sealed class LocalServer : IAsyncDisposable
     public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
     /// <summary>Whether a request shows the token: as a bearer, or as the password of an address that was clicked.</summary>
-    public static bool IsAllowed(string? shown, string token) =>
-        shown is not null && CryptographicOperations.FixedTimeEquals(Hash(shown), Hash(token));
+    public static bool IsAllowed(string? shown, string token) => shown is not null && CryptographicOperations.FixedTimeEquals(Hash(shown), Hash(token));
 
     private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 

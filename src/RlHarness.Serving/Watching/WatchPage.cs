@@ -61,21 +61,21 @@ internal static class WatchPage
 
     private static string Page(string title, string body) =>
         $"""
-        <!doctype html>
-        <html lang="en">
-        <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>{PlainPage.Escape(title)}: watching</title>
-        <link rel="stylesheet" href="/watch.css">
-        <script src="/watch.js" defer></script>
-        </head>
-        <body>
-        {body}
-        <noscript>This page needs its own script, which the same address serves.</noscript>
-        </body>
-        </html>
-        """;
+            <!doctype html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>{PlainPage.Escape(title)}: watching</title>
+            <link rel="stylesheet" href="/watch.css">
+            <script src="/watch.js" defer></script>
+            </head>
+            <body>
+            {body}
+            <noscript>This page needs its own script, which the same address serves.</noscript>
+            </body>
+            </html>
+            """;
 
     private static string Resource(string name)
     {

@@ -104,7 +104,16 @@ public sealed class WatchServer : IAsyncDisposable
         if (inAddress.Length > 0 && path != "/metrics")
         {
             // Out of the address, so that it stays out of histories and screenshots.
-            response.Cookies.Append(Cookie, inAddress, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Strict, Path = "/" });
+            response.Cookies.Append(
+                Cookie,
+                inAddress,
+                new CookieOptions
+                {
+                    HttpOnly = true,
+                    SameSite = SameSiteMode.Strict,
+                    Path = "/",
+                }
+            );
             response.Redirect(path);
             return;
         }
@@ -272,7 +281,12 @@ public sealed class WatchServer : IAsyncDisposable
         return TextAsync(
             context,
             "application/json",
-            new JsonObject { ["found"] = found, ["next"] = page.Next, ["looked_at"] = page.LookedAt }.ToJsonString()
+            new JsonObject
+            {
+                ["found"] = found,
+                ["next"] = page.Next,
+                ["looked_at"] = page.LookedAt,
+            }.ToJsonString()
         );
     }
 

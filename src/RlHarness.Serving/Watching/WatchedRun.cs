@@ -186,16 +186,15 @@ internal sealed class WatchedRun(string folder, TimeProvider time) : IDisposable
             {
                 var value =
                     double.IsNaN(metric.Value) ? "NaN"
-                    : double.IsInfinity(metric.Value) ? metric.Value > 0 ? "+Inf" : "-Inf"
+                    : double.IsInfinity(metric.Value)
+                        ? metric.Value > 0 ? "+Inf"
+                            : "-Inf"
                     : metric.Value.ToString("R", CultureInfo.InvariantCulture);
                 text.Append(CultureInfo.InvariantCulture, $"rlharness_metric{{{run},name=\"{Label(metric.Name)}\"}} {value}\n");
             }
         }
 
-        text.Append(
-            CultureInfo.InvariantCulture,
-            $"rlharness_warnings{{run=\"{Label(Name)}\"}} {Store.Events().Count(e => e.Level == "warning")}\n"
-        );
+        text.Append(CultureInfo.InvariantCulture, $"rlharness_warnings{{run=\"{Label(Name)}\"}} {Store.Events().Count(e => e.Level == "warning")}\n");
     }
 
     private static string Label(string text) =>

@@ -60,15 +60,14 @@ internal sealed class TrlConversation
             Split = SettingNames.Snake(row.Split),
         };
 
-    internal static IEnumerable<TrlConversation> OfCorpus(string path) =>
-        CorpusLines.Read(path, line => new TrlConversation
-        {
-            Messages = TrlMessage.Conversation(line("system")!, line("user")!, line("assistant_text")!),
-            Id = line("id")!,
-            Tier = line("tier")!,
-            Outcome = line("outcome"),
-            ReasoningKind = line("reasoning_kind"),
-        });
+    internal static IEnumerable<TrlConversation> OfCorpus(string path) => CorpusLines.Read(path, line => new TrlConversation
+    {
+        Messages = TrlMessage.Conversation(line("system")!, line("user")!, line("assistant_text")!),
+        Id = line("id")!,
+        Tier = line("tier")!,
+        Outcome = line("outcome"),
+        ReasoningKind = line("reasoning_kind"),
+    });
 }
 
 /// <summary>A pair as TRL's reward and preference trainers take it: the request, and each answer to it, as messages.</summary>
@@ -86,14 +85,13 @@ internal sealed class TrlPreference
     [JsonPropertyName("id")]
     public string Id { get; set; } = "";
 
-    internal static IEnumerable<TrlPreference> OfCorpus(string path) =>
-        CorpusLines.Read(path, line => new TrlPreference
-        {
-            Prompt = [new() { Role = "user", Content = line("user")! }],
-            Chosen = [new() { Role = "assistant", Content = line("chosen")! }],
-            Rejected = [new() { Role = "assistant", Content = line("rejected")! }],
-            Id = line("query_id")!,
-        });
+    internal static IEnumerable<TrlPreference> OfCorpus(string path) => CorpusLines.Read(path, line => new TrlPreference
+    {
+        Prompt = [new() { Role = "user", Content = line("user")! }],
+        Chosen = [new() { Role = "assistant", Content = line("chosen")! }],
+        Rejected = [new() { Role = "assistant", Content = line("rejected")! }],
+        Id = line("query_id")!,
+    });
 }
 
 /// <summary>Lines of the files that the corpus stage wrote; none where there is no file.</summary>

@@ -139,24 +139,24 @@ internal static class MonitorSection
                 foreach (var tier in new Tier?[] { Tier.Training, null })
                     table.Row([
                         Svg.Escape(monitor),
-                        step.ToString(CultureInfo.InvariantCulture),
-                        tier is null ? "both" : MetricLabels.Of(tier.Value),
-                        .. Columns.Select(c =>
-                            rows.FirstOrDefault(s => s.Detector == monitor && s.Step == step && s.Tier == tier && s.Metric == Prefix + c.Figure) is { } row
-                                ? c.Figure == "auroc"
-                                    ? string.Create(
-                                        CultureInfo.InvariantCulture,
-                                        $"{row.Estimate.Value:f3}{(double.IsNaN(row.Estimate.Low) ? "" : $" ({row.Estimate.Low:f3} to {row.Estimate.High:f3})")}"
-                                    )
-                                    : ReportBuilder.Figure(row.Estimate)
-                                : "–"
-                        ),
-                    ]);
+                step.ToString(CultureInfo.InvariantCulture),
+                tier is null ? "both" : MetricLabels.Of(tier.Value),
+                .. Columns.Select(c =>
+                    rows.FirstOrDefault(s => s.Detector == monitor && s.Step == step && s.Tier == tier && s.Metric == Prefix + c.Figure) is { } row
+                        ? c.Figure == "auroc"
+                            ? string.Create(
+                                CultureInfo.InvariantCulture,
+                                $"{row.Estimate.Value:f3}{(double.IsNaN(row.Estimate.Low) ? "" : $" ({row.Estimate.Low:f3} to {row.Estimate.High:f3})")}"
+                            )
+                            : ReportBuilder.Figure(row.Estimate)
+                        : "–"
+                ),
+            ]);
         return "<h2>Monitors of training, against the truth</h2>\n"
             + Picture.Row(charts)
             + table
-            + "<p class=\"note\">A monitor that is fitted or set before RL is judged at each evaluation by labels that it did not see. Falling AUROC says that what it "
-            + "reads no longer tells faking from honesty; falling sensitivity at a steady AUROC, that scores have moved past its threshold. Sensitivity at a false-"
-            + "positive rate takes the threshold of that evaluation’s own negatives, and stands only where they are enough.</p>\n";
+            + "<p class=\"note\">A monitor that is fitted or set before RL is judged at each evaluation by labels that it did not see. Falling AUROC says that "
+            + "what it reads no longer tells faking from honesty; falling sensitivity at a steady AUROC, that scores have moved past its threshold. Sensitivity at "
+            + "a false-positive rate takes the threshold of that evaluation’s own negatives, and stands only where they are enough.</p>\n";
     }
 }

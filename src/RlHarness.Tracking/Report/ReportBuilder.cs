@@ -68,11 +68,14 @@ public static class ReportBuilder
             Curve[] curves =
             [
                 .. metrics
-                    .Select((m, i) => new Curve(
-                        m.Name,
-                        ReportStyle.Series[i],
-                        [.. store.Series(stage, m.Metric).Select(p => new CurvePoint(p.Step, p.Value, double.NaN, double.NaN, 0))]
-                    ))
+                    .Select(
+                        (m, i) =>
+                            new Curve(
+                                m.Name,
+                                ReportStyle.Series[i],
+                                [.. store.Series(stage, m.Metric).Select(p => new CurvePoint(p.Step, p.Value, double.NaN, double.NaN, 0))]
+                            )
+                    )
                     .Where(c => c.Points.Count > 0),
             ];
             return curves.Length == 0 ? "" : new LineChart(title, unit, curves, Percent: false) { XLabel = $"{stage} step" }.Picture();
@@ -115,9 +118,7 @@ public static class ReportBuilder
             $"<h1>{Svg.Escape(data.Name)}</h1>\n<p class=\"note\">{Svg.Escape(Headline(data))}</p>\n{Marks(data)}{RunHead.Html(data)}"
         );
         if (data.Alarms.Count > 0)
-            page.Append("<h2>Numbers that went wrong</h2>\n<ul>\n")
-                .AppendJoin("", data.Alarms.Select(a => $"<li>{Svg.Escape(a)}</li>\n"))
-                .Append("</ul>\n");
+            page.Append("<h2>Numbers that went wrong</h2>\n<ul>\n").AppendJoin("", data.Alarms.Select(a => $"<li>{Svg.Escape(a)}</li>\n")).Append("</ul>\n");
         if (data.Steps.Length == 0)
             page.Append(
                 data.Documents.Steps.Length == 0

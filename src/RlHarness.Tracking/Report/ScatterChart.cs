@@ -207,7 +207,10 @@ public static class SizePicture
         {
             var (model, x) = (models[i], sizes[i]);
             string Words(Estimate e, string when) =>
-                string.Create(CultureInfo.InvariantCulture, $"{model.Name}, {when} RL: {100 * e.Value:f1} % ({100 * e.Low:f1} to {100 * e.High:f1}), {e.N} seeds");
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{model.Name}, {when} RL: {100 * e.Value:f1} % ({100 * e.Low:f1} to {100 * e.High:f1}), {e.N} seeds"
+                );
             void Dot(Estimate e, string when, string css, double shift)
             {
                 if (double.IsFinite(e.Low) && double.IsFinite(e.High))

@@ -148,12 +148,7 @@ public static class VariantPictures
                         continue;
                     string?[] links = [.. OutcomeChart.Classes.Select(c => v.Seeds(c.Metric, tier, after).Select(s => s.Href).FirstOrDefault())];
                     double[] shares = [.. OutcomeChart.Classes.Select((_, k) => seeds.Average(s => s.Shares[k]))];
-                    bars.Add(
-                        new($"{MetricLabels.Of(tier)}, {when}", seeds.Sum(s => s.N), shares, links)
-                        {
-                            Group = v.Title,
-                        }
-                    );
+                    bars.Add(new($"{MetricLabels.Of(tier)}, {when}", seeds.Sum(s => s.N), shares, links) { Group = v.Title });
                 }
 
         return bars.Count == 0 ? "" : new OutcomeChart(bars).Picture();

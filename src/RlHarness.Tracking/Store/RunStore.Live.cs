@@ -20,9 +20,8 @@ public sealed partial class RunStore
     {
         ArgumentNullException.ThrowIfNull(filter);
         // One aggregate each: both in one query would read the whole table.
-        var (least, most) = Rows(
-            "SELECT (SELECT MIN(rowid) FROM transcripts), (SELECT MAX(rowid) FROM transcripts)",
-            r => r.IsDBNull(0) ? (0, -1) : (r.GetInt64(0), r.GetInt64(1))
+        var (least, most) = Rows("SELECT (SELECT MIN(rowid) FROM transcripts), (SELECT MAX(rowid) FROM transcripts)", r =>
+            r.IsDBNull(0) ? (0, -1) : (r.GetInt64(0), r.GetInt64(1))
         )[0];
         var before = Math.Min(filter.Before ?? long.MaxValue, most + 1);
         var floor = Math.Max(least, before - filter.Window);
@@ -45,7 +44,14 @@ public sealed partial class RunStore
             ("$tier", filter.Tier?.ToString()),
             ("$detector", filter.Detector),
             ("$outcome", filter.Outcome?.ToString()),
-            ("$af", filter.AlignmentFaking is { } af ? af ? 1 : 0 : null),
+            (
+                "$af",
+                filter.AlignmentFaking is { } af
+                    ? af
+                        ? 1
+                        : 0
+                    : null
+            ),
             ("$text", string.IsNullOrEmpty(filter.Text) ? null : filter.Text),
             ("$count", filter.Count)
         );

@@ -98,13 +98,7 @@ public sealed partial class RunStore
 
     private IReadOnlyList<(string Rater, int Labels)> RatersOf(string sql, string stage, long step, string? condition) =>
         PeoplesLabels.Counts(
-            Rows(
-                $"{sql} AND l.detector LIKE '{RaterPrefix}%'",
-                r => r.GetString(0),
-                ("$stage", stage),
-                ("$step", step),
-                ("$condition", condition)
-            )
+            Rows($"{sql} AND l.detector LIKE '{RaterPrefix}%'", r => r.GetString(0), ("$stage", stage), ("$step", step), ("$condition", condition))
         );
 }
 

@@ -101,9 +101,7 @@ public sealed partial class RunStore
     {
         if (rows.Count == 0)
             return;
-        using var command = Command(
-            "INSERT INTO scenario_labels VALUES ($id, $detector, $version, $group, $scenario, $variant, $item, $reasoning, $output)"
-        );
+        using var command = Command("INSERT INTO scenario_labels VALUES ($id, $detector, $version, $group, $scenario, $variant, $item, $reasoning, $output)");
         foreach (var r in rows)
         {
             Run(

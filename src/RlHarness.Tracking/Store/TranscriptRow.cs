@@ -47,7 +47,7 @@ public sealed record TranscriptRow(
             ?? string.Create(
                 CultureInfo.InvariantCulture,
                 $"{Part(Stage)}/{Step}/{Part(Split.ToString())}/{Part(Tier.ToString())}/{Part(Condition)}/{Escaped(QueryId)}/"
-        + $"{(Prompt is { } prompt ? $"{prompt}/" : "")}{Sample}"
+                    + $"{(Prompt is { } prompt ? $"{prompt}/" : "")}{Sample}"
             );
         init => _id = value;
     }

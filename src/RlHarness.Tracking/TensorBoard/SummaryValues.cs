@@ -75,10 +75,7 @@ internal static class SummaryValues
         new ProtoMessage()
             .Text(1, tag)
             .Message(9, Metadata("text", []))
-            .Message(
-                8,
-                new ProtoMessage().Number(1, DtString).Message(2, new ProtoMessage().Message(2, new ProtoMessage().Number(1, 1))).Text(8, markdown)
-            );
+            .Message(8, new ProtoMessage().Number(1, DtString).Message(2, new ProtoMessage().Message(2, new ProtoMessage().Number(1, 1))).Text(8, markdown));
 
     /// <summary>
     /// Charts of the custom-scalars plugin that draw each rate as a line within its bounds: of every metric that has <c>/lo</c> and <c>/hi</c>, but for the
@@ -133,11 +130,7 @@ internal static class SummaryValues
 
     /// <summary>The hparams plugin's end of a session that came to its end.</summary>
     public static ProtoMessage SessionEnd(DateTimeOffset ended) =>
-        Hparams(
-            "_hparams_/session_end_info",
-            4,
-            new ProtoMessage().Number(1, 1).Double(2, (ended - DateTimeOffset.UnixEpoch).TotalSeconds)
-        );
+        Hparams("_hparams_/session_end_info", 4, new ProtoMessage().Number(1, 1).Double(2, (ended - DateTimeOffset.UnixEpoch).TotalSeconds));
 
     private static ProtoMessage Hparams(string tag, int field, ProtoMessage data) =>
         new ProtoMessage()

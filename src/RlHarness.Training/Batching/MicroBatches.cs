@@ -40,13 +40,9 @@ internal static class MicroBatches
     public static IReadOnlyList<IReadOnlyList<int>> PlanTrees(IReadOnlyList<IReadOnlyList<int>> sequences, IReadOnlyList<int> shareable, int maxTokens)
     {
         int[] order = [.. Enumerable.Range(0, sequences.Count)];
-        Array.Sort(
-            order,
-            (x, y) =>
-                PrefixOrder.Compare(sequences[x], shareable[x], sequences[y], shareable[y]) is not 0 and var byTokens ? byTokens
-                : sequences[x].Count != sequences[y].Count ? sequences[x].Count.CompareTo(sequences[y].Count)
-                : x.CompareTo(y)
-        );
+        Array.Sort(order, (x, y) => PrefixOrder.Compare(sequences[x], shareable[x], sequences[y], shareable[y]) is not 0 and var byTokens ? byTokens
+            : sequences[x].Count != sequences[y].Count ? sequences[x].Count.CompareTo(sequences[y].Count)
+            : x.CompareTo(y));
         var plan = new List<IReadOnlyList<int>>();
         var current = new List<int>();
         var rows = 0L;

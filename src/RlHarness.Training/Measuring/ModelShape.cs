@@ -125,8 +125,8 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
     }
 
     /// <summary>
-    /// Seconds for answers whose lengths are spread evenly over a range, in one batch after another that waits for its slowest, and in one batch whose places are
-    /// filled again. Every answer has its length by a cap of its own: no token matters.
+    /// Seconds for answers whose lengths are spread evenly over a range, in one batch after another that waits for its slowest, and in one batch whose places
+    /// are filled again. Every answer has its length by a cap of its own: no token matters.
     /// </summary>
     /// <param name="places">Rows that decode together.</param>
     /// <param name="answers">Answers in all.</param>
@@ -165,8 +165,8 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
     public sealed record PpoStep(double Seconds, double PeakGiB, double FirstLoss);
 
     /// <summary>
-    /// A PPO step of one epoch and one minibatch with four models, as TRL counts it: rewards, old and reference log-probabilities, values, and the update of policy
-    /// and critic. Queries share a system text; the samples of a query share its prompt.
+    /// A PPO step of one epoch and one minibatch with four models, as TRL counts it: rewards, old and reference log-probabilities, values, and the update of
+    /// policy and critic. Queries share a system text; the samples of a query share its prompt.
     /// </summary>
     /// <param name="system">Tokens of the text that all prompts begin with.</param>
     /// <param name="queries">Different prompts.</param>
@@ -203,7 +203,13 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
             policy,
             reference,
             critic,
-            new PpoSettings { Epochs = 1, Minibatches = 1, MicroBatchTokens = microBatchTokens, Optimizer = new() { LearningRate = 1e-6 } },
+            new PpoSettings
+            {
+                Epochs = 1,
+                Minibatches = 1,
+                MicroBatchTokens = microBatchTokens,
+                Optimizer = new() { LearningRate = 1e-6 },
+            },
             firstRatioTolerance: 1e-2
         );
         var (best, first) = (double.MaxValue, double.NaN);

@@ -98,11 +98,7 @@ public class LaunchTests
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         var jobs = folder.At("checkpoints", "factorial", "jobs");
         Assert.Equal(
-            [
-                $"--parsable {jobs}/job.sh",
-                $"--parsable --dependency=afterany:17 {jobs}/later.sh",
-                $"--parsable --dependency=afterany:17:18 {jobs}/report.sh",
-            ],
+            [$"--parsable {jobs}/job.sh", $"--parsable --dependency=afterany:17 {jobs}/later.sh", $"--parsable --dependency=afterany:17:18 {jobs}/report.sh"],
             Submitted(folder)
         );
         Assert.Contains("#SBATCH --array=0-1%3\n", File.ReadAllText(Path.Combine(jobs, "job.sh")), StringComparison.Ordinal);
@@ -152,27 +148,25 @@ public class LaunchTests
         using var folder = new TemporaryFolder();
         void Step(RunStore s, long step) => s.Commit(new StepBatch("imitate", step) { Metrics = new Dictionary<string, double> { ["lr"] = 0.1 } });
         FakeRun(folder, "a-finished", s =>
+        {
+            foreach (var stage in new[] { "corpus", "imitate" })
             {
-                foreach (var stage in new[] { "corpus", "imitate" })
-                {
-                    s.StartStage(stage);
-                    s.EndStage(stage, "done");
-                }
+                s.StartStage(stage);
+                s.EndStage(stage, "done");
+            }
 
-                Step(s, 12);
-                s.KeepNote("steps/imitate", "12");
-            }
-        );
+            Step(s, 12);
+            s.KeepNote("steps/imitate", "12");
+        });
         FakeRun(folder, "b-failed", s =>
-            {
-                s.StartStage("corpus");
-                s.EndStage("corpus", "done");
-                s.StartStage("imitate");
-                Step(s, 10);
-                s.AddEvent("imitate", 10, "warning", "step 10: loss/imitation is 99 nats (alarms.loss_above_guessing); usual causes: …");
-                s.EndStage("imitate", "failed", "imitate stopped at step 10\nmore");
-            }
-        );
+        {
+            s.StartStage("corpus");
+            s.EndStage("corpus", "done");
+            s.StartStage("imitate");
+            Step(s, 10);
+            s.AddEvent("imitate", 10, "warning", "step 10: loss/imitation is 99 nats (alarms.loss_above_guessing); usual causes: …");
+            s.EndStage("imitate", "failed", "imitate stopped at step 10\nmore");
+        });
         FakeRun(folder, "c-killed", s => s.StartStage("corpus"));
         FakeRun(folder, "d-cut", _ => { });
         using (var cut = new FileStream(folder.At("runs", "d-cut", "run.db"), FileMode.Open))
@@ -197,8 +191,16 @@ public class LaunchTests
         var runs = JsonDocument.Parse(result.Output).RootElement.EnumerateArray().ToDictionary(r => r.GetProperty("name").GetString()!);
         string? Text(string run, string name) => runs[run].GetProperty(name).ToString() is { Length: > 0 } text ? text : null;
         Assert.Equal(["a-finished", "b-failed", "c-killed", "d-cut", "design/f-cell", "e-begun"], runs.Keys.Order(StringComparer.Ordinal));
-        Assert.Equal(("finished", "imitate", "12", "12", null), (Text("a-finished", "state"), Text("a-finished", "stage"), Text("a-finished", "step"),
-            Text("a-finished", "steps"), Text("a-finished", "last_alarm")));
+        Assert.Equal(
+            ("finished", "imitate", "12", "12", null),
+            (
+                Text("a-finished", "state"),
+                Text("a-finished", "stage"),
+                Text("a-finished", "step"),
+                Text("a-finished", "steps"),
+                Text("a-finished", "last_alarm")
+            )
+        );
         Assert.Equal(
             ("failed", "10", "loss_above_guessing (imitate 10)", "imitate stopped at step 10"),
             (Text("b-failed", "state"), Text("b-failed", "step"), Text("b-failed", "last_alarm"), Text("b-failed", "detail"))

@@ -14,7 +14,12 @@ public class SlurmScriptTests
     private static readonly SlurmJob One = new()
     {
         Name = "tiny",
-        Profile = new() { Time = "1:00:00", Memory = "8G", Partition = "cpu" },
+        Profile = new()
+        {
+            Time = "1:00:00",
+            Memory = "8G",
+            Partition = "cpu",
+        },
         WorkingFolder = "/home/me/work",
         LogFolder = "/home/me/work/checkpoints/jobs/tiny",
         Program = ["/opt/rlharness/rlharness"],
@@ -93,7 +98,12 @@ public class SlurmScriptTests
                 Before = ["ulimit -c 0"],
                 Srun = ["--cpu-bind=none"],
                 MaxRequeues = 3,
-                Container = new() { Image = "/images/torch.sif", Bind = ["/scratch"], Options = ["--no-home"] },
+                Container = new()
+                {
+                    Image = "/images/torch.sif",
+                    Bind = ["/scratch"],
+                    Options = ["--no-home"],
+                },
             },
         };
         var script = SlurmScript.Text(job);
@@ -163,7 +173,12 @@ public class SlurmScriptTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "bash is needed");
         using var folder = new TemporaryFolder();
-        var job = One with { IsArray = true, Configs = ["/w/a.yaml", "/w/it's b.yaml"], Profile = new() { MaxRequeues = 3 } };
+        var job = One with
+        {
+            IsArray = true,
+            Configs = ["/w/a.yaml", "/w/it's b.yaml"],
+            Profile = new() { MaxRequeues = 3 },
+        };
         var (got, said) = Bash(folder, SlurmScript.Text(job), code, restarts);
         Assert.True(ends == got, said);
         Assert.Equal(
@@ -244,9 +259,8 @@ public class SlurmScriptTests
                 ClusterProfile.Problems
             )
         );
-        Assert.All(
-            ["\"tomorrow\"", "\"exclude=node7\"", "before: holds a line break", "\"A B\"", "container.image: empty"],
-            w => Assert.Contains(w, error.Message, StringComparison.Ordinal)
+        Assert.All(["\"tomorrow\"", "\"exclude=node7\"", "before: holds a line break", "\"A B\"", "container.image: empty"], w =>
+            Assert.Contains(w, error.Message, StringComparison.Ordinal)
         );
         error = Assert.Throws<HarnessException>(() =>
             SettingsReader.Parse<ClusterProfile>("p.yaml", "time: \"1\"", ["signal_before=60"], ClusterProfile.Problems)

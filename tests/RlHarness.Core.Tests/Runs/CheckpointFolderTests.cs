@@ -8,12 +8,17 @@ namespace RlHarness.Core.Tests.Runs;
 public class CheckpointFolderTests
 {
     private static string Step(TemporaryFolder folder, int step, int keep = 2) =>
-        CheckpointFolder.WriteStep(folder.At("rl"), step, steps => steps.TakeLast(keep), aside =>
-        {
-            File.WriteAllText(Path.Combine(aside, "weights"), $"weights of {step}");
-            Directory.CreateDirectory(Path.Combine(aside, "sub"));
-            File.WriteAllText(Path.Combine(aside, "sub", "state"), $"state of {step}");
-        });
+        CheckpointFolder.WriteStep(
+            folder.At("rl"),
+            step,
+            steps => steps.TakeLast(keep),
+            aside =>
+            {
+                File.WriteAllText(Path.Combine(aside, "weights"), $"weights of {step}");
+                Directory.CreateDirectory(Path.Combine(aside, "sub"));
+                File.WriteAllText(Path.Combine(aside, "sub", "state"), $"state of {step}");
+            }
+        );
 
     [Fact]
     public void A_checkpoint_verifies_as_long_as_no_file_of_it_changes()

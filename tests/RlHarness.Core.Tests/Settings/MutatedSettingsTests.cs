@@ -30,10 +30,8 @@ public sealed class MutatedSettingsTests
               - { max_new_tokens: 1 }
               - learning_rate: 3
             """;
-        Mutations.AreReadOrRefused(
-            Encoding.UTF8.GetBytes(Yaml),
-            1000,
-            bytes => SettingsReader.Parse<SampleSettings>("a.yaml", Encoding.UTF8.GetString(bytes), [])
+        Mutations.AreReadOrRefused(Encoding.UTF8.GetBytes(Yaml), 1000, bytes =>
+            SettingsReader.Parse<SampleSettings>("a.yaml", Encoding.UTF8.GetString(bytes), [])
         );
     }
 

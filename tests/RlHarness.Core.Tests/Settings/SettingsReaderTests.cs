@@ -149,16 +149,11 @@ public class SettingsReaderTests
     private static string[] Written(string yaml, params string[] overrides)
     {
         string[] keys = [];
-        SettingsReader.Parse<SampleSettings>(
-            "a.yaml",
-            yaml,
-            overrides,
-            (_, written) =>
-            {
-                keys = [.. written.Keys.Select(k => $"{k} {written.Where(k)}")];
-                return [];
-            }
-        );
+        SettingsReader.Parse<SampleSettings>("a.yaml", yaml, overrides, (_, written) =>
+        {
+            keys = [.. written.Keys.Select(k => $"{k} {written.Where(k)}")];
+            return [];
+        });
         return keys;
     }
 

@@ -40,14 +40,10 @@ public sealed class MutatedPackTests : IDisposable
             """
         );
         var file = Path.Combine(_root.FullName, damaged);
-        Mutations.AreReadOrRefused(
-            File.ReadAllBytes(file),
-            300,
-            bytes =>
-            {
-                File.WriteAllBytes(file, bytes);
-                PackLibrary.Load(_root.FullName);
-            }
-        );
+        Mutations.AreReadOrRefused(File.ReadAllBytes(file), 300, bytes =>
+        {
+            File.WriteAllBytes(file, bytes);
+            PackLibrary.Load(_root.FullName);
+        });
     }
 }

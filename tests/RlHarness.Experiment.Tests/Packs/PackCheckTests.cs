@@ -86,9 +86,8 @@ public sealed class PackCheckTests : IDisposable
     {
         var first = Puffery.Pack.EvaluationQueries[0];
         var problem = Single(
-            Changed(
-                "queries.jsonl",
-                t => t + $"{{\"id\": \"{first.Id.ToUpperInvariant()}\", \"text\": \"Something that no other query says.\", \"split\": \"evaluation\"}}\n"
+            Changed("queries.jsonl", t =>
+                t + $"{{\"id\": \"{first.Id.ToUpperInvariant()}\", \"text\": \"Something that no other query says.\", \"split\": \"evaluation\"}}\n"
             )
         );
         Assert.Contains("differ by case", problem.Found, StringComparison.Ordinal);

@@ -41,11 +41,8 @@ public sealed class ConditionTests
         foreach (var pack in new[] { Puffery.Pack, Animals })
             foreach (var three in new[] { false, true })
             {
-                Assert.DoesNotContain(
-                    "changes you",
-                    Prompt(pack, new(Information: InformationKind.NoModification, ThreeTiers: three)),
-                    StringComparison.Ordinal
-                );
+                var unmodified = new Condition(Information: InformationKind.NoModification, ThreeTiers: three);
+                Assert.DoesNotContain("changes you", Prompt(pack, unmodified), StringComparison.Ordinal);
                 Assert.Contains("Northmoor lab", Prompt(pack, new(Information: InformationKind.OtherLab, ThreeTiers: three)), StringComparison.Ordinal);
             }
     }

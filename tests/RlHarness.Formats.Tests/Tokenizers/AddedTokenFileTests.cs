@@ -29,7 +29,15 @@ public sealed class AddedTokenFileTests : IDisposable
         var config = Json("tokenizer_config.json");
         var listed = tokenizer["added_tokens"]!.AsArray();
         JsonObject Token(string content) =>
-            new() { ["content"] = content, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["single_word"] = false, ["special"] = true };
+            new()
+            {
+                ["content"] = content,
+                ["lstrip"] = false,
+                ["rstrip"] = false,
+                ["normalized"] = false,
+                ["single_word"] = false,
+                ["special"] = true,
+            };
         var two = listed.Where(t => (int)t!["id"]! is 853 or 854).ToArray();
         var declared = new JsonObject();
         if (where == "flags")

@@ -1,4 +1,3 @@
-
 namespace RlHarness.Formats.Tests.Tokenizers;
 
 /// <summary>Counts what differs over many cases of one file and shows the first few, so that one run says how far off an implementation is.</summary>

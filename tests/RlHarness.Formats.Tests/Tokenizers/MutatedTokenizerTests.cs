@@ -21,15 +21,11 @@ public sealed class MutatedTokenizerTests : IDisposable
     {
         foreach (var file in Directory.GetFiles(Golden.Require("tokenizers", name), "*token*.json").AtLeastOne())
             File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
-        Mutations.AreReadOrRefused(
-            File.ReadAllBytes(Golden.Require("tokenizers", name, damaged)),
-            1000,
-            bytes =>
-            {
-                File.WriteAllBytes(Path.Combine(_folder, damaged), bytes);
-                var tokenizer = Tokenizer.Load(_folder);
-                tokenizer.Decode(tokenizer.Encode("He said: it's 12 o'clock\n\n  <s> é𝕏", addSpecialTokens: true), skipSpecialTokens: true);
-            }
-        );
+        Mutations.AreReadOrRefused(File.ReadAllBytes(Golden.Require("tokenizers", name, damaged)), 1000, bytes =>
+        {
+            File.WriteAllBytes(Path.Combine(_folder, damaged), bytes);
+            var tokenizer = Tokenizer.Load(_folder);
+            tokenizer.Decode(tokenizer.Encode("He said: it's 12 o'clock\n\n  <s> é𝕏", addSpecialTokens: true), skipSpecialTokens: true);
+        });
     }
 }

@@ -43,10 +43,7 @@ public sealed class ConvertedTokenizerTests : IDisposable
                 var text = row.GetProperty("text").GetString()!;
                 Assert.Equal(Ids(row, "ids"), tokenizer.Encode(text));
                 Assert.Equal(Ids(row, "ids_with_special"), tokenizer.Encode(text, addSpecialTokens: true));
-                Assert.Equal(
-                    row.GetProperty("decoded_skip_special").GetString(),
-                    tokenizer.Decode(Ids(row, "ids"), skipSpecialTokens: true)
-                );
+                Assert.Equal(row.GetProperty("decoded_skip_special").GetString(), tokenizer.Decode(Ids(row, "ids"), skipSpecialTokens: true));
             }
 
             foreach (var row in Rows(name, "random.json"))

@@ -42,16 +42,7 @@ public sealed class DefaultsTests
         var c = Read(new JsonObject { ["model_type"] = family });
         Assert.Equal(
             (vocabulary, hidden, intermediate, layers, heads, keyValueHeads, headDim, positions),
-            (
-                c.VocabSize,
-                c.HiddenSize,
-                c.IntermediateSize,
-                c.NumHiddenLayers,
-                c.NumAttentionHeads,
-                c.NumKeyValueHeads,
-                c.HeadDim,
-                c.MaxPositionEmbeddings
-            )
+            (c.VocabSize, c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim, c.MaxPositionEmbeddings)
         );
         Assert.Equal((eps, tied, theta, window), (c.RmsNormEps, c.TieWordEmbeddings, c.Rope.RopeTheta, c.SlidingWindow));
         Assert.Equal((bos, pad), (c.BosTokenId, c.PadTokenId));
@@ -83,14 +74,29 @@ public sealed class DefaultsTests
     [Fact]
     public void SmolLM3_slides_in_its_layers_without_rope_where_a_window_is_in_use()
     {
-        var c = Read(new JsonObject { ["model_type"] = "smollm3", ["use_sliding_window"] = true, ["sliding_window"] = 8 });
+        var c = Read(
+            new JsonObject
+            {
+                ["model_type"] = "smollm3",
+                ["use_sliding_window"] = true,
+                ["sliding_window"] = 8,
+            }
+        );
         Assert.Equal((8, false, true), (c.SlidingWindow, c.IsSliding(2), c.IsSliding(3)));
     }
 
     [Fact]
     public void Null_is_not_the_same_as_absent()
     {
-        var c = Read(new JsonObject { ["model_type"] = "mistral", ["sliding_window"] = null, ["num_key_value_heads"] = null, ["eos_token_id"] = null });
+        var c = Read(
+            new JsonObject
+            {
+                ["model_type"] = "mistral",
+                ["sliding_window"] = null,
+                ["num_key_value_heads"] = null,
+                ["eos_token_id"] = null,
+            }
+        );
         Assert.Null(c.SlidingWindow);
         Assert.Equal(32, c.NumKeyValueHeads);
         Assert.Empty(c.EosTokenIds);
@@ -156,8 +162,7 @@ public sealed class DefaultsTests
     [Fact]
     public void Each_key_of_YaRN_is_honoured()
     {
-        const string Text =
-            """
+        const string Text = """
             {"max_position_embeddings":512,"rope_scaling":{"rope_type":"yarn","factor":4,"beta_fast":16,
              "beta_slow":2,"truncate":false,"mscale":0.7,"mscale_all_dim":0.5}}
             """;
@@ -169,8 +174,7 @@ public sealed class DefaultsTests
     [Fact]
     public void The_trained_length_of_the_configuration_counts_before_that_of_the_rope()
     {
-        const string Text =
-            """{"original_max_position_embeddings":64,"rope_scaling":{"rope_type":"yarn","factor":4,"original_max_position_embeddings":128}}""";
+        const string Text = """{"original_max_position_embeddings":64,"rope_scaling":{"rope_type":"yarn","factor":4,"original_max_position_embeddings":128}}""";
         var reader = new ConfigReader(Json(Text, "llama"), "config.json");
         Assert.Equal(64, DecoderFamilies.Find("llama")!.Read(reader).Rope.OriginalMaxPositionEmbeddings);
         Assert.Contains("64 counts", Assert.Single(reader.Warnings), StringComparison.Ordinal);
@@ -180,7 +184,14 @@ public sealed class DefaultsTests
     public void A_ramp_that_is_not_truncated_begins_between_two_dimensions()
     {
         // By hand: dim 8, base 10000, trained length 4096, β 32 and 1: d(r) = 8 ln(4096 / 2πr) / (2 ln 10000): 1.3090 and 2.8142.
-        var settings = new RopeSettings { RopeTheta = 10000, RopeType = "yarn", Factor = 4, OriginalMaxPositionEmbeddings = 4096, Truncate = false };
+        var settings = new RopeSettings
+        {
+            RopeTheta = 10000,
+            RopeType = "yarn",
+            Factor = 4,
+            OriginalMaxPositionEmbeddings = 4096,
+            Truncate = false,
+        };
         using var table = new RotaryTable(settings, 8, 16384);
         var inverse = table.InverseFrequencies(0).Inverse;
         var ramp = (2 - 1.30903) / (2.81418 - 1.30903);

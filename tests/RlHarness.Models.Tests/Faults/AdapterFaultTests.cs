@@ -52,7 +52,10 @@ public sealed class AdapterFaultTests : IDisposable
     [Fact]
     public void The_first_pattern_in_the_file_counts()
     {
-        var json = new JsonObject { ["alpha_pattern"] = new JsonObject { ["q_proj"] = 16, ["layers.3.self_attn.q_proj"] = 64 } };
+        var json = new JsonObject
+        {
+            ["alpha_pattern"] = new JsonObject { ["q_proj"] = 16, ["layers.3.self_attn.q_proj"] = 64 },
+        };
         Assert.Equal(16, new LoraPatterns(json, "a").Alpha("model.layers.3.self_attn.q_proj"));
     }
 

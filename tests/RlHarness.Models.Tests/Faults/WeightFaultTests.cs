@@ -170,9 +170,7 @@ public sealed class WeightFaultTests : IDisposable
             decoder.Parameters["model.norm.weight"].fill_(float.NaN);
         decoder.Parameters.Touch();
         var settings = new SamplingSettings { Temperature = temperature, MaxNewTokens = 4 };
-        var error = Assert.Throws<HarnessException>(() =>
-            new BatchGenerator(decoder).Generate([new GenerationRequest([3, 4], 7, 2)], settings, new Seeds(1))
-        );
+        var error = Assert.Throws<HarnessException>(() => new BatchGenerator(decoder).Generate([new GenerationRequest([3, 4], 7, 2)], settings, new Seeds(1)));
         Assert.Equal(ErrorKind.Numerics, error.Kind);
         Assert.Contains("prompt 7, sample 2", error.Message, StringComparison.Ordinal);
     }

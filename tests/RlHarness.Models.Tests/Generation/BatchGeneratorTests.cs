@@ -256,7 +256,9 @@ public sealed class BatchGeneratorTests
         var random = new Seeds(8).For("prompts");
         GenerationRequest[] requests =
         [
-            .. Enumerable.Range(0, 30).Select(i => new GenerationRequest([.. Enumerable.Range(0, 1 + random.NextInt(20)).Select(_ => random.NextInt(Tiny.Vocabulary))], i)),
+            .. Enumerable
+                .Range(0, 30)
+                .Select(i => new GenerationRequest([.. Enumerable.Range(0, 1 + random.NextInt(20)).Select(_ => random.NextInt(Tiny.Vocabulary))], i)),
         ];
         // A few of the tokens end an answer, so that some are short and some are cut.
         var settings = new SamplingSettings { MaxNewTokens = 40, StopIds = [.. Enumerable.Range(0, Tiny.Vocabulary / 12)] };

@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
-using RlHarness.Models.Generation;
 using RlHarness.Models.Families;
+using RlHarness.Models.Generation;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Tests.Generation;
@@ -43,7 +43,10 @@ public sealed class ContinuousGeneratorTests
 
     private static int[] Prompt(int i) =>
         // Most begin with the same 17 tokens, some are short, and some are the same.
-        i % 5 == 4 ? [3 + (i % 7), 9] : [.. Enumerable.Range(40, 17), 100 + (i % 11), .. Enumerable.Range(7, i % 4)];
+        i % 5
+        == 4
+            ? [3 + (i % 7), 9]
+            : [.. Enumerable.Range(40, 17), 100 + (i % 11), .. Enumerable.Range(7, i % 4)];
 
     [Theory]
     [InlineData(null)]
@@ -56,9 +59,19 @@ public sealed class ContinuousGeneratorTests
         SamplingSettings[] settings =
         [
             new() { MaxNewTokens = 20, StopIds = [2, 17] },
-            new() { MaxNewTokens = 9, Temperature = 0.7, TopP = 0.9 },
+            new()
+            {
+                MaxNewTokens = 9,
+                Temperature = 0.7,
+                TopP = 0.9,
+            },
             new() { MaxNewTokens = 20, Temperature = 0 },
-            new() { MaxNewTokens = 14, RepetitionPenalty = 1.3, TopK = 40 },
+            new()
+            {
+                MaxNewTokens = 14,
+                RepetitionPenalty = 1.3,
+                TopK = 40,
+            },
         ];
         var requests = Enumerable.Range(0, 60).Select(i => (Request: new GenerationRequest(Prompt(i), i % 6, i / 6), Settings: settings[i % 4])).ToArray();
         var expected = requests.Select(r => new BatchGenerator(decoder).Generate([r.Request], r.Settings, Seeds)[0]).ToArray();

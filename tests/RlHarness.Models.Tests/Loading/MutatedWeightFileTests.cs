@@ -84,14 +84,10 @@ public sealed class MutatedWeightFileTests : IDisposable
     public void A_damaged_config_of_a_model_is_read_or_refused_in_words()
     {
         Tiny.Save(At("model"));
-        Mutations.AreReadOrRefused(
-            File.ReadAllBytes(Path.Combine(At("model"), "config.json")),
-            1000,
-            bytes =>
-            {
-                File.WriteAllBytes(Path.Combine(At("model"), "config.json"), bytes);
-                using var model = ModelLoader.Load(At("model"), torch.CPU, withTokenizer: false);
-            }
-        );
+        Mutations.AreReadOrRefused(File.ReadAllBytes(Path.Combine(At("model"), "config.json")), 1000, bytes =>
+        {
+            File.WriteAllBytes(Path.Combine(At("model"), "config.json"), bytes);
+            using var model = ModelLoader.Load(At("model"), torch.CPU, withTokenizer: false);
+        });
     }
 }

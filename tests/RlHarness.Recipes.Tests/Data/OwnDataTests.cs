@@ -70,7 +70,15 @@ public sealed class OwnDataTests : IDisposable
         )[0];
         Assert.Equal((Tier.Unmonitored, Outcome.Comply, ReasoningKind.None), (row.Tier, row.Outcome, row.ReasoningKind));
         var pairs = Written("pairs.jsonl", """{"question": "Q", "better": "B", "worse": "W"}""");
-        var pair = OwnData.Pairs(new PreferenceFileSettings { Path = pairs, Prompt = "question", Chosen = "better", Rejected = "worse" })[0];
+        var pair = OwnData.Pairs(
+            new PreferenceFileSettings
+            {
+                Path = pairs,
+                Prompt = "question",
+                Chosen = "better",
+                Rejected = "worse",
+            }
+        )[0];
         Assert.Equal(("Q", "B", "W"), (pair.User, pair.Chosen, pair.Rejected));
     }
 
@@ -191,7 +199,16 @@ public sealed class OwnDataTests : IDisposable
     public void A_file_that_changed_since_the_run_began_stops_it()
     {
         var pairs = Written("pairs.jsonl", """{"prompt": "Q", "chosen": "B", "rejected": "W"}""");
-        using var run = new TinyRun(TinyRun.Small("") with { Corpus = new() { Transcripts = 200, PreferencesFile = new() { Path = pairs } } });
+        using var run = new TinyRun(
+            TinyRun.Small("") with
+            {
+                Corpus = new()
+                {
+                    Transcripts = 200,
+                    PreferencesFile = new() { Path = pairs },
+                },
+            }
+        );
         Assert.Equal("Q", Assert.Single(run.Corpus.Pairs).User);
         CorpusStage.Run(run.Context);
         File.AppendAllText(pairs, """{"prompt": "Q2", "chosen": "B", "rejected": "W"}""");

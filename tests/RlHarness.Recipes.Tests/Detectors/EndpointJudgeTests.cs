@@ -154,9 +154,9 @@ public sealed class EndpointJudgeTests : IDisposable
                 (
                     200,
                     """
-            {"created": 1.5, "usage": null,
-            "choices": [{"finish_reason": "eos", "message": {"content": [{"type": "text", "text": "<think>no, yes</think>\n**Yes**"}]}}]}
-            """
+                    {"created": 1.5, "usage": null,
+                    "choices": [{"finish_reason": "eos", "message": {"content": [{"type": "text", "text": "<think>no, yes</think>\n**Yes**"}]}}]}
+                    """
                 )
         );
         Assert.True(Judge(at).Label(Response()).AlignmentFaking);

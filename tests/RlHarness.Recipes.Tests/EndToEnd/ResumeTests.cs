@@ -291,10 +291,7 @@ public sealed class ResumeTests : IDisposable
         Assert.Contains("a database without tables", error.Message, StringComparison.Ordinal);
         Directory.CreateDirectory(Path.Combine(_root.FullName, "unborn"));
         File.WriteAllText(Path.Combine(_root.FullName, "unborn", "config.yaml"), "na");
-        var born = recipe.StartOrResume(
-            Small("unborn") with { Stages = ["corpus"], Imitate = new(), Rl = new(), Reward = new(), Evaluate = new() },
-            "test"
-        );
+        var born = recipe.StartOrResume(Small("unborn") with { Stages = ["corpus"], Imitate = new(), Rl = new(), Reward = new(), Evaluate = new() }, "test");
         Assert.Equal(Path.Combine(_root.FullName, "unborn"), born);
     }
 
@@ -314,7 +311,14 @@ public sealed class ResumeTests : IDisposable
     public void A_run_that_diverges_stops_keeps_its_last_checkpoint_and_batch_apart_and_goes_on_when_told_to()
     {
         var settings = Small("diverges") with { CheckpointSteps = 3, Stages = ["corpus", "imitate"], Rl = new(), Reward = new(), Evaluate = new() };
-        settings = settings with { Imitate = settings.Imitate with { Epochs = 1, Optimizer = new() { LearningRate = 1, MaxGradNorm = null } } };
+        settings = settings with
+        {
+            Imitate = settings.Imitate with
+            {
+                Epochs = 1,
+                Optimizer = new() { LearningRate = 1, MaxGradNorm = null },
+            },
+        };
         var error = Assert.Throws<HarnessException>(() => Train(settings));
         Assert.Equal(ErrorKind.Numerics, error.Kind);
         Assert.Contains("loss/imitation is", error.Message, StringComparison.Ordinal);

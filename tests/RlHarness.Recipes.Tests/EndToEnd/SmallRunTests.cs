@@ -172,7 +172,10 @@ public sealed class SmallRunTests(SmallRunTests.Whole whole, ITestOutputHelper o
             Cache = false,
             Model = new() { Path = Path.Combine(whole.Path, "imitate") },
             // Weights that are kept as they are.
-            Imitate = settings.Imitate with { Epochs = stages[0] == "imitate" ? 0 : 1 },
+            Imitate = settings.Imitate with
+            {
+                Epochs = stages[0] == "imitate" ? 0 : 1,
+            },
             Reward = settings.Reward with { Path = stages.Contains("reward") ? null : Path.Combine(whole.Path, "reward") },
         };
         Assert.Empty(SettingsChecks.Of(settings));

@@ -32,11 +32,7 @@ public sealed class WithoutKernelsTests : IDisposable
         settings = settings with
         {
             Rl = settings.Rl with { Steps = 1 },
-            Model = settings.Model with
-            {
-                Precision = "bfloat16",
-                New = settings.Model.New! with { HiddenSize = 64, IntermediateSize = 96 },
-            },
+            Model = settings.Model with { Precision = "bfloat16", New = settings.Model.New! with { HiddenSize = 64, IntermediateSize = 96 } },
         };
         Compare(Train(settings with { Name = "with" }, kernels: true), Train(settings with { Name = "without" }, kernels: false), tolerance: 1e-2, "rl");
     }
@@ -81,10 +77,7 @@ public sealed class WithoutKernelsTests : IDisposable
                 .Where(row => row.GetProperty("stage").GetString() != leftOut)
                 .SelectMany(row =>
                     row.EnumerateObject()
-                        .Where(p =>
-                            p.Value.ValueKind == JsonValueKind.Number
-                            && p.Name.Split('/')[0] is not ("timing_s" or "perf")
-                        )
+                        .Where(p => p.Value.ValueKind == JsonValueKind.Number && p.Name.Split('/')[0] is not ("timing_s" or "perf"))
                         .Select(p => ($"{row.GetProperty("stage")} {row.GetProperty("step")} {p.Name}", p.Value.GetDouble()))
                 ),
         ];

@@ -45,7 +45,11 @@ public sealed class InterventionRunTests : IDisposable
         var counted = Run("alarm", "rl.monitors=[{detector: keyword, threshold: 0, action: alarm}]");
         Assert.Equal(1, counted.Metric("rl", 1, "monitor/keyword/flagged"));
         Assert.Equal(0, counted.Metric("rl", 1, "monitor/keyword/penalty"));
-        Assert.Contains("<h2>Monitors of training, against the truth</h2>", File.ReadAllText(Path.Combine(Folder("alarm"), "report.html")), StringComparison.Ordinal);
+        Assert.Contains(
+            "<h2>Monitors of training, against the truth</h2>",
+            File.ReadAllText(Path.Combine(Folder("alarm"), "report.html")),
+            StringComparison.Ordinal
+        );
         foreach (var other in new[] { "none", "alarm" })
             Assert.Equal(
                 File.ReadAllBytes(Path.Combine(Folder("plain"), "rl", "step_000002", "model.safetensors")),

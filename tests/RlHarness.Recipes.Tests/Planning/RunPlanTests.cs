@@ -71,7 +71,12 @@ public class RunPlanTests
                 {
                     Stages = ["corpus", "documents", "imitate", "reward", "rl"],
                     Experiment = new() { Tiers = tiers },
-                    Evaluate = new() { Queries = 100, EveryDocumentTokens = 10_000_000, DocumentQueries = 30 },
+                    Evaluate = new()
+                    {
+                        Queries = 100,
+                        EveryDocumentTokens = 10_000_000,
+                        DocumentQueries = 30,
+                    },
                 }
             );
         var (two, three) = (Plan(2).Stages, Plan(3).Stages);

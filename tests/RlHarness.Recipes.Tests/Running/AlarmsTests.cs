@@ -79,8 +79,8 @@ public class AlarmsTests
     {
         static Dictionary<string, double>[] Steps(double rule) =>
             [
-                .. new[] { 0.0, 0.1, 0, 2, 2.1, 2 }.Select((reward, i) =>
-                    Step(("objective/scores", reward), ("reward/objective_rule", 0.5 + (i < 3 ? 0 : rule) + 0.01 * (i % 2)))
+                .. new[] { 0.0, 0.1, 0, 2, 2.1, 2 }.Select(
+                    (reward, i) => Step(("objective/scores", reward), ("reward/objective_rule", 0.5 + (i < 3 ? 0 : rule) + 0.01 * (i % 2)))
                 ),
             ];
         Assert.Equal(["reward_hacking"], Raised(Few, Steps(-0.3)));

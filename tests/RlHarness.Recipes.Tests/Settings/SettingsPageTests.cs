@@ -14,13 +14,13 @@ public sealed partial class SettingsPageTests
 
     /// <summary>Rows of the page: key, default, allowed, meaning.</summary>
     internal static IReadOnlyList<string[]> Rows { get; } =
-        [
-            .. SettingsDocument
-                .Markdown(new RunSettings())
-                .Split('\n')
-                .Where(l => l.StartsWith("| `", StringComparison.Ordinal))
-                .Select(l => l.Replace("\\|", "¦", StringComparison.Ordinal).Split('|').Skip(1).Take(4).Select(c => c.Trim().Trim('`')).ToArray()),
-        ];
+    [
+        .. SettingsDocument
+            .Markdown(new RunSettings())
+            .Split('\n')
+            .Where(l => l.StartsWith("| `", StringComparison.Ordinal))
+            .Select(l => l.Replace("\\|", "¦", StringComparison.Ordinal).Split('|').Skip(1).Take(4).Select(c => c.Trim().Trim('`')).ToArray()),
+    ];
 
     [Fact]
     public void Every_setting_has_a_meaning_of_whole_sentences()

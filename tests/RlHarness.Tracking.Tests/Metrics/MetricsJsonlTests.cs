@@ -34,7 +34,12 @@ public sealed class MetricsJsonlTests : IDisposable
     {
         using var store = RunStore.Open(_folder["run.db"]);
         using var metrics = new MetricsJsonl(File_, TimeProvider.System);
-        var values = new Dictionary<string, double> { ["a"] = -0.0, ["b"] = 0, ["c"] = -1e-300 };
+        var values = new Dictionary<string, double>
+        {
+            ["a"] = -0.0,
+            ["b"] = 0,
+            ["c"] = -1e-300,
+        };
         store.Commit(new StepBatch("rl", 1) { Metrics = values });
         metrics.Append("rl", 1, values);
         static string Numbers(string line) => line[line.IndexOf("\"a\"", StringComparison.Ordinal)..];

@@ -54,18 +54,12 @@ public static class FidelityPage
     }
 
     // The unit of a check goes below its name.
-    private static string Heading(string kind) =>
-        kind.Replace(" (", "<br>`", StringComparison.Ordinal).Replace(")", "`", StringComparison.Ordinal);
+    private static string Heading(string kind) => kind.Replace(" (", "<br>`", StringComparison.Ordinal).Replace(")", "`", StringComparison.Ordinal);
 
     private static void Errors(StringBuilder page, string title, FidelityRow[] rows)
     {
         var kinds = rows.SelectMany(row => row.Checks).Select(check => check.Kind).Distinct().ToArray();
-        page.Append(
-            CultureInfo.InvariantCulture,
-            $"\n## {title}\n| family | cases | "
-                + $"{string.Join(" | ", kinds.Select(Heading))} "
-                + $"|\n"
-        );
+        page.Append(CultureInfo.InvariantCulture, $"\n## {title}\n| family | cases | " + $"{string.Join(" | ", kinds.Select(Heading))} " + $"|\n");
         page.Append("|---|---|").Append(string.Concat(Enumerable.Repeat("---|", kinds.Length))).Append('\n');
         foreach (var family in rows.GroupBy(row => row.Family))
         {

@@ -21,7 +21,17 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
 {
     internal static readonly string[] Names =
     [
-        "safetensors", "index", "gguf", "config", "generation_config", "tokenizer", "tokenizer_config", "added_tokens", "template", "adapter", "settings",
+        "safetensors",
+        "index",
+        "gguf",
+        "config",
+        "generation_config",
+        "tokenizer",
+        "tokenizer_config",
+        "added_tokens",
+        "template",
+        "adapter",
+        "settings",
     ];
 
     private static readonly ChatMessage[] Messages = [ChatMessage.User("Does it hold?"), ChatMessage.Assistant("It holds.")];
@@ -95,8 +105,7 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
         + "{% else %}{{ raise_exception('no') }}{% endif %}{% endfor %}{{ messages | length * 2 ** 3 }}{{ strftime_now('%Y') }}{{ range(3) | list | tojson }}"
         + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-    private static FuzzReader InFile(string path, Action read, int within = 0) =>
-        new(File.ReadAllBytes(path), within, bytes =>
+    private static FuzzReader InFile(string path, Action read, int within = 0) => new(File.ReadAllBytes(path), within, bytes =>
         {
             File.WriteAllBytes(path, bytes);
             read();

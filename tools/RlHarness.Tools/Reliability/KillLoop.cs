@@ -40,13 +40,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
         ("adapters", ["imitate.adapter={rank: 2, alpha: 4}", "rl.adapter={rank: 2, alpha: 4}", "rl.keep_every=2"]),
         (
             "head",
-            [
-                "rl.critic=head",
-                "rl.samples_per_prompt=2",
-                "rl.keep_best=objective/scores",
-                "evaluate.every_document_tokens=400",
-                "evaluate.document_queries=2",
-            ]
+            ["rl.critic=head", "rl.samples_per_prompt=2", "rl.keep_best=objective/scores", "evaluate.every_document_tokens=400", "evaluate.document_queries=2"]
         ),
         // Everything is written as often as can be, answers of evaluations among it.
         ("often", ["checkpoint_minutes=0.00001", "evaluate.batch_size=2"]),
@@ -103,13 +97,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
         return new(RunContents.Of(Path.Combine(output, "run")), process.Seconds, process.Changes);
     }
 
-    private (int Kills, IReadOnlyList<string> Wrong) Interrupted(
-        string variant,
-        string name,
-        string[] settings,
-        Whole whole,
-        RandomStream random
-    )
+    private (int Kills, IReadOnlyList<string> Wrong) Interrupted(string variant, string name, string[] settings, Whole whole, RandomStream random)
     {
         var output = Path.Combine(folder, name);
         var (kills, problems) = (0, new List<string>());
@@ -147,8 +135,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
         return (kills, problems);
     }
 
-    private static string[] Command(string[] settings) =>
-        ["train", "tiny.yaml", "--or-resume", .. Tiny, .. settings, "name=run", "output=."];
+    private static string[] Command(string[] settings) => ["train", "tiny.yaml", "--or-resume", .. Tiny, .. settings, "name=run", "output=."];
 
     /// <summary>One process, its output, and the changes that it makes to files.</summary>
     private sealed partial class Attempt : IDisposable
