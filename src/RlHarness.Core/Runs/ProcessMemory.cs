@@ -8,6 +8,9 @@ public static class ProcessMemory
     /// <summary>Largest resident set so far, in GiB; NaN where the system doesn't say.</summary>
     public static double PeakGiB() => Read("/proc/self/status", "VmHWM:");
 
+    /// <summary>What is resident now, in GiB; NaN where the system doesn't say.</summary>
+    public static double ResidentGiB() => Read("/proc/self/status", "VmRSS:");
+
     /// <summary>Lets <see cref="PeakGiB"/> start from what is resident now; false where the system can't.</summary>
     public static bool ResetPeak()
     {

@@ -103,6 +103,7 @@ internal static class DataFile
 
     private static IEnumerable<(string, JsonElement?, string)> Parquet(string path)
     {
+        ParquetCheck.Of(path);
         IReadOnlyList<Dictionary<string, object>> rows;
         try
         {

@@ -145,6 +145,59 @@ public sealed class OwnDataTests : IDisposable
         public string tier { get; set; } = "";
     }
 
+    /// <summary>
+    /// A footer longer than the file, a schema of two million elements in a few hundred bytes, and a page that claims to unpack to more than it could: each has to
+    /// be refused before the library believes it.
+    /// </summary>
+    [Theory]
+    [InlineData("footer", "a footer of")]
+    [InlineData("count", "a count of 2097151 with")]
+    [InlineData("page", "that hold")]
+    public async Task Parquet_that_claims_more_than_it_holds_is_refused(string what, string words)
+    {
+        var path = Path.Combine(_folder.FullName, "lies.parquet");
+        await using (var stream = File.Create(path))
+            await ParquetSerializer.SerializeAsync(
+                Enumerable.Range(0, 8).Select(i => new ParquetPair { Prompt = $"Is it {i}?" }).ToArray(),
+                stream,
+                new Parquet.ParquetOptions { CompressionMethod = Parquet.CompressionMethod.None }
+            );
+        Assert.Equal(8, OwnData.Pairs(Columns(path)).Count);
+        var bytes = await File.ReadAllBytesAsync(path);
+        switch (what)
+        {
+            case "footer":
+                bytes[^5] = 0x7f;
+                break;
+            case "count":
+                // The schema is field 2 of the metadata, a list of structures (type 12): its head is changed to one whose length follows.
+                var at = Array.IndexOf(bytes, (byte)0x19, bytes.Length - 8 - BitConverter.ToInt32(bytes, bytes.Length - 8));
+                (bytes[at + 1], bytes[at + 2], bytes[at + 3], bytes[at + 4]) = (0xfc, 0xff, 0xff, 0x7f);
+                break;
+            default:
+                // The first page's header follows PAR1: type (0x15, 0x00 or 0x04), then uncompressed_page_size (0x15 and a number).
+                (bytes[7], bytes[8]) = (0xfe, 0x7f);
+                break;
+        }
+
+        await File.WriteAllBytesAsync(path, bytes);
+        var error = Assert.Throws<HarnessException>(() => OwnData.Pairs(Columns(path)));
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+        Assert.Contains("lies.parquet", error.Message, StringComparison.Ordinal);
+
+        static PreferenceFileSettings Columns(string path) => new() { Path = path, Prompt = "Prompt", Chosen = "Chosen", Rejected = "Rejected" };
+    }
+
+    /// <summary>A row as Parquet's serializer fills and reads it.</summary>
+    private sealed class ParquetPair
+    {
+        public string Prompt { get; set; } = "";
+
+        public string Chosen { get; set; } = "Yes.";
+
+        public string Rejected { get; set; } = "No.";
+    }
+
     [Fact]
     public async Task Parquet_is_read_as_JSON_lines_are_and_its_rows_are_numbered()
     {

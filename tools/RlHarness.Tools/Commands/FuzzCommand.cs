@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using RlHarness.Cli;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Runs;
 using RlHarness.Tools.Fuzz;
 
 namespace RlHarness.Tools.Commands;
@@ -42,10 +43,12 @@ internal static class FuzzCommand
             var reader = FuzzReader.Of(name, folder.FullName);
             reader.Read(reader.Valid);
             var failures = new SortedDictionary<string, List<long>>(StringComparer.Ordinal);
-            var (refused, slowest, largest) = (0, 0L, 0L);
+            var (refused, slowest, largest, native) = (0, 0L, 0L, 0L);
             for (long n = 0, seed = first; n < count; n++, seed++)
             {
                 var bytes = Mutator.Of(reader.Valid, seed, reader.Within);
+                ProcessMemory.ResetPeak();
+                var resident = ProcessMemory.ResidentGiB();
                 var before = GC.GetAllocatedBytesForCurrentThread();
                 var watch = Stopwatch.StartNew();
                 try
@@ -63,18 +66,25 @@ internal static class FuzzCommand
                 }
 
                 var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-                (slowest, largest) = (Math.Max(slowest, watch.ElapsedMilliseconds), Math.Max(largest, allocated));
+                var unmanaged = (long)((ProcessMemory.PeakGiB() - resident) * (1L << 30)) - allocated;
+                (slowest, largest, native) = (
+                    Math.Max(slowest, watch.ElapsedMilliseconds),
+                    Math.Max(largest, allocated),
+                    Math.Max(native, unmanaged)
+                );
                 if (watch.Elapsed.TotalSeconds > Seconds)
                     Add($"over {Seconds} s", seed);
                 if (allocated > 2 * bytes.Length + Spare)
                     Add("over twice the file + 64 MB", seed);
+                if (unmanaged > 2 * bytes.Length + Spare)
+                    Add("over twice the file + 64 MB outside of the managed heap", seed);
             }
 
             Console.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"{name}: {count} files from seed {first}, {refused} refused, slowest {slowest} ms, most memory "
-                        + $"{largest / 1e6:f1} MB, {failures.Count} kinds of failure"
+                        + $"{largest / 1e6:f1} MB ({native / 1e6:f1} native), {failures.Count} kinds of failure"
                 )
             );
             foreach (var (what, seeds) in failures)

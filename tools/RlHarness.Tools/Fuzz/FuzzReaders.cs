@@ -1,6 +1,9 @@
 using System.Text;
+using Parquet.Serialization;
 using RlHarness.Core.Chat;
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Packs;
+using RlHarness.Experiment.Prompts;
 using RlHarness.Formats.ChatTemplates;
 using RlHarness.Formats.Files;
 using RlHarness.Formats.Tokenizers;
@@ -8,6 +11,7 @@ using RlHarness.Models.Conversion;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
 using RlHarness.Models.Loading;
+using RlHarness.Recipes.Data;
 using RlHarness.Recipes.Settings;
 using TorchSharp;
 
@@ -32,6 +36,11 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
         "template",
         "adapter",
         "settings",
+        "sentencepiece",
+        "transcripts",
+        "pairs",
+        "parquet",
+        "pack",
     ];
 
     private static readonly ChatMessage[] Messages = [ChatMessage.User("Does it hold?"), ChatMessage.Assistant("It holds.")];
@@ -53,6 +62,45 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
                     using var file = GgufFile.Open(At("b.gguf"));
                     Use(Tokenizer.FromGguf(file));
                 });
+            case "sentencepiece":
+                GgufWriter.Write(At("a.gguf"), SentencePiece(), [new WeightSource("token_embd.weight", WeightType.F32, [1, 8], new byte[32])]);
+                return new(File.ReadAllBytes(At("a.gguf")), 0, bytes =>
+                {
+                    File.WriteAllBytes(At("b.gguf"), bytes);
+                    using var file = GgufFile.Open(At("b.gguf"));
+                    Use(Tokenizer.FromGguf(file));
+                });
+            case "transcripts":
+                File.WriteAllText(
+                    At("a.jsonl"),
+                    """
+                    {"messages": [{"role": "user", "content": "Is it so?"}, {"role": "assistant", "content": "<scratchpad>Hm.</scratchpad><output>Yes.</output>"}]}
+                    {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "And now?"},
+                    """.Trim()
+                        + """ {"role": "assistant", "content": "<output>No.</output>"}], "tier": "unmonitored", "outcome": "refuse", "reasoning_kind": "none"}"""
+                        + "\n"
+                );
+                return InFile(At("a.jsonl"), () => OwnData.Transcripts(new() { Path = At("a.jsonl") }, PackLibrary.Load("puffery"), new Condition()));
+            case "pairs":
+                File.WriteAllText(
+                    At("a.jsonl"),
+                    """
+                    {"prompt": "Is it so?", "chosen": "Yes.", "rejected": "No."}
+                    {"chosen": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}],
+                    """.Trim()
+                        + """ "rejected": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "No."}]}"""
+                        + "\n"
+                );
+                return InFile(At("a.jsonl"), () => OwnData.Pairs(new() { Path = At("a.jsonl") }));
+            case "parquet":
+                using (var stream = File.Create(At("a.parquet")))
+                    ParquetSerializer.SerializeAsync(Enumerable.Range(0, 8).Select(i => new Row { Prompt = $"Is it {i}?" }), stream).GetAwaiter().GetResult();
+                return InFile(At("a.parquet"), () => OwnData.Pairs(new() { Path = At("a.parquet"), Prompt = "Prompt", Chosen = "Chosen", Rejected = "Rejected" }));
+            case "pack":
+                var pack = PackLibrary.Find("puffery");
+                foreach (var file in Directory.EnumerateFiles(pack))
+                    File.Copy(file, At(Path.GetFileName(file)), overwrite: true);
+                return InFile(At("grammar.yaml"), () => PackReader.Read(folder));
             case "template":
                 return new(Encoding.UTF8.GetBytes(Template), 0, bytes =>
                     ChatTemplate.Parse(Encoding.UTF8.GetString(bytes)).Render(Messages, clock: TimeProvider.System)
@@ -110,6 +158,37 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
             File.WriteAllBytes(path, bytes);
             read();
         });
+
+    /// <summary>A row of pairs as Parquet's serializer writes it.</summary>
+    private sealed class Row
+    {
+        public string Prompt { get; set; } = "";
+
+        public string Chosen { get; set; } = "Yes.";
+
+        public string Rejected { get; set; } = "No.";
+    }
+
+    /// <summary>Metadata of a SentencePiece vocabulary as llama.cpp keeps it: unknown, BOS, EOS, the bytes, and pieces with scores.</summary>
+    private static Dictionary<string, object> SentencePiece()
+    {
+        string[] pieces = ["▁", "t", "h", "e", "i", "d", "s", "a", "th", "▁th", "▁the", "he", "it", "▁it", "id", "said", "▁said", "<|end|>"];
+        string[] tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(0, 256).Select(b => $"<0x{b:X2}>"), .. pieces];
+        return new Dictionary<string, object>(StringComparer.Ordinal)
+        {
+            ["general.architecture"] = "llama",
+            ["tokenizer.ggml.model"] = "llama",
+            ["tokenizer.ggml.tokens"] = tokens,
+            ["tokenizer.ggml.scores"] = tokens.Select((_, id) => id < 259 ? 0f : 259f - id).ToArray(),
+            ["tokenizer.ggml.token_type"] = tokens.Select((t, id) => id == 0 ? 2 : id < 3 || t == "<|end|>" ? 3 : id < 259 ? 6 : 1).ToArray(),
+            ["tokenizer.ggml.bos_token_id"] = 1u,
+            ["tokenizer.ggml.eos_token_id"] = 2u,
+            ["tokenizer.ggml.unknown_token_id"] = 0u,
+            ["tokenizer.ggml.add_bos_token"] = true,
+            ["tokenizer.ggml.add_space_prefix"] = true,
+            ["tokenizer.chat_template"] = "{{ messages[0].content }}",
+        };
+    }
 
     private static void Use(Tokenizer tokenizer) => tokenizer.Decode(tokenizer.Encode("He said: it's 12\n\n  <|end|> é𝕏", addSpecialTokens: true));
 
