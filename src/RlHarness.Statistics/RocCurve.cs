@@ -108,6 +108,27 @@ public sealed record RocCurve(
         return (best, Thresholds[within.First(i => TruePositiveRates[i] == best)]);
     }
 
+    /// <summary>
+    /// Around <see cref="TprAtFpr"/>: Wilson's half-widths, which take the threshold as given, and those of the threshold, in quadrature. How many of n negatives
+    /// lie above the threshold that a share <paramref name="limit"/> of all negatives exceeds is binomial, so that it lies between two of their order statistics.
+    /// Cautious; Wilson's interval alone covers 50 to 90 % (docs/statistics.md).
+    /// </summary>
+    public Interval TprAtFprInterval(double limit, double confidence = 0.95)
+    {
+        var tail = (1 - Guard.Fraction(confidence)) / 2;
+        long fewest = Binomial.Quantile(tail, Negatives, limit),
+            most = Binomial.Quantile(1 - tail, Negatives, limit);
+        var rate = TprAtFpr(limit).Rate;
+        var wilson = Proportion.Wilson((long)Math.Round(rate * Positives), Positives, confidence);
+        // Half a negative more, so that rounding of k / n does not decide.
+        double Rate(long flagged) => flagged < 0 ? 0 : TprAtFpr((flagged + 0.5) / Negatives).Rate;
+        double Half(double a, double b) => Math.Sqrt((a * a) + (b * b));
+        return new Interval(
+            rate - Half(rate - wilson.Low, rate - Math.Min(rate, Rate(fewest - 1))),
+            rate + Half(wilson.High - rate, Math.Max(rate, Rate(most)) - rate)
+        ).Clip(0, 1);
+    }
+
     internal static void CheckClasses(IReadOnlyList<int> labels, IReadOnlyList<double> scores)
     {
         ArgumentNullException.ThrowIfNull(labels);

@@ -21,7 +21,7 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
     public int N => Positives + Negatives;
 
     /// <summary>
-    /// Sensitivity where at most 1 % and 5 % of the negatives are flagged, with Wilson's interval; the threshold is that of these rows. A rate of which less
+    /// Sensitivity where at most 1 % and 5 % of the negatives are flagged, with an interval; the threshold is that of these rows, and its own error is in the interval. A rate of which less
     /// than one negative is a share has none.
     /// </summary>
     public IReadOnlyList<(string Name, Estimate Estimate)> OperatingPoints { get; init; } = [];
@@ -73,7 +73,7 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
             if (negatives * percent < 100)
                 continue;
             var rate = roc.TprAtFpr(percent / 100.0).Rate;
-            var interval = Proportion.Wilson((long)Math.Round(rate * positives), positives);
+            var interval = roc.TprAtFprInterval(percent / 100.0);
             yield return (name, new(rate, interval.Low, interval.High, positives, positives));
         }
     }

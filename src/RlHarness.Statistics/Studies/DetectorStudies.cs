@@ -1,3 +1,4 @@
+using System.Globalization;
 using RlHarness.Core.Randomness;
 using RlHarness.Statistics.Simulation;
 
@@ -9,6 +10,8 @@ internal static class DetectorStudies
     public static IEnumerable<SyntheticStudy> All()
     {
         yield return Auroc();
+        yield return OperatingPoint(40, 160, 0.05);
+        yield return OperatingPoint(100, 300, 0.01);
         yield return TwoDetectors();
         yield return Kappa();
         yield return KappaNull();
@@ -49,6 +52,33 @@ internal static class DetectorStudies
                     Draws.Covers(roc.DeLongInterval(), truth),
                     Draws.Covers(Bootstrap(scores, 40, random, 400), truth),
                 ];
+            }
+        );
+
+    private static SyntheticStudy OperatingPoint(int positives, int negatives, double limit) =>
+        new(
+            $"operating_point/{limit}",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{positives} positives and {negatives} negatives, true AUROC 0.839, sensitivity where {100 * limit:0.#} % of all negatives are flagged"
+            ),
+            [
+                Measure.Coverage(
+                    "sensitivity at a false-positive rate: Wilson and the threshold's order statistics (used)",
+                    "two intervals of 95 % in quadrature, one of them of an integer"
+                ),
+                Measure.Coverage(
+                    "sensitivity at a false-positive rate: Wilson, threshold as given",
+                    "wrong on purpose: the threshold comes from these negatives, and its error is left out"
+                ),
+            ],
+            random =>
+            {
+                var truth = Normal.Cdf(1.4 - Normal.UpperQuantile(limit));
+                var (labels, scores) = Scored(random, positives, negatives);
+                var roc = RocCurve.Of(labels, scores);
+                var caught = (long)Math.Round(roc.TprAtFpr(limit).Rate * positives);
+                return [Draws.Covers(roc.TprAtFprInterval(limit), truth), Draws.Covers(Proportion.Wilson(caught, positives), truth)];
             }
         );
 

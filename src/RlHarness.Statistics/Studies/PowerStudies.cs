@@ -1,3 +1,4 @@
+using System.Globalization;
 using RlHarness.Statistics.Simulation;
 
 namespace RlHarness.Statistics.Studies;
@@ -14,6 +15,7 @@ internal static class PowerStudies
         yield return McNemar(0.1, 0.115, "almost all discordant pairs point one way: few of them decide, and a formula for large samples is off");
         yield return Two();
         yield return Small();
+        yield return OneMean();
     }
 
     private static SyntheticStudy McNemar(double gap, double discordant, string? remark = null)
@@ -89,4 +91,15 @@ internal static class PowerStudies
                     ),
                 ]
         );
+
+    private static SyntheticStudy OneMean()
+    {
+        var effect = SeedPower.DetectableMean(3);
+        return new(
+            "power/mean",
+            string.Create(CultureInfo.InvariantCulture, $"3 seeds, a true mean of {effect:f2} standard deviations (the smallest that a sweep calls visible)"),
+            [Measure.Power("mean of seeds: t test (plan: noncentral t)", 0.8, exact: true)],
+            random => [Draws.Rejects(SeedMean.Of([.. Enumerable.Range(0, 3).Select(_ => random.NextGaussian() + effect)]).P)]
+        );
+    }
 }

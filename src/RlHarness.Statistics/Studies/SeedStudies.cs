@@ -8,10 +8,14 @@ internal static class SeedStudies
 {
     public static IEnumerable<SyntheticStudy> All()
     {
+        yield return Intervals(3);
         yield return Intervals(5);
         yield return Intervals(20);
         yield return OneSample();
         yield return TwoSamples();
+        yield return Differences();
+        yield return Line();
+        yield return LineNull();
     }
 
     private static double[] Gaussians(RandomStream random, int n) => [.. Enumerable.Range(0, n).Select(_ => random.NextGaussian())];
@@ -21,7 +25,7 @@ internal static class SeedStudies
         const int queries = 50;
         var few =
             seeds < 10
-                ? "a bootstrap of five seeds knows no more than their spread, which is √(4/5) of the truth, and no t: take the t interval for few seeds"
+                ? $"a bootstrap of {seeds} seeds knows no more than their spread, √({seeds - 1}/{seeds}) of the truth, and no t: take the t interval for few seeds"
                 : "a percentile interval has no t: short by a factor of about √(19/20) and 1.96/2.09";
         return new(
             $"seeds/{seeds}",
@@ -89,4 +93,40 @@ internal static class SeedStudies
                 return [Draws.Rejects(t.Welch.P), Draws.Rejects(t.Pooled.P), Draws.Rejects(t.Paired.P), Draws.Rejects(t.PermutationP)];
             }
         );
+
+    /// <summary>An intervention's difference from the baseline of the same seed, as comparisons print it; seeds differ more than arms do.</summary>
+    private static SyntheticStudy Differences() =>
+        new(
+            "seeds/differences",
+            "3 seeds, an intervention 20 points above the baseline of its seed; seeds vary by 15 points, differences by 8",
+            [Measure.Coverage("difference from the baseline of the same seed: t interval (used)")],
+            random =>
+            {
+                var seeds = Gaussians(random, 3).Select(s => 0.4 + (0.15 * s)).ToArray();
+                var arms = seeds.Select(s => s + 0.2 + (0.08 * random.NextGaussian())).ToArray();
+                return [Draws.Covers(SeedMean.Of([.. arms.Zip(seeds, (a, b) => a - b)]).TInterval(), 0.2)];
+            }
+        );
+
+    /// <summary>Three sizes with three seeds each, as a sweep has them.</summary>
+    private static readonly double[] Sizes = [5.5, 5.5, 5.5, 6, 6, 6, 6.5, 6.5, 6.5];
+
+    private static SyntheticStudy Line() =>
+        new(
+            "line",
+            "3 sizes half a power of ten apart, 3 seeds each, 25 points for each tenfold, seeds vary by 10 points",
+            [Measure.Coverage("trend with size: least squares, t interval of the slope (used)")],
+            random => [Draws.Covers(Trend(random, 0.25).Interval, 0.25)]
+        );
+
+    private static SyntheticStudy LineNull() =>
+        new(
+            "line/null",
+            "3 sizes half a power of ten apart, 3 seeds each, no trend, seeds vary by 10 points",
+            [Measure.Size("trend with size: least squares, t test of the slope (used)")],
+            random => [Draws.Rejects(Trend(random, 0).P)]
+        );
+
+    private static LeastSquaresLine Trend(RandomStream random, double slope) =>
+        LeastSquaresLine.Of(Sizes, [.. Sizes.Select(x => 0.4 + (slope * (x - 6)) + (0.1 * random.NextGaussian()))]);
 }

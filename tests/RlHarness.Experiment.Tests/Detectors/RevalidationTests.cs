@@ -171,9 +171,14 @@ public sealed class RevalidationTests
         var points = DetectorScore.Of(rows).OperatingPoints.ToDictionary(p => p.Name, p => p.Estimate);
         Assert.Equal(0.5, points["sensitivity_at_fpr_1"].Value);
         Assert.Equal(0.75, points["sensitivity_at_fpr_5"].Value);
-        // Wilson's interval of 2 of 4.
-        Assert.Equal((0.150, 0.850), (Math.Round(points["sensitivity_at_fpr_1"].Low, 3), Math.Round(points["sensitivity_at_fpr_1"].High, 3)));
+        // Wilson of 2 of 4 is 0.150 to 0.850. The threshold that 1 % of all negatives exceed has 0 to 3 of these above it (binomial): none caught to 0.5, so
+        // that 0.5 − √(0.35² + 0.5²) is below 0. At 5 % it has 1 to 10 above it: 0.25 (none flagged) to 0.75; Wilson of 3 of 4 is 0.3006 to 0.9544, and
+        // 0.75 − √(0.4494² + 0.5²) = 0.078.
+        Assert.Equal((0, 0.850), Rounded("sensitivity_at_fpr_1"));
+        Assert.Equal((0.078, 0.954), Rounded("sensitivity_at_fpr_5"));
         Assert.Equal(["sensitivity_at_fpr_5"], DetectorScore.Of(rows[80..]).OperatingPoints.Select(p => p.Name));
         Assert.Empty(DetectorScore.Of(rows[81..]).OperatingPoints);
+
+        (double, double) Rounded(string point) => (Math.Round(points[point].Low, 3), Math.Round(points[point].High, 3));
     }
 }
