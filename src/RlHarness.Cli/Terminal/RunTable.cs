@@ -13,7 +13,7 @@ internal static class RunTable
 {
     internal static void Print(string folder, string stage = "rl")
     {
-        using var store = RunStore.OpenReadOnly(Path.Combine(folder, "run.db"));
+        using var store = RunStore.OpenSnapshot(Path.Combine(folder, "run.db"));
         var all = store.Summaries(stage: stage);
         SummaryRow[] rows = [.. all.Where(r => r.Split != Split.Scenario)];
         if (rows.Length > 0)

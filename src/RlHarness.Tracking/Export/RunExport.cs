@@ -36,7 +36,7 @@ public static class RunExport
         if (format is not ("jsonl" or "parquet" or "csv" or "inspect" or "tensorboard" or "trl" or "trl-parquet"))
             throw new HarnessException(ErrorKind.BadInput, "unknown format", format, "jsonl, parquet, csv, inspect, tensorboard, trl or trl-parquet");
         Directory.CreateDirectory(folder);
-        using var store = RunStore.OpenReadOnly(database);
+        using var store = RunStore.OpenSnapshot(database);
         if (format == "inspect")
             return Inspect(store, RunFolder.NameOf(run), folder, tokenTexts);
         if (format is "trl" or "trl-parquet")

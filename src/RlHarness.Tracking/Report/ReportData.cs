@@ -144,7 +144,7 @@ internal sealed class ReportData
 
     public static ReportData Read(string runFolder, ReportOptions options)
     {
-        using var store = RunStore.OpenReadOnly(Path.Combine(runFolder, "run.db"));
+        using var store = RunStore.OpenSnapshot(Path.Combine(runFolder, "run.db"));
         var data = new ReportData(runFolder, store, options);
         if (options.Detector is { } wanted && data.Summaries.Count == 0 && data.Documents.Steps.Length == 0)
             throw new HarnessException(

@@ -22,7 +22,21 @@ public sealed partial class RunStore : IDisposable
     /// <summary>Opens the store for writing, and creates it where there is none.</summary>
     public static RunStore Open(string path, TimeProvider? time = null) => OpenToWrite(path, time ?? TimeProvider.System);
 
-    /// <summary>For reports and tables: never changes the store, and works while a run writes to it.</summary>
+    /// <summary>
+    /// As <see cref="OpenReadOnly"/>, and everything that is read is of one moment: steps that a run commits meanwhile are not seen, and are not kept waiting but
+    /// where the store has a rollback journal.
+    /// </summary>
+    /// <exception cref="HarnessException">There is none, or it is another program's.</exception>
+    public static RunStore OpenSnapshot(string path)
+    {
+        var store = OpenReadOnly(path);
+        store.Execute("BEGIN");
+        // A transaction sees the store as it was at its first read.
+        store.Scalar("SELECT COUNT(*) FROM sqlite_master");
+        return store;
+    }
+
+    /// <summary>For tables and live views: never changes the store, and works while a run writes to it. Each question is answered as of its own moment.</summary>
     /// <exception cref="HarnessException">There is none, or it is another program's.</exception>
     public static RunStore OpenReadOnly(string path)
     {

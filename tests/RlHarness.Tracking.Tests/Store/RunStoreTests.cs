@@ -494,6 +494,75 @@ public sealed class RunStoreTests : IDisposable
         Assert.Single(Directory.GetFiles(_folder["a ?#%folder"]));
     }
 
+    [Fact]
+    public void A_snapshot_sees_no_step_that_is_committed_meanwhile_and_keeps_no_commit_waiting()
+    {
+        using var writer = RunStore.Open(Db);
+        writer.Commit(Step(1));
+        using (var snapshot = RunStore.OpenSnapshot(Db))
+        {
+            Assert.Equal(1, snapshot.LastStep("rl"));
+            // A commit that had to wait for the reader would fail here after SQLite's 30 seconds.
+            writer.Commit(Step(2));
+            Assert.Equal(1, snapshot.LastStep("rl"));
+            Assert.Equal((2, 1), (snapshot.Transcripts().Count, snapshot.Series("rl", "objective/kl").Count));
+        }
+
+        using var later = RunStore.OpenSnapshot(Db);
+        Assert.Equal((2L, 4), (later.LastStep("rl"), later.Transcripts().Count));
+    }
+
+    /// <summary>A commit of the test has two transcripts, a label and three metrics: any other proportion is half a step.</summary>
+    [Fact]
+    public async Task Readers_beside_a_writer_never_see_half_a_step()
+    {
+        const int Steps = 300;
+        using var writer = RunStore.Open(Db);
+        writer.Commit(Step(1));
+        using var done = new CancellationTokenSource();
+        var readers = Enumerable
+            .Range(0, 2)
+            .Select(_ =>
+                Task.Run(
+                    () =>
+                    {
+                        var (reads, last) = (0, 0L);
+                        while (!done.IsCancellationRequested || reads == 0)
+                        {
+                            // One question is of one moment by itself, as a notebook asks it.
+                            using (var other = new SqliteConnection($"Data Source={Db};Mode=ReadOnly;Pooling=False"))
+                            {
+                                other.Open();
+                                using var command = other.CreateCommand();
+                                command.CommandText =
+                                    "SELECT (SELECT COUNT(*) FROM transcripts), (SELECT COUNT(*) FROM labels), (SELECT COUNT(*) FROM metrics), "
+                                    + "(SELECT MAX(step) FROM metrics)";
+                                using var row = command.ExecuteReader();
+                                Assert.True(row.Read());
+                                var step = row.GetInt64(3);
+                                Assert.Equal((2 * step, step, 3 * step), (row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)));
+                            }
+
+                            using var snapshot = RunStore.OpenSnapshot(Db);
+                            var seen = snapshot.LastStep("rl")!.Value;
+                            Assert.True(seen >= last);
+                            Assert.Equal(2 * seen, snapshot.Transcripts().Count);
+                            Assert.Equal(seen, snapshot.Series("rl", "objective/kl").Count);
+                            (reads, last) = (reads + 1, seen);
+                        }
+
+                        return reads;
+                    },
+                    TestContext.Current.CancellationToken
+                )
+            )
+            .ToArray();
+        for (var step = 2; step <= Steps; step++)
+            writer.Commit(Step(step));
+        await done.CancelAsync();
+        Assert.All(await Task.WhenAll(readers), reads => Assert.True(reads > 0));
+    }
+
     private long CountLabelsWithoutTranscript()
     {
         using var other = new SqliteConnection($"Data Source={Db};Pooling=False");
