@@ -1,4 +1,5 @@
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.PackFiles;
@@ -106,3 +107,33 @@ public sealed record FewShotExample
     /// <summary>The example as it stands in the prompt.</summary>
     public string Text(bool scratchpad) => $"Example: {User} {TranscriptParser.Format(scratchpad ? Reasoning : null, Output)}";
 }
+
+/// <summary>Names of the files in a pack's folder.</summary>
+public static class PackFileNames
+{
+    public const string Manifest = "pack.yaml";
+    public const string Queries = "queries.jsonl";
+    public const string Grammar = "grammar.yaml";
+    public const string Examples = "examples.jsonl";
+    public const string Preferences = "preferences.jsonl";
+    public const string Documents = "documents.yaml";
+    public const string Scenarios = "scenarios.yaml";
+
+    /// <summary>All that a pack's content consists of; others in its folder are the author's own.</summary>
+    public static readonly IReadOnlyList<string> All = [Manifest, Queries, Grammar, Examples, Preferences, Documents, Scenarios];
+}
+
+/// <summary>A labelled transcript of the researcher's own, a line of <c>examples.jsonl</c>.</summary>
+/// <param name="Reasoning">Null where there is no scratchpad.</param>
+public sealed record ExampleTranscript(
+    string User,
+    Tier Tier,
+    string? Reasoning,
+    string Output,
+    Outcome Outcome,
+    ReasoningKind ReasoningKind,
+    string? Id = null
+);
+
+/// <summary>Two outputs for one request, without scratchpad, tier or system prompt: what a reward model of the objective learns from.</summary>
+public sealed record PreferencePair(string QueryId, string User, string Chosen, string Rejected);

@@ -96,7 +96,7 @@ internal sealed class WeightStream(ModelLoader.Opened source, ParameterLayout la
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var values = empty(disk.Shape, dtype: ScalarType.Float32);
+        var values = empty(disk.Shape, dtype: ScalarType.Float32, device: CPU);
         if (IsSavedHead(disk))
             values.copy_(adapters!.SavedHead!);
         else

@@ -36,7 +36,7 @@ public static class Initialization
                     var values = new float[Math.Min(AtOnce, spec.Count - at)];
                     for (var i = 0; i < values.Length; i++)
                         values[i] = (float)(random.NextGaussian() * scale);
-                    flat.narrow(0, at, values.Length).copy_(tensor(values));
+                    flat.narrow(0, at, values.Length).copy_(tensor(values, device: CPU));
                 }
             }
         }

@@ -246,8 +246,8 @@ internal sealed class PackedAttention : IAttention
     private static Tensor CausalMask(long before, long rows, int? window, Device device)
     {
         using var scope = NewDisposeScope();
-        var row = (arange(rows, device: device) + before).unsqueeze(1);
-        var column = arange(before + rows, device: device).unsqueeze(0);
+        var row = (arange(rows, dtype: ScalarType.Int64, device: device) + before).unsqueeze(1);
+        var column = arange(before + rows, dtype: ScalarType.Int64, device: device).unsqueeze(0);
         var hidden = column > row;
         if (window is { } w)
             hidden = hidden.logical_or(column <= row - w);

@@ -17,7 +17,7 @@ public sealed class ParameterStore : IDisposable
         Specs = [.. specs.Where(s => s.Decays), .. specs.Where(s => !s.Decays)];
         DecayedCount = Specs.Where(s => s.Decays).Sum(s => s.Count);
         Count = Specs.Sum(s => s.Count);
-        Data = zeros(Count, ScalarType.Float32, device).DetachFromDisposeScope();
+        Data = zeros(Count, dtype: ScalarType.Float32, device: device).DetachFromDisposeScope();
         AddParts(Data, _byName);
         if (requiresGrad)
             EnableGradients();

@@ -74,8 +74,8 @@ internal sealed class RotaryTable : IDisposable
             Fill(lengths[table], rows, cos.AsSpan((int)(table * rows * RotaryDim)), sin.AsSpan((int)(table * rows * RotaryDim)));
         using var scope = NewDisposeScope();
         Dispose();
-        _cos = tensor(cos, lengths.Length * rows, RotaryDim).to(device).DetachFromDisposeScope();
-        _sin = tensor(sin, lengths.Length * rows, RotaryDim).to(device).DetachFromDisposeScope();
+        _cos = tensor(cos, lengths.Length * rows, RotaryDim, device: CPU).to(device).DetachFromDisposeScope();
+        _sin = tensor(sin, lengths.Length * rows, RotaryDim, device: CPU).to(device).DetachFromDisposeScope();
         _rows = rows;
         _length = length;
     }

@@ -15,8 +15,8 @@ public sealed class ScalarHead : IDisposable
         Parameters = new ParameterStore([new(Weight, [1, hiddenSize], Decays: true), new(Bias, [1], Decays: false)], device, requiresGrad);
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var drawn = tensor(Enumerable.Range(0, hiddenSize).Select(_ => (float)(random.NextGaussian() / Math.Sqrt(hiddenSize + 1))).ToArray(), 1, hiddenSize);
-        Parameters[Weight].copy_(drawn);
+        var drawn = Enumerable.Range(0, hiddenSize).Select(_ => (float)(random.NextGaussian() / Math.Sqrt(hiddenSize + 1))).ToArray();
+        Parameters[Weight].copy_(tensor(drawn, 1, hiddenSize, device: CPU));
     }
 
     public ParameterStore Parameters { get; }

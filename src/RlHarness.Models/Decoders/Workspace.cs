@@ -80,7 +80,7 @@ internal sealed class Workspace
             if (count <= (_numbers?.shape[0] ?? 0))
                 return;
             _numbers?.Dispose();
-            _numbers = empty(count + count / 8, dtype: type).DetachFromDisposeScope();
+            _numbers = empty(count + count / 8, dtype: type, device: CPU).DetachFromDisposeScope();
         }
 
         internal Tensor? Take(long[] shape)
@@ -92,7 +92,7 @@ internal sealed class Workspace
             using var shaped = place.view(shape);
             Used += (count + Step - 1) / Step * Step;
             // A view would share the block's count of changes, by which libtorch finds out what was written to between forward and backward.
-            return empty(0, dtype: type).set_(shaped);
+            return empty(0, dtype: type, device: CPU).set_(shaped);
         }
 
         public void Dispose() => _numbers?.Dispose();

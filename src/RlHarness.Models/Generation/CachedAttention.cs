@@ -71,7 +71,7 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
     {
         using var scope = NewDisposeScope();
         var t = columns.Max() + 1;
-        var column = arange(t, device: device).unsqueeze(0);
+        var column = arange(t, dtype: ScalarType.Int64, device: device).unsqueeze(0);
         var hidden = (column < tensor(from, device: device).unsqueeze(1)).logical_or(column > tensor(columns, device: device).unsqueeze(1));
         return zeros(from.Length, t, dtype: type, device: device)
             .masked_fill(hidden, double.NegativeInfinity)
@@ -139,8 +139,8 @@ internal sealed class ContinuedAttention(
             return known;
         using var scope = NewDisposeScope();
         var (_, _, before, count) = parts[part];
-        var queries = arange(before, before + count, device: device).unsqueeze(1);
-        var keys = arange(before + count, device: device).unsqueeze(0);
+        var queries = arange(before, before + count, dtype: ScalarType.Int64, device: device).unsqueeze(1);
+        var keys = arange(before + count, dtype: ScalarType.Int64, device: device).unsqueeze(0);
         var hidden = keys > queries;
         if (sliding && config.SlidingWindow is { } window)
             hidden = hidden.logical_or(keys <= queries - window);

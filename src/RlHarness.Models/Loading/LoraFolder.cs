@@ -38,7 +38,7 @@ public static class LoraFolder
             var values = new float[s.Rank * s.Columns];
             for (var i = 0; i < values.Length; i++)
                 values[i] = (float)((random.NextDouble() * 2 - 1) * bound);
-            using var drawn = torch.tensor(values, s.Rank, s.Columns);
+            using var drawn = torch.tensor(values, s.Rank, s.Columns, dtype: torch.float32, device: torch.CPU);
             adapters.Parameters[s.A].copy_(drawn);
         }
 
@@ -127,7 +127,7 @@ public static class LoraFolder
                     $"[{string.Join(", ", rows)}]",
                     "does it belong to another base model?"
                 );
-            head = torch.zeros(saved.Shape, device: device);
+            head = torch.zeros(saved.Shape, dtype: torch.float32, device: device);
             WeightReader.Into(file, saved, head);
             if (requiresGrad)
                 head.requires_grad_(true);

@@ -22,7 +22,7 @@ internal static class WeightReader
             bytes = Dequantizer.TypeSize(entry.Type),
             count = entry.Elements;
         var onCpu = destination.device_type == DeviceType.CPU;
-        using var staging = onCpu ? null : empty(Math.Min(Piece, count), dtype: ScalarType.Float32);
+        using var staging = onCpu ? null : empty(Math.Min(Piece, count), dtype: ScalarType.Float32, device: CPU);
         for (var at = 0L; at < count; at += Piece)
         {
             using var step = NewDisposeScope();

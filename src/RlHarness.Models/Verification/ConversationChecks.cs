@@ -25,7 +25,7 @@ internal static class ConversationChecks
             var logp = nn.functional.log_softmax(logits, -1);
             if (reference.Has($"{i}.prompt_logprobs"))
             {
-                var next = tensor(ids.Skip(1).Select(id => (long)id).ToArray()).unsqueeze(1); // [T − 1, 1]
+                var next = tensor(ids.Skip(1).Select(id => (long)id).ToArray(), device: CPU).unsqueeze(1); // [T − 1, 1]
                 tokens.Add(
                     $"{i}.prompt_logprobs",
                     logp.narrow(0, 0, ids.Length - 1).gather(1, next).squeeze(1),
@@ -36,7 +36,7 @@ internal static class ConversationChecks
             if (reference.Has($"{i}.top10_ids"))
             {
                 var width = reference.Shape($"{i}.top10_ids")[^1];
-                var places = tensor(reference.Longs($"{i}.top10_ids", ids.Length, width), ids.Length, width); // [T, K]
+                var places = tensor(reference.Longs($"{i}.top10_ids", ids.Length, width), ids.Length, width, device: CPU); // [T, K]
                 likeliest.Add($"{i}.top10_logprobs", logp.gather(1, places), reference.Floats($"{i}.top10_logprobs", ids.Length, width));
             }
 

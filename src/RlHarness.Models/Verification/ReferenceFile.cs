@@ -51,7 +51,7 @@ internal sealed class ReferenceFile : IDisposable
     public Tensor Floats(string name, params long[] shape)
     {
         var entry = Entry(name, shape);
-        var values = empty(entry.Shape, dtype: ScalarType.Float32);
+        var values = empty(entry.Shape, dtype: ScalarType.Float32, device: CPU);
         WeightReader.Into(_file, entry, values);
         return values;
     }
@@ -133,6 +133,6 @@ internal static class PaddedRows
             return padded.MoveToOuterDisposeScope();
         var mask = reference.Longs(prefix + "attention_mask", shape[0], shape[1]);
         var places = mask.Select((m, i) => (m, i)).Where(pair => pair.m == 1).Select(pair => (long)pair.i).ToArray();
-        return padded.index_select(0, tensor(places)).MoveToOuterDisposeScope();
+        return padded.index_select(0, tensor(places, device: CPU)).MoveToOuterDisposeScope();
     }
 }

@@ -115,7 +115,7 @@ public sealed record MachineReport
         try
         {
             NativeRuntime.EnsureLoaded();
-            using var probe = torch.ones(2);
+            using var probe = torch.ones(2, dtype: torch.float32, device: torch.CPU);
             return null;
         }
         catch (HarnessException e)

@@ -44,7 +44,7 @@ internal abstract class Algorithm
 
     /// <summary>The same worth for each token of a response.</summary>
     private protected static Estimate PerResponse(double[] worth, ScoredEpisodes episodes) =>
-        new(tensor(worth).unsqueeze(1).expand(worth.Length, episodes.Mask.shape[1]));
+        new(tensor(worth, device: CPU).unsqueeze(1).expand(worth.Length, episodes.Mask.shape[1]));
 
     /// <summary>Applies a function of a group's scores to each group: the samples of one prompt.</summary>
     private protected static double[] ByGroup(double[] scores, IReadOnlyList<int> groups, Func<double[], double[]> of)
@@ -83,5 +83,5 @@ internal sealed record ScoredEpisodes(
 )
 {
     /// <summary>Token rewards: −coefficient · KL everywhere, plus the score on the last response token, [N, T].</summary>
-    public Tensor TokenRewards() => GeneralizedAdvantage.TokenRewards(Kl, KlCoefficient, tensor(Scores), Lengths, Mask);
+    public Tensor TokenRewards() => GeneralizedAdvantage.TokenRewards(Kl, KlCoefficient, tensor(Scores, device: CPU), Lengths, Mask);
 }

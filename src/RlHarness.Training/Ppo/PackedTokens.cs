@@ -29,7 +29,7 @@ public sealed class PackedTokens : IDisposable
     public static PackedTokens Of(IReadOnlyList<double[]> rows, ScalarType type, Device device)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var flat = tensor(rows.SelectMany(row => row).ToArray()); // [R]
+        var flat = tensor(rows.SelectMany(row => row).ToArray(), device: CPU); // [R]
         return new(flat.to(type).to(device), OffsetsOf([.. rows.Select(row => row.Length)]));
     }
 
@@ -60,7 +60,7 @@ public sealed class PackedTokens : IDisposable
     internal Tensor Padded()
     {
         var longest = Enumerable.Range(0, Count).Max(i => _offsets[i + 1] - _offsets[i]);
-        var flat = zeros((long)Count * longest, dtype: ScalarType.Float64);
+        var flat = zeros((long)Count * longest, dtype: ScalarType.Float64, device: CPU);
         flat.index_copy_(0, Positions(_offsets, longest), _values.cpu().to(ScalarType.Float64));
         return flat.view(Count, longest); // [N, T]
     }
@@ -99,7 +99,10 @@ public sealed class PackedTokens : IDisposable
 
     // Where each packed value stands in a flat [N * width].
     private static Tensor Positions(int[] offsets, long width) =>
-        tensor(Enumerable.Range(0, offsets.Length - 1).SelectMany(i => Enumerable.Range(0, offsets[i + 1] - offsets[i]).Select(t => i * width + t)).ToArray());
+        tensor(
+            Enumerable.Range(0, offsets.Length - 1).SelectMany(i => Enumerable.Range(0, offsets[i + 1] - offsets[i]).Select(t => i * width + t)).ToArray(),
+            device: CPU
+        );
 
     private static int[] OffsetsOf(IReadOnlyList<int> lengths)
     {
