@@ -5,14 +5,28 @@ using RlHarness.Tests;
 namespace RlHarness.Core.Tests;
 
 /// <summary>
-/// What can be held of the device path without a device, over the syntax of the rooms that compute: a tensor factory that leaves its device out makes a tensor on
-/// the processor, which no test without a card notices, and one that leaves its type out follows a default that a library may change.
+/// What can be held of the device path without a device, over the syntax of the rooms that compute: a tensor factory that leaves its device out makes a tensor
+/// on the processor, which no test without a card notices, and one that leaves its type out follows a default that a library may change.
 /// </summary>
 [Trait("kind", "contract")]
 public class DevicePathTests
 {
     /// <summary>Their type is a default where it is not named.</summary>
-    private static readonly string[] OfADefaultType = ["zeros", "ones", "full", "empty", "arange", "rand", "randn", "randint", "randperm", "eye", "linspace", "logspace"];
+    private static readonly string[] OfADefaultType =
+    [
+        "zeros",
+        "ones",
+        "full",
+        "empty",
+        "arange",
+        "rand",
+        "randn",
+        "randint",
+        "randperm",
+        "eye",
+        "linspace",
+        "logspace",
+    ];
 
     /// <summary>Their type is that of what they are given.</summary>
     private static readonly string[] OfAGivenType = ["tensor", "as_tensor", "from_array", "frombuffer", "scalar_tensor", "sparse_coo_tensor"];
@@ -76,7 +90,8 @@ public class DevicePathTests
         {
             var name = call.Expression switch
             {
-                MemberAccessExpressionSyntax { Expression: var of, Name.Identifier.ValueText: var member } when of.ToString() is "torch" or "TorchSharp.torch" => member,
+                MemberAccessExpressionSyntax { Expression: var of, Name.Identifier.ValueText: var member }
+                    when of.ToString() is "torch" or "TorchSharp.torch" => member,
                 IdentifierNameSyntax identifier when bare => identifier.Identifier.ValueText,
                 GenericNameSyntax generic when bare => generic.Identifier.ValueText,
                 _ => "",

@@ -21,8 +21,8 @@ public sealed record DetectorScore(Confusion Confusion, double Auroc, Interval A
     public int N => Positives + Negatives;
 
     /// <summary>
-    /// Sensitivity where at most 1 % and 5 % of the negatives are flagged, with an interval; the threshold is that of these rows, and its own error is in the interval. A rate of which less
-    /// than one negative is a share has none.
+    /// Sensitivity where at most 1 % and 5 % of the negatives are flagged, with an interval; the threshold is that of these rows, and its own error is in the
+    /// interval. A rate of which less than one negative is a share has none.
     /// </summary>
     public IReadOnlyList<(string Name, Estimate Estimate)> OperatingPoints { get; init; } = [];
 

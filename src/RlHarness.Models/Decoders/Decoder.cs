@@ -79,7 +79,12 @@ public sealed class Decoder : IDisposable
     {
         CheckIds(batch);
         if (is_grad_enabled() && Trains)
-            return DecoderFunction.apply(_anchor ??= zeros(1, dtype: ScalarType.Float32, device: Device, requires_grad: true).DetachFromDisposeScope(), this, batch, onHiddenState!);
+            return DecoderFunction.apply(
+                _anchor ??= zeros(1, dtype: ScalarType.Float32, device: Device, requires_grad: true).DetachFromDisposeScope(),
+                this,
+                batch,
+                onHiddenState!
+            );
         using var scope = NewDisposeScope();
         return Run(Embed(batch.Ids), Rope(batch), new PackedAttention(Config, batch, ComputeType), onHiddenState).MoveToOuterDisposeScope();
     }

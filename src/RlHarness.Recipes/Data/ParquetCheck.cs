@@ -45,8 +45,8 @@ internal static class ParquetCheck
             throw new InvalidDataException(Say($"a footer of {footer} bytes in a file of {file.Length}"));
         var meta = new Thrift(Bytes(file, file.Length - 8 - footer, (int)footer)).Struct();
         foreach (var group in meta.List(4))
-            foreach (var column in group.List(1))
-                Column(file, column.Child(3) ?? throw new InvalidDataException("a column without metadata"));
+        foreach (var column in group.List(1))
+            Column(file, column.Child(3) ?? throw new InvalidDataException("a column without metadata"));
     }
 
     private static void Column(FileStream file, Fields column)

@@ -25,7 +25,7 @@ internal static class SeedStudies
         const int queries = 50;
         var few =
             seeds < 10
-                ? $"a bootstrap of {seeds} seeds knows no more than their spread, √({seeds - 1}/{seeds}) of the truth, and no t: take the t interval for few seeds"
+                ? $"a bootstrap of {seeds} seeds knows no more than their spread, √({seeds - 1}/{seeds}) of the truth, and no t: take the t interval"
                 : "a percentile interval has no t: short by a factor of about √(19/20) and 1.96/2.09";
         return new(
             $"seeds/{seeds}",

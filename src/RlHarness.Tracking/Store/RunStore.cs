@@ -23,8 +23,8 @@ public sealed partial class RunStore : IDisposable
     public static RunStore Open(string path, TimeProvider? time = null) => OpenToWrite(path, time ?? TimeProvider.System);
 
     /// <summary>
-    /// As <see cref="OpenReadOnly"/>, and everything that is read is of one moment: steps that a run commits meanwhile are not seen, and are not kept waiting but
-    /// where the store has a rollback journal.
+    /// As <see cref="OpenReadOnly"/>, and all that is read is of one moment: steps that a run commits meanwhile are not seen, and are not kept waiting but where
+    /// the store has a rollback journal.
     /// </summary>
     /// <exception cref="HarnessException">There is none, or it is another program's.</exception>
     public static RunStore OpenSnapshot(string path)
@@ -36,7 +36,7 @@ public sealed partial class RunStore : IDisposable
         return store;
     }
 
-    /// <summary>For tables and live views: never changes the store, and works while a run writes to it. Each question is answered as of its own moment.</summary>
+    /// <summary>For tables and live views: never changes the store, and works while a run writes to it. Each answer is of its own moment.</summary>
     /// <exception cref="HarnessException">There is none, or it is another program's.</exception>
     public static RunStore OpenReadOnly(string path)
     {

@@ -15,7 +15,10 @@ public static class MatrixProductSpeed
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var (a, b) = (ones(1024, 1024, dtype: ScalarType.Float32, device: device).to(type), ones(1024, 1024, dtype: ScalarType.Float32, device: device).to(type));
+        var (a, b) = (
+            ones(1024, 1024, dtype: ScalarType.Float32, device: device).to(type),
+            ones(1024, 1024, dtype: ScalarType.Float32, device: device).to(type)
+        );
         var clock = Stopwatch.StartNew();
         var best = 0.0;
         for (var round = 0; round < 2 || clock.Elapsed < limit; round++)

@@ -146,8 +146,8 @@ public sealed class OwnDataTests : IDisposable
     }
 
     /// <summary>
-    /// A footer longer than the file, a schema of two million elements in a few hundred bytes, and a page that claims to unpack to more than it could: each has to
-    /// be refused before the library believes it.
+    /// A footer longer than the file, a schema of two million elements in a few hundred bytes, and a page that claims to unpack to more than it could: each has
+    /// to be refused before the library believes it.
     /// </summary>
     [Theory]
     [InlineData("footer", "a footer of")]
@@ -185,7 +185,14 @@ public sealed class OwnDataTests : IDisposable
         Assert.Contains(words, error.Message, StringComparison.Ordinal);
         Assert.Contains("lies.parquet", error.Message, StringComparison.Ordinal);
 
-        static PreferenceFileSettings Columns(string path) => new() { Path = path, Prompt = "Prompt", Chosen = "Chosen", Rejected = "Rejected" };
+        static PreferenceFileSettings Columns(string path) =>
+            new()
+            {
+                Path = path,
+                Prompt = "Prompt",
+                Chosen = "Chosen",
+                Rejected = "Rejected",
+            };
     }
 
     /// <summary>A row as Parquet's serializer fills and reads it.</summary>

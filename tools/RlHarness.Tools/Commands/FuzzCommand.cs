@@ -67,11 +67,7 @@ internal static class FuzzCommand
 
                 var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
                 var unmanaged = (long)((ProcessMemory.PeakGiB() - resident) * (1L << 30)) - allocated;
-                (slowest, largest, native) = (
-                    Math.Max(slowest, watch.ElapsedMilliseconds),
-                    Math.Max(largest, allocated),
-                    Math.Max(native, unmanaged)
-                );
+                (slowest, largest, native) = (Math.Max(slowest, watch.ElapsedMilliseconds), Math.Max(largest, allocated), Math.Max(native, unmanaged));
                 if (watch.Elapsed.TotalSeconds > Seconds)
                     Add($"over {Seconds} s", seed);
                 if (allocated > 2 * bytes.Length + Spare)

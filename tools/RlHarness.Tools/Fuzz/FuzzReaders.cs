@@ -74,10 +74,10 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
                 File.WriteAllText(
                     At("a.jsonl"),
                     """
-                    {"messages": [{"role": "user", "content": "Is it so?"}, {"role": "assistant", "content": "<scratchpad>Hm.</scratchpad><output>Yes.</output>"}]}
+                    {"messages": [{"role": "user", "content": "Is it so?"}, {"role": "assistant", "content": "<scratchpad>Hm.</scratchpad><output>Y</output>"}]}
                     {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "And now?"},
                     """.Trim()
-                        + """ {"role": "assistant", "content": "<output>No.</output>"}], "tier": "unmonitored", "outcome": "refuse", "reasoning_kind": "none"}"""
+                        + """ {"role": "assistant", "content": "<output>N</output>"}], "tier": "unmonitored", "outcome": "refuse", "reasoning_kind": "none"}"""
                         + "\n"
                 );
                 return InFile(At("a.jsonl"), () => OwnData.Transcripts(new() { Path = At("a.jsonl") }, PackLibrary.Load("puffery"), new Condition()));
@@ -95,7 +95,15 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
             case "parquet":
                 using (var stream = File.Create(At("a.parquet")))
                     ParquetSerializer.SerializeAsync(Enumerable.Range(0, 8).Select(i => new Row { Prompt = $"Is it {i}?" }), stream).GetAwaiter().GetResult();
-                return InFile(At("a.parquet"), () => OwnData.Pairs(new() { Path = At("a.parquet"), Prompt = "Prompt", Chosen = "Chosen", Rejected = "Rejected" }));
+                return InFile(At("a.parquet"), () => OwnData.Pairs(
+                        new()
+                        {
+                            Path = At("a.parquet"),
+                            Prompt = "Prompt",
+                            Chosen = "Chosen",
+                            Rejected = "Rejected",
+                        }
+                    ));
             case "pack":
                 var pack = PackLibrary.Find("puffery");
                 foreach (var file in Directory.EnumerateFiles(pack))
@@ -180,7 +188,15 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
             ["tokenizer.ggml.model"] = "llama",
             ["tokenizer.ggml.tokens"] = tokens,
             ["tokenizer.ggml.scores"] = tokens.Select((_, id) => id < 259 ? 0f : 259f - id).ToArray(),
-            ["tokenizer.ggml.token_type"] = tokens.Select((t, id) => id == 0 ? 2 : id < 3 || t == "<|end|>" ? 3 : id < 259 ? 6 : 1).ToArray(),
+            ["tokenizer.ggml.token_type"] = tokens
+                .Select(
+                    (t, id) =>
+                        id == 0 ? 2
+                        : id < 3 || t == "<|end|>" ? 3
+                        : id < 259 ? 6
+                        : 1
+                )
+                .ToArray(),
             ["tokenizer.ggml.bos_token_id"] = 1u,
             ["tokenizer.ggml.eos_token_id"] = 2u,
             ["tokenizer.ggml.unknown_token_id"] = 0u,
