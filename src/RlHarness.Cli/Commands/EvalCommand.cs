@@ -22,6 +22,7 @@ internal static class EvalCommand
         var config = new Option<string?>("--config") { Description = "Settings for a model, such as configs/quickstart.yaml; a run has its own." };
         var queries = new Option<int?>("--queries") { Description = "As evaluate.queries." };
         var from = Options.From();
+        var threads = new Option<int?>("--threads") { Description = "As threads." };
         var samples = new Option<int?>("--samples") { Description = "As evaluate.samples_per_query." };
         var command = new Command(
             "eval",
@@ -36,6 +37,7 @@ internal static class EvalCommand
             queries,
             samples,
             from,
+            threads,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -46,6 +48,8 @@ internal static class EvalCommand
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.queries={q}"));
                     if (parsed.GetValue(samples) is { } s)
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.samples_per_query={s}"));
+                    if (parsed.GetValue(threads) is { } t)
+                        all.Add(string.Create(CultureInfo.InvariantCulture, $"threads={t}"));
                     using var progress = ConsoleProgress.Create();
                     var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation);
                     var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all, parsed.GetValue(from));

@@ -55,6 +55,7 @@ internal static class GenerateCommand
     private static readonly Option<bool> Raw = new("--raw") { Description = "Feed the prompt as it is, without the chat template." };
 
     private static readonly Option<int?> From = Options.From();
+    private static readonly Option<int> Threads = Options.Threads();
 
     internal static Command Create()
     {
@@ -83,6 +84,7 @@ internal static class GenerateCommand
             precision,
             Raw,
             From,
+            Threads,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -95,6 +97,7 @@ internal static class GenerateCommand
 
     private static int Run(ParseResult parsed, TorchSharp.torch.Device device, TorchSharp.torch.ScalarType type, CancellationToken cancellation)
     {
+        Options.UseThreads(parsed.GetValue(Threads));
         var settings = new SamplingSettings
         {
             MaxNewTokens = Options.Within("--max-new-tokens", parsed.GetValue(MaxNewTokens), 1, 100000),

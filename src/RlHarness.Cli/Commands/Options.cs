@@ -36,6 +36,15 @@ internal static class Options
                 FormattableString.Invariant($"{low} to {high}")
             );
 
+    internal static Option<int> Threads() => new("--threads") { Description = "Of libtorch and of the kernels; 0 takes one for each core." };
+
+    /// <summary>Takes as many threads as <see cref="Threads"/> was given.</summary>
+    internal static void UseThreads(int threads)
+    {
+        if (Within("--threads", threads, 0, 1024) > 0)
+            torch.set_num_threads(threads);
+    }
+
     /// <summary>The checkpoint of RL that is meant, where it is not the newest.</summary>
     public static Option<int?> From() => new("--from") { Description = "A step whose RL checkpoint is there; left out: the newest." };
 }

@@ -22,7 +22,7 @@ internal static class ProbeCommand
         var limit = new Option<int>("--limit") { Description = "Transcripts at most, drawn by the seed.", DefaultValueFactory = _ => 600 };
         var l2 = new Option<double>("--l2") { Description = "Penalty on standardised features.", DefaultValueFactory = _ => 0.1 };
         var seed = new Option<int>("--seed") { Description = "Which transcripts, and the folds.", DefaultValueFactory = _ => 1 };
-        var device = Options.Device();
+        var (device, threads) = (Options.Device(), Options.Threads());
         var command = new Command(
             "probe",
             "Linear probes for alignment faking on the mean hidden state of the scratchpad, layer by layer: AUROC on queries that a probe "
@@ -38,11 +38,13 @@ internal static class ProbeCommand
             l2,
             seed,
             device,
+            threads,
         };
         command.SetAction(
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
+                    Options.UseThreads(parsed.GetValue(threads));
                     using var progress = ConsoleProgress.Create();
                     var settings = new ProbeRecipe.Settings(
                         parsed.GetValue(labels)!,

@@ -26,7 +26,7 @@ internal static class ServeCommand
         DefaultValueFactory = _ => "127.0.0.1",
     };
     private static readonly Option<string?> Token = new("--token") { Description = "What clients have to show; left out: a new one, which is printed." };
-    private static readonly Option<int> Threads = new("--threads") { Description = "Of libtorch; 0 takes one for each core." };
+    private static readonly Option<int> Threads = Options.Threads();
     private static readonly Option<int> Batch = new("--batch") { Description = "Answers generated together; 1 to 4096.", DefaultValueFactory = _ => 64 };
     private static readonly Option<int> Queue = new("--queue")
     {
@@ -94,9 +94,7 @@ internal static class ServeCommand
             Queue = Options.Within("--queue", parsed.GetValue(Queue), 0, 100_000),
             MaxNewTokens = Options.Within("--max-new-tokens", parsed.GetValue(MaxNewTokens), 1, 1_000_000),
         };
-        var threads = Options.Within("--threads", parsed.GetValue(Threads), 0, 1024);
-        if (threads > 0)
-            TorchSharp.torch.set_num_threads(threads);
+        Options.UseThreads(parsed.GetValue(Threads));
         var (path, step) = Split(parsed.GetValue(Model)!);
         // Before RL a run's model is what imitation tuning made.
         using var opened =
