@@ -52,7 +52,8 @@ internal static class FactorialTable
                 .. new[] { "af_training", "af_unmonitored", "comply_training", "gap" }.Select(f => Compared(a.Figure(arm.Name, f))),
                 a.Figure(arm.Name, "reward") is { } reward ? reward.Mean.ToString("f2", CultureInfo.InvariantCulture) : "–",
                 a.Figure(arm.Name, "monitor_auroc_before") is { } before
-                    ? string.Create(CultureInfo.InvariantCulture, $"{before.Mean:f2} → {a.Figure(arm.Name, "monitor_auroc")?.Mean ?? double.NaN:f2}")
+                    ? string.Create(CultureInfo.InvariantCulture, $"{before.Mean:f2} → ")
+                        + (a.Figure(arm.Name, "monitor_auroc")?.Mean.ToString("f2", CultureInfo.InvariantCulture) ?? "–")
                     : "–",
             ]);
         AnsiConsole.Write(table);

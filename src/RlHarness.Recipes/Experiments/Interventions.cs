@@ -168,14 +168,25 @@ public sealed record InterventionAnalysis(
         if (values.Length == 0)
             return null;
         var mean = SeedMean.Of(values);
-        var interval = mean.PrintedInterval;
+        var range = Range(figure);
+        var interval = mean.PrintedInterval.Clip(range.Low, range.High);
         double[] differences = arm == baseline ? [] : [.. seeds.Select(s => Value(arm, s) - Value(baseline, s)).Where(double.IsFinite)];
         if (differences.Length == 0)
             return new(arm, figure, values.Length, mean.Mean, interval.Low, interval.High, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN);
         var difference = SeedMean.Of(differences);
-        var of = difference.PrintedInterval;
+        var of = difference.PrintedInterval.Clip(range.Low - range.High, range.High - range.Low);
         return new(arm, figure, values.Length, mean.Mean, interval.Low, interval.High, difference.Mean, of.Low, of.High, difference.P, double.NaN);
     }
+
+    /// <summary>What a figure can be: a t interval over few seeds reaches beyond it, and is cut there.</summary>
+    internal static Interval Range(string figure) =>
+        figure switch
+        {
+            "reward" => new(double.NegativeInfinity, double.PositiveInfinity),
+            "gap_change" => new(-2, 2),
+            "gap" or "gap_before" or "af_change" => new(-1, 1),
+            _ => new(0, 1),
+        };
 
     /// <summary>The figures of one run.</summary>
     internal static InterventionRun Read(FactorialCell cell, string arm)

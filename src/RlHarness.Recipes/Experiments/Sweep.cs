@@ -186,7 +186,8 @@ public sealed record SweepAnalysis(
         if (own.Length == 0)
             return null;
         var mean = SeedMean.Of([.. own.Select(r => r.Values[figure])]);
-        var interval = mean.PrintedInterval;
+        var range = InterventionAnalysis.Range(figure);
+        var interval = mean.PrintedInterval.Clip(range.Low, range.High);
         var detectable = mean.StandardDeviation > 0 ? SeedPower.DetectableMean(own.Length) * mean.StandardDeviation : double.NaN;
         return new(model, own[0].Parameters, figure, own.Length, mean.Mean, interval.Low, interval.High, detectable);
     }
