@@ -147,26 +147,46 @@ public static class SeedPicture
         ArgumentNullException.ThrowIfNull(arms);
         const double width = 940;
         const double height = 460;
-        static string Letter(int arm) => ((char)('A' + (arm % 26))).ToString();
         var frame = new PlotFrame(Axis.Around(xLabel, [0, 1], percent: true), Axis.Around(yLabel, [0, 1], percent: true), width, height, 64, 62, 24);
         var svg = new Svg().Text(16, 18, $"{title}: a dot a seed, a letter an arm", "title");
         frame.Draw(svg);
         for (var i = 0; i < arms.Count; i++)
             foreach (var dot in arms[i].Dots)
                 svg.Circle(
-                        frame.X(dot.X),
-                        frame.Y(dot.Y),
-                        i == 0 ? 6 : 4,
-                        i == 0 ? "dot hollow ink" : $"dot {ReportStyle.Series[(i - 1) % ReportStyle.Series.Count]}",
-                        string.Create(
-                            CultureInfo.InvariantCulture,
-                            $"{arms[i].Name}, seed {dot.Seed}: {xLabel} {100 * dot.X:f1} %, {yLabel} {100 * dot.Y:f1} %"
-                        ),
-                        dot.Href
-                    )
-                    .Text(frame.X(dot.X) + 9, frame.Y(dot.Y) - 5, Letter(i), "label");
+                    frame.X(dot.X),
+                    frame.Y(dot.Y),
+                    i == 0 ? 6 : 4,
+                    i == 0 ? "dot hollow ink" : $"dot {ReportStyle.Series[(i - 1) % ReportStyle.Series.Count]}",
+                    string.Create(CultureInfo.InvariantCulture, $"{arms[i].Name}, seed {dot.Seed}: {xLabel} {100 * dot.X:f1} %, {yLabel} {100 * dot.Y:f1} %"),
+                    dot.Href
+                );
+        foreach (var (letters, x, y) in Places(frame, arms))
+        {
+            // At the right edge there is room on the left alone.
+            var right = x + 12 + (9 * letters.Length) < width;
+            svg.Text(right ? x + 9 : x - 9, y - 5, letters, "label", right ? "start" : "end");
+        }
+
         return Svg.Figure(width, height, title, $"{yLabel} against {xLabel}, one dot for each seed of each arm", svg.ToString(), wide: true)
             + $"<p class=\"note\">{string.Join("; ", arms.Select((arm, i) => $"{Letter(i)} {PlainPage.Escape(arm.Name)}"))}.</p>\n";
+    }
+
+    private static string Letter(int arm) => ((char)('A' + (arm % 26))).ToString();
+
+    /// <summary>Where letters stand: those of dots that lie nearer than letters are wide stand together, once each, at the first of them.</summary>
+    internal static IReadOnlyList<(string Letters, double X, double Y)> Places(PlotFrame frame, IReadOnlyList<Arm> arms)
+    {
+        var places = new List<(string Letters, double X, double Y)>();
+        foreach (var (letter, x, y) in arms.SelectMany((arm, i) => arm.Dots.Select(dot => (Letter(i), frame.X(dot.X), frame.Y(dot.Y)))))
+        {
+            var near = places.FindIndex(p => Math.Abs(p.X - x) < 14 && Math.Abs(p.Y - y) < 14);
+            if (near < 0)
+                places.Add((letter, x, y));
+            else if (!places[near].Letters.Contains(letter, StringComparison.Ordinal))
+                places[near] = places[near] with { Letters = places[near].Letters + letter };
+        }
+
+        return places;
     }
 }
 

@@ -111,6 +111,18 @@ public sealed class ChartTests
         }
     }
 
+    /// <summary>852 units are 100 %: 0.5 % is 4 apart, 10 % 85.</summary>
+    [Fact]
+    public void Dots_of_arms_that_touch_share_one_label()
+    {
+        static SeedPicture.Dot At(double x, double y) => new(1, x, y, "r");
+        SeedPicture.Arm[] arms = [new("a", [At(1, 0), At(0.9, 1)]), new("b", [At(0.995, 0), At(1, 0)]), new("c", [At(1, 0.01)])];
+        var frame = new PlotFrame(new Axis("x", 0, 1, 0.2, true), new Axis("y", 0, 1, 0.2, true), 940, 460, 64, 62, 24);
+        Assert.Equal(["ABC", "A"], SeedPicture.Places(frame, arms).Select(p => p.Letters));
+        var html = SeedPicture.Html("t", "x", "y", arms);
+        Assert.Equal("end", (string)Elements(html[..(html.IndexOf("</svg>", StringComparison.Ordinal) + 6)], "text", "label").Single(t => t.Value == "ABC").Attribute("text-anchor")!);
+    }
+
     [Fact]
     public void An_arrow_ends_before_its_dot_and_there_is_none_between_dots_that_touch()
     {
