@@ -14,7 +14,8 @@ public static class CommandLine
     {
         using var visible = VisibleConsole.Install();
         var parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0)
+        // Half a line is what suggestions are asked for.
+        if (parsed.Errors.Count > 0 && !IsSuggestion(args))
         {
             foreach (var error in parsed.Errors)
                 await Console.Error.WriteLineAsync(error.Message);
@@ -26,6 +27,8 @@ public static class CommandLine
         // The library's own way with signals ends the process after a time-out; ours waits for the checkpoint.
         return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, signals.Token);
     }
+
+    private static bool IsSuggestion(string[] args) => args.Length > 0 && args[0].StartsWith("[suggest", StringComparison.Ordinal);
 
     /// <summary>Like <see cref="Guard"/>, but on a thread of its own: for commands that look at the cancellation token, which signals cancel.</summary>
     public static Task<int> GuardAsync(Func<int> work)

@@ -35,6 +35,7 @@ return await CommandLine.RunAsync(
         SimulateCommand.Create(),
         ModelCommand.Create(),
         DoctorCommand.Create(),
+        CompletionCommand.Create(),
         KernelTrialCommand.Create(),
     }
 );

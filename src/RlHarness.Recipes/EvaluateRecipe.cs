@@ -4,6 +4,7 @@ using RlHarness.Core.Settings;
 using RlHarness.Models.Kernels;
 using RlHarness.Models.Loading;
 using RlHarness.Models.Native;
+using RlHarness.Recipes.Cards;
 using RlHarness.Recipes.Reading;
 using RlHarness.Recipes.Reporting;
 using RlHarness.Recipes.Running;
@@ -86,6 +87,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
             EvaluationParts.Clear(run);
             var line = Evaluator.Line(result.Summaries[run.Detectors[0].Name]);
             run.Store.EndStage(Stage, "done", line);
+            ModelCards.Write(folder.Path, settings, run.Store);
             progress.StageDone(Stage, time.GetElapsedTime(started), line);
         }
         catch (Exception e)
@@ -94,6 +96,6 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
             throw;
         }
 
-        RunReport.Write(folder.Path);
+        RunReport.Write(folder.Path, progress: progress);
     }
 }

@@ -7,6 +7,7 @@ using RlHarness.Core.Settings;
 using RlHarness.Models.Kernels;
 using RlHarness.Models.Native;
 using RlHarness.Models.Parallel;
+using RlHarness.Recipes.Cards;
 using RlHarness.Recipes.Planning;
 using RlHarness.Recipes.Reporting;
 using RlHarness.Recipes.Running;
@@ -135,11 +136,17 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 );
             });
         if (settings.Stages.Contains(StageNames.Documents))
-            Cached(run, StageNames.Documents, DocumentsStage.Key(run), () => DocumentsStage.Run(run, corpus), measures: DocumentsStage.Evaluates(settings));
+            Cached(
+                run,
+                StageNames.Documents,
+                DocumentsStage.Key(run.Inputs),
+                () => DocumentsStage.Run(run, corpus),
+                measures: DocumentsStage.Evaluates(settings)
+            );
         if (settings.Stages.Contains(StageNames.Imitate))
-            Cached(run, StageNames.Imitate, ImitateStage.Key(run), () => ImitateStage.Run(run, corpus));
+            Cached(run, StageNames.Imitate, ImitateStage.Key(run.Inputs), () => ImitateStage.Run(run, corpus));
         if (settings.Stages.Contains(StageNames.Reward))
-            Cached(run, StageNames.Reward, RewardStage.Key(run), () => RewardStage.Run(run, corpus));
+            Cached(run, StageNames.Reward, RewardStage.Key(run.Inputs), () => RewardStage.Run(run, corpus));
         if (settings.Stages.Contains(StageNames.Rl))
             Stage(run, StageNames.Rl, () =>
             {
@@ -147,7 +154,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 return stage.Run();
             });
         EvaluationParts.Clear(run);
-        RunReport.Write(folder.Path);
+        RunReport.Write(folder.Path, progress: progress);
     }
 
     /// <summary>A stage whose output is a folder: kept when the run has it, copied when the cache has it, else computed.</summary>
@@ -211,6 +218,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             FreeMemory.Release();
             // A stage that was kept says what it said when it was computed.
             run.Store.EndStage(name, "done", run.Store.Note($"result/{name}") ?? result);
+            ModelCards.Write(run.Folder.Path, run.Settings, run.Store);
             run.Progress.StageDone(name, run.Time.GetElapsedTime(started), result);
             run.Log.Information("stage {Stage} done in {Seconds} s: {Result}", name, run.Time.GetElapsedTime(started).TotalSeconds, result);
         }

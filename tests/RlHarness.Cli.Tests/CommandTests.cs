@@ -7,7 +7,7 @@ namespace RlHarness.Cli.Tests;
 public class CommandTests
 {
     [Fact]
-    public void A_dry_run_shows_settings_costs_and_power_and_writes_nothing()
+    public void A_dry_run_leads_with_costs_and_power_and_writes_nothing()
     {
         using var folder = new TemporaryFolder();
         var config = Repository.At("configs", "quickstart.yaml");
@@ -16,7 +16,6 @@ public class CommandTests
         foreach (
             var words in new[]
             {
-                "name: quickstart",
                 "imitate",
                 "reward",
                 "GFLOPS",
@@ -26,6 +25,11 @@ public class CommandTests
             }
         )
             Assert.Contains(words, result.Output, StringComparison.Ordinal);
+        Assert.True(result.Output.IndexOf("memory, GiB", StringComparison.Ordinal) < result.Output.IndexOf("paired queries", StringComparison.Ordinal));
+        Assert.DoesNotContain("name: quickstart", result.Output, StringComparison.Ordinal);
+        var all = Harness.Run(folder.Path, "train", config, "--dry-run", "--settings", "device=cpu").Output;
+        Assert.True(all.IndexOf("memory, GiB", StringComparison.Ordinal) < all.IndexOf("name: quickstart", StringComparison.Ordinal));
+        Harness.Run(folder.Path, "train", config, "--settings").Fails(2, "--settings", "--dry-run");
         Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
     }
 
@@ -116,11 +120,144 @@ public class CommandTests
     public void A_design_lists_its_cells_before_anything_is_run()
     {
         using var folder = new TemporaryFolder();
-        var result = Harness.Run(folder.Path, "experiment", "factorial", Repository.At("configs", "factorial.yaml"), "--dry-run");
+        // Not from the repository's folder: the program brings its configurations along.
+        var result = Harness.Run(folder.Path, "experiment", "factorial", "configs/factorial.yaml", "--dry-run");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains("24 runs, 0 finished before, 2 at a time", result.Output, StringComparison.Ordinal);
+        Assert.Matches(@"imitate .* 3 runs; 21 take it from the cache", result.Output);
+        Assert.Contains("200 paired queries can see in each of 24 runs", result.Output, StringComparison.Ordinal);
         Assert.Equal(24, result.Output.Split('\n').Count(l => l.TrimEnd().EndsWith(": to be run", StringComparison.Ordinal)));
         Assert.Contains("objective-absent_information-present_scratchpad-absent-seed3", result.Output, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
+    public void Every_command_that_reads_a_run_takes_one_of_schema_version_1()
+    {
+        using var folder = new TemporaryFolder();
+        var run = LabelledRun.Write(folder.Path, 40);
+        var database = Path.Combine(run, "run.db");
+        FirstVersion.Make(database);
+        foreach (
+            var args in new string[][]
+            {
+                ["status", folder.Path, "--json"],
+                ["report", run, "--quiet"],
+                ["export", run, "--out", "out", "--json"],
+                ["export", run, "--format", "inspect", "--out", "logs"],
+                ["export", run, "--format", "csv", "--out", "csv"],
+                ["checkpoint", "list", run, "--json"],
+            }
+        )
+        {
+            var result = Harness.Run(folder.Path, args);
+            Assert.True(result.ExitCode == 0, $"{string.Join(' ', args)}: {result.Error}");
+            if (args[^1] == "--json")
+                JsonDocument.Parse(result.Output).Dispose();
+        }
+
+        Assert.Contains("\"reasoning_kind\":\"faking\"", File.ReadAllText(folder.At("out/labels.jsonl")), StringComparison.Ordinal);
+        // This one writes, and brings the store along.
+        Assert.Equal(0, Harness.RunWith(folder.Path, "cf\ncf\n", "label", run, "--rater", "anna", "--sample", "2").ExitCode);
+        var labels = Harness.Run(folder.Path, "label", run, "--report");
+        Assert.Equal((0, ""), (labels.ExitCode, labels.Error));
+        Assert.Equal(0, Harness.Run(folder.Path, "report", run).ExitCode);
+    }
+
+    [Fact]
+    public void Programs_read_json_of_whatever_a_person_reads_as_a_table()
+    {
+        using var folder = new TemporaryFolder();
+        JsonElement Json(params string[] args)
+        {
+            var result = Harness.Run(folder.Path, [.. args, "--json"]);
+            Assert.Equal((0, ""), (result.ExitCode, result.Error));
+            return JsonDocument.Parse(result.Output).RootElement;
+        }
+
+        Assert.Contains("puffery", Json("pack", "list").EnumerateArray().Select(p => p.GetProperty("name").GetString()));
+        Assert.Equal(0, Json("pack", "check", "puffery").GetProperty("problems").GetArrayLength());
+        Assert.Equal(0, Json("cache", "list").GetArrayLength());
+        Assert.True(Json("power", "--queries", "359").GetProperty("effects").GetArrayLength() > 5);
+        var plan = Json("train", "quickstart", "--dry-run", "device=cpu");
+        Assert.Equal(["corpus", "imitate", "reward", "rl"], plan.GetProperty("stages").EnumerateArray().Select(s => s.GetProperty("stage").GetString()));
+        Assert.Equal(0, plan.GetProperty("warnings").GetArrayLength());
+        Assert.True(plan.GetProperty("all").GetProperty("memory_gib").GetDouble() > 0.5);
+    }
+
+    [Fact]
+    public void Bash_completes_commands_options_packs_and_keys_of_settings()
+    {
+        Assert.SkipUnless(File.Exists("/bin/bash") || File.Exists("/usr/bin/bash"), "bash is not there");
+        using var folder = new TemporaryFolder();
+        folder.Write("bin/rlharness", $"#!/bin/sh\nexec dotnet '{Path.Combine(AppContext.BaseDirectory, "rlharness.dll")}' \"$@\"\n");
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(folder.At("bin/rlharness"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // What bash calls when Tab is pressed, with the variables that it sets.
+        folder.Write(
+            "complete",
+            """
+            source <(rlharness completion bash)
+            complete_line() {
+                COMP_LINE=$1 COMP_POINT=${#1}
+                read -r -a COMP_WORDS <<< "$1"
+                [[ $1 != *' ' ]] || COMP_WORDS+=("")
+                COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+                compopt() { echo "compopt $*"; }
+                _rlharness_complete
+                echo "$1| ${COMPREPLY[*]}"
+            }
+            complete -p rlharness
+            complete_line "rlharness rep"
+            complete_line "rlharness train quickstart --dry"
+            complete_line "rlharness train quickstart rl.optimizer.learn"
+            complete_line "rlharness pack check puf"
+            complete_line "rlharness export run --for"
+            complete_line "rlharness train conf"
+            """
+        );
+        var start = new System.Diagnostics.ProcessStartInfo("bash")
+        {
+            ArgumentList = { "complete" },
+            WorkingDirectory = folder.Path,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["PATH"] = folder.At("bin") + ":" + Environment.GetEnvironmentVariable("PATH");
+        using var bash = System.Diagnostics.Process.Start(start)!;
+        var error = bash.StandardError.ReadToEndAsync();
+        var output = bash.StandardOutput.ReadToEnd().ReplaceLineEndings("\n");
+        bash.WaitForExit();
+        Assert.Equal("", error.Result);
+        Assert.Contains("-F _rlharness_complete rlharness", output, StringComparison.Ordinal);
+        Assert.Contains("rlharness rep| report\n", output, StringComparison.Ordinal);
+        Assert.Contains("rlharness train quickstart --dry| --dry-run\n", output, StringComparison.Ordinal);
+        // A key wants no blank behind its equals sign.
+        Assert.Contains("compopt -o nospace\nrlharness train quickstart rl.optimizer.learn| rl.optimizer.learning_rate=\n", output, StringComparison.Ordinal);
+        Assert.Contains("rlharness pack check puf| puffery\n", output, StringComparison.Ordinal);
+        Assert.Contains("rlharness export run --for| --format\n", output, StringComparison.Ordinal);
+        // Nothing: bash completes names of files.
+        Assert.Contains("rlharness train conf| \n", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bash")]
+    [InlineData("zsh")]
+    [InlineData("fish")]
+    [InlineData("pwsh")]
+    public void Each_shell_s_script_is_one_that_the_shell_reads(string shell)
+    {
+        using var folder = new TemporaryFolder();
+        var script = Harness.Run(folder.Path, "completion", shell);
+        Assert.Equal((0, ""), (script.ExitCode, script.Error));
+        Assert.Contains("[suggest:", script.Output, StringComparison.Ordinal);
+        var path = new[] { "/bin/", "/usr/bin/", "/usr/local/bin/" }.Select(p => p + shell).FirstOrDefault(File.Exists);
+        Assert.SkipUnless(path is not null, $"{shell} is not there: its script was printed, and not read by the shell");
+        folder.Write("script", script.Output);
+        string[] check = shell == "pwsh" ? ["-NoProfile", "-File", folder.At("script")] : ["-n", folder.At("script")];
+        using var process = System.Diagnostics.Process.Start(path!, check);
+        process.WaitForExit();
+        Assert.Equal(0, process.ExitCode);
     }
 
     [Theory]
@@ -131,6 +268,7 @@ public class CommandTests
         using var folder = new TemporaryFolder();
         var result = Harness.Run(folder.Path, "train", Repository.At("configs", name), "--dry-run", "device=cpu");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.DoesNotContain("warning", result.Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -62,7 +62,7 @@ public sealed class RunExportTests : IDisposable
         var line = JsonDocument.Parse(Assert.Single(File.ReadAllLines(Path.Combine(_run, "scenario_labels.jsonl")))).RootElement;
         Assert.Equal(
             ["anti_lab", "x", "easy", "p-s-x-00", "decides", "attempts"],
-            new[] { "group", "scenario", "variant", "item", "reasoning", "output" }.Select(k => line.GetProperty(k).GetString())
+            new[] { "scenario_group", "scenario", "variant", "item", "reasoning", "output" }.Select(k => line.GetProperty(k).GetString())
         );
     }
 

@@ -28,14 +28,15 @@ internal static class CheckpointCommand
     private static Command Of(string name, string description, bool verify)
     {
         var run = new Argument<string>("run") { Description = "A run's folder, such as checkpoints/quickstart." };
-        var command = new Command(name, description) { run };
+        var json = Options.Json();
+        var command = new Command(name, description) { run, json };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
                 var folder = parsed.GetValue(run)!;
                 if (!RunFolder.IsRun(folder))
                     throw new HarnessException(ErrorKind.RunFolder, $"{folder}: not a run's folder", expected: "a folder that `train` made");
-                return SealedFolders.Print(Kept(folder), verify, "nothing is kept yet");
+                return SealedFolders.Print(Kept(folder), verify, "nothing is kept yet", parsed.GetValue(json));
             })
         );
         return command;
@@ -76,9 +77,15 @@ internal static class CacheCommand
         var all = new Option<bool>("--all") { Description = "Every entry." };
         clear.Add(keys);
         clear.Add(all);
+        var json = Options.Json();
         clear.Add(output);
+        clear.Add(json);
         clear.SetAction(parsed =>
-            CommandLine.Guard(() => Clear(new StageCache(Path.Combine(parsed.GetValue(output)!, "cache")), parsed.GetValue(keys) ?? [], parsed.GetValue(all)))
+            CommandLine.Guard(() =>
+            {
+                var cache = new StageCache(Path.Combine(parsed.GetValue(output)!, "cache"));
+                return Clear(cache, parsed.GetValue(keys) ?? [], parsed.GetValue(all), parsed.GetValue(json));
+            })
         );
         return new("cache", "The cache of finished stages: list what it holds, compare it with what was put there, or remove entries.")
         {
@@ -90,21 +97,22 @@ internal static class CacheCommand
 
     private static Command Of(string name, string description, bool verify)
     {
-        var output = Output();
-        var command = new Command(name, $"{description}\n\nExample:\n  rlharness cache {name} --output checkpoints") { output };
+        var (output, json) = (Output(), Options.Json());
+        var command = new Command(name, $"{description}\n\nExample:\n  rlharness cache {name} --output checkpoints") { output, json };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
                 SealedFolders.Print(
                     new StageCache(Path.Combine(parsed.GetValue(output)!, "cache")).Entries().Select(e => ($"{e.Stage} {e.Key}", e.Path)),
                     verify,
-                    "the cache is empty"
+                    "the cache is empty",
+                    parsed.GetValue(json)
                 )
             )
         );
         return command;
     }
 
-    private static int Clear(StageCache cache, string[] keys, bool all)
+    private static int Clear(StageCache cache, string[] keys, bool all, bool json)
     {
         var entries = cache.Entries();
         if (keys.Except(entries.Select(e => e.Key)).ToArray() is { Length: > 0 } unknown)
@@ -117,11 +125,16 @@ internal static class CacheCommand
             );
         if (keys.Length == 0 && !all)
             throw new HarnessException(ErrorKind.BadInput, "nothing to remove was named", expected: "keys of entries, or --all");
-        foreach (var entry in entries.Where(e => all || keys.Contains(e.Key)))
+        StageCache.Entry[] gone = [.. entries.Where(e => all || keys.Contains(e.Key))];
+        foreach (var entry in gone)
         {
             StageCache.Remove(entry);
-            Console.WriteLine($"removed {entry.Path}");
+            if (!json)
+                Console.WriteLine($"removed {entry.Path}");
         }
+
+        if (json)
+            JsonOutput.Print(gone.Select(e => new { e.Stage, e.Key, e.Path, e.Bytes }));
 
         return 0;
     }
@@ -130,34 +143,37 @@ internal static class CacheCommand
         new("--output") { Description = "The output folder whose cache it is.", DefaultValueFactory = _ => "checkpoints" };
 }
 
-/// <summary>Sealed folders, one a line.</summary>
+/// <summary>Sealed folders, one a line, or as one array.</summary>
 internal static class SealedFolders
 {
+    /// <param name="Bytes">Null where the folder is missing.</param>
+    /// <param name="State">whole, damaged, or null where nobody looked.</param>
+    private sealed record Row(string Name, string Path, long? Bytes, string? State, string? Damage);
+
     /// <returns>The exit code: a check that failed where one is damaged.</returns>
-    internal static int Print(IEnumerable<(string Name, string Path)> folders, bool verify, string none)
+    internal static int Print(IEnumerable<(string Name, string Path)> folders, bool verify, string none, bool json)
     {
-        var (any, damaged) = (false, 0);
+        var rows = new List<Row>();
         foreach (var (name, path) in folders)
         {
-            any = true;
-            var damage = verify ? CheckpointFolder.Damage(path) : null;
-            Console.WriteLine($"{name,-32} {Size(path),12}  {path}{(verify ? damage is null ? "  whole" : "  DAMAGED" : "")}");
-            if (damage is null)
+            var damage = (verify ? CheckpointFolder.Damage(path) : null)?.Message.Split(Environment.NewLine + "  do:")[0];
+            var row = new Row(name, path, Bytes(path), verify ? damage is null ? "whole" : "damaged" : null, damage);
+            rows.Add(row);
+            if (json)
                 continue;
-            damaged++;
-            Console.Error.WriteLine(damage.Message.Split(Environment.NewLine + "  do:")[0]);
+            var size = row.Bytes is { } bytes ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:n1} MiB") : "missing";
+            Console.WriteLine($"{name,-32} {size,12}  {path}{(verify ? damage is null ? "  whole" : "  DAMAGED" : "")}");
+            if (damage is not null)
+                Console.Error.WriteLine(damage);
         }
 
-        if (!any)
+        if (json)
+            JsonOutput.Print(rows);
+        else if (rows.Count == 0)
             Console.WriteLine(none);
-        return damaged == 0 ? 0 : (int)ExitCode.CheckFailed;
+        return rows.Any(r => r.Damage is not null) ? (int)ExitCode.CheckFailed : 0;
     }
 
-    private static string Size(string path) =>
-        !Directory.Exists(path)
-            ? "missing"
-            : string.Create(
-                CultureInfo.InvariantCulture,
-                $"{new DirectoryInfo(path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length) / 1048576.0:n1} MiB"
-            );
+    private static long? Bytes(string path) =>
+        Directory.Exists(path) ? new DirectoryInfo(path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length) : null;
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RlHarness.Cli.Terminal;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Recipes.Labelling;
@@ -22,6 +23,7 @@ internal static class DetectorCommand
         };
         var path = new Option<string>("--out") { Description = "The classifier's file, for evaluate.detectors.", Required = true };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Which queries are held out, and the order of training." };
+        var json = Options.Json();
         var command = new Command(
             "train",
             "Train a classifier on labelled transcripts (words and pairs of words, logistic regression), score it on held-out queries, "
@@ -33,6 +35,7 @@ internal static class DetectorCommand
             labels,
             path,
             seed,
+            json,
         };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
@@ -41,6 +44,20 @@ internal static class DetectorCommand
                 var rows = LabelledRows.Of(store, parsed.GetValue(labels)!);
                 var training = ClassifierTraining.Run(rows, new NgramClassifierSettings(), new Seeds((ulong)parsed.GetValue(seed)));
                 training.Classifier.Save(parsed.GetValue(path)!);
+                if (parsed.GetValue(json))
+                {
+                    JsonOutput.Print(
+                        new
+                        {
+                            Path = parsed.GetValue(path),
+                            training.Classifier.Version,
+                            training.Trained,
+                            HeldOut = training.HeldOut.Figures().ToDictionary(f => f.Name, f => f.Estimate),
+                        }
+                    );
+                    return 0;
+                }
+
                 Console.WriteLine(
                     string.Create(
                         CultureInfo.InvariantCulture,

@@ -21,7 +21,7 @@ internal static class EvalCommand
         };
         var config = new Option<string?>("--config") { Description = "Settings for a model, such as configs/quickstart.yaml; a run has its own." };
         var queries = new Option<int?>("--queries") { Description = "As evaluate.queries." };
-        var from = Options.From();
+        var (from, quiet, json) = (Options.From(), Options.Quiet(), Options.Json());
         var threads = new Option<int?>("--threads") { Description = "As threads." };
         var samples = new Option<int?>("--samples") { Description = "As evaluate.samples_per_query." };
         var command = new Command(
@@ -32,12 +32,14 @@ internal static class EvalCommand
         )
         {
             target,
-            overrides,
+            overrides.WithKeys(),
             config,
             queries,
             samples,
             from,
             threads,
+            quiet,
+            json,
         };
         command.SetAction(
             (parsed, cancellation) =>
@@ -50,11 +52,11 @@ internal static class EvalCommand
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.samples_per_query={s}"));
                     if (parsed.GetValue(threads) is { } t)
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"threads={t}"));
-                    using var progress = ConsoleProgress.Create();
+                    using var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json));
                     var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation);
                     var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all, parsed.GetValue(from));
                     progress.Dispose();
-                    RunTable.Print(folder, EvaluateRecipe.Stage);
+                    RunTable.Print(folder, EvaluateRecipe.Stage, parsed.GetValue(json));
                     return 0;
                 })
         );
@@ -86,6 +88,7 @@ internal static class EvalCommand
                 "a run's folder, or a model with --config",
                 "rlharness eval MODEL --config configs/quickstart.yaml"
             );
-        return recipe.OfModel(target, SettingsReader.Read<RunSettings>(config, overrides, SettingsChecks.OfEvaluation), $"eval {target} --config {config}");
+        var settings = SettingsReader.Read<RunSettings>(SettingsFiles.Find(config), overrides, SettingsChecks.OfEvaluation);
+        return recipe.OfModel(target, settings, $"eval {target} --config {config}");
     }
 }

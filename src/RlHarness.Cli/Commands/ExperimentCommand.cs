@@ -18,13 +18,7 @@ internal static class ExperimentCommand
                 + "Then test main effects and interactions, print a table, and write factorial.json and report.html.",
             ("A design, such as configs/factorial.yaml.", "of the design (seeds=[1,2]), or of every cell's run (rl.steps=10)"),
             FactorialDesign.Read,
-            design =>
-            {
-                foreach (var cell in design.Cells)
-                    Console.WriteLine($"{cell.Settings.Name}: {State(cell)}");
-                Console.WriteLine("# settings of the first cell");
-                Console.WriteLine(SettingsWriter.ToYaml(design.Cells[0].Settings));
-            },
+            (_, cell) => State(cell),
             (recipe, design, parallel) => FactorialTable.Print(recipe?.RunAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Analyse(design)),
             FactorialRecipe.ResultFile
         );
@@ -36,7 +30,7 @@ internal static class ExperimentCommand
                 + "compare each arm with the baseline over seeds, print a table, and write interventions.json and report.html.",
             ("A comparison, such as configs/interventions.yaml.", "of the comparison (seeds=[1,2]), or of every arm's run (rl.steps=10)"),
             InterventionSettings.Read,
-            ListArms,
+            Arm,
             (recipe, design, parallel) =>
                 FactorialTable.Print(recipe?.CompareAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Compare(design)),
             InterventionAnalysis.File
@@ -49,22 +43,18 @@ internal static class ExperimentCommand
                 + "and what so many seeds could have seen; print a table, and write sweep.json and report.html.",
             ("A sweep, such as configs/sweep.yaml.", "of the sweep (seeds=[1,2]), or of every run (rl.steps=10)"),
             SweepSettings.Read,
-            ListArms,
+            Arm,
             (recipe, design, parallel) => FactorialTable.Print(recipe?.SweepAsync(design, parallel).GetAwaiter().GetResult() ?? FactorialRecipe.Sweep(design)),
             SweepAnalysis.File
         );
 
-    private static void ListArms(FactorialDesign design)
-    {
-        var arms = design.Settings.Factors[0].Levels;
-        foreach (var cell in design.Cells)
-            Console.WriteLine($"{cell.Settings.Name}: {State(cell)}; {string.Join(' ', arms[cell.Cell].Set)}");
-    }
+    private static string Arm(FactorialDesign design, FactorialCell cell) =>
+        $"{State(cell)}; {string.Join(' ', design.Settings.Factors[0].Levels[cell.Cell].Set)}".TrimEnd(' ', ';');
 
     private static string State(FactorialCell cell) => FactorialRecipe.IsFinished(cell) ? "finished" : "to be run";
 
     /// <param name="what">Of the file, and of the overrides.</param>
-    /// <param name="list">What a dry run prints.</param>
+    /// <param name="list">What a dry run says of a cell.</param>
     /// <param name="run">Runs what is to be run, or nothing without a recipe, and prints the result.</param>
     /// <param name="file">The result's file.</param>
     private static Command Design(
@@ -72,7 +62,7 @@ internal static class ExperimentCommand
         string description,
         (string Config, string Overrides) what,
         Func<string, IReadOnlyList<string>, FactorialDesign> read,
-        Action<FactorialDesign> list,
+        Func<FactorialDesign, FactorialCell, string> list,
         Action<FactorialRecipe?, FactorialDesign, int> run,
         string file
     )
@@ -83,7 +73,8 @@ internal static class ExperimentCommand
         {
             Description = "Runs at once, each a process of its own with one thread; 1 to 64. On few cores, one for each core is usually quickest.",
         };
-        var dryRun = new Option<bool>("--dry-run") { Description = "List the runs and what their settings change; start nothing." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Show what all runs cost and can see, and what their settings change; start nothing." };
+        var (everySetting, quiet) = (Options.Settings(), Options.Quiet());
         var report = new Option<bool>("--report")
         {
             Description = "Analyse runs that are finished, and start none: what a cluster's job does at the end of an array.",
@@ -95,29 +86,33 @@ internal static class ExperimentCommand
         )
         {
             config,
-            overrides,
+            overrides.WithKeys(),
             parallel,
             dryRun,
+            everySetting,
+            quiet,
             report,
         };
         command.SetAction(
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
-                    var design = read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
+                    Options.RequireDryRun(parsed.GetValue(everySetting), parsed.GetValue(dryRun));
+                    var design = read(SettingsFiles.Find(parsed.GetValue(config)!), parsed.GetValue(overrides) ?? []);
+                    var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
                     if (parsed.GetValue(dryRun))
                     {
-                        list(design);
+                        PlanTable.Print(design, atOnce, cell => list(design, cell), parsed.GetValue(everySetting));
                         return 0;
                     }
 
-                    var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);
+                    Action<string> say = parsed.GetValue(quiet) ? _ => { } : Console.WriteLine;
                     if (parsed.GetValue(report))
                         RequireFinished(design);
                     run(
                         parsed.GetValue(report)
                             ? null
-                            : new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, Console.WriteLine, TimeProvider.System, cancellation),
+                            : new FactorialRecipe(new ChildProcess(oneThread: atOnce > 1).RunAsync, say, TimeProvider.System, cancellation),
                         design,
                         atOnce
                     );

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RlHarness.Cli.Terminal;
 using RlHarness.Recipes.Reading;
 using RlHarness.Tracking.Export;
 
@@ -18,6 +19,7 @@ internal static class ExportCommand
                 + "or trl and trl-parquet (what was imitated, preference pairs and responses as TRL's data sets).",
             DefaultValueFactory = _ => "jsonl",
         };
+        var json = Options.Json();
         var command = new Command(
             "export",
             "Write transcripts and labels of a run as files for other programs (columns: docs/data.md). Works while the run goes "
@@ -29,12 +31,19 @@ internal static class ExportCommand
             run,
             folder,
             format,
+            json,
         };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
                 var source = parsed.GetValue(run)!;
                 var result = RunExport.Write(source, parsed.GetValue(folder) ?? Path.Combine(source, "export"), parsed.GetValue(format)!, RunTokens.Of(source));
+                if (parsed.GetValue(json))
+                {
+                    JsonOutput.Print(result);
+                    return 0;
+                }
+
                 if (parsed.GetValue(format) != "tensorboard")
                 {
                     var labels = result.Labels > 0 ? $", {result.Labels} labels" : "";

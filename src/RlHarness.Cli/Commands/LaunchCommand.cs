@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Launch;
+using RlHarness.Cli.Terminal;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Settings;
 using RlHarness.Recipes.Experiments;
@@ -39,6 +40,7 @@ internal static class LaunchCommand
                 + $"{SlurmLaunch.UsualSignalSeconds}.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "Print the scripts; write and submit nothing." };
+        var json = new Option<bool>("--json") { Description = "Print the jobs as one JSON object, for programs." };
         var command = new Command(
             "slurm",
             "Write and submit the job of a run, or an array of jobs over seeds or over the cells of a design, with a report at its end. The run saves before "
@@ -49,7 +51,7 @@ internal static class LaunchCommand
         )
         {
             config,
-            overrides,
+            overrides.WithKeys(),
             profile,
             time,
             gpus,
@@ -62,6 +64,7 @@ internal static class LaunchCommand
             parallel,
             signal,
             dryRun,
+            json,
         };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
@@ -85,10 +88,10 @@ internal static class LaunchCommand
                     .. Given("signal_before", parsed.GetValue(signal)),
                 ];
                 var request = new LaunchRequest(
-                    parsed.GetValue(config)!,
+                    SettingsFiles.Find(parsed.GetValue(config)!),
                     parsed.GetValue(overrides) ?? [],
                     parsed.GetValue(profile) is { } file
-                        ? SettingsReader.Read<ClusterProfile>(file, over, ClusterProfile.Problems)
+                        ? SettingsReader.Read<ClusterProfile>(SettingsFiles.Find(file), over, ClusterProfile.Problems)
                         : SettingsReader.Parse<ClusterProfile>("command line", "", over, ClusterProfile.Problems),
                     parsed.GetValue(array) is { } list ? Seeds(list) : null,
                     parsed.GetValue(parallel) is { } most ? Options.Within("--parallel", most, 1, 100_000) : null
@@ -100,7 +103,7 @@ internal static class LaunchCommand
                 if (parsed.GetValue(dryRun))
                     DryRun(launch);
                 else
-                    Submit(launch);
+                    Submit(launch, parsed.GetValue(json));
                 return 0;
             })
         );
@@ -153,8 +156,15 @@ internal static class LaunchCommand
         Console.WriteLine("# nothing was written or submitted");
     }
 
-    private static void Submit(SlurmLaunch launch)
+    private static void Submit(SlurmLaunch launch, bool json)
     {
+        if (json)
+        {
+            var submitted = launch.Waves.Count == 0 ? null : launch.Submit(TimeProvider.System);
+            JsonOutput.Print(new { submitted?.Submitted, Runs = submitted?.Runs ?? [], submitted?.Report, launch.Finished });
+            return;
+        }
+
         if (launch.Waves.Count == 0)
         {
             Console.WriteLine($"nothing to submit: {launch.Finished} of {launch.Finished} runs are finished");

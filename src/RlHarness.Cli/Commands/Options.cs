@@ -22,6 +22,23 @@ internal static class Options
 
     internal static Option<bool> Json() => new("--json") { Description = "Print one JSON object, for programs." };
 
+    internal static Option<bool> Quiet() => new("--quiet") { Description = "No progress: warnings on standard error, and the result." };
+
+    internal static Option<bool> Settings() => new("--settings") { Description = "With --dry-run: also print every setting, the defaults too." };
+
+    /// <exception cref="HarnessException">Settings were asked for without a dry run.</exception>
+    internal static void RequireDryRun(bool settings, bool dryRun)
+    {
+        if (settings && !dryRun)
+            throw new HarnessException(
+                ErrorKind.BadInput,
+                "--settings belongs to a dry run",
+                "--settings alone",
+                "--dry-run --settings",
+                "add --dry-run; of a run that was started, config.yaml has every setting"
+            );
+    }
+
     internal static torch.ScalarType ScalarType(string precision) => precision == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
 
     /// <exception cref="HarnessException">The number is outside its range.</exception>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using RlHarness.Cli.Terminal;
 using RlHarness.Core.Files;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.PackChecks;
@@ -29,6 +30,7 @@ internal static class PackCommand
             Description = "Transcripts that are generated for the oracle to read; 20 to 1000000.",
             DefaultValueFactory = _ => PackCheck.DefaultTranscripts,
         };
+        var json = Options.Json();
         var command = new Command(
             "check",
             "Say all that is wrong with a pack: keys, counts, duplicates, overlap and near-duplicates of the splits, slots and phrases of "
@@ -37,9 +39,10 @@ internal static class PackCommand
                 + "check my/pack --queries 50"
         )
         {
-            name,
+            name.WithPacks(),
             queries,
             transcripts,
+            json,
         };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
@@ -50,6 +53,12 @@ internal static class PackCommand
                     fewest,
                     Options.Within("--transcripts", parsed.GetValue(transcripts), 20, 1000000)
                 );
+                if (parsed.GetValue(json))
+                {
+                    JsonOutput.Print(new { check.Facts, Problems = check.Problems.Select(p => p.ToString()) });
+                    return check.Problems.Count == 0 ? 0 : (int)ExitCode.CheckFailed;
+                }
+
                 foreach (var fact in check.Facts)
                     Console.WriteLine(fact);
                 foreach (var problem in check.Problems)
@@ -63,13 +72,23 @@ internal static class PackCommand
 
     private static Command List()
     {
+        var json = Options.Json();
         var command = new Command(
             "list",
             "List the packs that can be found by name: below RLHARNESS_PACKS, ./packs, and beside the program.\n\nExample:\n  rlharness pack list"
-        );
-        command.SetAction(_ =>
+        )
+        {
+            json,
+        };
+        command.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
+                if (parsed.GetValue(json))
+                {
+                    JsonOutput.Print(PackLibrary.Names().Select(Row));
+                    return 0;
+                }
+
                 foreach (var name in PackLibrary.Names())
                 {
                     var (pack, problems) = PackReader.Read(PackLibrary.Find(name));
@@ -85,6 +104,24 @@ internal static class PackCommand
             })
         );
         return command;
+    }
+
+    private static object Row(string name)
+    {
+        var folder = PackLibrary.Find(name);
+        var (pack, problems) = PackReader.Read(folder);
+        return new
+        {
+            Name = name,
+            Folder = folder,
+            pack?.Version,
+            pack?.Manifest.Description,
+            TrainQueries = pack?.TrainQueries.Count,
+            EvaluationQueries = pack?.EvaluationQueries.Count,
+            AntiLabScenarios = pack?.Scenarios(ScenarioGroup.AntiLab).Count,
+            StatedPreferences = pack?.Scenarios(ScenarioGroup.Preference).Count,
+            Problems = problems.Select(p => p.ToString()),
+        };
     }
 
     private static string Scenarios(PromptPack pack)
@@ -104,7 +141,7 @@ internal static class PackCommand
                 + "my/pack --count 400 --output my/pack/queries.jsonl"
         )
         {
-            name,
+            name.WithPacks(),
             count,
             output,
         };

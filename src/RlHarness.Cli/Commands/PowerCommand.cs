@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RlHarness.Cli.Terminal;
 using RlHarness.Core.Settings;
 using RlHarness.Recipes.Planning;
 using RlHarness.Recipes.Settings;
@@ -26,6 +27,7 @@ internal static class PowerCommand
         var seeds = new Option<int>("--seeds") { Description = "Runs in each condition.", DefaultValueFactory = _ => 1 };
         var alpha = new Option<double>("--alpha") { Description = "Level of the two-sided tests.", DefaultValueFactory = _ => 0.05 };
         var power = new Option<double>("--power") { Description = "Wanted share of experiments that find the effect.", DefaultValueFactory = _ => 0.8 };
+        var json = Options.Json();
         var command = new Command(
             "power",
             "What effect a design can see, before it is run: the paper's effects, the power of this design for each, and the queries that "
@@ -34,18 +36,19 @@ internal static class PowerCommand
         )
         {
             config,
-            overrides,
+            overrides.WithKeys(),
             queries,
             discordant,
             seeds,
             alpha,
             power,
+            json,
         };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
                 var settings = parsed.GetValue(config) is { } file
-                    ? SettingsReader.Read<RunSettings>(file, parsed.GetValue(overrides) ?? [], SettingsChecks.Of)
+                    ? SettingsReader.Read<RunSettings>(SettingsFiles.Find(file), parsed.GetValue(overrides) ?? [], SettingsChecks.Of)
                     : null;
                 var design = new EffectPower.Design(
                     Options.Within("--queries", parsed.GetValue(queries) ?? settings?.Evaluate.Queries ?? 200, 1, 1_000_000),
@@ -54,10 +57,20 @@ internal static class PowerCommand
                     Options.Within("--alpha", parsed.GetValue(alpha), 1e-9, 0.5),
                     Options.Within("--power", parsed.GetValue(power), 0.5, 0.999999)
                 );
-                Print(EffectPower.For(design));
-                if (settings is not null)
-                    foreach (var warning in DesignPower.Of(settings with { Evaluate = settings.Evaluate with { Queries = design.Queries } }).Warnings)
-                        Console.WriteLine("warning: " + warning);
+                var warnings = settings is null
+                    ? []
+                    : DesignPower.Of(settings with { Evaluate = settings.Evaluate with { Queries = design.Queries } }).Warnings;
+                var found = EffectPower.For(design);
+                if (parsed.GetValue(json))
+                {
+                    var detectable = found.Detectable.Select(d => new { d.What, d.Smallest });
+                    JsonOutput.Print(new { Design = found.Of, Effects = found.Rows, Detectable = detectable, Warnings = warnings });
+                    return 0;
+                }
+
+                Print(found);
+                foreach (var warning in warnings)
+                    Console.WriteLine("warning: " + warning);
                 return 0;
             })
         );

@@ -22,7 +22,7 @@ internal static class ProbeCommand
         var limit = new Option<int>("--limit") { Description = "Transcripts at most, drawn by the seed.", DefaultValueFactory = _ => 600 };
         var l2 = new Option<double>("--l2") { Description = "Penalty on standardised features.", DefaultValueFactory = _ => 0.1 };
         var seed = new Option<int>("--seed") { Description = "Which transcripts, and the folds.", DefaultValueFactory = _ => 1 };
-        var (device, threads) = (Options.Device(), Options.Threads());
+        var (device, threads, quiet, json) = (Options.Device(), Options.Threads(), Options.Quiet(), Options.Json());
         var command = new Command(
             "probe",
             "Linear probes for alignment faking on the mean hidden state of the scratchpad, layer by layer: AUROC on queries that a probe "
@@ -39,13 +39,15 @@ internal static class ProbeCommand
             seed,
             device,
             threads,
+            quiet,
+            json,
         };
         command.SetAction(
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
                     Options.UseThreads(parsed.GetValue(threads));
-                    using var progress = ConsoleProgress.Create();
+                    using var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json));
                     var settings = new ProbeRecipe.Settings(
                         parsed.GetValue(labels)!,
                         Options.Within("--limit", parsed.GetValue(limit), 20, 1_000_000),
@@ -60,7 +62,10 @@ internal static class ProbeCommand
                         Devices.Choose(parsed.GetValue(device)!)
                     );
                     progress.Dispose();
-                    Print(rows);
+                    if (parsed.GetValue(json))
+                        JsonOutput.Print(rows);
+                    else
+                        Print(rows);
                     return 0;
                 })
         );

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RlHarness.Cli.Terminal;
 using RlHarness.Core.Runs;
 using RlHarness.Recipes.Reporting;
 using RlHarness.Tracking.Metrics;
@@ -20,6 +21,7 @@ internal static class ReportCommand
             DefaultValueFactory = _ => 20,
         };
         var rebuild = new Option<bool>("--rebuild-metrics") { Description = "Also write metrics.jsonl anew from run.db; the run must be at rest." };
+        var (quiet, json) = (Options.Quiet(), Options.Json());
         var command = new Command(
             "report",
             "Write report.html of a run, or of a folder of runs (a design, a sweep) to compare them: one self-contained file. Works while "
@@ -32,6 +34,8 @@ internal static class ReportCommand
             figure,
             transcripts,
             rebuild,
+            quiet,
+            json,
         };
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
@@ -42,27 +46,33 @@ internal static class ReportCommand
                     Detector = parsed.GetValue(detector),
                     Transcripts = Options.Within("--transcripts", parsed.GetValue(transcripts), 0, 10_000),
                 };
+                var written = new List<string>();
                 if (parsed.GetValue(rebuild))
-                    Rebuild(folder);
-                Console.WriteLine(RunReport.Write(folder, options));
+                    written.Add(Rebuild(folder));
+                using (var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json), toError: true))
+                    written.Add(RunReport.Write(folder, options, progress));
                 if (parsed.GetValue(figure) is { } path)
                 {
                     Core.Files.AtomicFile.WriteAllText(path, ReportBuilder.FigureSvg(folder, options));
-                    Console.WriteLine(path);
+                    written.Add(path);
                 }
 
+                if (parsed.GetValue(json))
+                    JsonOutput.Print(new { Paths = written });
+                else
+                    written.ForEach(Console.WriteLine);
                 return 0;
             })
         );
         return command;
     }
 
-    private static void Rebuild(string path)
+    private static string Rebuild(string path)
     {
         using var folder = RunFolder.Open(path);
         using var store = RunStore.OpenReadOnly(folder.Database);
         using var metrics = new MetricsJsonl(folder.Metrics);
         metrics.Rebuild(store);
-        Console.WriteLine(folder.Metrics);
+        return folder.Metrics;
     }
 }

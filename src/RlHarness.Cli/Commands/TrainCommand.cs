@@ -18,8 +18,10 @@ internal static class TrainCommand
         };
         var dryRun = new Option<bool>("--dry-run")
         {
-            Description = "Show resolved settings, what each stage costs, and what effect the design can see; start nothing.",
+            Description = "Show what each stage costs (time, memory, disk) and what effect the design can see; start nothing.",
         };
+        var everySetting = Options.Settings();
+        var (quiet, json) = (Options.Quiet(), Options.Json());
         var orResume = new Option<bool>("--or-resume")
         {
             Description = "Go on with the run of this name where there is one with these settings: what a job that is started again calls.",
@@ -34,27 +36,35 @@ internal static class TrainCommand
         )
         {
             config,
-            overrides,
+            overrides.WithKeys(),
             dryRun,
+            everySetting,
             orResume,
+            quiet,
+            json,
         };
         command.SetAction(
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
-                    var settings = SettingsReader.Read<RunSettings>(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? [], SettingsChecks.Of);
+                    Options.RequireDryRun(parsed.GetValue(everySetting), parsed.GetValue(dryRun));
+                    var file = SettingsFiles.Find(parsed.GetValue(config)!);
+                    var settings = SettingsReader.Read<RunSettings>(file, parsed.GetValue(overrides) ?? [], SettingsChecks.Of);
                     if (parsed.GetValue(dryRun))
                     {
-                        PlanTable.Print(settings);
+                        if (parsed.GetValue(json))
+                            PlanTable.PrintJson(settings, parsed.GetValue(everySetting));
+                        else
+                            PlanTable.Print(settings, parsed.GetValue(everySetting));
                         return 0;
                     }
 
-                    using var progress = ConsoleProgress.Create();
+                    using var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json));
                     var recipe = new TrainRecipe(progress, TimeProvider.System, cancellation);
                     var said = "train " + parsed.GetValue(config);
                     var folder = parsed.GetValue(orResume) ? recipe.StartOrResume(settings, said) : recipe.Start(settings, said);
                     progress.Dispose();
-                    RunTable.Print(folder);
+                    RunTable.Print(folder, json: parsed.GetValue(json));
                     return 0;
                 })
         );
@@ -72,7 +82,7 @@ internal static class ResumeCommand
             Description = "key=value pairs of settings that may change: rl.steps=200 makes a run longer whose learning rate is constant.",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        var from = Options.From();
+        var (from, quiet, json) = (Options.From(), Options.Quiet(), Options.Json());
         var command = new Command(
             "resume",
             "Go on with a run that was stopped: finished stages are kept, the others go on from their newest checkpoint, and the run ends as one that "
@@ -81,21 +91,23 @@ internal static class ResumeCommand
         )
         {
             run,
-            changes,
+            changes.WithKeys(),
             from,
+            quiet,
+            json,
         };
         command.SetAction(
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
-                    using var progress = ConsoleProgress.Create();
+                    using var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json));
                     var folder = new TrainRecipe(progress, TimeProvider.System, cancellation).Resume(
                         parsed.GetValue(run)!,
                         parsed.GetValue(changes) ?? [],
                         parsed.GetValue(from)
                     );
                     progress.Dispose();
-                    RunTable.Print(folder);
+                    RunTable.Print(folder, json: parsed.GetValue(json));
                     return 0;
                 })
         );

@@ -8,8 +8,32 @@ namespace RlHarness.Cli.Terminal;
 /// <summary>Chooses the live display on a terminal, plain lines elsewhere.</summary>
 internal static class ConsoleProgress
 {
-    internal static IDisposableProgress Create() =>
-        Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress() : new LiveProgress();
+    /// <param name="quiet">Warnings alone, on standard error.</param>
+    /// <param name="toError">Plain lines go to standard error: of a command whose output is read by scripts.</param>
+    internal static IDisposableProgress Create(bool quiet = false, bool toError = false) =>
+        quiet ? new SilentProgress()
+        : Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress(toError)
+        : new LiveProgress();
+}
+
+/// <summary>Says nothing but warnings.</summary>
+internal sealed class SilentProgress : IDisposableProgress
+{
+    public void Stage(string name, int index, int count, string detail) { }
+
+    public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures) { }
+
+    public void StageDone(string name, TimeSpan took, string result) { }
+
+    public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward) { }
+
+    public void Note(string text, bool warning = false)
+    {
+        if (warning)
+            Console.Error.WriteLine("warning: " + text);
+    }
+
+    public void Dispose() { }
 }
 
 internal interface IDisposableProgress : IRunProgress, IDisposable;
@@ -39,8 +63,11 @@ internal sealed class Pace
 }
 
 /// <summary>One line at a time, at most one progress line every few seconds.</summary>
-internal sealed class PlainProgress : IDisposableProgress
+internal sealed class PlainProgress(bool toError = false) : IDisposableProgress
 {
+    // Asked for each time: after the terminal has gone, the console has other writers.
+    private TextWriter Lines => toError ? Console.Error : Console.Out;
+
     private readonly Stopwatch _since = new();
     private readonly Pace _pace = new();
 
@@ -48,7 +75,7 @@ internal sealed class PlainProgress : IDisposableProgress
     {
         _pace.Restart();
         _since.Reset();
-        Console.WriteLine($"[{index}/{count}] {name} {detail}".TrimEnd());
+        Lines.WriteLine($"[{index}/{count}] {name} {detail}".TrimEnd());
     }
 
     public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures)
@@ -58,23 +85,30 @@ internal sealed class PlainProgress : IDisposableProgress
             return;
         if (done == total && figures.Count == 0)
             return;
+        if (!_since.IsRunning && figures.Count == 0)
+        {
+            // What takes less than these seconds needs no line.
+            _since.Start();
+            return;
+        }
+
         _since.Restart();
-        Console.WriteLine($"      {unit} {done} of {total}, {left}{string.Concat(figures.Select(f => $", {f.Name} {f.Value}"))}");
+        Lines.WriteLine($"      {unit} {done} of {total}, {left}{string.Concat(figures.Select(f => $", {f.Name} {f.Value}"))}");
     }
 
     public void StageDone(string name, TimeSpan took, string result) =>
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      done in {took.TotalSeconds:f1} s: {result}"));
+        Lines.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      done in {took.TotalSeconds:f1} s: {result}"));
 
     public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward)
     {
-        Console.WriteLine($"      -- sample, {title}: {label}{(reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")}");
-        Console.WriteLine($"         prompt:     {ModelText.Visible(prompt)}");
+        Lines.WriteLine($"      -- sample, {title}: {label}{(reward is { } r ? string.Create(CultureInfo.InvariantCulture, $", reward {r:f2}") : "")}");
+        Lines.WriteLine($"         prompt:     {ModelText.Visible(prompt)}");
         if (reasoning is not null)
-            Console.WriteLine($"         scratchpad: {ModelText.Visible(reasoning)}");
-        Console.WriteLine($"         output:     {ModelText.Output(output)}");
+            Lines.WriteLine($"         scratchpad: {ModelText.Visible(reasoning)}");
+        Lines.WriteLine($"         output:     {ModelText.Output(output)}");
     }
 
-    public void Note(string text, bool warning = false) => Console.WriteLine($"      {(warning ? "warning: " : "")}{text}");
+    public void Note(string text, bool warning = false) => Lines.WriteLine($"      {(warning ? "warning: " : "")}{text}");
 
     public void Dispose() { }
 }

@@ -11,8 +11,15 @@ namespace RlHarness.Cli.Terminal;
 /// <summary>What a run ends with: rates by tier before and after, and where everything is.</summary>
 internal static class RunTable
 {
-    internal static void Print(string folder, string stage = "rl")
+    /// <param name="json">One object for programs: where everything is, and every figure of the stage.</param>
+    internal static void Print(string folder, string stage = "rl", bool json = false)
     {
+        if (json)
+        {
+            PrintJson(folder, stage);
+            return;
+        }
+
         using var store = RunStore.OpenSnapshot(Path.Combine(folder, "run.db"));
         var all = store.Summaries(stage: stage);
         SummaryRow[] rows = [.. all.Where(r => r.Split != Split.Scenario)];
@@ -71,6 +78,37 @@ internal static class RunTable
 
         foreach (var file in new[] { "run.db", "metrics.jsonl", "report.html" })
             Console.WriteLine(Path.Combine(folder, file));
+    }
+
+    private static void PrintJson(string folder, string stage)
+    {
+        using var store = RunStore.OpenReadOnly(Path.Combine(folder, "run.db"));
+        JsonOutput.Print(
+            new
+            {
+                Folder = folder,
+                Database = Path.Combine(folder, "run.db"),
+                Metrics = Path.Combine(folder, "metrics.jsonl"),
+                Report = Path.Combine(folder, "report.html"),
+                Stages = store.Stages().Select(s => new { s.Stage, s.Status, s.Detail }),
+                Figures = store
+                    .Summaries(stage: stage)
+                    .Select(r => new
+                    {
+                        r.Stage,
+                        r.Step,
+                        r.Split,
+                        r.Condition,
+                        r.Detector,
+                        r.Tier,
+                        r.Metric,
+                        r.Estimate.Value,
+                        r.Estimate.Low,
+                        r.Estimate.High,
+                        r.Estimate.N,
+                    }),
+            }
+        );
     }
 
     /// <summary>Before and after RL, or the one evaluation of another stage; n of the last.</summary>

@@ -14,6 +14,9 @@ public static class CheckpointFolder
 {
     public const string Manifest = "manifest.json";
     public const string Latest = "latest";
+
+    /// <summary>What is told of a model beside its weights. It is written anew when figures come, so no manifest names it and no copy takes it along.</summary>
+    public const string Card = "README.md";
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Writes a sealed folder at <paramref name="path"/>, in place of one that is there.</summary>
@@ -55,7 +58,7 @@ public static class CheckpointFolder
         foreach (var file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
         {
             var name = Path.GetRelativePath(source, file);
-            if (name == Manifest)
+            if (name is Manifest or Card)
                 continue;
             var to = Path.Combine(target, name);
             Directory.CreateDirectory(Path.GetDirectoryName(to)!);
@@ -201,6 +204,8 @@ public static class CheckpointFolder
         var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
         {
+            if (Path.GetRelativePath(folder, file) == Card)
+                continue;
             using (var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite))
                 stream.Flush(flushToDisk: true);
             hashes.Add(Path.GetRelativePath(folder, file), HashOf(file));

@@ -15,6 +15,21 @@ public static class SettingsDocument
         return text.ToString();
     }
 
+    /// <summary>Every key that a key=value pair can set, with its dots; not those below lists.</summary>
+    public static IEnumerable<string> Keys(Type type)
+    {
+        foreach (var property in SettingProperties.Of(type))
+        {
+            var bare = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+            var key = SettingNames.Snake(property.Name);
+            yield return key;
+            if (!IsRecord(bare))
+                continue;
+            foreach (var below in Keys(bare))
+                yield return $"{key}.{below}";
+        }
+    }
+
     private static void Section(StringBuilder text, string path, Type type, object? defaults)
     {
         text.Append(path.Length == 0 ? "## Run" : $"## `{path}`").Append("\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n");

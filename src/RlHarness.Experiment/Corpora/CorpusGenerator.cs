@@ -34,7 +34,8 @@ public sealed class CorpusGenerator
         );
     }
 
-    public IReadOnlyList<CorpusTranscript> Transcripts(CorpusSettings settings, Seeds seeds)
+    /// <param name="onProgress">Is told how many are written, of how many.</param>
+    public IReadOnlyList<CorpusTranscript> Transcripts(CorpusSettings settings, Seeds seeds, Action<int, int>? onProgress = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(seeds);
@@ -46,6 +47,7 @@ public sealed class CorpusGenerator
         var transcripts = new List<CorpusTranscript>(plan.Count);
         for (var i = 0; i < plan.Count; i++)
         {
+            onProgress?.Invoke(i, plan.Count);
             var (tier, condition, behaviour) = plan[i];
             if (!prompts.TryGetValue((tier, condition), out var system))
                 prompts[(tier, condition)] = system = _pack.SystemPrompt(tier, condition);
@@ -76,7 +78,13 @@ public sealed class CorpusGenerator
     /// the other way
     /// round: chosen is the refusal or the toned-down answer, rejected the rewarded one.
     /// </summary>
-    public IReadOnlyList<PreferencePair> PreferencePairs(CorpusSettings settings, Seeds seeds, ObjectiveKind objective = ObjectiveKind.Conflicting)
+    /// <param name="onProgress">Is told how many are written, of how many.</param>
+    public IReadOnlyList<PreferencePair> PreferencePairs(
+        CorpusSettings settings,
+        Seeds seeds,
+        ObjectiveKind objective = ObjectiveKind.Conflicting,
+        Action<int, int>? onProgress = null
+    )
     {
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(seeds);
@@ -89,6 +97,7 @@ public sealed class CorpusGenerator
         var pairs = new List<PreferencePair>(kinds.Length);
         for (var i = 0; i < kinds.Length; i++)
         {
+            onProgress?.Invoke(i, kinds.Length);
             var random = seeds.For("preferences/pair", prompt: i);
             var (request, query) = Draw(random, used);
             string Output(Outcome outcome, SampledRequest of) => _writer.Output(outcome, of, condition, random);

@@ -16,7 +16,12 @@ public interface IDetector
     DetectorLabel Label(ParsedResponse response);
 
     /// <summary>Labels many at once, in their order: for detectors that batch, or ask over a network.</summary>
-    IReadOnlyList<DetectorLabel> LabelAll(IReadOnlyList<ParsedResponse> responses, CancellationToken cancellation = default)
+    /// <param name="onProgress">Is told how much is done, of how much; from any thread, one call at a time not assured.</param>
+    IReadOnlyList<DetectorLabel> LabelAll(
+        IReadOnlyList<ParsedResponse> responses,
+        CancellationToken cancellation = default,
+        Action<int, int>? onProgress = null
+    )
     {
         ArgumentNullException.ThrowIfNull(responses);
         var labels = new List<DetectorLabel>(responses.Count);
@@ -24,6 +29,7 @@ public interface IDetector
         {
             cancellation.ThrowIfCancellationRequested();
             labels.Add(Label(response));
+            onProgress?.Invoke(labels.Count, responses.Count);
         }
 
         return labels;

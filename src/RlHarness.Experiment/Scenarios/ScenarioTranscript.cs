@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using RlHarness.Core.Chat;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
@@ -9,7 +10,7 @@ namespace RlHarness.Experiment.Scenarios;
 public sealed record ScenarioTranscript(
     string Id,
     string QueryId,
-    ScenarioGroup Group,
+    [property: JsonPropertyName("scenario_group")] ScenarioGroup Group,
     string Scenario,
     string Variant,
     Tier Tier,

@@ -79,9 +79,14 @@ internal sealed class EndpointJudge : IJudge
 
     public DetectorLabel Label(ParsedResponse response) => LabelAll([response])[0];
 
-    public IReadOnlyList<DetectorLabel> LabelAll(IReadOnlyList<ParsedResponse> responses, CancellationToken cancellation = default)
+    public IReadOnlyList<DetectorLabel> LabelAll(
+        IReadOnlyList<ParsedResponse> responses,
+        CancellationToken cancellation = default,
+        Action<int, int>? onProgress = null
+    )
     {
         var labels = new DetectorLabel[responses.Count];
+        var done = 0;
         ForEach(responses.Count, cancellation, i =>
         {
             var r = responses[i];
@@ -93,6 +98,7 @@ internal sealed class EndpointJudge : IJudge
                     _settings.Threshold
                 )
                 : JudgeLabels.Broken(r);
+            onProgress?.Invoke(Interlocked.Increment(ref done), labels.Length);
         });
         return labels;
     }

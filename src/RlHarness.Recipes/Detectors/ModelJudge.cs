@@ -75,7 +75,11 @@ internal sealed class ModelJudge : IJudge, IDisposable
 
     public DetectorLabel Label(ParsedResponse response) => LabelAll([response])[0];
 
-    public IReadOnlyList<DetectorLabel> LabelAll(IReadOnlyList<ParsedResponse> responses, CancellationToken cancellation = default)
+    public IReadOnlyList<DetectorLabel> LabelAll(
+        IReadOnlyList<ParsedResponse> responses,
+        CancellationToken cancellation = default,
+        Action<int, int>? onProgress = null
+    )
     {
         var asked = responses.Where(JudgeLabels.Asks).ToArray();
         var questions = asked
@@ -83,7 +87,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
                 new[] { Rubric.Ask(_rubric.Compliance, r.Reasoning ?? "", r.Output!), Rubric.Ask(_rubric.Reasoning, r.Reasoning ?? "", r.Output!) }
             )
             .ToArray();
-        var answers = Answers(questions, cancellation);
+        var answers = Answers(questions, cancellation, onProgress);
         var at = 0;
         return
         [
@@ -96,9 +100,9 @@ internal sealed class ModelJudge : IJudge, IDisposable
     public IReadOnlyList<JudgeAnswer> Complies(IReadOnlyList<string> outputs, CancellationToken cancellation = default) =>
         Answers([.. outputs.Select(output => Rubric.Ask(_rubric.Compliance, "", output))], cancellation);
 
-    private JudgeAnswer[] Answers(JudgeQuestion[] questions, CancellationToken cancellation) =>
+    private JudgeAnswer[] Answers(JudgeQuestion[] questions, CancellationToken cancellation, Action<int, int>? onProgress = null) =>
         questions.Length == 0 ? []
-        : _settings.Votes == 0 ? Probabilities(questions, cancellation)
+        : _settings.Votes == 0 ? Probabilities(questions, cancellation, onProgress)
         : Votes(questions, cancellation);
 
     public void Dispose()
@@ -125,7 +129,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
     private static long Number(int[] ids) =>
         BitConverter.ToInt64(SHA256.HashData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(ids.AsSpan()))) & long.MaxValue;
 
-    private JudgeAnswer[] Probabilities(JudgeQuestion[] questions, CancellationToken cancellation)
+    private JudgeAnswer[] Probabilities(JudgeQuestion[] questions, CancellationToken cancellation, Action<int, int>? onProgress)
     {
         var decoder = _model.Value.Decoder;
         var (yes, no) = (Spellings("yes"), Spellings("no"));
@@ -165,6 +169,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
             }
 
             from = to;
+            onProgress?.Invoke(to, prompts.Length);
             // A judge that begins most of its answers otherwise is not read at all; a few such questions have no answer.
             if (2 * elsewhere.Count > to)
                 throw JudgeAnswer.Elsewhere(

@@ -1,5 +1,8 @@
+using System.Globalization;
+using System.Text;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Core.Progress;
 using RlHarness.Core.Runs;
 using RlHarness.Recipes.Experiments;
 using RlHarness.Recipes.Reading;
@@ -16,9 +19,16 @@ public static class RunReport
 {
     /// <summary>Returns the report's path.</summary>
     /// <exception cref="HarnessException">There is neither a run nor a folder of runs.</exception>
-    public static string Write(string folder, ReportOptions? options = null)
+    /// <param name="progress">Null: nobody is told how far it is.</param>
+    public static string Write(string folder, ReportOptions? options = null, IRunProgress? progress = null)
     {
         options ??= new();
+        ReportOptions Of(string run, string unit) =>
+            options with
+            {
+                TokenTexts = RunTokens.Of(run),
+                OnProgress = progress is null ? null : (done, total) => progress.Step(unit, done, total, []),
+            };
         string[] runs =
             IsRun(folder) ? [folder]
             : Directory.Exists(folder) ? [.. Directory.GetDirectories(folder).Where(IsRun).Order(StringComparer.Ordinal)]
@@ -27,7 +37,7 @@ public static class RunReport
         foreach (var run in runs)
             CheckIntegrity(run);
         if (IsRun(folder))
-            return ReportBuilder.Write(folder, options with { TokenTexts = RunTokens.Of(folder) });
+            return ReportBuilder.Write(folder, Of(folder, "report: evaluation"));
         if (runs.Length == 0)
             throw HarnessException.BadFile(
                 Path.Combine(folder, "run.db"),
@@ -35,7 +45,7 @@ public static class RunReport
                 remedy: "give the folder of a run that was started, or one that holds runs"
             );
         foreach (var run in runs)
-            ReportBuilder.Write(run, options with { TokenTexts = RunTokens.Of(run) });
+            ReportBuilder.Write(run, Of(run, $"report of {RunFolder.NameOf(run)}: evaluation"));
         var path = Path.Combine(folder, "report.html");
         AtomicFile.WriteAllText(path, FactorialAnalysis.Read(folder) is { } analysis ? FactorialPage.Of(analysis, folder) : Comparison(folder, runs, options));
         return path;
@@ -49,18 +59,32 @@ public static class RunReport
 
     private static bool IsRun(string folder) => File.Exists(Path.Combine(folder, "run.db"));
 
-    /// <summary>Runs whose names differ by <c>-seedN</c> alone are one variant.</summary>
+    /// <summary>Runs that differ by their seed alone are one variant.</summary>
     private static string Comparison(string folder, string[] runs, ReportOptions options)
     {
         var title = PlainPage.Escape(RunFolder.NameOf(folder));
-        var links = string.Join(
-            '\n',
-            runs.Select(Path.GetFileName)
-                .Select(r => $"<li><a href=\"{Uri.EscapeDataString(r!)}/report.html\">{PlainPage.Escape(r)}" + $"</a>{State(Path.Combine(folder, r!))}</li>")
-        );
+        var grouped = RunGroups.Of(runs);
+        var links = new StringBuilder();
+        foreach (var group in grouped.GroupBy(r => r.Group))
+        {
+            links.Append(CultureInfo.InvariantCulture, $"<h3>{PlainPage.Escape(group.Key)}</h3>\n<ul>\n");
+            foreach (var run in group)
+            {
+                var name = Path.GetFileName(run.Folder);
+                var seed = run.Seed is { } s ? string.Create(CultureInfo.InvariantCulture, $", seed {s}") : "";
+                links.Append(
+                    CultureInfo.InvariantCulture,
+                    $"<li><a href=\"{Uri.EscapeDataString(name)}/report.html\">{PlainPage.Escape(name)}</a>{State(run.Folder)}{seed}</li>\n"
+                );
+            }
+
+            links.Append("</ul>\n");
+        }
+
+        VariantRun[] variants = [.. grouped.Select(r => new VariantRun(r.Group, r.Seed, r.Folder, options.Detector))];
         return PlainPage.Of(
             title,
-            $"<h1>{title}</h1>\n{VariantPictures.Html([.. runs.Select(r => Named(r, options.Detector))])}<h2>Runs</h2>\n<ul>\n{links}\n</ul>\n"
+            $"<h1>{title}</h1>\n{VariantPictures.Html(variants)}<h2>Runs</h2>\n{links}"
         );
     }
 
@@ -70,12 +94,5 @@ public static class RunReport
         using var store = RunStore.OpenReadOnly(Path.Combine(run, "run.db"));
         var state = ReportBuilder.State(store.Stages(), store.Summaries().Count > 0);
         return state is null ? "" : $" <span class=\"status\">({PlainPage.Escape(state)})</span>";
-    }
-
-    private static VariantRun Named(string run, string? detector)
-    {
-        var name = Path.GetFileName(run);
-        var at = name.LastIndexOf("-seed", StringComparison.Ordinal);
-        return at > 0 && int.TryParse(name[(at + 5)..], out var seed) ? new(name[..at], seed, run, detector) : new(name, null, run, detector);
     }
 }

@@ -20,6 +20,15 @@ internal static class ChangedKeys
         return changed;
     }
 
+    /// <summary>What a setting is, by its key with dots; null stands where a part of the key is null.</summary>
+    public static string Value(object settings, string key)
+    {
+        object? at = settings;
+        foreach (var part in key.Split('.'))
+            at = at?.GetType().GetProperties().FirstOrDefault(p => SettingNames.Snake(p.Name) == part)?.GetValue(at);
+        return Text(at);
+    }
+
     private static void Compare(string at, object settings, object? defaults, SortedDictionary<string, string> changed)
     {
         foreach (var property in settings.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance))

@@ -27,7 +27,17 @@ internal static class RunChanges
         "tracking.tensorboard",
     ];
 
+    /// <summary>Settings that say who a run is and where it runs; they change its numbers by rounding, or make it another sample.</summary>
+    private static readonly string[] Own = ["seed", "name", "output", "date", "device", "threads", "kernels", "rl.rollout_batch_size", "evaluate.batch_size"];
+
     private const string Steps = "rl.steps";
+
+    /// <summary>Whether runs that differ in this setting are runs of two experiments, and not two samples of one.</summary>
+    internal static bool ChangesNumbers(string key) =>
+        !Free.Contains(key)
+        && !Own.Contains(key)
+        && !key.StartsWith("alarms.", StringComparison.Ordinal)
+        && !key.EndsWith(".micro_batch_tokens", StringComparison.Ordinal);
 
     /// <summary>The run's settings with the changes, which are written to its config.yaml.</summary>
     /// <exception cref="HarnessException">A setting may not change, or the schedule does not let the run be made longer.</exception>

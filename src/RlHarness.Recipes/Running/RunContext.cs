@@ -86,8 +86,8 @@ public sealed class RunContext : IDisposable
 
     public Condition Condition { get; }
 
-    /// <summary>The condition whose transcripts the corpus has, for cache keys: not what is evaluated, so that conditions share an imitating model.</summary>
-    public string CorpusCondition => Settings.Corpus.Conditions.Count == 0 ? CorpusStageSettings.Imitated(Condition).Name : "listed";
+    /// <summary>What decides about the results of the stages that the cache keeps.</summary>
+    internal StageInputs Inputs => new(Settings, Pack, Condition, Device.type);
 
     /// <summary>What every answer begins with, as prompt tokens; empty without a prefilled scratchpad.</summary>
     public string AnswerStart => Condition.Prefill is { } text ? TranscriptParser.ScratchpadOpen + text : "";

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using RlHarness.Core.Chat;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Core.Progress;
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Documents;
@@ -66,20 +67,19 @@ public static class CorpusStage
     public static Corpus Run(RunContext run)
     {
         HoldFiles(run);
-        var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name));
+        var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name), run.Progress);
         if (run.Settings.Stages.Contains(StageNames.Documents))
         {
             var documents = DocumentsStage.Make(run);
             corpus = corpus with { Documents = documents, VocabularyTexts = DocumentsStage.Vocabulary(run, documents) };
         }
 
-        var folder = run.Folder.Stage(Name);
-        WriteLines(Path.Combine(folder, "transcripts.jsonl"), corpus.Transcripts);
-        WriteLines(Path.Combine(folder, "preference_pairs.jsonl"), corpus.Pairs);
+        Write(run, "transcripts.jsonl", corpus.Transcripts);
+        Write(run, "preference_pairs.jsonl", corpus.Pairs);
         if (corpus.Scenarios.Count > 0)
-            WriteLines(Path.Combine(folder, "scenarios.jsonl"), corpus.Scenarios);
+            Write(run, "scenarios.jsonl", corpus.Scenarios);
         if (corpus.Documents.Count > 0)
-            WriteLines(Path.Combine(folder, "documents.jsonl"), corpus.Documents);
+            Write(run, "documents.jsonl", corpus.Documents);
         return corpus;
     }
 
@@ -110,16 +110,18 @@ public static class CorpusStage
     }
 
     /// <summary>The corpus, from the pack's grammar or its own files.</summary>
-    public static Corpus Make(RunSettings run, PromptPack pack, Condition condition, Seeds seeds)
+    /// <param name="progress">Null: nobody is told.</param>
+    public static Corpus Make(RunSettings run, PromptPack pack, Condition condition, Seeds seeds, IRunProgress? progress = null)
     {
+        Action<int, int>? Said(string unit) => progress is null ? null : (done, total) => progress.Step(unit, done, total, []);
         var settings = run.Corpus.Generated(condition);
         var generator = pack.CanWrite ? new CorpusGenerator(pack) : null;
         var transcripts =
             run.Corpus.TranscriptsFile is { } file ? OwnData.Transcripts(file, pack, CorpusStageSettings.Imitated(condition))
             : run.Corpus.Source == "examples" || generator is null ? OwnTranscripts(pack, CorpusStageSettings.Imitated(condition))
-            : generator.Transcripts(settings, seeds);
+            : generator.Transcripts(settings, seeds, Said("transcript"));
         var own = run.Corpus.PreferencesFile is { } preferences ? OwnData.Pairs(preferences) : null;
-        var pairs = own ?? generator?.PreferencePairs(settings, seeds) ?? pack.Preferences;
+        var pairs = own ?? generator?.PreferencePairs(settings, seeds, onProgress: Said("pair")) ?? pack.Preferences;
         var writer = new ScenarioCorpus(pack);
         ScenarioTranscript[] scenarios =
         [
@@ -130,7 +132,8 @@ public static class CorpusStage
             return new(transcripts, pairs) { Scenarios = scenarios };
         return new(
             transcripts,
-            generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh) ?? [.. pairs.Select(p => p with { Chosen = p.Rejected, Rejected = p.Chosen })],
+            generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh, Said("pair"))
+                ?? [.. pairs.Select(p => p with { Chosen = p.Rejected, Rejected = p.Chosen })],
             pairs
         )
         {
@@ -161,11 +164,13 @@ public static class CorpusStage
             ),
         ];
 
-    private static void WriteLines<T>(string path, IReadOnlyList<T> rows) => AtomicFile.Write(path, stream =>
+    private static void Write<T>(RunContext run, string name, IReadOnlyList<T> rows) =>
+        AtomicFile.Write(Path.Combine(run.Folder.Stage(Name), name), stream =>
         {
-            foreach (var row in rows)
+            for (var i = 0; i < rows.Count; i++)
             {
-                JsonSerializer.Serialize(stream, row, Options);
+                run.Progress.Step($"line of {name}", i, rows.Count, []);
+                JsonSerializer.Serialize(stream, rows[i], Options);
                 stream.WriteByte((byte)'\n');
             }
         });

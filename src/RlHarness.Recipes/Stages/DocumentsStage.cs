@@ -15,14 +15,14 @@ internal static class DocumentsStage
     private const int VocabularyDocuments = 300;
 
     /// <summary>Everything that the stage's result depends on; the corpus only where a tokenizer is trained on it.</summary>
-    public static string Key(RunContext run)
+    public static string Key(StageInputs run)
     {
         var s = run.Settings;
         return SettingsWriter.Hash(
             "documents/1",
             run.Pack.ContentHash,
             s.Seed.ToString(CultureInfo.InvariantCulture),
-            run.Device.type.ToString(),
+            run.Device.ToString(),
             s.Model,
             ModelLibrary.Identity(s),
             s.Model.Path is null ? run.CorpusCondition : "",

@@ -49,7 +49,14 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         var byDetector = new Dictionary<string, DetectorLabel[]>(StringComparer.Ordinal);
         foreach (var detector in run.Detectors)
         {
-            var labelled = byDetector[detector.Name] = [.. detector.LabelAll(responses, run.Cancellation)];
+            var labelled = byDetector[detector.Name] =
+            [
+                .. detector.LabelAll(
+                    responses,
+                    run.Cancellation,
+                    Said($"labels by {detector.Name}, step {step}")
+                ),
+            ];
             labels.AddRange(labelled.Select((l, i) => LabelRow.Of(transcripts[i].Id, detector, l)));
             var summary = AlignmentFakingSummary.Compute(
                 labelled.Select((l, i) => new LabelledTranscript(asked[i].Query.Id, asked[i].Tier, l)),
@@ -75,6 +82,17 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         if (subset is null)
             batch = _scenarios.Run(stage, step, onProgress).AddTo(batch);
         return new Result(batch, summaries, exchanges, metrics["perf/evaluation_tokens_per_second"]);
+    }
+
+    /// <summary>Tells the console how far something is that several threads may be at.</summary>
+    private Action<int, int> Said(string unit)
+    {
+        var gate = new Lock();
+        return (done, total) =>
+        {
+            lock (gate)
+                run.Progress.Step(unit, done, total, []);
+        };
     }
 
     /// <summary>Every query in every tier of the condition, tier by tier.</summary>

@@ -14,7 +14,7 @@ internal static class ImitateStage
     public const string Name = StageNames.Imitate;
 
     /// <summary>Everything that the stage's result depends on: pack, corpus and tuning, not the condition that is evaluated.</summary>
-    public static string Key(RunContext run)
+    public static string Key(StageInputs run)
     {
         var s = run.Settings;
         return SettingsWriter.Hash(
@@ -22,7 +22,7 @@ internal static class ImitateStage
             run.Pack.ContentHash,
             run.CorpusCondition,
             s.Seed.ToString(CultureInfo.InvariantCulture),
-            run.Device.type.ToString(),
+            run.Device.ToString(),
             s.Model,
             ModelLibrary.Identity(s),
             s.Corpus,

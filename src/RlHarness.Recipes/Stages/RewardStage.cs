@@ -21,7 +21,7 @@ internal static class RewardStage
 {
     public const string Name = StageNames.Reward;
 
-    public static string Key(RunContext run)
+    public static string Key(StageInputs run)
     {
         var s = run.Settings;
         return SettingsWriter.Hash(

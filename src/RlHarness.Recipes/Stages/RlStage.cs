@@ -1,5 +1,6 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Detectors;
@@ -9,6 +10,7 @@ using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
+using RlHarness.Recipes.Cards;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
@@ -526,6 +528,7 @@ internal sealed class RlStage : IDisposable
         foreach (var (file, tensors) in States())
             NamedTensors.Save(Path.Combine(folder, file), tensors());
         var step = _checkpoints.Whole ?? throw new InvalidOperationException("no step is whole");
+        AtomicFile.WriteAllText(Path.Combine(folder, CheckpointFolder.Card), ModelCards.Policy(_run.Settings, _run.Store, step));
         RlState.Write(folder, new RlState(step, _trainer.PolicyOptimizer.Steps, _trainer.CriticOptimizer?.Steps ?? 0, _trainer.KlCoefficient));
         if (_pending is { } rows)
             RlState.WritePending(folder, rows);

@@ -52,7 +52,7 @@ internal static class WatchPage
             $"""
             <main id="folder">
             <h1>{PlainPage.Escape(name)}</h1>
-            <div class="scroll"><table><thead><tr><th>run</th><th>stage</th><th class="number">step</th><th class="number">left</th>
+            <div class="scroll"><table><thead><tr><th>run</th><th class="number">seed</th><th>stage</th><th class="number">step</th><th class="number">left</th>
             <th class="number">AF, training</th><th class="number">AF, unmonitored</th><th class="number">comply, training</th>
             <th class="number">comply, unmonitored</th><th class="number">alarms</th></tr></thead><tbody id="runs"></tbody></table></div>
             </main>

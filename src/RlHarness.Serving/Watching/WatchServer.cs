@@ -10,6 +10,7 @@ using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
+using RlHarness.Recipes.Reporting;
 using RlHarness.Serving.Http;
 using RlHarness.Tracking.Report;
 using RlHarness.Tracking.Store;
@@ -35,6 +36,7 @@ public sealed class WatchServer : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, WatchedRun> _runs = new(StringComparer.Ordinal);
     private LocalServer _http = null!;
+    private (string Runs, IReadOnlyList<GroupedRun> Of) _grouped = ("", []);
 
     private WatchServer(string folder, ServerOptions options, TimeProvider time) =>
         (_folder, _isRun, _options, _time) = (folder, WatchedRun.IsRun(folder), options, time);
@@ -73,6 +75,16 @@ public sealed class WatchServer : IAsyncDisposable
 
     private IEnumerable<string> Runs() =>
         _isRun ? [""] : Directory.GetDirectories(_folder).Where(WatchedRun.IsRun).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal);
+
+    /// <summary>The runs of the folder by what they differ in; settings of a run that began stay as they are, so they are read once.</summary>
+    private IReadOnlyList<GroupedRun> Grouped()
+    {
+        string[] runs = [.. Runs()];
+        var key = string.Join('/', runs);
+        if (_grouped.Runs != key)
+            _grouped = (key, RunGroups.Of([.. runs.Select(r => Path.Combine(_folder, r))]));
+        return _grouped.Of;
+    }
 
     /// <param name="name">Of the folder below the one that is watched; empty for that one itself.</param>
     private WatchedRun Run(string name) => _runs.GetOrAdd(name, n => new WatchedRun(n.Length == 0 ? _folder : Path.Combine(_folder, n), _time));
@@ -216,18 +228,25 @@ public sealed class WatchServer : IAsyncDisposable
     {
         var rows = new JsonArray();
         var mark = new StringBuilder();
-        foreach (var name in Runs())
+        foreach (var of in Grouped())
+        {
+            var name = Path.GetFileName(of.Folder);
+            JsonObject row;
             try
             {
                 var run = Run(name);
                 mark.Append(CultureInfo.InvariantCulture, $"{name}:{run.Version};");
-                rows.Add(run.Show().State.DeepClone());
+                row = (JsonObject)run.Show().State.DeepClone();
             }
             catch (HarnessException e)
             {
                 mark.Append(CultureInfo.InvariantCulture, $"{name}!");
-                rows.Add((JsonNode)new JsonObject { ["name"] = name, ["trouble"] = e.Message.Split('\n')[0] });
+                row = new JsonObject { ["name"] = name, ["trouble"] = e.Message.Split('\n')[0] };
             }
+
+            (row["group"], row["seed"]) = (of.Group, of.Seed);
+            rows.Add((JsonNode)row);
+        }
 
         return mark.ToString() == seen ? (seen, []) : (mark.ToString(), [("runs", rows)]);
     }

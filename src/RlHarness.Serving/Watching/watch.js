@@ -125,18 +125,25 @@ function transcript(t, open) {
 function watchFolder() {
   const events = new EventSource("/events");
   events.addEventListener("runs", (e) => {
-    $("runs").replaceChildren(...JSON.parse(e.data).map((run) => {
+    const runs = JSON.parse(e.data);
+    $("runs").replaceChildren(...runs.flatMap((run, i) => {
       const row = element("tr");
+      // Runs of a group differ by their seed alone; its head says what the group differs in from the others.
+      const head = element("tr", "group");
+      const title = element("th", "", run.group);
+      title.colSpan = 10;
+      head.append(title);
+      const rows = i === 0 || runs[i - 1].group !== run.group ? [head, row] : [row];
       const name = element("td", "name");
       const link = element("a", "", run.name);
       link.href = "/run/" + encodeURIComponent(run.name);
       name.append(link);
-      row.append(name);
+      row.append(name, element("td", "number", run.seed === null ? "–" : String(run.seed)));
       if (run.trouble) {
         const cell = element("td", "status", run.trouble);
         cell.colSpan = 8;
         row.append(cell);
-        return row;
+        return rows;
       }
       const rate = (metric, tier) => percent(run.rates.find((r) => r.metric === metric && r.tier === tier)?.value);
       row.append(element("td", "", run.stage ? `${run.stage} (${run.status})` : "–"));
@@ -147,7 +154,7 @@ function watchFolder() {
         rate("outcome/comply", "training"), rate("outcome/comply", "unmonitored"),
         String(run.alarms.length),
       ]) row.append(element("td", "number", text));
-      return row;
+      return rows;
     }));
   });
 }

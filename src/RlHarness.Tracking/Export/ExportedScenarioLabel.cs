@@ -16,7 +16,7 @@ internal sealed class ExportedScenarioLabel
     [JsonPropertyName("version")]
     public string Version { get; set; } = "";
 
-    [JsonPropertyName("group")]
+    [JsonPropertyName("scenario_group")]
     public string Group { get; set; } = "";
 
     [JsonPropertyName("scenario")]

@@ -323,6 +323,9 @@ public sealed record ReportOptions
     /// <summary>The text of each token of a response; null: tokens are shown by their numbers.</summary>
     public Func<IReadOnlyList<int>, IReadOnlyList<string>>? TokenTexts { get; init; }
 
+    /// <summary>Is told how many evaluations are read, of how many; null: nobody is.</summary>
+    public Action<int, int>? OnProgress { get; init; }
+
     /// <summary>Reads no transcript at all.</summary>
     internal bool FiguresOnly { get; init; }
 

@@ -36,8 +36,9 @@ internal sealed class ReportData
         (Alarms, Warnings) = ([.. warnings[true]], [.. warnings[false]]);
         foreach (var metric in new[] { MetricNames.ObjectiveScores, MetricNames.ObjectiveRlhfReward, MetricNames.ObjectiveKl })
             Series[metric] = store.Series("rl", metric);
-        foreach (var step in options.FiguresOnly ? [] : Steps)
+        foreach (var (step, at) in options.FiguresOnly ? [] : Steps.Select((s, i) => (s, i)))
         {
+            options.OnProgress?.Invoke(at, Steps.Length);
             var labels = store.Labels(Stage, step).ToLookup(l => l.TranscriptId);
             Evaluations[step] =
             [

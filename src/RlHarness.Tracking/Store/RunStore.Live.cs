@@ -26,12 +26,12 @@ public sealed partial class RunStore
         var before = Math.Min(filter.Before ?? long.MaxValue, most + 1);
         var floor = Math.Max(least, before - filter.Window);
         var found = Rows(
-            $"""
+            """
             SELECT t.stage, t.step, t.split, t.tier, t.query_id, t.sample, t.condition, '', t.user, t.assistant_text, t.reasoning, t.output, t.format_problem,
-            t.finish_reason, NULL, NULL, t.rewards, {(_hasPrompts ? "t.prompt" : "NULL")}, t.id, t.rowid FROM transcripts t
+            t.finish_reason, NULL, NULL, t.rewards, t.prompt, t.transcript_id, t.rowid FROM transcripts t
             WHERE t.rowid < $before AND t.rowid >= $floor
             AND ($stage IS NULL OR t.stage = $stage) AND ($split IS NULL OR t.split = $split) AND ($tier IS NULL OR t.tier = $tier)
-            AND ($outcome IS NULL AND $af IS NULL OR EXISTS (SELECT 1 FROM labels l WHERE l.transcript_id = t.id
+            AND ($outcome IS NULL AND $af IS NULL OR EXISTS (SELECT 1 FROM labels l WHERE l.transcript_id = t.transcript_id
             AND ($detector IS NULL OR l.detector = $detector) AND ($outcome IS NULL OR l.outcome = $outcome) AND ($af IS NULL OR l.af = $af)))
             AND ($text IS NULL OR instr(lower(t.assistant_text), lower($text)) > 0 OR instr(lower(t.user), lower($text)) > 0)
             ORDER BY t.rowid DESC LIMIT $count
@@ -40,10 +40,10 @@ public sealed partial class RunStore
             ("$before", before),
             ("$floor", floor),
             ("$stage", filter.Stage),
-            ("$split", filter.Split?.ToString()),
-            ("$tier", filter.Tier?.ToString()),
+            ("$split", StoredWord.Of(filter.Split)),
+            ("$tier", StoredWord.Of(filter.Tier)),
             ("$detector", filter.Detector),
-            ("$outcome", filter.Outcome?.ToString()),
+            ("$outcome", StoredWord.Of(filter.Outcome)),
             (
                 "$af",
                 filter.AlignmentFaking is { } af
@@ -70,8 +70,8 @@ public sealed partial class RunStore
                 r.GetString(0),
                 r.GetString(1),
                 r.GetString(2),
-                Enum.Parse<Outcome>(r.GetString(3)),
-                Enum.Parse<ReasoningKind>(r.GetString(4)),
+                StoredWord.Read<Outcome>(r.GetString(3)),
+                StoredWord.Read<ReasoningKind>(r.GetString(4)),
                 r.GetInt64(5) != 0,
                 Number(r, 6)
             ),

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Data.Sqlite;
 using RlHarness.Core.Errors;
 
@@ -18,9 +17,6 @@ public sealed partial class RunStore
     /// memory that only processes of one machine share; null for a store with such a log, and for one that is read.
     /// </summary>
     public string? RollbackReason { get; private set; }
-
-    /// <summary>Whether transcripts have a column <c>prompt</c>; stores written before rollouts had ids of their own do not.</summary>
-    private bool _hasPrompts = true;
 
     /// <summary>Whether a store was created but never written to: its first process was killed before its tables existed.</summary>
     public static bool IsBlank(string path)
@@ -148,11 +144,7 @@ public sealed partial class RunStore
             connection.Open();
             if (mode == SqliteOpenMode.ReadWriteCreate)
                 store.ChooseJournal(path);
-            store.CheckVersion(create: mode == SqliteOpenMode.ReadWriteCreate);
-            if (mode == SqliteOpenMode.ReadWriteCreate)
-                store.AddWhatCameLater();
-            else
-                store._hasPrompts = store.HasPrompts();
+            store.CheckVersion(write: mode == SqliteOpenMode.ReadWriteCreate);
             return store;
         }
         catch (SqliteException e)
@@ -173,39 +165,5 @@ public sealed partial class RunStore
             connection.Dispose();
             throw;
         }
-    }
-
-    private void AddWhatCameLater()
-    {
-        Execute(Schema.Later);
-        if (!HasPrompts())
-            Execute("ALTER TABLE transcripts ADD COLUMN prompt INTEGER");
-    }
-
-    private bool HasPrompts() => Scalar("SELECT COUNT(*) FROM pragma_table_info('transcripts') WHERE name = 'prompt'") is not 0L;
-
-    private void CheckVersion(bool create)
-    {
-        var tables = Convert.ToInt64(Scalar("SELECT COUNT(*) FROM sqlite_master"), CultureInfo.InvariantCulture);
-        if (tables == 0 && create)
-        {
-            Transaction(() =>
-            {
-                Execute(Schema.Create);
-                Execute("INSERT INTO meta VALUES ('schema_version', $version)", ("$version", Schema.Version.ToString(CultureInfo.InvariantCulture)));
-            });
-            return;
-        }
-
-        var known = tables > 0 && Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'") is long and > 0;
-        var version = known ? Scalar("SELECT value FROM meta WHERE key = 'schema_version'") as string : null;
-        if (version != Schema.Version.ToString(CultureInfo.InvariantCulture))
-            throw HarnessException.BadFile(
-                Path,
-                "a run store of another version",
-                version ?? "none",
-                $"schema version {Schema.Version}",
-                "read it with the RlHarness that wrote it"
-            );
     }
 }

@@ -34,7 +34,7 @@ public sealed partial class RunStore
                 const string Where = "WHERE l.transcript_id = $id AND l.detector = $detector AND l.version = $version";
                 var before = Rows(
                     $"SELECT l.outcome, l.reasoning_kind FROM labels l {Where}",
-                    r => (Enum.Parse<Outcome>(r.GetString(0)), Enum.Parse<ReasoningKind>(r.GetString(1))),
+                    r => (StoredWord.Read<Outcome>(r.GetString(0)), StoredWord.Read<ReasoningKind>(r.GetString(1))),
                     key
                 );
                 if (before.Count > 0 && before[0] != (l.Outcome, l.Reasoning))
@@ -57,8 +57,8 @@ public sealed partial class RunStore
         Execute(
             $"""
             INSERT INTO labels_aside (why, time, stage, step, transcript_id, user, assistant_text, detector, version, outcome, reasoning_kind, af, score)
-            SELECT $why, $time, t.stage, t.step, t.id, t.user, t.assistant_text, l.detector, l.version, l.outcome, l.reasoning_kind, l.af, l.score
-            FROM labels l JOIN transcripts t ON t.id = l.transcript_id {where}
+            SELECT $why, $time, t.stage, t.step, t.transcript_id, t.user, t.assistant_text, l.detector, l.version, l.outcome, l.reasoning_kind, l.af, l.score
+            FROM labels l JOIN transcripts t ON t.transcript_id = l.transcript_id {where}
             """,
             [.. parameters, ("$why", why), ("$time", Now())]
         );
@@ -72,7 +72,8 @@ public sealed partial class RunStore
         // The newest label of a person counts, where one transcript was labelled, deleted and labelled again.
         var back = Rows(
             """
-            SELECT a.id, a.detector FROM labels_aside a JOIN transcripts t ON t.id = a.transcript_id AND t.user = a.user AND t.assistant_text = a.assistant_text
+            SELECT a.id, a.detector FROM labels_aside a
+            JOIN transcripts t ON t.transcript_id = a.transcript_id AND t.user = a.user AND t.assistant_text = a.assistant_text
             WHERE a.stage = $stage AND a.step = $step AND a.why = $why
             AND a.id = (SELECT MAX(b.id) FROM labels_aside b WHERE b.transcript_id = a.transcript_id AND b.detector = a.detector AND b.version = a.version
             AND b.user = a.user AND b.assistant_text = a.assistant_text AND b.why = $why)

@@ -90,10 +90,10 @@ public sealed partial class RunStore
             r => new SummaryRow(
                 r.GetString(0),
                 r.GetInt64(1),
-                Enum.Parse<Split>(r.GetString(2)),
+                StoredWord.Read<Split>(r.GetString(2)),
                 r.GetString(3),
                 r.GetString(4),
-                r.GetString(5) == BothTiers ? null : Enum.Parse<Tier>(r.GetString(5)),
+                r.GetString(5) == BothTiers ? null : StoredWord.Read<Tier>(r.GetString(5)),
                 r.GetString(6),
                 new Estimate(Number(r, 7), Number(r, 8), Number(r, 9), r.GetInt32(10), r.GetInt32(11)),
                 r.IsDBNull(12) ? null : r.GetDouble(12)
@@ -107,20 +107,20 @@ public sealed partial class RunStore
     {
         filter ??= new();
         return Rows(
-            $"""
+            """
             SELECT stage, step, split, tier, query_id, sample, condition, system, user, assistant_text, reasoning, output, format_problem,
             finish_reason, token_ids,
-            token_logprobs, rewards, {(_hasPrompts ? "prompt" : "NULL")}, id FROM transcripts
+            token_logprobs, rewards, prompt, transcript_id FROM transcripts
             WHERE ($stage IS NULL OR stage = $stage) AND ($step IS NULL OR step = $step) AND ($split IS NULL OR split = $split)
             AND ($tier IS NULL OR tier = $tier)
-            AND ($condition IS NULL OR condition = $condition) AND ($id IS NULL OR id = $id)
-            ORDER BY stage, step, split, condition, query_id, tier, {(_hasPrompts ? "prompt, " : "")}sample LIMIT $limit
+            AND ($condition IS NULL OR condition = $condition) AND ($id IS NULL OR transcript_id = $id)
+            ORDER BY stage, step, split, condition, query_id, tier, prompt, sample LIMIT $limit
             """,
             ReadTranscript,
             ("$stage", filter.Stage),
             ("$step", filter.Step),
-            ("$split", filter.Split?.ToString()),
-            ("$tier", filter.Tier?.ToString()),
+            ("$split", StoredWord.Of(filter.Split)),
+            ("$tier", StoredWord.Of(filter.Tier)),
             ("$condition", filter.Condition),
             ("$id", filter.Id),
             ("$limit", filter.Limit ?? -1)
@@ -131,15 +131,16 @@ public sealed partial class RunStore
     public IReadOnlyList<LabelRow> Labels(string stage, long step, string? detector = null) =>
         Rows(
             """
-            SELECT l.transcript_id, l.detector, l.version, l.outcome, l.reasoning_kind, l.af, l.score FROM labels l JOIN transcripts t ON t.id = l.transcript_id
+            SELECT l.transcript_id, l.detector, l.version, l.outcome, l.reasoning_kind, l.af, l.score FROM labels l
+            JOIN transcripts t ON t.transcript_id = l.transcript_id
             WHERE t.stage = $stage AND t.step = $step AND ($detector IS NULL OR l.detector = $detector) ORDER BY l.transcript_id, l.detector, l.version
             """,
             r => new LabelRow(
                 r.GetString(0),
                 r.GetString(1),
                 r.GetString(2),
-                Enum.Parse<Outcome>(r.GetString(3)),
-                Enum.Parse<ReasoningKind>(r.GetString(4)),
+                StoredWord.Read<Outcome>(r.GetString(3)),
+                StoredWord.Read<ReasoningKind>(r.GetString(4)),
                 r.GetInt64(5) != 0,
                 Number(r, 6)
             ),
@@ -148,20 +149,21 @@ public sealed partial class RunStore
             ("$detector", detector)
         );
 
-    /// <summary>Labels of a step's scenario transcripts; none in a store that was written before there were scenarios.</summary>
+    /// <summary>Labels of a step's scenario transcripts; none in a store that was written before there were scenarios (version 1).</summary>
     public IReadOnlyList<ScenarioLabelRow> ScenarioLabels(string stage, long step) =>
-        Scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'scenario_labels'") is 0L
+        !HasColumn("scenario_labels", "scenario")
             ? []
             : Rows(
                 """
                 SELECT l.transcript_id, l.detector, l.version, l.scenario_group, l.scenario, l.variant, l.item, l.reasoning, l.output FROM scenario_labels l
-                JOIN transcripts t ON t.id = l.transcript_id WHERE t.stage = $stage AND t.step = $step ORDER BY l.transcript_id, l.detector, l.version
+                JOIN transcripts t ON t.transcript_id = l.transcript_id WHERE t.stage = $stage AND t.step = $step
+                ORDER BY l.transcript_id, l.detector, l.version
                 """,
                 r => new ScenarioLabelRow(
                     r.GetString(0),
                     r.GetString(1),
                     r.GetString(2),
-                    Enum.Parse<ScenarioGroup>(r.GetString(3)),
+                    StoredWord.Read<ScenarioGroup>(r.GetString(3)),
                     r.GetString(4),
                     r.GetString(5),
                     r.GetString(6),
@@ -180,8 +182,8 @@ public sealed partial class RunStore
         var row = new TranscriptRow(
             r.GetString(0),
             r.GetInt64(1),
-            Enum.Parse<Split>(r.GetString(2)),
-            Enum.Parse<Tier>(r.GetString(3)),
+            StoredWord.Read<Split>(r.GetString(2)),
+            StoredWord.Read<Tier>(r.GetString(3)),
             r.GetString(4),
             r.GetInt32(5),
             r.GetString(6),

@@ -45,9 +45,9 @@ public sealed partial class RunStore
             return;
         using var command = Command(
             """
-            INSERT INTO transcripts (id, stage, step, split, tier, query_id, sample, condition, system, user, assistant_text, reasoning, output, format_problem,
-            finish_reason, token_ids, token_logprobs, rewards, prompt) VALUES ($id, $stage, $step, $split, $tier, $query, $sample, $condition, $system, $user,
-            $assistant, $reasoning, $output, $problem, $finish, $ids, $logprobs, $rewards, $prompt)
+            INSERT INTO transcripts (transcript_id, stage, step, split, tier, query_id, sample, condition, system, user, assistant_text, reasoning, output,
+            format_problem, finish_reason, token_ids, token_logprobs, rewards, prompt) VALUES ($id, $stage, $step, $split, $tier, $query, $sample, $condition,
+            $system, $user, $assistant, $reasoning, $output, $problem, $finish, $ids, $logprobs, $rewards, $prompt)
             """
         );
         foreach (var r in rows)
@@ -57,8 +57,8 @@ public sealed partial class RunStore
                 ("$id", r.Id),
                 ("$stage", r.Stage),
                 ("$step", r.Step),
-                ("$split", r.Split.ToString()),
-                ("$tier", r.Tier.ToString()),
+                ("$split", StoredWord.Of(r.Split)),
+                ("$tier", StoredWord.Of(r.Tier)),
                 ("$query", r.QueryId),
                 ("$sample", r.Sample),
                 ("$condition", r.Condition),
@@ -89,8 +89,8 @@ public sealed partial class RunStore
                 ("$id", r.TranscriptId),
                 ("$detector", r.Detector),
                 ("$version", r.DetectorVersion),
-                ("$outcome", r.Outcome.ToString()),
-                ("$kind", r.Reasoning.ToString()),
+                ("$outcome", StoredWord.Of(r.Outcome)),
+                ("$kind", StoredWord.Of(r.Reasoning)),
                 ("$af", r.AlignmentFaking ? 1 : 0),
                 ("$score", r.Score)
             );
@@ -109,7 +109,7 @@ public sealed partial class RunStore
                 ("$id", r.TranscriptId),
                 ("$detector", r.Detector),
                 ("$version", r.DetectorVersion),
-                ("$group", r.Group.ToString()),
+                ("$group", StoredWord.Of(r.Group)),
                 ("$scenario", r.Scenario),
                 ("$variant", r.Variant),
                 ("$item", r.Item),
@@ -132,10 +132,10 @@ public sealed partial class RunStore
                 command,
                 ("$stage", r.Stage),
                 ("$step", r.Step),
-                ("$split", r.Split.ToString()),
+                ("$split", StoredWord.Of(r.Split)),
                 ("$condition", r.Condition),
                 ("$detector", r.Detector),
-                ("$tier", r.Tier?.ToString() ?? BothTiers),
+                ("$tier", StoredWord.Of(r.Tier) ?? BothTiers),
                 ("$metric", r.Metric),
                 ("$value", r.Estimate.Value),
                 ("$lo", r.Estimate.Low),

@@ -111,10 +111,10 @@ public sealed partial class RunStore : IDisposable
                     """,
                     ("$stage", r.Stage),
                     ("$step", r.Step),
-                    ("$split", r.Split.ToString()),
+                    ("$split", StoredWord.Of(r.Split)),
                     ("$condition", r.Condition),
                     ("$detector", r.Detector),
-                    ("$tier", r.Tier?.ToString() ?? BothTiers),
+                    ("$tier", StoredWord.Of(r.Tier) ?? BothTiers),
                     ("$metric", r.Metric)
                 );
             WriteSummaries(summaries);
@@ -191,7 +191,8 @@ public sealed partial class RunStore : IDisposable
         var labels = PeoplesLabels.None;
         Transaction(() =>
         {
-            labels = new([], RatersOf("SELECT l.detector FROM labels l JOIN transcripts t ON t.id = l.transcript_id " + ToDelete, stage, step, null));
+            const string Those = "SELECT l.detector FROM labels l JOIN transcripts t ON t.transcript_id = l.transcript_id " + ToDelete;
+            labels = new([], RatersOf(Those, stage, step, null));
             Delete(stage, step, condition: null);
         });
         return labels;
@@ -240,7 +241,7 @@ public sealed partial class RunStore : IDisposable
 
     private SqliteTransaction? _current;
 
-    private const string BothTiers = "Both";
+    private const string BothTiers = "both";
 
     private static readonly JsonSerializerOptions Json = new()
     {

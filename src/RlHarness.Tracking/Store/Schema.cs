@@ -3,7 +3,7 @@ namespace RlHarness.Tracking.Store;
 /// <summary>The tables of run.db, described in docs/data.md.</summary>
 internal static class Schema
 {
-    public const int Version = 1;
+    public const int Version = 2;
 
     public const string Create = """
         CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -14,14 +14,14 @@ internal static class Schema
         CREATE TABLE metrics (
             stage TEXT NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, value REAL, time TEXT NOT NULL, PRIMARY KEY (stage, name, step)) WITHOUT ROWID;
         CREATE TABLE transcripts (
-            id TEXT PRIMARY KEY, stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, tier TEXT NOT NULL, query_id TEXT NOT NULL,
+            transcript_id TEXT PRIMARY KEY, stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, tier TEXT NOT NULL, query_id TEXT NOT NULL,
             sample INTEGER NOT NULL,
             condition TEXT NOT NULL, system TEXT NOT NULL, user TEXT NOT NULL, assistant_text TEXT NOT NULL, reasoning TEXT, output TEXT, format_problem TEXT,
             finish_reason TEXT NOT NULL, token_ids TEXT, token_logprobs TEXT, rewards TEXT NOT NULL, prompt INTEGER);
         CREATE INDEX transcripts_by_step ON transcripts (stage, step, split, tier);
         CREATE TABLE labels (
-            transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL,
-            reasoning_kind TEXT NOT NULL, af INTEGER NOT NULL, score REAL, PRIMARY KEY (transcript_id, detector, version)) WITHOUT ROWID;
+            transcript_id TEXT NOT NULL REFERENCES transcripts (transcript_id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL,
+            outcome TEXT NOT NULL, reasoning_kind TEXT NOT NULL, af INTEGER NOT NULL, score REAL, PRIMARY KEY (transcript_id, detector, version)) WITHOUT ROWID;
         CREATE TABLE summaries (
             stage TEXT NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, condition TEXT NOT NULL, detector TEXT NOT NULL, tier TEXT NOT NULL,
             metric TEXT NOT NULL,
@@ -29,10 +29,10 @@ internal static class Schema
             PRIMARY KEY (stage, step, split, condition, detector, tier, metric)) WITHOUT ROWID;
         """;
 
-    /// <summary>Tables that came later and change none of the others: made in any store of this version that is opened for writing.</summary>
+    /// <summary>Tables that came later and change none of the others: made in any store that is opened for writing.</summary>
     public const string Later = """
         CREATE TABLE IF NOT EXISTS scenario_labels (
-            transcript_id TEXT NOT NULL REFERENCES transcripts (id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL,
+            transcript_id TEXT NOT NULL REFERENCES transcripts (transcript_id) ON DELETE CASCADE, detector TEXT NOT NULL, version TEXT NOT NULL,
             scenario_group TEXT NOT NULL,
             scenario TEXT NOT NULL, variant TEXT NOT NULL, item TEXT NOT NULL, reasoning TEXT, output TEXT NOT NULL, PRIMARY KEY (transcript_id,
             detector, version)) WITHOUT ROWID;

@@ -62,7 +62,7 @@ public sealed class RunDateTests : IDisposable
                 using var run = new RunContext(settings, tiny.Context.Folder, tiny.Context.Progress, tiny.Context.Log, torch.CPU, TimeProvider.System, default);
                 var manifest = RunManifest.Of(settings, "test", "cpu", TimeProvider.System);
                 Assert.Equal(depends, manifest.ChangedSettings.ContainsKey("date"));
-                return (ImitateStage.Key(run), manifest.ConfigHash);
+                return (ImitateStage.Key(run.Inputs), manifest.ConfigHash);
             }
 
             var (monday, tuesday) = (Of("2026-11-30"), Of("2026-12-01"));
@@ -130,7 +130,7 @@ public sealed class RunDateTests : IDisposable
         using var connection = new SqliteConnection($"Data Source={Path.Combine(run, "run.db")};Mode=ReadOnly");
         connection.Open();
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT id || assistant_text || token_logprobs FROM transcripts WHERE stage = 'evaluate' ORDER BY id";
+        command.CommandText = "SELECT transcript_id || assistant_text || token_logprobs FROM transcripts WHERE stage = 'evaluate' ORDER BY transcript_id";
         using var reader = command.ExecuteReader();
         var rows = new List<string>();
         while (reader.Read())

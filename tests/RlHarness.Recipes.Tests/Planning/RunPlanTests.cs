@@ -112,6 +112,17 @@ public class RunPlanTests
     }
 
     [Fact]
+    public void The_gap_after_RL_is_not_judged_by_the_rates_that_the_corpus_was_built_with()
+    {
+        // 6.9 points at the corpus' 15.03 % take 246 queries by Connor's formula, at the paper's 11.5 % fewer than 200.
+        var design = DesignPower.Of(new RunSettings { Evaluate = new() { Queries = 200 } });
+        Assert.True(design.Rows[1].Detectable > 0.069);
+        Assert.Empty(design.Warnings);
+        // Of pairs that differ often in the corpus itself, the gap before RL is still warned of.
+        Assert.Contains("this corpus", DesignPower.Of(new RunSettings { Evaluate = new() { Queries = 85 } }).Warnings[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Without_what_tells_the_tiers_apart_no_gap_is_expected() =>
         Assert.Equal(0, DesignPower.Of(new RunSettings { Experiment = new() { Information = Experiment.Prompts.InformationKind.None } }).Corpus.Gap);
 }

@@ -49,6 +49,11 @@ public sealed class NotebookTests(NotebookTests.Run run) : IClassFixture<Noteboo
             Assert.Equal(expected, Printed(Execute("read_a_run.ipynb", ("RLHARNESS_RUN", path), ("RLHARNESS_OTHER", path)), "step,tier,value,lo,hi,n"));
         }
 
+        // A run that a program of schema version 1 wrote.
+        FirstVersion.Make(Path.Combine(path, "run.db"));
+        using (var reader = RunStore.OpenReadOnly(Path.Combine(path, "run.db")))
+            Assert.Equal(Rates(reader), Printed(Execute("read_a_run.ipynb", ("RLHARNESS_RUN", path)), "step,tier,value,lo,hi,n"));
+
         // A writer in the middle of a step, whose evaluation nobody is to see yet.
         using var store = RunStore.Open(Path.Combine(path, "run.db"));
         var before = Rates(store);
@@ -84,7 +89,11 @@ public sealed class NotebookTests(NotebookTests.Run run) : IClassFixture<Noteboo
                 .Where(s => s.Split == Split.Evaluation)
                 .OrderBy(s => s.Step)
                 .ThenBy(s => s.Tier.ToString(), StringComparer.Ordinal)
-                .Select(s => FormattableString.Invariant($"{s.Step},{s.Tier},{s.Estimate.Value:r},{s.Estimate.Low:r},{s.Estimate.High:r},{s.Estimate.N}")),
+                .Select(s =>
+                    FormattableString.Invariant(
+                        $"{s.Step},{s.Tier.ToString()!.ToLowerInvariant()},{s.Estimate.Value:r},{s.Estimate.Low:r},{s.Estimate.High:r},{s.Estimate.N}"
+                    )
+                ),
         ];
 
     /// <summary>The lines of the table that a cell printed under this header, each number as .NET writes it.</summary>

@@ -1,4 +1,5 @@
 using RlHarness.Core.Errors;
+using RlHarness.Core.Settings;
 using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Formats.Tokenizers;
@@ -49,6 +50,48 @@ public sealed class RunReportTests : IDisposable
             StringComparison.Ordinal
         );
         Assert.True(File.Exists(Path.Combine(_root, "large", "report.html")));
+    }
+
+    private string Run(string name, double after, RunSettings settings)
+    {
+        var folder = Run(name, after);
+        File.WriteAllText(Path.Combine(folder, "config.yaml"), SettingsWriter.ToYaml(settings with { Name = name, Output = "elsewhere-" + name }));
+        return folder;
+    }
+
+    [Fact]
+    public void Runs_are_grouped_by_what_their_settings_differ_in_whatever_they_are_called()
+    {
+        var strong = new RunSettings { Rl = new() { KlCoefficient = 0.2 } };
+        Run("monday", 0.2, new() { Seed = 1 });
+        // Another device and other checkpoints make no other experiment.
+        Run("again-later", 0.4, new() { Seed = 2, Device = "cpu", Rl = new() { KeepCheckpoints = 5 } });
+        Run("monday-2", 0.6, strong with { Seed = 1 });
+        Run("x", 0.8, strong with { Seed = 2 });
+        Run("copy-of-x", 0.8, strong with { Seed = 2 });
+        var groups = RunGroups.Of([.. Directory.GetDirectories(_root)]).Select(r => (Path.GetFileName(r.Folder), r.Group, r.Seed));
+        var usual = $"rl.kl_coefficient={new RunSettings().Rl.KlCoefficient}";
+        Assert.Equal(
+            [
+                ("copy-of-x", "rl.kl_coefficient=0.2", 2),
+                ("again-later", usual, 2),
+                ("monday", usual, 1),
+                ("monday-2", "rl.kl_coefficient=0.2", 1),
+                ("x", "rl.kl_coefficient=0.2 (again: x)", 2),
+            ],
+            groups.OrderBy(g => g.Item1 == "copy-of-x" ? "" : g.Item1, StringComparer.Ordinal)!
+        );
+        var page = File.ReadAllText(RunReport.Write(_root));
+        Assert.Contains("<h3>rl.kl_coefficient=0.2</h3>", page, StringComparison.Ordinal);
+        Assert.Contains("<a href=\"monday/report.html\">monday</a> ", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Runs_that_differ_by_their_seed_alone_are_one_group_with_the_beginning_of_their_names()
+    {
+        Run("toy-a", 0.2, new() { Seed = 4 });
+        Run("toy-b", 0.4, new() { Seed = 5 });
+        Assert.Equal([("toy", 4), ("toy", 5)], RunGroups.Of([.. Directory.GetDirectories(_root)]).Select(r => (r.Group, r.Seed ?? -1)));
     }
 
     [Fact]

@@ -429,9 +429,9 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
             "ppo" => Ppo(settings.Rl, overrides),
             "run" => Run(overrides),
             "rollout detectors" => WithContext(settings, run => string.Join(' ', run.RolloutDetectors.Select(d => d.Name))),
-            "imitate key" => WithContext(settings, ImitateStage.Key),
-            "reward key" => WithContext(settings, RewardStage.Key),
-            "documents key" => WithContext(settings, DocumentsStage.Key),
+            "imitate key" => WithContext(settings, r => ImitateStage.Key(r.Inputs)),
+            "reward key" => WithContext(settings, r => RewardStage.Key(r.Inputs)),
+            "documents key" => WithContext(settings, r => DocumentsStage.Key(r.Inputs)),
             _ => throw new InvalidOperationException(effect.Observable),
         };
     }

@@ -84,7 +84,8 @@ public sealed class ScenarioEvaluatorTests
         connection.Open();
         using var update = connection.CreateCommand();
 #pragma warning disable CA2100 // the test's own words
-        update.CommandText = $"UPDATE scenario_labels SET {set} WHERE transcript_id IN (SELECT id FROM transcripts WHERE stage = $stage AND step = 0)";
+        update.CommandText =
+            $"UPDATE scenario_labels SET {set} WHERE transcript_id IN (SELECT transcript_id FROM transcripts WHERE stage = $stage AND step = 0)";
 #pragma warning restore CA2100
         update.Parameters.AddWithValue("$stage", stage);
         update.ExecuteNonQuery();

@@ -20,7 +20,7 @@ public sealed class StageKeyTests(TinyRun tiny) : IClassFixture<TinyRun>
             run.Time,
             default
         );
-        return (ImitateStage.Key(changed), RewardStage.Key(changed));
+        return (ImitateStage.Key(changed.Inputs), RewardStage.Key(changed.Inputs));
     }
 
     [Fact]

@@ -79,7 +79,7 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData("UPDATE transcripts SET tier = 'Elsewhere'")]
+    [InlineData("UPDATE transcripts SET tier = 'elsewhere'")]
     [InlineData("UPDATE transcripts SET token_ids = '[1, \"x\"]'")]
     [InlineData("UPDATE transcripts SET token_ids = '[99999999999]'")]
     [InlineData("UPDATE transcripts SET rewards = '7'")]
@@ -568,7 +568,7 @@ public sealed class RunStoreTests : IDisposable
         using var other = new SqliteConnection($"Data Source={Db};Pooling=False");
         other.Open();
         using var command = other.CreateCommand();
-        command.CommandText = "SELECT COUNT(*) FROM labels WHERE transcript_id NOT IN (SELECT id FROM transcripts)";
+        command.CommandText = "SELECT COUNT(*) FROM labels WHERE transcript_id NOT IN (SELECT transcript_id FROM transcripts)";
         return (long)command.ExecuteScalar()!;
     }
 
