@@ -39,18 +39,19 @@ internal static class EvalCommand
         };
         command.SetAction(
             (parsed, cancellation) =>
-                CommandLine.GuardAsync(() =>
+                RankedCommand.GuardAsync(cancellation, ranks =>
                 {
                     var all = new List<string>(parsed.GetValue(overrides) ?? []);
                     if (parsed.GetValue(queries) is { } q)
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.queries={q}"));
                     if (parsed.GetValue(samples) is { } s)
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.samples_per_query={s}"));
-                    using var progress = ConsoleProgress.Create();
-                    var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation);
+                    using var progress = RankedCommand.Progress();
+                    var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation, ranks);
                     var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all, parsed.GetValue(from));
                     progress.Dispose();
-                    RunTable.Print(folder, EvaluateRecipe.Stage);
+                    if (ranks.IsFirst)
+                        RunTable.Print(folder, EvaluateRecipe.Stage);
                     return 0;
                 })
         );

@@ -104,6 +104,7 @@ internal static class ExperimentCommand
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
+                    RankedCommand.RefuseRanks("experiment");
                     var design = read(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? []);
                     if (parsed.GetValue(dryRun))
                     {

@@ -40,21 +40,23 @@ internal static class TrainCommand
         };
         command.SetAction(
             (parsed, cancellation) =>
-                CommandLine.GuardAsync(() =>
+                RankedCommand.GuardAsync(cancellation, ranks =>
                 {
                     var settings = SettingsReader.Read<RunSettings>(parsed.GetValue(config)!, parsed.GetValue(overrides) ?? [], SettingsChecks.Of);
                     if (parsed.GetValue(dryRun))
                     {
-                        PlanTable.Print(settings);
+                        if (ranks.IsFirst)
+                            PlanTable.Print(settings);
                         return 0;
                     }
 
-                    using var progress = ConsoleProgress.Create();
-                    var recipe = new TrainRecipe(progress, TimeProvider.System, cancellation);
+                    using var progress = RankedCommand.Progress();
+                    var recipe = new TrainRecipe(progress, TimeProvider.System, cancellation, ranks);
                     var said = "train " + parsed.GetValue(config);
                     var folder = parsed.GetValue(orResume) ? recipe.StartOrResume(settings, said) : recipe.Start(settings, said);
                     progress.Dispose();
-                    RunTable.Print(folder);
+                    if (ranks.IsFirst)
+                        RunTable.Print(folder);
                     return 0;
                 })
         );
@@ -86,16 +88,17 @@ internal static class ResumeCommand
         };
         command.SetAction(
             (parsed, cancellation) =>
-                CommandLine.GuardAsync(() =>
+                RankedCommand.GuardAsync(cancellation, ranks =>
                 {
-                    using var progress = ConsoleProgress.Create();
-                    var folder = new TrainRecipe(progress, TimeProvider.System, cancellation).Resume(
+                    using var progress = RankedCommand.Progress();
+                    var folder = new TrainRecipe(progress, TimeProvider.System, cancellation, ranks).Resume(
                         parsed.GetValue(run)!,
                         parsed.GetValue(changes) ?? [],
                         parsed.GetValue(from)
                     );
                     progress.Dispose();
-                    RunTable.Print(folder);
+                    if (ranks.IsFirst)
+                        RunTable.Print(folder);
                     return 0;
                 })
         );

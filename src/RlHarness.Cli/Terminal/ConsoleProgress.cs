@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using RlHarness.Core.Progress;
+using RlHarness.Training.Collectives;
 using Spectre.Console;
 
 namespace RlHarness.Cli.Terminal;
@@ -9,7 +10,7 @@ namespace RlHarness.Cli.Terminal;
 internal static class ConsoleProgress
 {
     internal static IDisposableProgress Create() =>
-        Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress() : new LiveProgress();
+        Console.IsOutputRedirected || Launcher.Current is not null || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress() : new LiveProgress();
 }
 
 internal interface IDisposableProgress : IRunProgress, IDisposable;

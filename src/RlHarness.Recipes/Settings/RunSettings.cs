@@ -21,6 +21,12 @@ public sealed record RunSettings
     [Meaning("CPU threads of everything that the run computes, optimizer included; 0 takes one for each core.")]
     public int Threads { get; init; }
 
+    [Meaning(
+        "Where several processes share the run: each keeps the optimizer's moments of a part of the weights alone, updates that part, and hands it to the others. "
+            + "Spares 8 bytes for each weight that is trained, but for its share. Changes no number but for rounding, and nothing of a run of one process."
+    )]
+    public bool ShardOptimizer { get; init; }
+
     [OneOf("auto", "on", "off")]
     [Meaning(
         "CPU kernels of this project: auto uses them, and libtorch's micro-kernel after a trial in a child process; on trusts it untried; off computes "

@@ -65,7 +65,7 @@ public static class CorpusStage
 
     public static Corpus Run(RunContext run)
     {
-        HoldFiles(run);
+        run.Ranks.FirstDoes("files of the corpus", () => HoldFiles(run));
         var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name));
         if (run.Settings.Stages.Contains(StageNames.Documents))
         {
@@ -73,6 +73,8 @@ public static class CorpusStage
             corpus = corpus with { Documents = documents, VocabularyTexts = DocumentsStage.Vocabulary(run, documents) };
         }
 
+        if (!run.Ranks.IsFirst)
+            return corpus;
         var folder = run.Folder.Stage(Name);
         WriteLines(Path.Combine(folder, "transcripts.jsonl"), corpus.Transcripts);
         WriteLines(Path.Combine(folder, "preference_pairs.jsonl"), corpus.Pairs);

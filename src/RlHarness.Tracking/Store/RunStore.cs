@@ -22,6 +22,9 @@ public sealed partial class RunStore : IDisposable
     /// <summary>Opens the store for writing, and creates it where there is none.</summary>
     public static RunStore Open(string path, TimeProvider? time = null) => OpenToWrite(path, time ?? TimeProvider.System);
 
+    /// <summary>A store in memory, gone when it is closed: for a process that works on a run whose store another one writes.</summary>
+    public static RunStore InMemory(TimeProvider? time = null) => OpenInMemory(time ?? TimeProvider.System);
+
     /// <summary>For reports and tables: never changes the store, and works while a run writes to it.</summary>
     /// <exception cref="HarnessException">There is none, or it is another program's.</exception>
     public static RunStore OpenReadOnly(string path)
