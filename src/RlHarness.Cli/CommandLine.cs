@@ -40,7 +40,8 @@ public static class CommandLine
 
     /// <summary>What became of some work.</summary>
     /// <param name="Message">Its error; null where it has none.</param>
-    internal sealed record Result(int Code, string? Message);
+    /// <param name="Stopped">Whether it was asked to stop, and did.</param>
+    internal sealed record Result(int Code, string? Message, bool Stopped = false);
 
     /// <summary>Prints an error, and returns the code.</summary>
     internal static int Report(Result result)
@@ -80,11 +81,11 @@ public static class CommandLine
         }
         catch (RunStoppedException e)
         {
-            return Failed(e.Message, StopSignals.Code);
+            return Failed(e.Message, StopSignals.Code) with { Stopped = true };
         }
         catch (Exception e) when (e is OperationCanceledException)
         {
-            return Failed("Stopped. Nothing was changed by what was not finished; give the command again.", StopSignals.Code);
+            return Failed("Stopped. Nothing was changed by what was not finished; give the command again.", StopSignals.Code) with { Stopped = true };
         }
         catch (Exception e) when (Innermost(e) is HarnessException inner)
         {

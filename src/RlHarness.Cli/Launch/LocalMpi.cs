@@ -19,8 +19,9 @@ internal static partial class LocalMpi
 
     /// <summary>The command that starts so many ranks of a program.</summary>
     /// <param name="mpi">Which MPI; null: the one that is there.</param>
+    /// <param name="path">Where launchers are looked for; null: PATH.</param>
     /// <exception cref="HarnessException">There is none, or this process is a rank itself.</exception>
-    internal static CommandLine Line(int ranks, string? mpi, IReadOnlyList<string> program)
+    internal static CommandLine Line(int ranks, string? mpi, IReadOnlyList<string> program, string? path = null)
     {
         if (Launcher.Current is { } launcher)
             throw new HarnessException(
@@ -31,13 +32,14 @@ internal static partial class LocalMpi
                 "give mpirun the command that follows `--`"
             );
         var n = ranks.ToString(CultureInfo.InvariantCulture);
-        if (mpi is null or OpenMpi && Find("mpirun.openmpi", "mpirun") is { } mpirun && (mpi is OpenMpi || IsOpenMpi(mpirun)))
+        path ??= Environment.GetEnvironmentVariable("PATH") ?? "";
+        if (mpi is null or OpenMpi && Find(path, "mpirun.openmpi", "mpirun") is { } mpirun && (mpi is OpenMpi || IsOpenMpi(mpirun)))
             // Unbound: each rank then sees all cores, and takes its share of them. More ranks than cores are let through.
             return new(
                 [mpirun, "-np", n, "--bind-to", "none", "--map-by", "slot:OVERSUBSCRIBE", .. program],
                 IsRoot ? [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")] : []
             );
-        if (mpi is null or Mpich && Find("mpiexec.mpich", "mpiexec.hydra") is { } mpiexec)
+        if (mpi is null or Mpich && Find(path, "mpiexec.mpich", "mpiexec.hydra") is { } mpiexec)
             return new([mpiexec, "-n", n, .. program], []);
         throw new HarnessException(
             ErrorKind.Resource,
@@ -53,7 +55,7 @@ internal static partial class LocalMpi
     internal static int Run(CommandLine line, CancellationToken cancellation)
     {
         // In a session of their own, so that Ctrl-C reaches this process alone: Open MPI's launcher would end the ranks within seconds.
-        string[] words = Find("setsid") is { } setsid ? [setsid, .. line.Words] : [.. line.Words];
+        string[] words = Find(Environment.GetEnvironmentVariable("PATH") ?? "", "setsid") is { } setsid ? [setsid, .. line.Words] : [.. line.Words];
         var start = new ProcessStartInfo(words[0], words[1..]);
         foreach (var (name, value) in line.Environment)
             start.Environment[name] = value;
@@ -79,9 +81,9 @@ internal static partial class LocalMpi
         return process.ExitCode == (int)ExitCode.Requeue && StopSignals.HasCome ? (int)StopSignals.Code : process.ExitCode;
     }
 
-    private static string? Find(params string[] names) =>
+    private static string? Find(string path, params string[] names) =>
         names
-            .SelectMany(name => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, name)))
+            .SelectMany(name => path.Split(Path.PathSeparator).Select(folder => Path.Combine(folder, name)))
             .FirstOrDefault(File.Exists);
 
     /// <summary>Which MPI a plain <c>mpirun</c> belongs to.</summary>

@@ -79,7 +79,7 @@ internal static class RankedCommand
         );
         ranks.Watch = watch;
         var outcome = CommandLine.Outcome(() => work(ranks));
-        if (outcome.Code != 0 && !ranks.Agreed.IsCancellationRequested)
+        if (outcome.Code != 0 && !(outcome.Stopped && ranks.Agreed.IsCancellationRequested))
             return Fail(ranks, mpi, outcome);
         // A signal may have reached one rank alone.
         var code = (int)ranks.Gather("exit codes", () => (double[])[outcome.Code != 0 && StopSignals.HasCome ? outcome.Code : 0]).Max(c => c[0]);

@@ -18,7 +18,10 @@ public sealed record RunSettings
     public string Device { get; init; } = "auto";
 
     [Allowed(0, 1024)]
-    [Meaning("CPU threads of everything that the run computes, optimizer included; 0 takes one for each core.")]
+    [Meaning(
+        "CPU threads of everything that the run computes, optimizer included; 0 takes one for each core. Where several processes share the "
+            + "run, those of each; 0 takes its share of the cores."
+    )]
     public int Threads { get; init; }
 
     [Meaning(

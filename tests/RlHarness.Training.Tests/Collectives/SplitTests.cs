@@ -1,9 +1,7 @@
-using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Tests;
-using RlHarness.Training.Algorithms;
 using RlHarness.Training.Collectives;
 using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
@@ -20,18 +18,29 @@ namespace RlHarness.Training.Tests.Collectives;
 public sealed class SplitTests(ITestOutputHelper output)
 {
     private const double Relative = 1e-6;
+
+    /// <summary>
+    /// Advantages of single tokens: sums over an episode of values of some units, of a critic whose weights have moved, each rounded to 2e-7. A step's figures
+    /// are means of many.
+    /// </summary>
+    private const double OfToken = 2e-5;
+
     private static readonly AdamWSettings Adam = new() { LearningRate = 1e-3 };
 
     public static TheoryData<int> Sizes => [2, 3];
 
     [Theory]
-    [MemberData(nameof(Sizes))]
-    public void Supervised_steps_are_those_of_one_process_also_with_fewer_sequences_than_ranks(int size)
+    [InlineData(2, false)]
+    [InlineData(3, false)]
+    [InlineData(2, true)]
+    [InlineData(3, true)]
+    public void Supervised_steps_are_those_of_one_process_also_with_fewer_sequences_than_ranks(int size, bool sharded)
     {
         (double[] Figures, float[] Weights) Tune(Ranks ranks)
         {
             using var decoder = Tiny.Decoder(requiresGrad: true);
-            using var trainer = new SupervisedTrainer(decoder, Adam, microBatchTokens: 40, ranks);
+            using var trainer = new SupervisedTrainer(decoder, Adam with { WeightDecay = 0.1 }, microBatchTokens: 40, ranks, sharded);
+            Assert.Equal(sharded && !ranks.IsAlone, trainer.Optimizer.IsSharded);
             var figures = new List<double>();
             foreach (var count in new[] { 7, 5, 2, 1 })
             {
@@ -78,12 +87,13 @@ public sealed class SplitTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData(2, true)]
-    [InlineData(3, true)]
-    [InlineData(2, false)]
-    [InlineData(3, false)]
-    public void Iterations_of_PPO_are_those_of_one_process_and_the_first_ratio_is_exact(int size, bool bodyCritic)
+    [InlineData(2, true, false)]
+    [InlineData(3, true, true)]
+    [InlineData(2, false, true)]
+    [InlineData(3, false, false)]
+    public void Iterations_of_PPO_are_those_of_one_process_and_the_first_ratio_is_exact(int size, bool bodyCritic, bool sharded)
     {
+        var advantages = new List<double[]>();
         (double[] Figures, float[] Weights) Iterate(Ranks ranks)
         {
             using var policy = Tiny.Decoder(requiresGrad: true);
@@ -97,7 +107,7 @@ public sealed class SplitTests(ITestOutputHelper output)
                 EntropyCoefficient = 0.01,
                 Optimizer = new() { LearningRate = 1e-3 },
             };
-            using var trainer = new PpoTrainer(policy, reference, critic, settings, ranks: ranks);
+            using var trainer = new PpoTrainer(policy, reference, critic, settings, ranks: ranks, shardOptimizer: sharded);
             var figures = new List<double>();
             // 7 episodes in 3 minibatches are 3, 2 and 2: of the last two a third rank has none.
             for (var step = 0; step < 2; step++)
@@ -112,13 +122,99 @@ public sealed class SplitTests(ITestOutputHelper output)
                     new[] { u.PolicyLoss, u.ValueLoss, u.Entropy, u.ApproxKl, u.ClipFraction, u.RatioMean, u.PolicyGradientNorm, u.CriticGradientNorm }
                 ));
                 figures.AddRange([iteration.Experience.MeanKl, iteration.Experience.ExplainedVariance!.Value]);
-                figures.AddRange(iteration.Experience.Advantages.Rows.SelectMany(row => row));
+                if (ranks.IsFirst)
+                    advantages.Add([.. iteration.Experience.Advantages.Rows.SelectMany(row => row)]);
             }
 
             return ([.. figures], Weights(policy));
         }
 
         Compare(size, Iterate);
+        // Of one process after each of two steps, then of the first rank.
+        foreach (var (one, other) in advantages[..2].Zip(advantages[2..]))
+            Assert.All(one.Zip(other), p => Assert.Equal(p.First, p.Second, OfToken));
+    }
+
+    [Fact]
+    public void Moments_that_three_ranks_share_are_written_whole_and_read_by_two()
+    {
+        (string Name, float[] Values)[] Whole(AdamW optimizer)
+        {
+            optimizer.Collect();
+            var state = optimizer.State.Select(t => (t.Name, t.Tensor.data<float>().ToArray())).ToArray();
+            optimizer.Release();
+            return state;
+        }
+
+        static SupervisedTrainer Trained(Decoder decoder, Ranks ranks)
+        {
+            var trainer = new SupervisedTrainer(decoder, Adam, microBatchTokens: 40, ranks, shardOptimizer: true);
+            trainer.Step(Tiny.Sequences(7), 1e-3);
+            return trainer;
+        }
+
+        using var alone = Tiny.Decoder(requiresGrad: true);
+        using var expected = Trained(alone, Ranks.Alone);
+        var one = Whole(expected.Optimizer);
+        var written = ThreadRanks.Run(
+            3,
+            ranks =>
+            {
+                using var decoder = Tiny.Decoder(requiresGrad: true);
+                using var trainer = Trained(decoder, ranks);
+                if (ranks.IsFirst)
+                    return Whole(trainer.Optimizer);
+                trainer.Optimizer.Collect();
+                Assert.Throws<InvalidOperationException>(() => trainer.Optimizer.State);
+                return [];
+            }
+        )[0];
+        Assert.Equal(one.Select(t => t.Name), written.Select(t => t.Name));
+        foreach (var (a, b) in one.Zip(written))
+            Assert.All(a.Values.Zip(b.Values), p => Assert.Equal(p.First, p.Second, 1e-6f));
+        var read = ThreadRanks.Run(
+            2,
+            ranks =>
+            {
+                using var decoder = Tiny.Decoder(requiresGrad: true);
+                using var optimizer = new AdamW(Adam, ranks, sharded: true, decoder.Parameters);
+                optimizer.Load(tensors =>
+                {
+                    foreach (var ((_, to), (_, values)) in tensors.Zip(written))
+                        to.copy_(tensor(values));
+                });
+                optimizer.Steps = 1;
+                if (ranks.IsFirst)
+                    return Whole(optimizer);
+                optimizer.Collect();
+                return [];
+            }
+        )[0];
+        Assert.Equal(written.SelectMany(t => t.Values), read.SelectMany(t => t.Values));
+    }
+
+    [Theory]
+    [InlineData(10, 3, 4)]
+    [InlineData(2, 3, 4)]
+    [InlineData(12, 2, 12)]
+    public void Shards_of_all_ranks_are_all_numbers_once(long count, int size, long block)
+    {
+        var owners = new int[count];
+        for (var rank = 0; rank < size; rank++)
+        {
+            var offset = 0L;
+            foreach (var shard in Shard.Of(count, rank, size, block))
+            {
+                Assert.Equal(shard.OwnCount, shard.Counts[rank]);
+                Assert.Equal(shard.Own, shard.Start + shard.Counts.Take(rank).Sum());
+                Assert.Equal(offset, shard.Offset);
+                offset += shard.OwnCount;
+                for (var i = shard.Own; i < shard.Own + shard.OwnCount; i++)
+                    owners[i]++;
+            }
+        }
+
+        Assert.All(owners, n => Assert.Equal(1, n));
     }
 
     [Theory]

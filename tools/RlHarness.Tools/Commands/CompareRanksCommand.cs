@@ -12,14 +12,20 @@ namespace RlHarness.Tools.Commands;
 /// </summary>
 internal static class CompareRanksCommand
 {
-    /// <summary>Relative; of numbers below 1 it is the absolute difference: a KL of 1e-4 is a difference of log-probabilities of some nats, which are rounded.</summary>
+    /// <summary>Relative to a metric's scale: its size or 1, whichever is larger.</summary>
     private const double Bound = 1e-6;
+
+    /// <summary>
+    /// Differences of two sums of log-probabilities, each as large as the entropy's estimate: their scale is that sum. fp32 rounds each log-probability of 4 nats
+    /// or more to 5e-7.
+    /// </summary>
+    private static readonly string[] OfLogprobs = ["objective/kl", "objective/non_score_reward", "objective/rlhf_reward"];
 
     internal static Command Create()
     {
         var first = new Argument<string>("first") { Description = "A run's folder." };
         var second = new Argument<string>("second") { Description = "Another's." };
-        var bound = new Option<double>("--bound") { Description = "Largest |a − b| / max(1, |a|) of a metric.", DefaultValueFactory = _ => Bound };
+        var bound = new Option<double>("--bound") { Description = "Largest difference of a metric, over its size or 1.", DefaultValueFactory = _ => Bound };
         var command = new Command("compare-ranks", "Compare runs over different numbers of ranks: tokens and labels exactly, metrics within a bound.")
         {
             first,
@@ -74,8 +80,16 @@ internal static class CompareRanksCommand
     {
         if (a.Keys.Except(b.Keys).Concat(b.Keys.Except(a.Keys)).ToArray() is { Length: > 0 } only)
             throw new HarnessException(ErrorKind.CheckFailed, "one run alone has a metric", $"{only[0]}", "the same metrics");
-        double Error(double x, double y) => double.IsNaN(x) && double.IsNaN(y) ? 0 : Math.Abs(x - y) / Math.Max(1, Math.Abs(x));
-        var off = a.Select(m => (m.Key, Error: Error(m.Value, b[m.Key]), One: m.Value, Other: b[m.Key])).OrderByDescending(m => m.Error).ToArray();
+        double Error((string Stage, long Step, string Name) key)
+        {
+            var (x, y) = (a[key], b[key]);
+            if (double.IsNaN(x) && double.IsNaN(y))
+                return 0;
+            var scale = OfLogprobs.Contains(key.Name) ? a[(key.Stage, key.Step, "objective/entropy")] : x;
+            return Math.Abs(x - y) / Math.Max(1, Math.Abs(scale));
+        }
+
+        var off = a.Keys.Select(key => (Key: key, Error: Error(key), One: a[key], Other: b[key])).OrderByDescending(m => m.Error).ToArray();
         foreach (var m in off.Take(3))
             Console.WriteLine(
                 string.Create(CultureInfo.InvariantCulture, $"  {m.Key.Stage} step {m.Key.Step} {m.Key.Name}: {m.One:R} and {m.Other:R}, off by {m.Error:0.0e+0}")
