@@ -20,10 +20,10 @@ public sealed class SplitTests(ITestOutputHelper output)
     private const double Relative = 1e-6;
 
     /// <summary>
-    /// Advantages of single tokens: sums over an episode of values of some units, of a critic whose weights have moved, each rounded to 2e-7. A step's figures
-    /// are means of many.
+    /// Advantages of single tokens and norms of gradients, once weights have moved: these models' weights are large, so that a weight that is rounded otherwise
+    /// (1.2e-7) moves a single token's value or gradient by more than that. Means over tokens stay within <see cref="Relative"/>.
     /// </summary>
-    private const double OfToken = 2e-5;
+    private const double Sensitive = 2e-5;
 
     private static readonly AdamWSettings Adam = new() { LearningRate = 1e-3 };
 
@@ -93,7 +93,7 @@ public sealed class SplitTests(ITestOutputHelper output)
     [InlineData(3, false, false)]
     public void Iterations_of_PPO_are_those_of_one_process_and_the_first_ratio_is_exact(int size, bool bodyCritic, bool sharded)
     {
-        var advantages = new List<double[]>();
+        var sensitive = new List<double[]>();
         (double[] Figures, float[] Weights) Iterate(Ranks ranks)
         {
             using var policy = Tiny.Decoder(requiresGrad: true);
@@ -119,11 +119,14 @@ public sealed class SplitTests(ITestOutputHelper output)
                 );
                 Assert.Equal(0, iteration.Updates[0].MaxRatioDeviation);
                 figures.AddRange(iteration.Updates.SelectMany(u =>
-                    new[] { u.PolicyLoss, u.ValueLoss, u.Entropy, u.ApproxKl, u.ClipFraction, u.RatioMean, u.PolicyGradientNorm, u.CriticGradientNorm }
+                    new[] { u.PolicyLoss, u.ValueLoss, u.Entropy, u.ApproxKl, u.ClipFraction, u.RatioMean }
                 ));
                 figures.AddRange([iteration.Experience.MeanKl, iteration.Experience.ExplainedVariance!.Value]);
                 if (ranks.IsFirst)
-                    advantages.Add([.. iteration.Experience.Advantages.Rows.SelectMany(row => row)]);
+                    sensitive.Add([
+                        .. iteration.Experience.Advantages.Rows.SelectMany(row => row),
+                        .. iteration.Updates.SelectMany(u => new[] { u.PolicyGradientNorm, u.CriticGradientNorm }),
+                    ]);
             }
 
             return ([.. figures], Weights(policy));
@@ -131,8 +134,8 @@ public sealed class SplitTests(ITestOutputHelper output)
 
         Compare(size, Iterate);
         // Of one process after each of two steps, then of the first rank.
-        foreach (var (one, other) in advantages[..2].Zip(advantages[2..]))
-            Assert.All(one.Zip(other), p => Assert.Equal(p.First, p.Second, OfToken));
+        foreach (var (one, other) in sensitive[..2].Zip(sensitive[2..]))
+            Assert.All(one.Zip(other), p => Assert.InRange(Math.Abs(p.First - p.Second) / Math.Max(1, Math.Abs(p.First)), 0, Sensitive));
     }
 
     [Fact]
