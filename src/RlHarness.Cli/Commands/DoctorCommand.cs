@@ -34,7 +34,9 @@ internal static class DoctorCommand
                 if (!ranks.IsFirst)
                     return 0;
                 if (ranks.IsAlone && report.LibtorchLoaded && report.Threads < report.Cores)
-                    Console.Error.WriteLine($"warning: libtorch takes {report.Threads} of {report.Cores} processors here; `threads` in a run's settings changes it");
+                    Console.Error.WriteLine(
+                        $"warning: libtorch takes {report.Threads} of {report.Cores} processors here; `threads` in a run's settings changes it"
+                    );
                 if (parsed.GetValue(json))
                     JsonOutput.Print(report);
                 else

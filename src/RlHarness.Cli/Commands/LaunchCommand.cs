@@ -9,7 +9,8 @@ namespace RlHarness.Cli.Commands;
 
 internal static class LaunchCommand
 {
-    internal static Command Create() => new("launch", "Hand runs to a cluster, or to several processes of this machine.") { SlurmCommand(), LaunchLocalCommand.Create() };
+    internal static Command Create() =>
+        new("launch", "Hand runs to a cluster, or to several processes of this machine.") { SlurmCommand(), LaunchLocalCommand.Create() };
 
     private static Command SlurmCommand()
     {

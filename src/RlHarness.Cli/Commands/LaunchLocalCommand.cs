@@ -13,7 +13,11 @@ internal static class LaunchLocalCommand
         var mpi = new Option<string?>("--mpi") { Description = "openmpi or mpich; left out: the one that is here, Open MPI first." };
         mpi.AcceptOnlyFromAmong(LocalMpi.OpenMpi, LocalMpi.Mpich);
         var dryRun = new Option<bool>("--dry-run") { Description = "Print the command; start nothing." };
-        var rest = new Argument<string[]>("command") { Description = "What each process runs: train, resume or eval, as alone.", Arity = ArgumentArity.OneOrMore };
+        var rest = new Argument<string[]>("command")
+        {
+            Description = "What each process runs: train, resume or eval, as alone.",
+            Arity = ArgumentArity.OneOrMore,
+        };
         var command = new Command(
             "local",
             "Run a command on this machine by several processes that share its work over MPI, as mpirun would: found, bound and started so that each takes its "

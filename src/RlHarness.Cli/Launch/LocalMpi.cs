@@ -44,7 +44,8 @@ internal static partial class LocalMpi
         throw new HarnessException(
             ErrorKind.Resource,
             "no launcher of MPI is here",
-            $"none of {(mpi is Mpich ? "" : "mpirun.openmpi, mpirun")}{(mpi is null ? ", " : "")}{(mpi is OpenMpi ? "" : "mpiexec.mpich, mpiexec.hydra")} in PATH",
+            $"none of {(mpi is Mpich ? "" : "mpirun.openmpi, mpirun")}{(mpi is null ? ", " : "")}"
+                + $"{(mpi is OpenMpi ? "" : "mpiexec.mpich, mpiexec.hydra")} in PATH",
             "Open MPI or MPICH",
             "apt-get install openmpi-bin (or mpich), or load the cluster's module"
         );

@@ -10,7 +10,9 @@ namespace RlHarness.Cli.Terminal;
 internal static class ConsoleProgress
 {
     internal static IDisposableProgress Create() =>
-        Console.IsOutputRedirected || Launcher.Current is not null || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress() : new LiveProgress();
+        Console.IsOutputRedirected || Launcher.Current is not null || Environment.GetEnvironmentVariable("TERM") is null or "dumb"
+            ? new PlainProgress()
+            : new LiveProgress();
 }
 
 internal interface IDisposableProgress : IRunProgress, IDisposable;

@@ -20,7 +20,7 @@ internal static class RankedRun
     /// <summary>Where ranks leave signs of life while they work on a run.</summary>
     private const string Signs = ".ranks";
 
-    /// <summary>How long a file that the first rank has written may take to be seen by another machine: network file systems keep what they know for so long.</summary>
+    /// <summary>How long what the first rank has written may take to be seen by another machine: network file systems keep what they know.</summary>
     private static readonly TimeSpan Visible = TimeSpan.FromSeconds(90);
 
     /// <summary>That all ranks run the same program with the same settings, on no more ranks than a step has prompts.</summary>

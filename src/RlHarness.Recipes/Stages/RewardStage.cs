@@ -56,7 +56,14 @@ internal static class RewardStage
         var train = order.Skip(held.Length).Select(i => pairs[i]).ToArray();
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
         var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
-        using var trainer = new RewardModelTrainer(model, settings.Optimizer, settings.Centering, settings.MicroBatchTokens, run.Ranks, run.Settings.ShardOptimizer);
+        using var trainer = new RewardModelTrainer(
+            model,
+            settings.Optimizer,
+            settings.Centering,
+            settings.MicroBatchTokens,
+            run.Ranks,
+            run.Settings.ShardOptimizer
+        );
         var checkpoints = new TuningCheckpoints(run, Name, trainer.Optimizer, () =>
             [.. NamedTensors.Of(loaded.Decoder.Parameters, "body."), .. NamedTensors.Of(head.Parameters, "head.")]
         );

@@ -139,7 +139,7 @@ public sealed unsafe class Mpi : ICollectives
     private void CheckCounts(IReadOnlyList<int> counts, int total)
     {
         if (counts.Count != Size || counts.Sum(c => (long)c) != total)
-            throw new ArgumentException($"{counts.Count} parts of {counts.Sum(c => (long)c)} numbers together; {Size} parts of {total} are there", nameof(counts));
+            throw new ArgumentException($"{counts.Count} parts of {counts.Sum(c => (long)c)} numbers; there are {Size} of {total}", nameof(counts));
     }
 
     private static int[] Starts(IReadOnlyList<int> counts)

@@ -108,7 +108,8 @@ internal sealed unsafe partial class MpiLibrary
         fixed (byte* at = text)
             _ = read(at, &length);
         var lines = System.Text.Encoding.UTF8.GetString(text, 0, Math.Max(0, length)).TrimEnd('\0').Split('\n', ',');
-        return string.Join(' ', lines[0].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Replace("MPICH Version:", "MPICH", StringComparison.Ordinal);
+        var words = string.Join(' ', lines[0].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        return words.Replace("MPICH Version:", "MPICH", StringComparison.Ordinal);
     }
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]

@@ -4,8 +4,8 @@ using System.Text;
 namespace RlHarness.Training.Collectives;
 
 /// <summary>
-/// How many threads a rank takes. libtorch takes one wherever the launcher says that a machine has several ranks, whatever they are bound to, so that the number
-/// is set from the processors that this rank may use and the ranks that may use the same ones.
+/// How many threads a rank takes. libtorch takes one wherever the launcher says that a machine has several ranks, whatever they are bound to, so that the
+/// number is set from the processors that this rank may use and the ranks that may use the same ones.
 /// </summary>
 public static class RankThreads
 {

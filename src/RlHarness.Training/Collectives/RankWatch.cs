@@ -16,6 +16,9 @@ public sealed class RankWatch : IDisposable
     private const double UsualTimeout = 3600;
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
+    /// <summary>Ticks between two signs of life: a file system that many ranks share is spared.</summary>
+    private const int TicksForSign = 3;
+
     /// <summary>Below this a wait is nothing to look into.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -35,6 +38,7 @@ public sealed class RankWatch : IDisposable
     private long _since;
     private long _count;
     private long _beat;
+    private long _ticks;
     private bool _failing;
     private bool _ended;
 
@@ -118,7 +122,7 @@ public sealed class RankWatch : IDisposable
         }
     }
 
-    /// <summary>Once a second: a sign of life, and a look at the others where this rank has waited for long.</summary>
+    /// <summary>Once a second: now and then a sign of life, and a look at the others where this rank has waited for long.</summary>
     private void Look()
     {
         string? message;
@@ -126,7 +130,8 @@ public sealed class RankWatch : IDisposable
         {
             if (_ended || _folder is null && _what is null)
                 return;
-            Write();
+            if (++_ticks % TicksForSign == 0)
+                Write();
             if (_what is null || _time.GetElapsedTime(_since) < Patience)
                 return;
             message = Silent() ?? Late();

@@ -1,8 +1,8 @@
 namespace RlHarness.Training.Collectives;
 
 /// <summary>
-/// How flat memory is dealt out to ranks: in blocks, of each of which every rank has a part, so that a block is small enough for one call of a collective, and a
-/// copy of it in a GPU's host.
+/// How flat memory is dealt out to ranks: in blocks, of each of which every rank has a part, so that a block is small enough for one call of a collective, and
+/// so is a copy of it beside a GPU.
 /// </summary>
 /// <param name="Start">Where the block begins.</param>
 /// <param name="Counts">The part of each rank, one behind the other.</param>

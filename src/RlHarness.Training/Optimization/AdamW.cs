@@ -9,7 +9,7 @@ namespace RlHarness.Training.Optimization;
 /// <summary>
 /// AdamW over the flat memory of one or more parameter stores, with one clipped norm over all of them. On the CPU a step is one pass over memory.
 /// Update: p ← p (1 − lr·wd); m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; p ← p − lr/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε).
-/// Of several ranks each takes every step over the sum of their gradients, or, sharded, each has the moments of its part, updates it, and hands it to the others.
+/// Of several ranks each takes every step over the sum of their gradients; sharded, each has the moments of its part, updates it, and hands it to the others.
 /// </summary>
 public sealed class AdamW : IDisposable
 {

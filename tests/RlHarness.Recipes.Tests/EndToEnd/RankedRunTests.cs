@@ -18,7 +18,7 @@ public sealed class RankedRunTests(ITestOutputHelper output) : IDisposable
     private const double Bound = 1e-6;
 
     /// <summary>
-    /// Differences of two sums of log-probabilities, each as large as the entropy's estimate: their scale is that sum. fp32 rounds each log-probability of 4 nats
+    /// Differences of two sums of log-probabilities, each as large as the entropy's estimate: their scale is that sum. fp32 rounds a log-probability of 4 nats
     /// or more to 5e-7.
     /// </summary>
     private static readonly string[] OfLogprobs = ["objective/kl", "objective/non_score_reward", "objective/rlhf_reward"];

@@ -13,7 +13,7 @@ using static TorchSharp.torch;
 
 namespace RlHarness.Training.Tests.Collectives;
 
-/// <summary>What is split over ranks is what one process computes. The witness is the process alone, whose steps are compared with golden files elsewhere.</summary>
+/// <summary>What is split over ranks is what one process computes: the witness, whose steps are compared with golden files elsewhere.</summary>
 [Trait("kind", "arithmetic")]
 public sealed class SplitTests(ITestOutputHelper output)
 {
@@ -278,7 +278,8 @@ public sealed class SplitTests(ITestOutputHelper output)
     private static GenerationRequest[] Requests()
     {
         var random = new Seeds(9).For("prompts");
-        return [.. Enumerable.Range(0, 5).SelectMany(p => Tiny.Ids(random, 2 + p) is var ids ? Enumerable.Range(0, 3).Select(s => new GenerationRequest(ids, p, s)) : [])];
+        int[][] prompts = [.. Enumerable.Range(0, 5).Select(p => Tiny.Ids(random, 2 + p))];
+        return [.. prompts.SelectMany((ids, p) => Enumerable.Range(0, 3).Select(s => new GenerationRequest(ids, p, s)))];
     }
 
     private static RolloutWorker Worker(Decoder decoder, Ranks ranks) =>
@@ -294,7 +295,8 @@ public sealed class SplitTests(ITestOutputHelper output)
         Assert.All(ranks, r => Assert.Equal(ranks[0].Weights, r.Weights));
         Assert.All(ranks, r => Assert.Equal(ranks[0].Figures, r.Figures));
         var errors = alone.Figures.Zip(ranks[0].Figures, (a, b) => Math.Abs(a - b) / Math.Max(Math.Abs(a), 1)).ToArray();
-        output.WriteLine($"{size} ranks: figures off by {errors.Max():e2}, weights by {alone.Weights.Zip(ranks[0].Weights, (a, b) => Math.Abs(a - b)).Max():e2}");
+        var weights = alone.Weights.Zip(ranks[0].Weights, (a, b) => Math.Abs(a - b)).Max();
+        output.WriteLine($"{size} ranks: figures off by {errors.Max():e2}, weights by {weights:e2}");
         Assert.All(errors, e => Assert.InRange(e, 0, Relative));
     }
 }

@@ -16,7 +16,7 @@ internal static class CompareRanksCommand
     private const double Bound = 1e-6;
 
     /// <summary>
-    /// Differences of two sums of log-probabilities, each as large as the entropy's estimate: their scale is that sum. fp32 rounds each log-probability of 4 nats
+    /// Differences of two sums of log-probabilities, each as large as the entropy's estimate: their scale is that sum. fp32 rounds a log-probability of 4 nats
     /// or more to 5e-7.
     /// </summary>
     private static readonly string[] OfLogprobs = ["objective/kl", "objective/non_score_reward", "objective/rlhf_reward"];
@@ -92,7 +92,10 @@ internal static class CompareRanksCommand
         var off = a.Keys.Select(key => (Key: key, Error: Error(key), One: a[key], Other: b[key])).OrderByDescending(m => m.Error).ToArray();
         foreach (var m in off.Take(3))
             Console.WriteLine(
-                string.Create(CultureInfo.InvariantCulture, $"  {m.Key.Stage} step {m.Key.Step} {m.Key.Name}: {m.One:R} and {m.Other:R}, off by {m.Error:0.0e+0}")
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"  {m.Key.Stage} step {m.Key.Step} {m.Key.Name}: {m.One:R} and {m.Other:R}, off by {m.Error:0.0e+0}"
+                )
             );
         if (!(off[0].Error <= bound))
             throw new HarnessException(
