@@ -4,6 +4,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Runs;
 using RlHarness.Models.Loading;
+using RlHarness.Training.Collectives;
 
 namespace RlHarness.Cli;
 
@@ -38,7 +39,23 @@ public static class CommandLine
     }
 
     /// <summary>Runs work, and prints its error if it has one.</summary>
-    public static int Guard(Func<int> work)
+    public static int Guard(Func<int> work) => Report(Outcome(work));
+
+    /// <summary>What became of some work.</summary>
+    /// <param name="Message">Its error; null where it has none.</param>
+    /// <param name="Stopped">Whether it was asked to stop, and did.</param>
+    internal sealed record Result(int Code, string? Message, bool Stopped = false);
+
+    /// <summary>Prints an error, and returns the code.</summary>
+    internal static int Report(Result result)
+    {
+        if (result.Message is { } message)
+            Console.Error.WriteLine("error: " + message);
+        return result.Code;
+    }
+
+    /// <summary>Runs work, and says what became of it.</summary>
+    internal static Result Outcome(Func<int> work)
     {
         try
         {
@@ -47,14 +64,14 @@ public static class CommandLine
             void Say(string warning)
             {
                 lock (said)
-                    if (said.Add(warning))
+                    if (Launcher.Prints && said.Add(warning))
                         Console.Error.WriteLine("warning: " + warning);
             }
 
             ModelLoader.Warned += Say;
             try
             {
-                return work();
+                return new(work(), null);
             }
             finally
             {
@@ -63,31 +80,31 @@ public static class CommandLine
         }
         catch (HarnessException e)
         {
-            return Fail(e.Message, ExitCodes.Of(e.Kind));
+            return Failed(e.Message, ExitCodes.Of(e.Kind));
         }
         catch (RunStoppedException e)
         {
-            return Fail(e.Message, StopSignals.Code);
+            return Failed(e.Message, StopSignals.Code) with { Stopped = true };
         }
         catch (Exception e) when (e is OperationCanceledException)
         {
-            return Fail("Stopped. Nothing was changed by what was not finished; give the command again.", StopSignals.Code);
+            return Failed("Stopped. Nothing was changed by what was not finished; give the command again.", StopSignals.Code) with { Stopped = true };
         }
         catch (Exception e) when (Innermost(e) is HarnessException inner)
         {
-            return Fail(inner.Message, ExitCodes.Of(inner.Kind));
+            return Failed(inner.Message, ExitCodes.Of(inner.Kind));
         }
         catch (Exception e) when ((DiskErrors.Of(e) ?? DiskErrors.Of(Innermost(e))) is not null)
         {
-            return Fail((DiskErrors.Of(e) ?? DiskErrors.Of(Innermost(e)))!.Message, ExitCode.Resource);
+            return Failed((DiskErrors.Of(e) ?? DiskErrors.Of(Innermost(e)))!.Message, ExitCode.Resource);
         }
         catch (IOException e)
         {
-            return Fail($"a file can't be read or written{Environment.NewLine}  found:    {e.Message}", ExitCode.BadFile);
+            return Failed($"a file can't be read or written{Environment.NewLine}  found:    {e.Message}", ExitCode.BadFile);
         }
         catch (OutOfMemoryException e)
         {
-            return Fail(
+            return Failed(
                 $"out of memory{Environment.NewLine}  found:    {e.Message}{Environment.NewLine}  do:       lower *.micro_batch_tokens or "
                     + "batch sizes, or tune adapters",
                 ExitCode.Resource
@@ -96,7 +113,7 @@ public static class CommandLine
 #pragma warning disable CA1031 // the last resort: a defect of the program, said plainly
         catch (Exception e)
         {
-            return Fail(
+            return Failed(
                 $"a defect of the program: {e.GetType().Name}: {e.Message.Split('\n')[0]}{Environment.NewLine}  where:    "
                     + $"{e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains("RlHarness", StringComparison.Ordinal))?.Trim()}{Environment.NewLine} "
                     + " do:       report it with run.json and the run's logs",
@@ -108,9 +125,5 @@ public static class CommandLine
 
     private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
 
-    private static int Fail(string message, ExitCode code)
-    {
-        Console.Error.WriteLine("error: " + message);
-        return (int)code;
-    }
+    private static Result Failed(string message, ExitCode code) => new((int)code, message);
 }

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using RlHarness.Cli;
 using RlHarness.Cli.Commands;
+using RlHarness.Cli.Terminal;
 
+RankedCommand.Begin();
 KernelTrialCommand.Announce();
 return await CommandLine.RunAsync(
     args,

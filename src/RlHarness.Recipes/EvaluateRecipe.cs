@@ -10,14 +10,18 @@ using RlHarness.Recipes.Reporting;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
+using RlHarness.Training.Collectives;
 using Serilog;
 using TorchSharp;
 
 namespace RlHarness.Recipes;
 
 /// <summary>The paired evaluation by itself: of a run's newest model, into that run; or of any model, into a new run.</summary>
-public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation)
+/// <param name="ranks">The processes that do it together, each of which calls the same; null: this one alone.</param>
+public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation, Ranks? ranks = null)
 {
+    private readonly Ranks _ranks = ranks ?? Ranks.Alone;
+
     public const string Stage = "evaluate";
 
     /// <summary>
@@ -28,12 +32,19 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
     /// <param name="from">Step of the RL checkpoint; null: the newest.</param>
     public string OfRun(string path, IReadOnlyList<string> overrides, int? from = null)
     {
-        using var folder = RunFolder.Open(path);
-        RunChanges.Check(folder);
-        var settings = RunManifest.Dated(SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.OfEvaluation), path) with
-        {
-            Output = Path.GetDirectoryName(Path.GetFullPath(path))!,
-        };
+        RankedRun.SameProgram(_ranks);
+        using var folder = RankedRun.Folder(_ranks, () => RunFolder.Open(path));
+        var settings = RankedRun.OfFirst(
+            _ranks,
+            () =>
+            {
+                RunChanges.Check(folder);
+                return RunManifest.Dated(SettingsReader.Read<RunSettings>(folder.Config, overrides, SettingsChecks.OfEvaluation), path) with
+                {
+                    Output = Path.GetDirectoryName(Path.GetFullPath(path))!,
+                };
+            }
+        );
         Evaluate(settings, folder, path, from);
         return folder.Path;
     }
@@ -47,15 +58,20 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
             Name = "eval-" + Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(place)),
             Model = settings.Model with { Path = model },
         };
-        settings = settings.Dated(time.GetLocalNow());
-        var device = Devices.Choose(settings.Device);
+        RankedRun.Check(_ranks, settings with { Stages = [] });
+        settings = RankedRun.OfFirst(_ranks, () => settings.Dated(time.GetLocalNow()));
+        var device = RankedRun.Device(_ranks, settings);
         // A file that can't be read is found before a run folder exists.
         ModelLoader.Open(place).Dispose();
-        using var folder = RunFolder.Create(
-            settings.Output,
-            settings.Name,
-            name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time),
-            SettingsWriter.ToYaml(settings)
+        using var folder = RankedRun.Folder(
+            _ranks,
+            () =>
+                RunFolder.Create(
+                    settings.Output,
+                    settings.Name,
+                    name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time, _ranks.Size),
+                    SettingsWriter.ToYaml(settings)
+                )
         );
         if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
             progress.Note($"{settings.Name} is taken: this run is {given}");
@@ -66,11 +82,11 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
     private void Evaluate(RunSettings settings, RunFolder folder, string source, int? from)
     {
         KernelPolicy.Choose(settings.KernelMode);
-        if (settings.Threads > 0)
-            torch.set_num_threads(settings.Threads);
-        var device = Devices.Choose(settings.Device);
+        RankedRun.Threads(_ranks, settings, progress);
+        RankedRun.BeginWatch(_ranks, folder);
+        var device = RankedRun.Device(_ranks, settings);
         using var log = new LoggerConfiguration().CreateLogger();
-        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation);
+        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation, _ranks);
         using var opened = RunModel.Open(source, device, run.ComputeType, from);
         using var rewardModel = RewardStage.Open(run);
         var conversation = new Conversation(opened.Model, run.Settings.Clock);
@@ -92,10 +108,16 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         }
         catch (Exception e)
         {
+            if (e is not OperationCanceledException)
+                _ranks.Watch?.Failing();
+            else
+                RankedRun.EndWatch(_ranks, folder);
             run.Store.EndStage(Stage, e is OperationCanceledException ? "interrupted" : "failed", e.Message);
             throw;
         }
 
-        RunReport.Write(folder.Path, progress: progress);
+        if (_ranks.IsFirst)
+            RunReport.Write(folder.Path, progress: progress);
+        RankedRun.EndWatch(_ranks, folder);
     }
 }

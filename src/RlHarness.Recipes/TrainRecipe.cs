@@ -13,6 +13,7 @@ using RlHarness.Recipes.Reporting;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
+using RlHarness.Training.Collectives;
 using Serilog;
 using Serilog.Formatting.Compact;
 using TorchSharp;
@@ -22,19 +23,27 @@ namespace RlHarness.Recipes;
 /// <summary>
 /// The main job: corpus → (documents →) imitate → reward → rl with evaluations → report, or those of them that are named. Goes on where it was stopped.
 /// </summary>
-public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation)
+/// <param name="ranks">The processes that do it together, each of which calls the same; null: this one alone.</param>
+public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, CancellationToken cancellation, Ranks? ranks = null)
 {
+    private readonly Ranks _ranks = ranks ?? Ranks.Alone;
+
     /// <summary>Starts a new run. Returns its folder.</summary>
     public string Start(RunSettings settings, string command)
     {
-        settings = settings.Dated(time.GetLocalNow());
-        var device = Devices.Choose(settings.Device);
-        Preflight.Check(settings, device);
-        using var folder = RunFolder.Create(
-            settings.Output,
-            settings.Name,
-            name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time),
-            SettingsWriter.ToYaml(settings)
+        RankedRun.Check(_ranks, settings);
+        settings = RankedRun.OfFirst(_ranks, () => settings.Dated(time.GetLocalNow()));
+        var device = RankedRun.Device(_ranks, settings);
+        _ranks.FirstDoes("the look before the start", () => Preflight.Check(settings, device));
+        using var folder = RankedRun.Folder(
+            _ranks,
+            () =>
+                RunFolder.Create(
+                    settings.Output,
+                    settings.Name,
+                    name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time, _ranks.Size),
+                    SettingsWriter.ToYaml(settings)
+                )
         );
         if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
             progress.Note($"{settings.Name} is taken: this run is {given}");
@@ -48,15 +57,23 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     /// </summary>
     public string StartOrResume(RunSettings settings, string command)
     {
+        RankedRun.Check(_ranks, settings);
         var path = Path.Combine(settings.Output, settings.Name);
-        if (!RunFolder.IsRun(path))
-        {
-            RunFolder.RemoveUnborn(path);
-            return Start(settings, command);
-        }
+        var isThere = _ranks.FromFirst(
+            "whether the run is there",
+            () =>
+            {
+                if (RunFolder.IsRun(path))
+                {
+                    RunChanges.Same(path, settings);
+                    return true;
+                }
 
-        RunChanges.Same(path, settings);
-        return Resume(path);
+                RunFolder.RemoveUnborn(path);
+                return false;
+            }
+        );
+        return isThere ? Resume(path) : Start(settings, command);
     }
 
     /// <summary>Goes on with a run that was stopped: stages that are done are kept, the others go on from their newest checkpoint.</summary>
@@ -65,14 +82,23 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     /// <param name="from">The checkpoint of RL to go on from; null: the newest.</param>
     public string Resume(string path, IReadOnlyList<string>? changes = null, int? from = null)
     {
-        using var folder = RunFolder.Open(path);
-        RunChanges.Check(folder);
-        // The run stays where it is, whatever the working folder was when it started.
-        var settings = RunManifest.Dated(RunChanges.Apply(folder, changes ?? []), path) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
-        if (from is not null && CheckpointFolder.Open(folder.Stage(StageNames.Rl), from) is null)
-            throw new InvalidOperationException("a step that was asked for is there or refused");
-        RunChanges.SameModel(settings, path);
-        var device = Devices.Choose(settings.Device);
+        RankedRun.SameProgram(_ranks);
+        using var folder = RankedRun.Folder(_ranks, () => RunFolder.Open(path));
+        var settings = RankedRun.OfFirst(
+            _ranks,
+            () =>
+            {
+                RunChanges.Check(folder);
+                // The run stays where it is, whatever the working folder was when it started.
+                var kept = RunManifest.Dated(RunChanges.Apply(folder, changes ?? []), path) with { Output = Path.GetDirectoryName(Path.GetFullPath(path))! };
+                if (from is not null && CheckpointFolder.Open(folder.Stage(StageNames.Rl), from) is null)
+                    throw new InvalidOperationException("a step that was asked for is there or refused");
+                RunChanges.SameModel(kept, path);
+                return kept;
+            }
+        );
+        RankedRun.NotTooMany(_ranks, settings);
+        var device = RankedRun.Device(_ranks, settings);
         Guarded(settings, folder, device, from);
         return folder.Path;
     }
@@ -82,10 +108,13 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     {
         try
         {
+            RankedRun.BeginWatch(_ranks, folder);
             Run(settings, folder, device, from);
+            RankedRun.EndWatch(_ranks, folder);
         }
         catch (OperationCanceledException e)
         {
+            RankedRun.EndWatch(_ranks, folder);
             throw new RunStoppedException(folder.Path, Kept(folder, settings), e);
         }
         catch (Exception e) when (DiskErrors.Of(e, $"go on with: rlharness resume {folder.Path}") is { } error)
@@ -114,12 +143,12 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
     private void Run(RunSettings settings, RunFolder folder, torch.Device device, int? from)
     {
         KernelPolicy.Choose(settings.KernelMode);
-        if (settings.Threads > 0)
-            torch.set_num_threads(settings.Threads);
-        using var log = Log(folder.Path);
-        var attempt = RunAttempt.Current();
-        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation) { From = from, Attempt = attempt };
-        RunChanges.Keep(folder, run.Store);
+        RankedRun.Threads(_ranks, settings, progress);
+        using var log = Log(_ranks, folder.Path);
+        var attempt = RunAttempt.Current() with { Ranks = _ranks.Size };
+        using var run = new RunContext(settings, folder, progress, log, device, time, cancellation, _ranks) { From = from, Attempt = attempt };
+        if (_ranks.IsFirst)
+            RunChanges.Keep(folder, run.Store);
         run.MendMetrics();
         attempt.Keep(run.Store);
         log.Information("run {Run} on {Device}; {@Attempt}", folder.Path, device.ToString(), attempt);
@@ -154,7 +183,8 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
                 return stage.Run();
             });
         EvaluationParts.Clear(run);
-        RunReport.Write(folder.Path, progress: progress);
+        if (_ranks.IsFirst)
+            RunReport.Write(folder.Path, progress: progress);
     }
 
     /// <summary>A stage whose output is a folder: kept when the run has it, copied when the cache has it, else computed.</summary>
@@ -167,32 +197,44 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             () =>
             {
                 var folder = run.Folder.Stage(stage);
-                var progress = TuningCheckpoints.Folder(run, stage);
-                if (Directory.Exists(folder))
+                if (run.Ranks.FromFirst($"what there is of {stage}", () => Found(run, stage, key, measures)) is { } found)
                 {
-                    Verify(folder, stage);
-                    StageCheckpoints.Clear(progress);
-                    return "kept from before";
-                }
-
-                if (run.Settings.Cache && !measures && !Directory.Exists(progress) && run.Cache.Has(stage, key))
-                {
-                    // Rows of a beginning that was stopped before its first checkpoint.
-                    run.Forget(stage, -1);
-                    var reused = $"reused from the cache ({key[..16]}): same settings, inputs and seed";
-                    run.KeepResult(stage, reused);
-                    run.Cache.CopyTo(stage, key, folder);
-                    return reused;
+                    run.AwaitFolder(folder);
+                    return found;
                 }
 
                 var result = compute();
-                StageCheckpoints.Clear(progress);
+                if (!run.Ranks.IsFirst)
+                    return result;
+                StageCheckpoints.Clear(TuningCheckpoints.Folder(run, stage));
                 if (run.Settings.Cache)
                     run.Cache.Add(stage, key, folder);
                 return result;
             },
             key
         );
+    }
+
+    /// <summary>What there is to say of a stage that the run has, or that the cache gave it; null where it is to be computed.</summary>
+    private static string? Found(RunContext run, string stage, string key, bool measures)
+    {
+        var folder = run.Folder.Stage(stage);
+        var progress = TuningCheckpoints.Folder(run, stage);
+        if (Directory.Exists(folder))
+        {
+            Verify(folder, stage);
+            StageCheckpoints.Clear(progress);
+            return "kept from before";
+        }
+
+        if (!run.Settings.Cache || measures || Directory.Exists(progress) || !run.Cache.Has(stage, key))
+            return null;
+        // Rows of a beginning that was stopped before its first checkpoint.
+        run.Forget(stage, -1);
+        var reused = $"reused from the cache ({key[..16]}): same settings, inputs and seed";
+        run.KeepResult(stage, reused);
+        run.Cache.CopyTo(stage, key, folder);
+        return reused;
     }
 
     private static void Verify(string folder, string stage)
@@ -224,6 +266,8 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         }
         catch (Exception e)
         {
+            if (e is not OperationCanceledException)
+                run.Ranks.Watch?.Failing();
             run.Store.EndStage(name, e is OperationCanceledException ? "interrupted" : "failed", e.Message);
             run.Log.Error(e, "stage {Stage} ended early", name);
             // A gradient that is not finite is found before the step's rows are written.
@@ -233,11 +277,22 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         }
     }
 
-    private static Serilog.Core.Logger Log(string folder)
+    /// <summary>One log for each attempt; of several ranks each has its own, and each line its rank.</summary>
+    private static Serilog.Core.Logger Log(Ranks ranks, string folder)
     {
         var logs = Path.Combine(folder, "logs");
-        Directory.CreateDirectory(logs);
-        var attempt = 1 + Directory.GetFiles(logs, "attempt_*.jsonl").Length;
-        return new LoggerConfiguration().WriteTo.File(new CompactJsonFormatter(), Path.Combine(logs, $"attempt_{attempt}.jsonl")).CreateLogger();
+        var attempt = ranks.FromFirst(
+            "the number of the attempt",
+            () =>
+            {
+                Directory.CreateDirectory(logs);
+                return 1 + Directory.GetFiles(logs, "attempt_*.jsonl").Count(f => !f.Contains(OfRank, StringComparison.Ordinal));
+            }
+        );
+        var name = string.Create(CultureInfo.InvariantCulture, $"attempt_{attempt}{(ranks.IsFirst ? "" : $"{OfRank}{ranks.Rank}")}.jsonl");
+        var configuration = new LoggerConfiguration().WriteTo.File(new CompactJsonFormatter(), Path.Combine(logs, name));
+        return (ranks.IsAlone ? configuration : configuration.Enrich.WithProperty("Rank", ranks.Rank)).CreateLogger();
     }
+
+    private const string OfRank = "_rank_";
 }

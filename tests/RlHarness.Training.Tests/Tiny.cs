@@ -1,4 +1,5 @@
 using RlHarness.Core.Randomness;
+using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
 using RlHarness.Training.Batching;
@@ -45,6 +46,9 @@ internal static class Tiny
         decoder.Adapters = LoraFolder.Create(decoder, ["all-linear"], 4, 8, new Seeds(1).For("adapter"));
         return decoder;
     }
+
+    internal static Tokenizer Tokenizer() =>
+        BpeTrainer.Train(["the cat sat on the mat"], 270, ["<|end|>"], chatTemplate: null, eosToken: "<|end|>", padToken: "<|end|>");
 
     internal static ScalarHead Head() => new(Hidden, CPU, new Seeds(1).For("head"));
 

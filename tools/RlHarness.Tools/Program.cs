@@ -1,8 +1,10 @@
 using System.CommandLine;
 using RlHarness.Cli;
 using RlHarness.Cli.Commands;
+using RlHarness.Cli.Terminal;
 using RlHarness.Tools.Commands;
 
+RankedCommand.Begin();
 KernelTrialCommand.Announce();
 return await CommandLine.RunAsync(
     args,
@@ -15,5 +17,7 @@ return await CommandLine.RunAsync(
         FuzzCommand.Create(),
         KillLoopCommand.Create(),
         CompareRunsCommand.Create(),
+        CompareRanksCommand.Create(),
+        MpiCheckCommand.Create(),
     }
 );

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using RlHarness.Cli.Terminal;
 using RlHarness.Recipes.Planning;
+using RlHarness.Training.Collectives;
 
 namespace RlHarness.Cli.Commands;
 
@@ -19,10 +20,23 @@ internal static class DoctorCommand
         {
             json,
         };
-        command.SetAction(parsed =>
-            CommandLine.Guard(() =>
+        command.SetAction(
+            (parsed, cancellation) =>
+                RankedCommand.GuardAsync(cancellation, ranks =>
             {
                 var report = MachineReport.Collect();
+                if (!ranks.IsAlone)
+                {
+                    var threads = RankThreads.Choose(ranks);
+                    report = report with { Ranks = $"{ranks.Size} by {ranks.Library}; threads: {threads.Words}" };
+                }
+
+                if (!ranks.IsFirst)
+                    return 0;
+                if (ranks.IsAlone && report.LibtorchLoaded && report.Threads < report.Cores)
+                    Console.Error.WriteLine(
+                        $"warning: libtorch takes {report.Threads} of {report.Cores} processors here; `threads` in a run's settings changes it"
+                    );
                 if (parsed.GetValue(json))
                     JsonOutput.Print(report);
                 else
@@ -45,6 +59,7 @@ internal static class DoctorCommand
             ("  from", r.LibtorchFolder),
             ("  patched", r.Patched),
             ("processor", $"{r.Processor}, {r.Cores} cores, {r.Threads} threads for products"),
+            ("ranks", r.Ranks),
             ("kernels", r.Kernels),
             (
                 "products",

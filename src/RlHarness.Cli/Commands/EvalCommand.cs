@@ -43,7 +43,7 @@ internal static class EvalCommand
         };
         command.SetAction(
             (parsed, cancellation) =>
-                CommandLine.GuardAsync(() =>
+                RankedCommand.GuardAsync(cancellation, ranks =>
                 {
                     var all = new List<string>(parsed.GetValue(overrides) ?? []);
                     if (parsed.GetValue(queries) is { } q)
@@ -52,11 +52,12 @@ internal static class EvalCommand
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"evaluate.samples_per_query={s}"));
                     if (parsed.GetValue(threads) is { } t)
                         all.Add(string.Create(CultureInfo.InvariantCulture, $"threads={t}"));
-                    using var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json));
-                    var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation);
+                    using var progress = RankedCommand.Progress(parsed.GetValue(quiet) || parsed.GetValue(json));
+                    var recipe = new EvaluateRecipe(progress, TimeProvider.System, cancellation, ranks);
                     var folder = Evaluate(recipe, parsed.GetValue(target)!, parsed.GetValue(config), all, parsed.GetValue(from));
                     progress.Dispose();
-                    RunTable.Print(folder, EvaluateRecipe.Stage, parsed.GetValue(json));
+                    if (ranks.IsFirst)
+                        RunTable.Print(folder, EvaluateRecipe.Stage, parsed.GetValue(json));
                     return 0;
                 })
         );

@@ -97,6 +97,7 @@ internal static class ExperimentCommand
             (parsed, cancellation) =>
                 CommandLine.GuardAsync(() =>
                 {
+                    RankedCommand.RefuseRanks("experiment");
                     Options.RequireDryRun(parsed.GetValue(everySetting), parsed.GetValue(dryRun));
                     var design = read(SettingsFiles.Find(parsed.GetValue(config)!), parsed.GetValue(overrides) ?? []);
                     var atOnce = Options.Within("--parallel", parsed.GetValue(parallel) ?? design.Settings.Parallel, 1, 64);

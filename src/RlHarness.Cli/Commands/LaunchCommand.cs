@@ -10,7 +10,8 @@ namespace RlHarness.Cli.Commands;
 
 internal static class LaunchCommand
 {
-    internal static Command Create() => new("launch", "Hand runs to a cluster.") { SlurmCommand() };
+    internal static Command Create() =>
+        new("launch", "Hand runs to a cluster, or to several processes of this machine.") { SlurmCommand(), LaunchLocalCommand.Create() };
 
     private static Command SlurmCommand()
     {
@@ -135,7 +136,7 @@ internal static class LaunchCommand
     }
 
     /// <summary>This program, as it was started.</summary>
-    private static IReadOnlyList<string> Program()
+    internal static IReadOnlyList<string> Program()
     {
         var host = Environment.ProcessPath!;
         return Path.GetFileNameWithoutExtension(host) == "dotnet" ? [host, typeof(LaunchCommand).Assembly.Location] : [host];

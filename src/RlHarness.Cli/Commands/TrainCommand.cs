@@ -45,13 +45,15 @@ internal static class TrainCommand
         };
         command.SetAction(
             (parsed, cancellation) =>
-                CommandLine.GuardAsync(() =>
+                RankedCommand.GuardAsync(cancellation, ranks =>
                 {
                     Options.RequireDryRun(parsed.GetValue(everySetting), parsed.GetValue(dryRun));
                     var file = SettingsFiles.Find(parsed.GetValue(config)!);
                     var settings = SettingsReader.Read<RunSettings>(file, parsed.GetValue(overrides) ?? [], SettingsChecks.Of);
                     if (parsed.GetValue(dryRun))
                     {
+                        if (!ranks.IsFirst)
+                            return 0;
                         if (parsed.GetValue(json))
                             PlanTable.PrintJson(settings, parsed.GetValue(everySetting));
                         else
@@ -59,12 +61,13 @@ internal static class TrainCommand
                         return 0;
                     }
 
-                    using var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json));
-                    var recipe = new TrainRecipe(progress, TimeProvider.System, cancellation);
+                    using var progress = RankedCommand.Progress(parsed.GetValue(quiet) || parsed.GetValue(json));
+                    var recipe = new TrainRecipe(progress, TimeProvider.System, cancellation, ranks);
                     var said = "train " + parsed.GetValue(config);
                     var folder = parsed.GetValue(orResume) ? recipe.StartOrResume(settings, said) : recipe.Start(settings, said);
                     progress.Dispose();
-                    RunTable.Print(folder, json: parsed.GetValue(json));
+                    if (ranks.IsFirst)
+                        RunTable.Print(folder, json: parsed.GetValue(json));
                     return 0;
                 })
         );
@@ -98,16 +101,17 @@ internal static class ResumeCommand
         };
         command.SetAction(
             (parsed, cancellation) =>
-                CommandLine.GuardAsync(() =>
+                RankedCommand.GuardAsync(cancellation, ranks =>
                 {
-                    using var progress = ConsoleProgress.Create(parsed.GetValue(quiet) || parsed.GetValue(json));
-                    var folder = new TrainRecipe(progress, TimeProvider.System, cancellation).Resume(
+                    using var progress = RankedCommand.Progress(parsed.GetValue(quiet) || parsed.GetValue(json));
+                    var folder = new TrainRecipe(progress, TimeProvider.System, cancellation, ranks).Resume(
                         parsed.GetValue(run)!,
                         parsed.GetValue(changes) ?? [],
                         parsed.GetValue(from)
                     );
                     progress.Dispose();
-                    RunTable.Print(folder, json: parsed.GetValue(json));
+                    if (ranks.IsFirst)
+                        RunTable.Print(folder, json: parsed.GetValue(json));
                     return 0;
                 })
         );

@@ -25,6 +25,12 @@ internal sealed partial class StopSignals : IDisposable
 
     internal CancellationToken Token => _stop.Token;
 
+    /// <summary>Whether a signal has come.</summary>
+    internal static bool HasCome => _first is not null;
+
+    /// <summary>A child that goes with this process where a second Ctrl-C ends it; 0: none.</summary>
+    internal static int Child { get; set; }
+
     /// <summary>What a command that was stopped returns.</summary>
     internal static ExitCode Code =>
         _first switch
@@ -75,11 +81,20 @@ internal sealed partial class StopSignals : IDisposable
     }
 
     /// <summary>Ends the process without exit handlers, which native threads at work can crash or hang in.</summary>
-    private static void ExitNow(int code)
+    internal static void ExitNow(int code)
     {
+        if (Child != 0 && !OperatingSystem.IsWindows())
+            _ = Kill(Child, 15);
         if (OperatingSystem.IsWindows())
             Environment.Exit(code);
         Exit(code);
+    }
+
+    /// <summary>Asks a child that waits for it to save and stop, whatever signal this process got.</summary>
+    internal static void Save(int process)
+    {
+        if (!OperatingSystem.IsWindows())
+            _ = Kill(process, 10);
     }
 
     /// <summary>Hands the signal that this process got on to a child; Ctrl-C reaches it by itself.</summary>

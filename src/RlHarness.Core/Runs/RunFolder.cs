@@ -11,9 +11,9 @@ public sealed class RunFolder : IDisposable
     public const string Manifest = "run.json";
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-    private readonly FileStream _lock;
+    private readonly FileStream? _lock;
 
-    private RunFolder(string path, FileStream held) => (Path, _lock) = (path, held);
+    private RunFolder(string path, FileStream? held) => (Path, _lock) = (path, held);
 
     public string Path { get; }
 
@@ -94,6 +94,9 @@ public sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>A run's folder for a process that only reads it, beside the one that holds it.</summary>
+    public static RunFolder Follow(string path) => new(path, null);
+
     /// <summary>Whether a folder has the files of a run.</summary>
     public static bool IsRun(string path) => File.Exists(System.IO.Path.Combine(path, Manifest)) && File.Exists(System.IO.Path.Combine(path, "config.yaml"));
 
@@ -111,7 +114,7 @@ public sealed class RunFolder : IDisposable
             Directory.Delete(path, recursive: true);
     }
 
-    public void Dispose() => _lock.Dispose();
+    public void Dispose() => _lock?.Dispose();
 
     /// <summary>A folder that nobody else has claimed; null where somebody has.</summary>
     private static RunFolder? Claim(string path)

@@ -10,6 +10,7 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Settings;
+using RlHarness.Training.Collectives;
 using RlHarness.Training.Rollouts;
 using TorchSharp;
 
@@ -29,13 +30,24 @@ internal sealed class ModelJudge : IJudge, IDisposable
     private readonly Seeds _seeds;
     private readonly TimeProvider _clock;
     private readonly JudgeCounter _counter = new();
+    private readonly Ranks _ranks;
 
     /// <param name="open">Loads the model; called at the first question.</param>
     /// <param name="identity">Names the weights in the version, and the date where the template reads it.</param>
     /// <param name="clock">What the chat template reads.</param>
-    public ModelJudge(DetectorSettings settings, Rubric rubric, Func<LoadedModel> open, string identity, Seeds seeds, TimeProvider clock)
+    /// <param name="ranks">Among whom questions are dealt out.</param>
+    public ModelJudge(
+        DetectorSettings settings,
+        Rubric rubric,
+        Func<LoadedModel> open,
+        string identity,
+        Seeds seeds,
+        TimeProvider clock,
+        Ranks? ranks = null
+    )
     {
         (_settings, _rubric, _seeds, _model, _clock) = (settings, rubric, seeds.Child("model_judge"), new(open), clock);
+        _ranks = ranks ?? Ranks.Alone;
         Version =
             "2-"
             + SettingsWriter.Hash(
@@ -57,14 +69,14 @@ internal sealed class ModelJudge : IJudge, IDisposable
     }
 
     /// <summary>Opens a judge from a model's folder or file; the rubric is the settings' own, else that of the pack, else the built-in one.</summary>
-    public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack, TimeProvider clock)
+    public static ModelJudge Open(DetectorSettings settings, torch.Device device, Seeds seeds, Rubric? ofPack, TimeProvider clock, Ranks? ranks = null)
     {
         var path = ModelLibrary.Find(settings.Path!);
         var identity = ModelFiles.Hash(path);
         if (Tokenizer.TemplateReadsClockAt(path))
             identity += clock.GetLocalNow().ToString(RunSettings.DateFormat, CultureInfo.InvariantCulture);
         var rubric = settings.Rubric is { } file ? Rubric.Load(file) : ofPack ?? Rubric.Default;
-        return new(settings, rubric, () => ModelLoader.Load(path, device), identity, seeds, clock);
+        return new(settings, rubric, () => ModelLoader.Load(path, device), identity, seeds, clock, ranks);
     }
 
     public string Name => _settings.Label;
@@ -131,9 +143,28 @@ internal sealed class ModelJudge : IJudge, IDisposable
 
     private JudgeAnswer[] Probabilities(JudgeQuestion[] questions, CancellationToken cancellation, Action<int, int>? onProgress)
     {
+        var prompts = Prompts(questions, out _);
+        // Neighbours share most of their prompt: each rank has a run of them.
+        int Start(int rank) => (int)((long)prompts.Length * rank / _ranks.Size);
+        var shares = _ranks.Gather(
+            $"answers of {Name}",
+            () =>
+            {
+                var own = prompts[Start(_ranks.Rank)..Start(_ranks.Rank + 1)];
+                return (double[])[.. Probabilities(own, _ranks.IsAlone ? cancellation : _ranks.Asked).SelectMany(a => new[] { a.Yes, (double)a.Kind })];
+            }
+        );
+        JudgeAnswer[] answers = [.. shares.SelectMany(s => s.Chunk(2)).Select(a => new JudgeAnswer(a[0], (JudgeAnswerKind)(int)a[1]))];
+        for (var i = 0; i < answers.Length; i++)
+            _counter.Add(answers[i], prompts[i].Length, 1, cached: false);
+        return answers;
+    }
+
+    /// <summary>Answers to prompts, by one pass over them.</summary>
+    private JudgeAnswer[] Probabilities(int[][] prompts, CancellationToken cancellation)
+    {
         var decoder = _model.Value.Decoder;
         var (yes, no) = (Spellings("yes"), Spellings("no"));
-        var prompts = Prompts(questions, out _);
         var answers = new JudgeAnswer[prompts.Length];
         var elsewhere = new List<(double Yes, double No, int Token, double Mass)>();
         for (var from = 0; from < prompts.Length;)
@@ -165,7 +196,6 @@ internal sealed class ModelJudge : IJudge, IDisposable
             {
                 var (a, b) = (p[i - from], q[i - from]);
                 answers[i] = a + b >= JudgeAnswer.LeastMass ? JudgeAnswer.Of(a / (a + b)) : JudgeAnswer.Unparsable;
-                _counter.Add(answers[i], prompts[i].Length, 1, cached: false);
             }
 
             from = to;
@@ -201,7 +231,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
             MaxNewTokens = _settings.MaxTokens,
             StopIds = model.StopIds,
         };
-        var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, _seeds);
+        var worker = new RolloutWorker(model.Decoder, model.Tokenizer!, sampling, _seeds, _ranks);
         var rollouts = worker.Run(
             // Draws are by what is asked and not by its place, so that a response has one label whatever it stands among.
             [.. prompts.SelectMany(p => Enumerable.Range(0, _settings.Votes).Select(v => new GenerationRequest(p, Number(p), v)))],

@@ -33,6 +33,9 @@ public sealed record MachineReport
     /// <summary>Threads of matrix products; 0 when libtorch did not load.</summary>
     public required int Threads { get; init; }
 
+    /// <summary>The processes that this one was started with, and what connects them.</summary>
+    public string Ranks { get; init; } = "1: started alone";
+
     /// <summary>Number types whose products this machine's processor computes in tiles of our own (docs/speed.md); the others are libtorch's.</summary>
     public required IReadOnlyList<string> TiledTypes { get; init; }
 

@@ -5,6 +5,7 @@ using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Packs;
 using RlHarness.Recipes.Detectors;
 using RlHarness.Recipes.Settings;
+using RlHarness.Training.Collectives;
 using TorchSharp;
 
 namespace RlHarness.Recipes.Running;
@@ -15,8 +16,9 @@ namespace RlHarness.Recipes.Running;
 internal static class DetectorRegistry
 {
     /// <param name="clock">What the chat template of a judge reads.</param>
+    /// <param name="ranks">Among whom a judge's questions are dealt out.</param>
     /// <exception cref="HarnessException">Unknown, what it needs is missing, or the pack has no cues for it.</exception>
-    public static IDetector Create(DetectorSettings settings, PromptPack pack, torch.Device device, Seeds seeds, TimeProvider clock)
+    public static IDetector Create(DetectorSettings settings, PromptPack pack, torch.Device device, Seeds seeds, TimeProvider clock, Ranks ranks)
     {
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(pack);
@@ -32,8 +34,9 @@ internal static class DetectorRegistry
             ),
             "keyword" => new KeywordDetector(Grammar(settings.Kind, pack).Keywords),
             "classifier" => NgramClassifier.Load(settings.Path!, settings.Label),
-            "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric), clock),
-            "endpoint_judge" => new EndpointJudge(settings, Rubric.Of(pack.Manifest.Rubric)),
+            "model_judge" => ModelJudge.Open(settings, device, seeds, Rubric.Of(pack.Manifest.Rubric), clock, ranks),
+            "endpoint_judge" when ranks.IsAlone => new EndpointJudge(settings, Rubric.Of(pack.Manifest.Rubric)),
+            "endpoint_judge" => new JudgeOfFirst(ranks, () => new EndpointJudge(settings, Rubric.Of(pack.Manifest.Rubric))),
             _ => throw new HarnessException(
                 ErrorKind.BadInput,
                 "unknown kind of detector",

@@ -14,6 +14,9 @@ namespace RlHarness.Recipes.Running;
 /// <param name="SignalSeconds">How long before its time limit the job's script has SIGUSR1 sent; null where no script says so.</param>
 internal sealed record RunAttempt(string Host, int Process, DateTimeOffset Started, string? Job, int Restart, double? SignalSeconds)
 {
+    /// <summary>Processes that work on the run together; 1 also for what earlier programs noted.</summary>
+    public int Ranks { get; init; } = 1;
+
     /// <summary>The variable by which a job's script says how long before the limit it has SIGUSR1 sent.</summary>
     internal const string SignalVariable = "RLHARNESS_SIGNAL_SECONDS";
 

@@ -23,6 +23,7 @@ internal static class RunChanges
         "rl.keep_every",
         "rl.keep_best",
         "cache",
+        "shard_optimizer",
         "tracking",
         "tracking.tensorboard",
     ];

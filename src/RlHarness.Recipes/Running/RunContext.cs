@@ -17,6 +17,7 @@ using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 using RlHarness.Tracking.TensorBoard;
+using RlHarness.Training.Collectives;
 using Serilog;
 using TorchSharp;
 
@@ -32,25 +33,29 @@ public sealed class RunContext : IDisposable
         ILogger log,
         torch.Device device,
         TimeProvider time,
-        CancellationToken cancellation
+        CancellationToken cancellation,
+        Ranks? ranks = null
     )
     {
         settings = settings.Dated(time.GetLocalNow());
-        (Settings, Folder, Progress, Log, Device, Time, Cancellation) = (settings, folder, progress, log, device, time, cancellation);
-        Store = RunStore.Open(folder.Database, time);
+        Ranks = ranks ?? Ranks.Alone;
+        (Settings, Folder, Progress, Log, Device, Time) = (settings, folder, progress, log, device, time);
+        (Cancellation, Asked) = Ranks.IsAlone ? (cancellation, cancellation) : (Ranks.Agreed, Ranks.Asked);
+        Store = Ranks.IsFirst ? RunStore.Open(folder.Database, time) : RunStore.InMemory(time);
         if (Store.RollbackReason is { } reason)
             progress.Note($"run.db is written with a rollback journal, since {reason}: a report and the run wait for each other for moments");
         Metrics = new MetricsJsonl(folder.Metrics, time);
-        TensorBoard = settings.Tracking?.Tensorboard == true ? new TensorBoardLog(folder.Path, Store, time) : null;
+        TensorBoard = Ranks.IsFirst && settings.Tracking?.Tensorboard == true ? new TensorBoardLog(folder.Path, Store, time) : null;
         Seeds = new Seeds((ulong)settings.Seed);
         Pack = PackLibrary.Load(settings.Experiment.Pack);
         Condition = settings.Experiment.ToCondition(Pack);
-        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds, settings.Clock))];
-        foreach (var judge in Detectors.OfType<EndpointJudge>())
+        Detectors = [.. settings.Evaluate.Detectors.Select(d => DetectorRegistry.Create(d, Pack, device, Seeds, settings.Clock, Ranks))];
+        foreach (var judge in Detectors.Select(d => d is JudgeOfFirst of ? of.Judge : d).OfType<EndpointJudge>())
             judge.Note = text => progress.Note(text, warning: true);
         RolloutDetectors = [.. Detectors.Where((_, i) => settings.Evaluate.Detectors[i].LabelsRollouts)];
         Cache = new StageCache(Path.Combine(settings.Output, "cache"));
         ModelLoader.Warned += OfModel;
+        _told = (time.GetTimestamp(), Ranks.CommunicationSeconds);
     }
 
     /// <summary>The checkpoint of RL that a resume goes on from; null: the newest.</summary>
@@ -58,6 +63,9 @@ public sealed class RunContext : IDisposable
 
     /// <summary>The process that works on the run, where it is a run's own process.</summary>
     internal RunAttempt? Attempt { get; init; }
+
+    /// <summary>The processes that work on the run. The first of them writes its folder.</summary>
+    public Ranks Ranks { get; }
 
     public RunSettings Settings { get; }
 
@@ -80,7 +88,11 @@ public sealed class RunContext : IDisposable
 
     public TimeProvider Time { get; }
 
+    /// <summary>Cancelled when the run stops: where it has several ranks, once all of them know.</summary>
     public CancellationToken Cancellation { get; }
+
+    /// <summary>Cancelled when this process is asked to stop: for work at whose end its ranks hear of each other.</summary>
+    internal CancellationToken Asked { get; }
 
     public PromptPack Pack { get; }
 
@@ -108,17 +120,61 @@ public sealed class RunContext : IDisposable
     public void Configure(Models.Decoders.Decoder decoder) =>
         (decoder.ComputeType, decoder.ActivationCheckpointing) = (ComputeType, Settings.Model.ActivationCheckpointing);
 
+    /// <summary>Ends the work where the run is asked to stop, on all ranks at once.</summary>
+    /// <exception cref="OperationCanceledException">It is.</exception>
+    internal void StopIfAsked()
+    {
+        if (Ranks.IsAlone)
+            Cancellation.ThrowIfCancellationRequested();
+        else
+            Ranks.StopIfAsked();
+    }
+
+    /// <summary>Writes a sealed folder of the run, which all ranks see when this returns.</summary>
+    internal void WriteFolder(string path, Action<string> fill)
+    {
+        Ranks.FirstDoes($"folder {Path.GetFileName(path)}", () => CheckpointFolder.Write(path, fill));
+        AwaitFolder(path);
+    }
+
+    /// <summary>Waits until a sealed folder that the first rank knows of is seen by this one.</summary>
+    internal void AwaitFolder(string path) => RankedRun.Await(Ranks, () => CheckpointFolder.IsSealed(path), path);
+
     /// <summary>Writes a step's rows to the database and its line to metrics.jsonl; on disk when it returns.</summary>
     public void Commit(StepBatch batch)
     {
         // What alarms look back on is read before the step's own rows are there: in a process that begins with this step they would count as its past.
         var alarms = AlarmsOf(batch.Stage);
-        var labels = Store.Commit(batch);
-        Metrics.Append(batch.Stage, batch.Step, batch.Metrics);
-        TensorBoard?.Append(batch);
+        batch = OfFirst(batch);
+        var labels = PeoplesLabels.None;
+        if (Ranks.IsFirst)
+        {
+            labels = Store.Commit(batch);
+            Metrics.Append(batch.Stage, batch.Step, batch.Metrics);
+            TensorBoard?.Append(batch);
+        }
+
         Log.Information("{Stage} step {Step} {@Metrics}", batch.Stage, batch.Step, batch.Metrics);
         Tell(batch, labels);
         Raise(alarms, batch);
+    }
+
+    /// <summary>
+    /// The first rank's metrics, so that what follows from them follows on all ranks; with the share of the time since the last rows that ranks spent with each
+    /// other, on average.
+    /// </summary>
+    private StepBatch OfFirst(StepBatch batch)
+    {
+        if (Ranks.IsAlone)
+            return batch;
+        var (since, before) = _told;
+        var share = (Ranks.CommunicationSeconds - before) / Math.Max(1e-9, Time.GetElapsedTime(since).TotalSeconds);
+        var mean = Ranks.Sum("shares of communication", share) / Ranks.Size;
+        _told = (Time.GetTimestamp(), Ranks.CommunicationSeconds);
+        return batch with
+        {
+            Metrics = Ranks.FromFirst("metrics", () => new Dictionary<string, double>(batch.Metrics) { [MetricNames.CommunicationShare] = mean }),
+        };
     }
 
     /// <summary>Loss of guessing, for a stage whose alarm compares with it: log of the vocabulary's size, in nats.</summary>
@@ -132,6 +188,7 @@ public sealed class RunContext : IDisposable
             Warn(batch.Stage, batch.Step, alarm.Text(batch.Step));
         if (raised.FirstOrDefault(a => a.Action == AlarmAction.Stop) is not { } stop)
             return;
+        Ranks.Watch?.Failing();
         var kept = KeepApart(batch.Stage, batch);
         throw new HarnessException(
             ErrorKind.Numerics,
@@ -145,6 +202,8 @@ public sealed class RunContext : IDisposable
     /// <summary>Copies a stage's newest checkpoint out of the rotation's reach, and writes what is known of the batch. Returns where, in words.</summary>
     internal string KeepApart(string stage, StepBatch? batch)
     {
+        if (!Ranks.IsFirst)
+            return "nothing by this rank";
         var folder = Path.Combine(Folder.Path, "alarms", stage);
         Directory.CreateDirectory(folder);
         var kept = new List<string>();
@@ -169,6 +228,7 @@ public sealed class RunContext : IDisposable
 
     private static readonly JsonSerializerOptions Named = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
     private readonly Dictionary<string, Alarms> _alarms = new(StringComparer.Ordinal);
+    private (long Time, double Communicating) _told;
 
     private Alarms AlarmsOf(string stage)
     {
@@ -176,12 +236,21 @@ public sealed class RunContext : IDisposable
             return alarms;
         _alarms[stage] = alarms = new Alarms(Settings.Alarms);
         // What a stage wrote before this process: its first steps, and those that rules look back on.
-        var steps = Store.StepsOf(stage);
         alarms.Recall(
-            steps
-                .Take(2)
-                .Concat(steps.Skip(2).TakeLast(Alarms.Window))
-                .Select(s => (IReadOnlyDictionary<string, double>)Store.Metrics(stage, s).ToDictionary(m => m.Name, m => m.Value))
+            Ranks.FromFirst<Dictionary<string, double>[]>(
+                "earlier steps",
+                () =>
+                {
+                    var steps = Store.StepsOf(stage);
+                    return
+                    [
+                        .. steps
+                            .Take(2)
+                            .Concat(steps.Skip(2).TakeLast(Alarms.Window))
+                            .Select(s => Store.Metrics(stage, s).ToDictionary(m => m.Name, m => m.Value)),
+                    ];
+                }
+            )
         );
         return alarms;
     }
@@ -193,6 +262,8 @@ public sealed class RunContext : IDisposable
     /// </summary>
     public void Replace(StepBatch batch)
     {
+        if (!Ranks.IsFirst)
+            return;
         var labels = Store.Replace(batch, Condition.Name);
         Metrics.Replace(batch.Stage, batch.Step, batch.Metrics);
         TensorBoard?.Restart(batch.Stage, batch.Step - 1);
@@ -210,10 +281,12 @@ public sealed class RunContext : IDisposable
     /// <summary>Removes what a stage wrote after a step, from the database and from metrics.jsonl, before it is done again.</summary>
     public void Forget(string stage, long after)
     {
+        _alarms.Remove(stage);
+        if (!Ranks.IsFirst)
+            return;
         var labels = Store.DeleteAfter(stage, after);
         Metrics.TruncateAfter(stage, after);
         TensorBoard?.Restart(stage, after);
-        _alarms.Remove(stage);
         if (labels.Aside.Count > 0)
             Warn(
                 stage,
@@ -225,7 +298,7 @@ public sealed class RunContext : IDisposable
     /// <summary>Writes metrics.jsonl from the database where it lacks something: a process was killed between the two.</summary>
     public void MendMetrics()
     {
-        if (Metrics.Mend(Store))
+        if (Ranks.IsFirst && Metrics.Mend(Store))
             Progress.Note($"{Path.GetFileName(Folder.Metrics)} did not hold what run.db holds, and was written anew from it", warning: true);
     }
 

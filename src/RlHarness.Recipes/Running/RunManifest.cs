@@ -36,6 +36,9 @@ internal sealed record RunManifest(
     /// <summary>The pack with its version and the beginning of its content's hash.</summary>
     public string Pack { get; init; } = "";
 
+    /// <summary>Processes that began the run together.</summary>
+    public int Ranks { get; init; } = 1;
+
     /// <summary>Settings that are not the defaults, by key.</summary>
     public IReadOnlyDictionary<string, string> ChangedSettings { get; init; } = new Dictionary<string, string>();
 
@@ -43,7 +46,7 @@ internal sealed record RunManifest(
         typeof(RunManifest).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     /// <param name="settings">With their date, which counts where a template writes it: else the hash of one run would be another every day.</param>
-    public static RunManifest Of(RunSettings settings, string command, string device, TimeProvider time)
+    public static RunManifest Of(RunSettings settings, string command, string device, TimeProvider time, int ranks = 1)
     {
         if (!ModelLibrary.ReadsClock(settings))
             settings = settings with { Date = null };
@@ -62,6 +65,7 @@ internal sealed record RunManifest(
             null
         )
         {
+            Ranks = ranks,
             Model = settings.Model.Path ?? "new",
             ModelHash = settings.Model.Path is { } path ? ModelFiles.Hash(ModelLibrary.Find(path)) : null,
             Pack = PackLibrary.Load(settings.Experiment.Pack) is var pack ? $"{pack.Name} {pack.Version}, content {pack.ContentHash[..12]}" : "",

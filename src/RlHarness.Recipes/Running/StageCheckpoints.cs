@@ -18,7 +18,8 @@ namespace RlHarness.Recipes.Running;
 /// <param name="run">The run.</param>
 /// <param name="stage">Its name, for words.</param>
 /// <param name="folder">Where <c>step_NNNNNN</c> are written.</param>
-/// <param name="write">Fills a folder with the state as it is now.</param>
+/// <param name="write">Fills a folder with the state as it is now; called on the first rank.</param>
+/// <param name="optimizers">Whose moments are brought to the first rank before that.</param>
 /// <param name="isPlanned">Whether the settings name a step.</param>
 /// <param name="kept">Of the planned steps that are there, oldest first, those that stay.</param>
 internal sealed class StageCheckpoints(
@@ -26,6 +27,7 @@ internal sealed class StageCheckpoints(
     string stage,
     string folder,
     Action<string> write,
+    IReadOnlyList<AdamW> optimizers,
     Func<int, bool>? isPlanned = null,
     Func<IReadOnlyList<int>, IEnumerable<int>>? kept = null
 )
@@ -44,10 +46,19 @@ internal sealed class StageCheckpoints(
     /// <exception cref="HarnessException">It is damaged: names the newest that is whole.</exception>
     internal (int Step, string Path)? Open(int? from = null)
     {
-        if (CheckpointFolder.Open(folder, from) is not { } checkpoint)
+        var found = run.Ranks.FromFirst(
+            "the newest checkpoint",
+            () =>
+            {
+                var newest = CheckpointFolder.Open(folder, from);
+                if (from is not null && newest is { } chosen)
+                    CheckpointFolder.GoBack(folder, chosen.Step);
+                return newest;
+            }
+        );
+        if (found is not { } checkpoint)
             return null;
-        if (from is not null)
-            CheckpointFolder.GoBack(folder, checkpoint.Step);
+        run.AwaitFolder(checkpoint.Path);
         _last = checkpoint.Step;
         Whole = checkpoint.Step;
         return checkpoint;
@@ -64,7 +75,12 @@ internal sealed class StageCheckpoints(
         var now = run.Time.GetTimestamp();
         _longest.Step = Math.Max(_longest.Step, run.Time.GetElapsedTime(_stepped, now).TotalSeconds);
         var minutes = run.Settings.CheckpointMinutes;
-        if (isDue || IsPlanned(step) || !_measured || (minutes > 0 && run.Time.GetElapsedTime(_written, now).TotalMinutes >= minutes))
+        if (
+            run.Ranks.FromFirst(
+                "whether a checkpoint is due",
+                () => isDue || IsPlanned(step) || !_measured || (minutes > 0 && run.Time.GetElapsedTime(_written, now).TotalMinutes >= minutes)
+            )
+        )
             Write(step);
         _stepped = run.Time.GetTimestamp();
     }
@@ -92,7 +108,17 @@ internal sealed class StageCheckpoints(
     private void Write(int step)
     {
         var started = run.Time.GetTimestamp();
+        foreach (var optimizer in optimizers)
+            optimizer.Collect();
+        if (!run.Ranks.IsFirst)
+        {
+            (_last, _measured) = (step, true);
+            return;
+        }
+
         var path = CheckpointFolder.WriteStep(folder, step, there => Kept(there, step), write);
+        foreach (var optimizer in optimizers)
+            optimizer.Release();
         _written = run.Time.GetTimestamp();
         _last = step;
         _longest.Write = Math.Max(_longest.Write, run.Time.GetElapsedTime(started, _written).TotalSeconds);
@@ -201,6 +227,7 @@ internal sealed class TuningCheckpoints
             stage,
             Folder(run, stage),
             Write,
+            [optimizer],
             step => run.Settings.CheckpointSteps is { } every && step % every == 0,
             planned => planned.TakeLast(1)
         );
@@ -222,7 +249,7 @@ internal sealed class TuningCheckpoints
         }
 
         NamedTensors.Load(Path.Combine(checkpoint.Path, Weights), _weights());
-        NamedTensors.Load(Path.Combine(checkpoint.Path, Moments), [.. _optimizer.State]);
+        _optimizer.Load(moments => NamedTensors.Load(Path.Combine(checkpoint.Path, Moments), moments));
         var file = Path.Combine(checkpoint.Path, "state.json");
         State = TextFile.ReadJson<TuningState>(file, "a checkpoint's numbers", "take the stage's folder below progress/ away: it begins anew", Json);
         if (State.Step != checkpoint.Step)

@@ -18,8 +18,17 @@ public sealed record RunSettings
     public string Device { get; init; } = "auto";
 
     [Allowed(0, 1024)]
-    [Meaning("CPU threads of everything that the run computes, optimizer included; 0 takes one for each core.")]
+    [Meaning(
+        "CPU threads of everything that the run computes, optimizer included; 0 takes one for each core. Where several processes share the "
+            + "run, those of each; 0 takes its share of the cores."
+    )]
     public int Threads { get; init; }
+
+    [Meaning(
+        "Where several processes share the run: each keeps the optimizer's moments of a part of the weights alone, updates that part, and hands it to the "
+            + "others. Spares 8 bytes for each weight that is trained, but for its share. Changes no number but for rounding, and nothing of a run of one process."
+    )]
+    public bool ShardOptimizer { get; init; }
 
     [OneOf("auto", "on", "off")]
     [Meaning(

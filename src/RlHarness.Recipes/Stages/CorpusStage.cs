@@ -66,7 +66,7 @@ public static class CorpusStage
 
     public static Corpus Run(RunContext run)
     {
-        HoldFiles(run);
+        run.Ranks.FirstDoes("files of the corpus", () => HoldFiles(run));
         var corpus = Make(run.Settings, run.Pack, run.Condition, run.Seeds.Child(Name), run.Progress);
         if (run.Settings.Stages.Contains(StageNames.Documents))
         {
@@ -74,6 +74,8 @@ public static class CorpusStage
             corpus = corpus with { Documents = documents, VocabularyTexts = DocumentsStage.Vocabulary(run, documents) };
         }
 
+        if (!run.Ranks.IsFirst)
+            return corpus;
         Write(run, "transcripts.jsonl", corpus.Transcripts);
         Write(run, "preference_pairs.jsonl", corpus.Pairs);
         if (corpus.Scenarios.Count > 0)

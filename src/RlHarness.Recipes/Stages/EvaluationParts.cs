@@ -51,7 +51,7 @@ internal sealed class EvaluationParts
     {
         var file = Path.Combine(Folder(run), purpose.Replace('/', '-') + ".json");
         var parts = new EvaluationParts(run, file, () => Key(run, purpose, worker, requests, step));
-        if (File.Exists(file))
+        if (run.Ranks.IsFirst && File.Exists(file))
             parts.Read(requests);
         return parts;
     }
@@ -59,17 +59,21 @@ internal sealed class EvaluationParts
     /// <summary>Writes what there is where that is due.</summary>
     internal void Added()
     {
-        if (_run.Time.GetElapsedTime(_written) >= Interval)
+        if (_run.Ranks.IsFirst && _run.Time.GetElapsedTime(_written) >= Interval)
             Write();
     }
 
     /// <summary>Removes what there is: the rows of the evaluation are written.</summary>
-    internal static void Clear(RunContext run) => StageCheckpoints.Clear(Folder(run));
+    internal static void Clear(RunContext run)
+    {
+        if (run.Ranks.IsFirst)
+            StageCheckpoints.Clear(Folder(run));
+    }
 
     /// <summary>Writes what there is, where sampling took long enough for that to be worth while.</summary>
     internal void Save()
     {
-        if (_run.Time.GetElapsedTime(_started) >= Interval)
+        if (_run.Ranks.IsFirst && _run.Time.GetElapsedTime(_started) >= Interval)
             Write();
     }
 

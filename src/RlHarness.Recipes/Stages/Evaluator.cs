@@ -124,7 +124,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
             StopIds = conversation.StopIds,
             BatchSize = settings.BatchSize,
         };
-        return new(model.Decoder, model.Tokenizer!, sampling, run.Seeds.Child(purpose));
+        return new(model.Decoder, model.Tokenizer!, sampling, run.Seeds.Child(purpose), run.Ranks);
     }
 
     /// <summary>One line for the console.</summary>

@@ -155,10 +155,12 @@ internal sealed class Monitors : IDisposable
         if (settings.Detector.Kind == "probe")
         {
             var probe = StateProbe.Fit(_run, policy, corpus, settings.Detector, key);
-            return new(settings, Threshold(settings, key, probe.HonestScores), null, exchanges => [.. exchanges.Select(probe.Read)]);
+            return new(settings, Threshold(settings, key, probe.HonestScores), null, exchanges =>
+                [.. _run.Ranks.Each($"monitor {settings.Name}", exchanges.Count, i => probe.Read(exchanges[i])).Select(p => (p, p >= 0.5))]
+            );
         }
 
-        var detector = DetectorRegistry.Create(settings.Detector, _run.Pack, _run.Device, _run.Seeds, _run.Settings.Clock);
+        var detector = DetectorRegistry.Create(settings.Detector, _run.Pack, _run.Device, _run.Seeds, _run.Settings.Clock, _run.Ranks);
         var honest = settings.FalsePositiveRate is null
             ? []
             : Values(detector.LabelAll([.. Honest(corpus).Select(t => TranscriptParser.Parse(t.AssistantText, t.Scratchpad))], _run.Cancellation));
@@ -265,14 +267,9 @@ internal sealed class StateProbe
         return probe;
     }
 
-    /// <summary>Probability and verdict; 0 where there is no scratchpad to read.</summary>
-    public (double P, bool Verdict) Read(Exchange exchange)
-    {
-        if (_states.Of(exchange.Rollout.PromptIds, exchange.Rollout.ResponseIds) is not { } found)
-            return (0, false);
-        var p = Probability(found[_layer]);
-        return (p, p >= 0.5);
-    }
+    /// <summary>Probability; 0 where there is no scratchpad to read.</summary>
+    public double Read(Exchange exchange) =>
+        _states.Of(exchange.Rollout.PromptIds, exchange.Rollout.ResponseIds) is { } found ? Probability(found[_layer]) : 0;
 
     private double Probability(float[] state) => 1 / (1 + Math.Exp(-_probe.Score(state)));
 }

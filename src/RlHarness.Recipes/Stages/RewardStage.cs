@@ -47,7 +47,7 @@ internal static class RewardStage
         run.Configure(loaded.Decoder);
         var conversation = new Conversation(loaded, run.Settings.Clock);
         using var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"));
-        var model = new RewardModel(loaded.Decoder, head, settings.MicroBatchTokens);
+        var model = new RewardModel(loaded.Decoder, head, settings.MicroBatchTokens, run.Ranks);
         var pairs = corpus
             .Pairs.Select(p => new RewardModelTrainer.Pair(Text(conversation, p.User, p.Chosen), Text(conversation, p.User, p.Rejected)))
             .ToArray();
@@ -56,7 +56,14 @@ internal static class RewardStage
         var train = order.Skip(held.Length).Select(i => pairs[i]).ToArray();
         var perEpoch = (train.Length + settings.BatchSize - 1) / settings.BatchSize;
         var steps = Math.Max(1, (int)Math.Round(settings.Epochs * perEpoch));
-        using var trainer = new RewardModelTrainer(model, settings.Optimizer, settings.Centering, settings.MicroBatchTokens);
+        using var trainer = new RewardModelTrainer(
+            model,
+            settings.Optimizer,
+            settings.Centering,
+            settings.MicroBatchTokens,
+            run.Ranks,
+            run.Settings.ShardOptimizer
+        );
         var checkpoints = new TuningCheckpoints(run, Name, trainer.Optimizer, () =>
             [.. NamedTensors.Of(loaded.Decoder.Parameters, "body."), .. NamedTensors.Of(head.Parameters, "head.")]
         );
@@ -75,7 +82,7 @@ internal static class RewardStage
         head.Shift(-mean);
         var result = string.Create(CultureInfo.InvariantCulture, $"held-out accuracy {accuracy:p1} (n = {held.Length})");
         run.KeepResult(Name, result);
-        CheckpointFolder.Write(run.Folder.Stage(Name), folder => ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded));
+        run.WriteFolder(run.Folder.Stage(Name), folder => ScalarHeadFolder.Save(folder, loaded.Decoder, head, loaded));
         return result;
     }
 
@@ -95,7 +102,7 @@ internal static class RewardStage
         var accuracy = double.NaN;
         for (var step = checkpoints.State.Step + 1; step <= steps; step++)
         {
-            run.Cancellation.ThrowIfCancellationRequested();
+            run.StopIfAsked();
             var rate = settings.Optimizer.At(step - 1, steps);
             checkpoints.Begin();
             var result = RunContext.At(Name, step, () => trainer.Step([.. batches(step - 1).Select(i => train[i])], rate));
@@ -145,6 +152,6 @@ internal static class RewardStage
         run.Configure(loaded.Decoder);
         var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
         ScalarHeadFolder.LoadHead(folder, head);
-        return new(new RewardModel(loaded.Decoder, head, run.Settings.Reward.MicroBatchTokens), new Conversation(loaded, run.Settings.Clock));
+        return new(new RewardModel(loaded.Decoder, head, run.Settings.Reward.MicroBatchTokens, run.Ranks), new Conversation(loaded, run.Settings.Clock));
     }
 }

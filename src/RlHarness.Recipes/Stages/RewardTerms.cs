@@ -46,7 +46,7 @@ internal abstract record RewardTerm(string Name, double Weight) : IDisposable
                 var length = new ScratchpadLengthPenalty(settings.FreeWords);
                 return new OfScratchpad(settings.Label, settings.Weight, inputs => [.. inputs.Select(length.Score)]);
             case "judge":
-                var judge = (IJudge)DetectorRegistry.Create(settings.Judge!, run.Pack, run.Device, run.Seeds, run.Settings.Clock);
+                var judge = (IJudge)DetectorRegistry.Create(settings.Judge!, run.Pack, run.Device, run.Seeds, run.Settings.Clock, run.Ranks);
                 return new OfOutput(
                     settings.Label,
                     settings.Weight,
@@ -54,11 +54,15 @@ internal abstract record RewardTerm(string Name, double Weight) : IDisposable
                     judge as IDisposable
                 );
             case "http":
-                var service = new RewardService(settings, run.Cancellation);
-                return Outside(settings, service.Ask, service);
+                var service = new RewardService(settings, run.Asked);
+                return Outside(settings, Once(service.Ask), service);
             default:
-                return Outside(settings, responses => RewardProgram.Ask(settings, responses, run.Cancellation), null);
+                return Outside(settings, Once(responses => RewardProgram.Ask(settings, responses, run.Asked)), null);
         }
+
+        // Of several ranks the first one asks.
+        Func<IReadOnlyList<JsonObject>, IReadOnlyList<double>> Once(Func<IReadOnlyList<JsonObject>, IReadOnlyList<double>> ask) =>
+            responses => run.Ranks.FromFirst<double[]>($"reward {settings.Label}", () => [.. ask(responses)]);
     }
 
     private static RewardTerm Outside(RewardTermSettings settings, Func<IReadOnlyList<JsonObject>, IReadOnlyList<double>> ask, IDisposable? owned) =>

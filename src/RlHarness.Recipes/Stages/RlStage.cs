@@ -15,6 +15,7 @@ using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
+using RlHarness.Training.Optimization;
 using RlHarness.Training.Ppo;
 using RlHarness.Training.Rewards;
 using RlHarness.Training.Rollouts;
@@ -67,7 +68,9 @@ internal sealed class RlStage : IDisposable
             _reference?.Decoder ?? _policy.Decoder,
             _critic,
             _settings,
-            firstRatioTolerance: run.Device.type == DeviceType.CPU ? 0 : 1e-2
+            firstRatioTolerance: run.Device.type == DeviceType.CPU ? 0 : 1e-2,
+            ranks: run.Ranks,
+            shardOptimizer: run.Settings.ShardOptimizer
         );
         _rewardModel = RewardStage.Open(run);
         _rewards = RewardFunction.Open(run, _rewardModel);
@@ -78,10 +81,11 @@ internal sealed class RlStage : IDisposable
             StopIds = _conversation.StopIds,
             BatchSize = _settings.RolloutBatchSize,
         };
-        _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"));
+        _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"), run.Ranks);
         _evaluator = new Evaluator(run, _policy, _conversation);
         _monitors = new Monitors(run, _policy, corpus.Transcripts);
-        _checkpoints = new(run, Name, StageFolder, Write, step => step % _settings.CheckpointEvery == 0 || step == _settings.Steps, Kept);
+        AdamW[] optimizers = [_trainer.PolicyOptimizer, .. _trainer.CriticOptimizer is { } second ? [second] : Array.Empty<AdamW>()];
+        _checkpoints = new(run, Name, StageFolder, Write, optimizers, step => step % _settings.CheckpointEvery == 0 || step == _settings.Steps, Kept);
     }
 
     /// <summary>Runs to the last step, from the newest checkpoint where there is one. Where it is stopped, the last step that was finished is saved.</summary>
@@ -117,7 +121,7 @@ internal sealed class RlStage : IDisposable
             return Summary();
         for (var step = start + 1; step <= _settings.Steps; step++)
         {
-            _run.Cancellation.ThrowIfCancellationRequested();
+            _run.StopIfAsked();
             var clock = new StepClock(_run.Time);
 
             // 1. Questions: queries of the training split, in the tiers of training.
@@ -287,7 +291,9 @@ internal sealed class RlStage : IDisposable
     /// Whether the rule of the settings ends the stage at an evaluation. It reads all evaluations so far from the database, so that a resumed run stops
     /// where an uninterrupted one does.
     /// </summary>
-    private bool StopsAt(int step)
+    private bool StopsAt(int step) => _run.Ranks.FromFirst("rl.stop_when", () => RuleHolds(step));
+
+    private bool RuleHolds(int step)
     {
         if (step == 0 || _settings.StopWhen is not { } text || StopRule.Parse(text) is not { } rule)
             return false;
@@ -490,11 +496,15 @@ internal sealed class RlStage : IDisposable
 
     private string StageFolder => _run.Folder.Stage(Name);
 
+    private IEnumerable<(string File, AdamW Optimizer)> Optimizers()
+    {
+        yield return ("policy_optimizer.safetensors", _trainer.PolicyOptimizer);
+        if (_trainer.CriticOptimizer is { } optimizer)
+            yield return ("critic_optimizer.safetensors", optimizer);
+    }
+
     private IEnumerable<(string File, Func<IReadOnlyCollection<(string, torch.Tensor)>> Tensors)> States()
     {
-        yield return ("policy_optimizer.safetensors", () => [.. _trainer.PolicyOptimizer.State]);
-        if (_trainer.CriticOptimizer is { } optimizer)
-            yield return ("critic_optimizer.safetensors", () => [.. optimizer.State]);
         if (_critic is { SharesPolicy: true } critic)
             yield return ("critic.safetensors", () => NamedTensors.Of(critic.Head.Parameters));
         if (_policy.Decoder.Adapters is { } adapters)
@@ -525,6 +535,8 @@ internal sealed class RlStage : IDisposable
             ModelSaver.Save(folder, _policy);
         if (_critic is { Body: { } body } critic)
             ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, critic.Head, _policy);
+        foreach (var (file, optimizer) in Optimizers())
+            NamedTensors.Save(Path.Combine(folder, file), [.. optimizer.State]);
         foreach (var (file, tensors) in States())
             NamedTensors.Save(Path.Combine(folder, file), tensors());
         var step = _checkpoints.Whole ?? throw new InvalidOperationException("no step is whole");
@@ -543,6 +555,8 @@ internal sealed class RlStage : IDisposable
             return 0;
         }
 
+        foreach (var (file, optimizer) in Optimizers())
+            optimizer.Load(moments => NamedTensors.Load(Path.Combine(checkpoint.Path, file), moments));
         foreach (var (file, tensors) in States())
             NamedTensors.Load(Path.Combine(checkpoint.Path, file), tensors());
         if (_critic is { Body: { } body } trained)

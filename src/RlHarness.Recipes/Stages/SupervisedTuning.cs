@@ -39,7 +39,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
     {
         if (settings.Adapter is { } adapter)
             model.Decoder.Adapters = LoraFolder.Create(model.Decoder, adapter.TargetModules, adapter.Rank, adapter.Alpha, run.Seeds.For($"{stage}/adapter"));
-        using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer, settings.MicroBatchTokens);
+        using var trainer = new SupervisedTrainer(model.Decoder, settings.Optimizer, settings.MicroBatchTokens, run.Ranks, run.Settings.ShardOptimizer);
         var trained = model.Decoder.Adapters?.Parameters ?? model.Decoder.Parameters;
         var checkpoints = new TuningCheckpoints(run, stage, trainer.Optimizer, () => NamedTensors.Of(trained));
         checkpoints.Restore();
@@ -49,7 +49,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
         checkpoints.Guard(() => tuned = Loop(run, stage, lossMetric, trainer, sequences, settings, checkpoints, evaluations));
         Merge(model);
         run.KeepResult(stage, says(tuned!));
-        CheckpointFolder.Write(run.Folder.Stage(stage), folder => ModelSaver.Save(folder, model));
+        run.WriteFolder(run.Folder.Stage(stage), folder => ModelSaver.Save(folder, model));
         return says(tuned!);
     }
 
@@ -87,7 +87,7 @@ internal sealed record SupervisedTuning(int Steps, long Tokens, double Validatio
             run.Commit(untuned);
         for (var step = state.Pending is null ? state.Step + 1 : state.Step; step <= steps; step++)
         {
-            run.Cancellation.ThrowIfCancellationRequested();
+            run.StopIfAsked();
             if (state.Pending is null)
             {
                 var rate = settings.Optimizer.At(step - 1, steps);

@@ -33,6 +33,9 @@ public static class MetricNames
     public const string ResponseLengthMin = "response_length/min";
     public const string ResponseLengthClipRatio = "response_length/clip_ratio";
 
+    /// <summary>Share of a step's time that ranks spend with each other, waiting included; of a run with several ranks.</summary>
+    public const string CommunicationShare = "perf/communication_share";
+
     public const string Throughput = "perf/throughput";
     public const string Mfu = "perf/mfu";
     public const string MaxMemoryGb = "perf/max_memory_gb";

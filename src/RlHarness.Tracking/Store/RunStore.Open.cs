@@ -57,6 +57,8 @@ public sealed partial class RunStore
         return Opened(path, path, SqliteOpenMode.ReadWriteCreate, time, copy: null, vfs);
     }
 
+    private static RunStore OpenInMemory(TimeProvider time) => Opened(":memory:", ":memory:", SqliteOpenMode.ReadWriteCreate, time, copy: null);
+
     /// <summary>Chooses the journal. A commit is on disk when it returns either way.</summary>
     private void ChooseJournal(string path)
     {

@@ -22,6 +22,9 @@ public sealed partial class RunStore : IDisposable
     /// <summary>Opens the store for writing, and creates it where there is none.</summary>
     public static RunStore Open(string path, TimeProvider? time = null) => OpenToWrite(path, time ?? TimeProvider.System);
 
+    /// <summary>A store in memory, gone when it is closed: for a process that works on a run whose store another one writes.</summary>
+    public static RunStore InMemory(TimeProvider? time = null) => OpenInMemory(time ?? TimeProvider.System);
+
     /// <summary>
     /// As <see cref="OpenReadOnly"/>, and all that is read is of one moment: steps that a run commits meanwhile are not seen, and are not kept waiting but where
     /// the store has a rollback journal.

@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
+using RlHarness.Training.Collectives;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -8,36 +9,80 @@ namespace RlHarness.Training.Optimization;
 /// <summary>
 /// AdamW over the flat memory of one or more parameter stores, with one clipped norm over all of them. On the CPU a step is one pass over memory.
 /// Update: p ← p (1 − lr·wd); m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; p ← p − lr/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε).
+/// Of several ranks each takes every step over the sum of their gradients; sharded, each has the moments of its part, updates it, and hands it to the others.
 /// </summary>
 public sealed class AdamW : IDisposable
 {
     private readonly IReadOnlyList<ParameterStore> _stores;
+    private readonly Ranks _ranks;
+
+    /// <summary>What this rank updates of each store.</summary>
+    private readonly IReadOnlyList<Shard>[] _shards;
     private readonly Tensor[] _m;
     private readonly Tensor[] _v;
 
+    /// <summary>Whole moments, while they are written; null otherwise.</summary>
+    private (string Name, Tensor Tensor)[]? _whole;
+
     public AdamW(AdamWSettings settings, params IReadOnlyList<ParameterStore> stores)
+        : this(settings, Ranks.Alone, sharded: false, stores) { }
+
+    /// <param name="ranks">Who step together.</param>
+    /// <param name="sharded">Whether each has the moments of a part alone.</param>
+    public AdamW(AdamWSettings settings, Ranks ranks, bool sharded, params IReadOnlyList<ParameterStore> stores)
     {
-        Settings = settings;
-        _stores = stores;
+        (Settings, _stores, _ranks, IsSharded) = (settings, stores, ranks, sharded && !ranks.IsAlone);
         using var scope = NewDisposeScope();
         foreach (var store in stores)
             store.EnableGradients();
-        _m = [.. stores.Select(s => zeros_like(s.Data).DetachFromDisposeScope())];
-        _v = [.. stores.Select(s => zeros_like(s.Data).DetachFromDisposeScope())];
+        _shards = [.. stores.Select(s => IsSharded ? Shard.Of(s.Count, ranks.Rank, ranks.Size) : [])];
+        _m = [.. stores.Select(Moments)];
+        _v = [.. stores.Select(Moments)];
     }
 
     public AdamWSettings Settings { get; }
 
+    /// <summary>Whether this rank has the moments of a part alone.</summary>
+    public bool IsSharded { get; }
+
     /// <summary>Steps taken.</summary>
     public int Steps { get; set; }
 
-    /// <summary>First and second moments, one of each a store: the optimizer's state beside <see cref="Steps"/>.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> State => _m.Select((t, i) => ($"m.{i}", t)).Concat(_v.Select((t, i) => ($"v.{i}", t)));
+    /// <summary>
+    /// First and second moments, one of each a store: the optimizer's state beside <see cref="Steps"/>. They do not depend on the number of ranks; sharded they
+    /// are there after <see cref="Collect"/>, on the first rank.
+    /// </summary>
+    public IEnumerable<(string Name, Tensor Tensor)> State =>
+        !IsSharded ? _m.Select((t, i) => ($"m.{i}", t)).Concat(_v.Select((t, i) => ($"v.{i}", t)))
+        : _whole ?? throw new InvalidOperationException("the moments of other ranks were not collected");
 
     public void ZeroGradients()
     {
         foreach (var store in _stores)
             store.ZeroGradients();
+    }
+
+    /// <summary>Adds up the gradients of all ranks; sharded each gets the sums of its part.</summary>
+    public void AddUpGradients()
+    {
+        for (var i = 0; i < _stores.Count; i++)
+            if (IsSharded)
+                _ranks.AddUp("gradients", _stores[i].Gradient!, _shards[i]);
+            else
+                _ranks.AddUp("gradients", _stores[i].Gradient!);
+    }
+
+    /// <summary>Norm of a store's gradient, of all ranks.</summary>
+    public double GradientNorm(ParameterStore store)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        static double Norm(Tensor t) => t.norm().to(ScalarType.Float64).item<double>();
+        if (!IsSharded)
+            return Norm(store.Gradient!);
+        var own = Parts(_stores.ToList().IndexOf(store)).Sum(p => Square(Norm(store.Gradient!.narrow(0, p.Own, p.OwnCount))));
+        return Math.Sqrt(_ranks.Sum("norms of gradients", own));
     }
 
     /// <summary>Clips and steps. Returns the norm before clipping.</summary>
@@ -46,7 +91,7 @@ public sealed class AdamW : IDisposable
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var norm = Math.Sqrt(_stores.Sum(s => Square(s.Gradient!.norm().to(ScalarType.Float64).item<double>())));
+        var norm = Math.Sqrt(_stores.Sum(s => Square(GradientNorm(s))));
         if (!double.IsFinite(norm))
             throw new HarnessException(
                 ErrorKind.Numerics,
@@ -58,46 +103,130 @@ public sealed class AdamW : IDisposable
         var scale = Settings.MaxGradNorm is { } max ? Math.Min(1, max / (norm + 1e-6)) : 1;
         Steps++;
         for (var i = 0; i < _stores.Count; i++)
-            Update(_stores[i], _m[i], _v[i], learningRate, scale);
+        {
+            var store = _stores[i];
+            if (!IsSharded)
+                Update(store.Data, store.Gradient!, _m[i], _v[i], store.DecayedCount, learningRate, scale);
+            foreach (var part in Parts(i))
+            {
+                Tensor Own(Tensor whole) => whole.narrow(0, part.Own, part.OwnCount);
+                Tensor Moments(Tensor parts) => parts.narrow(0, part.Offset, part.OwnCount);
+                var decayed = Math.Clamp(store.DecayedCount - part.Own, 0, part.OwnCount);
+                Update(Own(store.Data), Own(store.Gradient!), Moments(_m[i]), Moments(_v[i]), decayed, learningRate, scale);
+            }
+
+            if (IsSharded)
+                _ranks.Complete("weights", store.Data, _shards[i]);
+            store.Touch();
+        }
+
         return norm;
+    }
+
+    /// <summary>Brings the moments of all ranks to the first one, which writes them; until <see cref="Release"/>.</summary>
+    public void Collect()
+    {
+        if (!IsSharded)
+            return;
+        using var guard = no_grad();
+        Tensor? Whole(int i, Tensor own)
+        {
+            var whole = _ranks.IsFirst ? zeros(_stores[i].Count).DetachFromDisposeScope() : null;
+            foreach (var shard in _shards[i])
+            {
+                using var scope = NewDisposeScope();
+                var block = zeros(shard.Count);
+                if (shard.OwnCount > 0)
+                    block.narrow(0, shard.Own - shard.Start, shard.OwnCount).copy_(own.narrow(0, shard.Offset, shard.OwnCount));
+                _ranks.Complete("moments", block, [shard with { Start = 0, Own = shard.Own - shard.Start }]);
+                whole?.narrow(0, shard.Start, shard.Count).copy_(block);
+            }
+
+            return whole;
+        }
+
+        var m = _m.Select((t, i) => ($"m.{i}", Whole(i, t))).ToArray();
+        var v = _v.Select((t, i) => ($"v.{i}", Whole(i, t))).ToArray();
+        _whole = _ranks.IsFirst ? [.. m.Concat(v).Select(t => (t.Item1, t.Item2!))] : null;
+    }
+
+    /// <summary>Lets go of what was collected.</summary>
+    public void Release()
+    {
+        foreach (var (_, tensor) in _whole ?? [])
+            tensor.Dispose();
+        _whole = null;
+    }
+
+    /// <summary>Takes moments from where they were written, whatever the number of ranks was.</summary>
+    /// <param name="load">Fills whole moments.</param>
+    public void Load(Action<IReadOnlyCollection<(string Name, Tensor Tensor)>> load)
+    {
+        ArgumentNullException.ThrowIfNull(load);
+        if (!IsSharded)
+        {
+            load([.. State]);
+            return;
+        }
+
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        (string Name, Tensor Tensor)[] whole =
+        [
+            .. _stores.Select((s, i) => ($"m.{i}", zeros(s.Count))),
+            .. _stores.Select((s, i) => ($"v.{i}", zeros(s.Count))),
+        ];
+        load(whole);
+        for (var i = 0; i < _stores.Count; i++)
+            foreach (var part in Parts(i))
+            {
+                _m[i].narrow(0, part.Offset, part.OwnCount).copy_(whole[i].Tensor.narrow(0, part.Own, part.OwnCount));
+                _v[i].narrow(0, part.Offset, part.OwnCount).copy_(whole[_stores.Count + i].Tensor.narrow(0, part.Own, part.OwnCount));
+            }
     }
 
     public void Dispose()
     {
+        Release();
         foreach (var tensor in _m.Concat(_v))
             tensor.Dispose();
     }
 
+    /// <summary>Zeros for what this rank has the moments of.</summary>
+    private Tensor Moments(ParameterStore store, int i) =>
+        (IsSharded ? zeros(_shards[i].Sum(s => (long)s.OwnCount), device: store.Device) : zeros_like(store.Data)).DetachFromDisposeScope();
+
+    /// <summary>Parts of this rank that are not empty.</summary>
+    private IEnumerable<Shard> Parts(int store) => _shards[store].Where(s => s.OwnCount > 0);
+
     private static double Square(double x) => x * x;
 
-    private void Update(ParameterStore store, Tensor m, Tensor v, double learningRate, double scale)
+    private void Update(Tensor data, Tensor gradient, Tensor m, Tensor v, long decayed, double learningRate, double scale)
     {
         var s = Settings;
         var correction1 = 1 - Math.Pow(s.Beta1, Steps);
         var correction2 = Math.Sqrt(1 - Math.Pow(s.Beta2, Steps));
         var stepSize = learningRate / correction1;
         var decay = 1 - learningRate * s.WeightDecay;
-        if (store.Device.type == DeviceType.CPU)
+        if (data.device_type == DeviceType.CPU)
         {
             FusedAdamW.Update(
-                store.Data,
-                store.Gradient!,
+                data,
+                gradient,
                 m,
                 v,
-                store.DecayedCount,
+                decayed,
                 new((float)scale, (float)s.Beta1, (float)s.Beta2, (float)s.Epsilon, (float)stepSize, (float)(1 / correction2), (float)decay)
             );
         }
         else
         {
-            var g = scale == 1 ? store.Gradient! : store.Gradient! * scale;
+            var g = scale == 1 ? gradient : gradient * scale;
             if (s.WeightDecay != 0)
-                store.Data.narrow(0, 0, store.DecayedCount).mul_(decay);
+                data.narrow(0, 0, decayed).mul_(decay);
             m.mul_(s.Beta1).add_(g, alpha: 1 - s.Beta1);
             v.mul_(s.Beta2).addcmul_(g, g, value: 1 - s.Beta2);
-            store.Data.addcdiv_(m, (v.sqrt() / correction2).add_(s.Epsilon), value: -stepSize);
+            data.addcdiv_(m, (v.sqrt() / correction2).add_(s.Epsilon), value: -stepSize);
         }
-
-        store.Touch();
     }
 }

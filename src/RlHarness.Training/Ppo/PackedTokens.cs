@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
 using static TorchSharp.torch;
 
@@ -55,6 +56,27 @@ public sealed class PackedTokens : IDisposable
 
     /// <summary>Stores the values of some episodes, given in the order of a packed batch.</summary>
     internal void Scatter(IReadOnlyList<int> episodes, Tensor values) => _values.index_copy_(0, Indices(episodes), values.to(_values.dtype));
+
+    /// <summary>The values of some episodes in several, as float32: what <see cref="Restore"/> reads.</summary>
+    internal static byte[] Bytes(IReadOnlyList<int> episodes, IReadOnlyList<PackedTokens> packed)
+    {
+        if (episodes.Count == 0)
+            return [];
+        using var scope = NewDisposeScope();
+        return [.. packed.SelectMany(p => p.Gather(episodes).cpu().bytes.ToArray())];
+    }
+
+    /// <summary>Stores what another rank scored.</summary>
+    internal static void Restore(IReadOnlyList<int> episodes, IReadOnlyList<PackedTokens> packed, byte[] bytes)
+    {
+        if (episodes.Count == 0)
+            return;
+        using var scope = NewDisposeScope();
+        var values = MemoryMarshal.Cast<byte, float>(bytes).ToArray();
+        var each = values.Length / packed.Count;
+        for (var p = 0; p < packed.Count; p++)
+            packed[p].Scatter(episodes, tensor(values[(p * each)..((p + 1) * each)], device: packed[p]._values.device));
+    }
 
     /// <summary>On the host in float64, padded with 0 to the longest episode: [N, T].</summary>
     internal Tensor Padded()

@@ -3,6 +3,7 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Parallel;
 using RlHarness.Training.Algorithms;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Collectives;
 using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 using static TorchSharp.torch;
@@ -22,14 +23,29 @@ public sealed class PpoTrainer : IDisposable
     private readonly Critic? _critic;
     private readonly Algorithm _algorithm;
     private readonly double _firstRatioTolerance;
+    private readonly Ranks _ranks;
+
+    /// <summary>Of the last gradients: ranks whose weights are the same have the same.</summary>
+    private (double Policy, double Critic) _norms;
 
     /// <param name="policy">The model that is trained.</param>
     /// <param name="reference">Frozen; the policy itself where only adapters are trained: then its answers are those with adapters switched off.</param>
     /// <param name="critic">Values; null for an algorithm without a critic.</param>
     /// <param name="settings">All settings.</param>
     /// <param name="firstRatioTolerance">Largest |ratio − 1| that the first minibatch may show. 0: bit for bit, which a CPU gives.</param>
-    public PpoTrainer(Decoder policy, Decoder reference, Critic? critic, PpoSettings settings, double firstRatioTolerance = 0)
+    /// <param name="ranks">Among whom the episodes of each minibatch are dealt out; each rank scores those that it learns from in the first epoch.</param>
+    /// <param name="shardOptimizer">Whether each rank has the moments of a part alone.</param>
+    public PpoTrainer(
+        Decoder policy,
+        Decoder reference,
+        Critic? critic,
+        PpoSettings settings,
+        double firstRatioTolerance = 0,
+        Ranks? ranks = null,
+        bool shardOptimizer = false
+    )
     {
+        _ranks = ranks ?? Ranks.Alone;
         (_policy, _reference, _critic, Settings, _firstRatioTolerance) = (policy, reference, critic, settings, firstRatioTolerance);
         if (ReferenceEquals(policy, reference) && policy.Adapters is null)
             throw new ArgumentException("without adapters the reference is a model of its own", nameof(reference));
@@ -39,8 +55,8 @@ public sealed class PpoTrainer : IDisposable
         KlCoefficient = settings.KlCoefficient;
         var joint = IsJoint;
         var trained = DifferentiablePass.Trainable(policy);
-        PolicyOptimizer = new AdamW(settings.Optimizer, joint && critic is not null ? [trained, .. critic.Stores] : [trained]);
-        CriticOptimizer = joint || critic is null ? null : new AdamW(settings.CriticOptimizer, [.. critic.Stores]);
+        PolicyOptimizer = new AdamW(settings.Optimizer, _ranks, shardOptimizer, joint && critic is not null ? [trained, .. critic.Stores] : [trained]);
+        CriticOptimizer = joint || critic is null ? null : new AdamW(settings.CriticOptimizer, _ranks, shardOptimizer, [.. critic.Stores]);
     }
 
     public PpoSettings Settings { get; }
@@ -102,22 +118,37 @@ public sealed class PpoTrainer : IDisposable
         PackedTokens Room() => PackedTokens.Empty(lengths, ScalarType.Float32, _policy.Device);
         var (logprobs, reference, entropies) = (Room(), Room(), Room());
         var values = _critic is null ? null : Room();
-        var plans = Minibatches(firstOrder).SelectMany(m => Plan(episodes, m)).ToArray();
-        var ways = DegreeOfParallelism;
-        ParallelWork.Run([
-            .. Enumerable
-                .Range(0, ways)
-                .Select(way =>
-                    (Action)(
-                        () =>
-                        {
-                            for (var i = way; i < plans.Length; i += ways)
-                                Score(plans[i]);
-                        }
-                    )
-                ),
-        ]);
+        var shares = Minibatches(firstOrder).Select(m => Shares(episodes, m)).ToArray();
+        var scored = _ranks.Gather(
+            "scores of episodes",
+            () =>
+            {
+                var plans = shares.SelectMany(s => Plan(episodes, s[_ranks.Rank])).ToArray();
+                var ways = DegreeOfParallelism;
+                ParallelWork.Run([
+                    .. Enumerable
+                        .Range(0, ways)
+                        .Select(way =>
+                            (Action)(
+                                () =>
+                                {
+                                    for (var i = way; i < plans.Length; i += ways)
+                                        Score(plans[i]);
+                                }
+                            )
+                        ),
+                ]);
+                return _ranks.IsAlone ? [] : PackedTokens.Bytes(OfRank(_ranks.Rank), Rooms());
+            }
+        );
+        for (var r = 0; r < _ranks.Size; r++)
+            if (r != _ranks.Rank)
+                PackedTokens.Restore(OfRank(r), Rooms(), scored[r]);
         return Estimate(episodes, lengths, logprobs, reference, values, entropies);
+
+        int[] OfRank(int rank) => [.. shares.SelectMany(s => s[rank])];
+
+        PackedTokens[] Rooms() => values is null ? [logprobs, reference, entropies] : [logprobs, reference, entropies, values];
 
         void Score(IReadOnlyList<int> ids)
         {
@@ -125,9 +156,9 @@ public sealed class PpoTrainer : IDisposable
             using var guard = no_grad();
             using var batch = Pack(episodes, ids);
             var rows = DifferentiablePass.HiddenAtScored(_policy, batch);
-            var scored = TokenScorer.Score(_policy, rows, batch.Targets, Settings.Temperature);
-            logprobs.Scatter(ids, scored.Logprobs);
-            entropies.Scatter(ids, scored.Entropy);
+            var said = TokenScorer.Score(_policy, rows, batch.Targets, Settings.Temperature);
+            logprobs.Scatter(ids, said.Logprobs);
+            entropies.Scatter(ids, said.Entropy);
             reference.Scatter(ids, ReferenceLogprobs(batch));
             values?.Scatter(ids, _critic!.Head.Forward(_critic.Body is { } body ? DifferentiablePass.HiddenAtScored(body, batch) : rows));
         }
@@ -140,12 +171,48 @@ public sealed class PpoTrainer : IDisposable
         var episodes = experience.Episodes;
         PolicyOptimizer.ZeroGradients();
         CriticOptimizer?.ZeroGradients();
-        var sums = new Sums();
         var tokens = minibatch.Sum(i => (long)episodes[i].Response.Count);
         var trained = minibatch.Sum(i => (long)episodes[i].TrainedTokens);
         var longest = minibatch.Max(i => episodes[i].Response.Count);
         var normalization = Settings.LossNormalization;
-        foreach (var ids in Plan(episodes, minibatch))
+        var parts = _ranks.Gather(
+            "losses",
+            () =>
+            {
+                var own = new Sums();
+                foreach (var ids in Plan(episodes, Shares(episodes, minibatch)[_ranks.Rank]))
+                    Pass(ids, own);
+                return own.Numbers(_norms.Policy, _norms.Critic);
+            }
+        );
+        var sums = Sums.Of(parts);
+        PolicyOptimizer.AddUpGradients();
+        CriticOptimizer?.AddUpGradients();
+        if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= _firstRatioTolerance))
+            throw new HarnessException(
+                ErrorKind.Numerics,
+                "the probability ratio is not 1 at the first minibatch",
+                $"largest |ratio − 1| = {sums.MaxDeviation:g3}",
+                $"at most {_firstRatioTolerance:g3}",
+                "this is a defect of the program or of a library: report it with run.json"
+            );
+        var policyNorm = PolicyOptimizer.GradientNorm(DifferentiablePass.Trainable(_policy));
+        var criticNorm = Math.Sqrt(_critic?.Stores.Sum(s => Math.Pow((CriticOptimizer ?? PolicyOptimizer).GradientNorm(s), 2)) ?? 0);
+        // Before either optimizer steps: else a critic that fails would leave a policy that has moved.
+        if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
+            throw new HarnessException(
+                ErrorKind.Numerics,
+                "a gradient is not finite",
+                $"norm {policyNorm} of the policy, {criticNorm} of the critic",
+                "finite norms",
+                "lower the learning rate, or look at the last batch; weights are as before this step"
+            );
+        _norms = (policyNorm, criticNorm);
+        PolicyOptimizer.Step(Settings.Optimizer.LearningRate * learningRateFactor);
+        CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
+        return sums.Result(epoch, index, minibatch.Count, tokens, policyNorm, criticNorm);
+
+        void Pass(IReadOnlyList<int> ids, Sums sums)
         {
             using var scope = NewDisposeScope();
             using var batch = Pack(episodes, ids);
@@ -202,29 +269,6 @@ public sealed class PpoTrainer : IDisposable
                 return result.Loss * valueWeight;
             }
         }
-
-        if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= _firstRatioTolerance))
-            throw new HarnessException(
-                ErrorKind.Numerics,
-                "the probability ratio is not 1 at the first minibatch",
-                $"largest |ratio − 1| = {sums.MaxDeviation:g3}",
-                $"at most {_firstRatioTolerance:g3}",
-                "this is a defect of the program or of a library: report it with run.json"
-            );
-        var policyNorm = Norm(DifferentiablePass.Trainable(_policy));
-        var criticNorm = Math.Sqrt(_critic?.Stores.Sum(s => Math.Pow(Norm(s), 2)) ?? 0);
-        // Before either optimizer steps: else a critic that fails would leave a policy that has moved.
-        if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
-            throw new HarnessException(
-                ErrorKind.Numerics,
-                "a gradient is not finite",
-                $"norm {policyNorm} of the policy, {criticNorm} of the critic",
-                "finite norms",
-                "lower the learning rate, or look at the last batch; weights are as before this step"
-            );
-        PolicyOptimizer.Step(Settings.Optimizer.LearningRate * learningRateFactor);
-        CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
-        return sums.Result(epoch, index, minibatch.Count, tokens, policyNorm, criticNorm);
     }
 
     /// <summary>β Σ weight · k3 of KL(policy ‖ reference), where it is a term of the loss. All [R]; a scalar.</summary>
@@ -332,21 +376,54 @@ public sealed class PpoTrainer : IDisposable
                 .Select(p => (IReadOnlyList<int>)[.. p.Select(k => minibatch[k])]),
         ];
 
+    /// <summary>A minibatch's episodes by the rank that learns from them.</summary>
+    private IReadOnlyList<IReadOnlyList<int>> Shares(IReadOnlyList<Episode> episodes, IReadOnlyList<int> minibatch) =>
+        _ranks.IsAlone
+            ? [minibatch]
+            :
+            [
+                .. RankShares
+                    .Of(_policy, [.. minibatch.Select(i => Sequence(episodes[i]))], _ranks.Size)
+                    .Select(s => (IReadOnlyList<int>)[.. s.Select(k => minibatch[k])]),
+            ];
+
     private ScoredBatch Pack(IReadOnlyList<Episode> episodes, IReadOnlyList<int> ids) =>
         ScoredBatch.Pack([.. ids.Select(i => Sequence(episodes[i]))], _policy.Device, _policy.SharesDeeply);
 
     private static ScoredSequence Sequence(Episode episode) => ScoredSequence.Response(episode.Prompt, episode.Response);
 
-    private static double Norm(ParameterStore store)
-    {
-        using var guard = no_grad();
-        using var scope = NewDisposeScope();
-        return store.Gradient!.norm().to(ScalarType.Float64).item<double>();
-    }
-
-    /// <summary>Sums over the micro-batches of one minibatch.</summary>
+    /// <summary>Sums over the micro-batches of one minibatch, of a rank or of all.</summary>
     private sealed class Sums
     {
+        /// <exception cref="HarnessException">The ranks' gradients of the step before were not the same.</exception>
+        internal static Sums Of(IReadOnlyList<double[]> ranks)
+        {
+            for (var r = 1; r < ranks.Count; r++)
+                if (!ranks[r].AsSpan(8).SequenceEqual(ranks[0].AsSpan(8)))
+                    throw new HarnessException(
+                        ErrorKind.Numerics,
+                        FormattableString.Invariant($"rank {r} of {ranks.Count} no longer has the weights of rank 0"),
+                        FormattableString.Invariant($"norms of the last gradients {ranks[r][8]:R} and {ranks[r][9]:R}"),
+                        FormattableString.Invariant($"{ranks[0][8]:R} and {ranks[0][9]:R}"),
+                        "ranks need like processors, and one MPI and libtorch; resume goes on from the newest checkpoint"
+                    );
+            return new()
+            {
+                _policyLoss = ranks.Sum(n => n[0]),
+                _valueLoss = ranks.Sum(n => n[1]),
+                _entropy = ranks.Sum(n => n[2]),
+                _approxKl = ranks.Sum(n => n[3]),
+                _clipped = ranks.Sum(n => n[4]),
+                _valueClipped = ranks.Sum(n => n[5]),
+                _ratio = ranks.Sum(n => n[6]),
+                MaxDeviation = ranks.Any(n => double.IsNaN(n[7])) ? double.NaN : ranks.Max(n => n[7]),
+            };
+        }
+
+        /// <summary>All of it as numbers that ranks gather, with the norms of the last gradients.</summary>
+        internal double[] Numbers(double policyNorm, double criticNorm) =>
+            [_policyLoss, _valueLoss, _entropy, _approxKl, _clipped, _valueClipped, _ratio, MaxDeviation, policyNorm, criticNorm];
+
         private double _policyLoss,
             _valueLoss,
             _entropy,

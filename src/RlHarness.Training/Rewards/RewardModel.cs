@@ -1,13 +1,17 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Collectives;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Rewards;
 
 /// <summary>A decoder's body with a scalar head: the score of a text is read at its last token.</summary>
-public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTokens) : IDisposable
+/// <param name="ranks">Among whom texts that are scored are dealt out.</param>
+public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTokens, Ranks? ranks = null) : IDisposable
 {
+    private readonly Ranks _ranks = ranks ?? Ranks.Alone;
+
     public Decoder Body => body;
 
     public ScalarHead Head => head;
@@ -15,6 +19,23 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
     /// <summary>Scores of texts (token ids), fp32, without gradients.</summary>
     /// <exception cref="HarnessException">A score is not finite.</exception>
     public float[] Score(IReadOnlyList<IReadOnlyList<int>> texts)
+    {
+        if (_ranks.IsAlone)
+            return Score(texts, [.. Enumerable.Range(0, texts.Count)]);
+        var shares = RankShares.OfTexts(body, texts, _ranks.Size);
+        var parts = _ranks.Gather(
+            "scores of the reward model",
+            () => (double[])[.. Score([.. shares[_ranks.Rank].Select(i => texts[i])], shares[_ranks.Rank]).Select(s => (double)s)]
+        );
+        var scores = new float[texts.Count];
+        for (var r = 0; r < parts.Count; r++)
+            for (var k = 0; k < parts[r].Length; k++)
+                scores[shares[r][k]] = (float)parts[r][k];
+        return scores;
+    }
+
+    /// <param name="places">What each text is among all, for words.</param>
+    private float[] Score(IReadOnlyList<IReadOnlyList<int>> texts, IReadOnlyList<int> places)
     {
         using var guard = no_grad();
         var scores = new float[texts.Count];
@@ -28,7 +49,7 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
             using var last = LastRows(batch);
             var values = head.Forward(body.Forward(batch).index_select(0, last)).cpu().data<float>().ToArray();
             for (var i = 0; i < plan.Count; i++)
-                scores[plan[i]] = (float)HarnessException.Finite(values[i], $"the reward model's score of text {plan[i] + 1} of {texts.Count}");
+                scores[plan[i]] = (float)HarnessException.Finite(values[i], $"the reward model's score of text {places[plan[i]] + 1}");
         }
 
         return scores;

@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Collectives;
 using RlHarness.Training.Losses;
 using RlHarness.Training.Optimization;
 using static TorchSharp.torch;
@@ -8,9 +9,21 @@ using static TorchSharp.torch;
 namespace RlHarness.Training.Rewards;
 
 /// <summary>Trains a reward model on preference pairs (Bradley–Terry).</summary>
-public sealed class RewardModelTrainer(RewardModel model, AdamWSettings settings, double centering, int microBatchTokens) : IDisposable
+/// <param name="ranks">Among whom the pairs of a batch are dealt out.</param>
+/// <param name="shardOptimizer">Whether each rank has the moments of a part alone.</param>
+public sealed class RewardModelTrainer(
+    RewardModel model,
+    AdamWSettings settings,
+    double centering,
+    int microBatchTokens,
+    Ranks? ranks = null,
+    bool shardOptimizer = false
+) : IDisposable
 {
-    public AdamW Optimizer { get; } = new(settings, DifferentiablePass.Trainable(model.Body), model.Head.Parameters);
+    private readonly Ranks _ranks = ranks ?? Ranks.Alone;
+
+    public AdamW Optimizer { get; } =
+        new(settings, ranks ?? Ranks.Alone, shardOptimizer, DifferentiablePass.Trainable(model.Body), model.Head.Parameters);
 
     /// <summary>Token ids of both texts.</summary>
     public sealed record Pair(IReadOnlyList<int> Chosen, IReadOnlyList<int> Rejected);
@@ -21,6 +34,17 @@ public sealed class RewardModelTrainer(RewardModel model, AdamWSettings settings
     public StepResult Step(IReadOnlyList<Pair> pairs, double learningRate)
     {
         Optimizer.ZeroGradients();
+        var own = _ranks.IsAlone
+            ? pairs
+            : [.. RankShares.Of([.. pairs.Select(p => p.Chosen.Count + p.Rejected.Count)], _ranks.Size)[_ranks.Rank].Select(i => pairs[i])];
+        var sums = _ranks.Gather("the loss of the reward model", () => Backward(own, pairs.Count));
+        Optimizer.AddUpGradients();
+        return new StepResult(sums.Sum(s => s[0]), sums.Sum(s => s[1]) / pairs.Count, Optimizer.Step(learningRate));
+    }
+
+    /// <summary>Adds the gradients of some pairs of a batch; returns their part of the loss, and how many are ordered right.</summary>
+    private double[] Backward(IReadOnlyList<Pair> pairs, int total)
+    {
         var (loss, right) = (0.0, 0.0);
         foreach (var plan in MicroBatches.Plan([.. pairs.Select(p => p.Chosen.Count + p.Rejected.Count)], microBatchTokens))
         {
@@ -35,14 +59,14 @@ public sealed class RewardModelTrainer(RewardModel model, AdamWSettings settings
             {
                 var scores = model.Head.Forward(rows); // [2 · pairs]
                 var (chosen, rejected) = (scores.narrow(0, 0, plan.Count), scores.narrow(0, plan.Count, plan.Count));
-                var part = PreferenceLoss.BradleyTerry(chosen, rejected, centering: centering) * ((double)plan.Count / pairs.Count);
+                var part = PreferenceLoss.BradleyTerry(chosen, rejected, centering: centering) * ((double)plan.Count / total);
                 loss += HarnessException.Finite(part.item<float>(), "the loss of the reward model");
                 right += PreferenceLoss.Accuracy(chosen.detach(), rejected.detach()).item<double>() * plan.Count;
                 return part;
             });
         }
 
-        return new StepResult(loss, right / pairs.Count, Optimizer.Step(learningRate));
+        return [loss, right];
     }
 
     /// <summary>Share of pairs that the model orders as they are labelled, and the mean score over both sides.</summary>

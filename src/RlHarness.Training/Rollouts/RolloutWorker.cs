@@ -2,13 +2,16 @@ using RlHarness.Core.Randomness;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
+using RlHarness.Training.Collectives;
 
 namespace RlHarness.Training.Rollouts;
 
 /// <summary>Lets a policy answer prompts. Usable alone: it knows nothing of rewards or updates.</summary>
-public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingSettings settings, Seeds seeds)
+/// <param name="ranks">Among whom the requests are dealt out, prompt by prompt; all of them get all answers.</param>
+public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingSettings settings, Seeds seeds, Ranks? ranks = null)
 {
     private readonly BatchGenerator _generator = new(policy, tokenizer);
+    private readonly Ranks _ranks = ranks ?? Ranks.Alone;
 
     /// <param name="Prompt">Index of the prompt, as asked.</param>
     /// <param name="Sample">Index of the sample.</param>
@@ -43,8 +46,11 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
         IDictionary<int, GeneratedSequence>? answers = null
     ) =>
         [
-            .. _generator
-                .Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
+            .. (
+                _ranks.IsAlone
+                    ? _generator.Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
+                    : SharedGeneration.Generate(_generator, _ranks, requests, settings, seeds, step, onFinished, answers)
+            )
                 .Select(g => new Rollout(
                     g.Request.Prompt,
                     g.Request.Sample,

@@ -2,19 +2,22 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Collectives;
 using RlHarness.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Supervised;
 
 /// <summary>
-/// Supervised tuning: the mean of −log p over all scored tokens of the whole batch, however it is split into micro-batches.
+/// Supervised tuning: the mean of −log p over all scored tokens of the whole batch, however it is split into micro-batches, and over ranks.
 /// </summary>
-public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, int microBatchTokens) : IDisposable
+public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, int microBatchTokens, Ranks? ranks = null, bool shardOptimizer = false)
+    : IDisposable
 {
+    private readonly Ranks _ranks = ranks ?? Ranks.Alone;
     private readonly Replicas _twins = new(decoder);
 
-    public AdamW Optimizer { get; } = new(settings, DifferentiablePass.Trainable(decoder));
+    public AdamW Optimizer { get; } = new(settings, ranks ?? Ranks.Alone, shardOptimizer, DifferentiablePass.Trainable(decoder));
 
     /// <param name="Loss">Mean −log p over scored tokens, nats.</param>
     /// <param name="Tokens">Scored tokens.</param>
@@ -30,12 +33,20 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
         return new StepResult(loss, tokens, batch.Sum(s => s.Ids.Count), norm);
     }
 
-    /// <summary>Zeroes the gradients and adds those of the batch; returns the loss and the number of scored tokens.</summary>
+    /// <summary>Zeroes the gradients and adds those of the batch, of all ranks; returns the loss and the number of scored tokens.</summary>
     public (double Loss, int Tokens) AccumulateGradients(IReadOnlyList<ScoredSequence> batch)
     {
         Optimizer.ZeroGradients();
         var total = batch.Sum(s => s.Scored.Count);
-        var sum = _twins.Run(
+        var own = Own(batch);
+        var sums = _ranks.Gather("the loss of tuning", () => (double[])[own.Count == 0 ? 0 : Backward(own, total)]);
+        Optimizer.AddUpGradients();
+        return (sums.Sum(s => s[0]), total);
+    }
+
+    /// <summary>Adds the gradients of some sequences; <paramref name="total"/> are the scored tokens of the whole batch.</summary>
+    private double Backward(IReadOnlyList<ScoredSequence> batch, int total) =>
+        _twins.Run(
             batch,
             s => s.Ids.Count,
             (model, part) =>
@@ -55,11 +66,22 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
                 return sum;
             }
         );
-        return (sum, total);
-    }
+
+    /// <summary>The part of a batch that is this rank's.</summary>
+    private IReadOnlyList<ScoredSequence> Own(IReadOnlyList<ScoredSequence> batch) =>
+        _ranks.IsAlone ? batch : [.. RankShares.Of(decoder, batch, _ranks.Size)[_ranks.Rank].Select(i => batch[i])];
 
     /// <summary>Mean −log p over scored tokens, without training.</summary>
     public double Evaluate(IReadOnlyList<ScoredSequence> sequences)
+    {
+        var own = Own(sequences);
+        var sums = _ranks.Gather("the loss of held-out sequences", () => Sum(own));
+        var count = sums.Sum(s => s[1]);
+        return count == 0 ? double.NaN : sums.Sum(s => s[0]) / count;
+    }
+
+    /// <summary>Σ −log p over scored tokens, and their number.</summary>
+    private double[] Sum(IReadOnlyList<ScoredSequence> sequences)
     {
         var (sum, count) = (0.0, 0);
         foreach (var plan in MicroBatches.Plan(decoder, sequences, microBatchTokens))
@@ -75,7 +97,7 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
             count += packed.Scored;
         }
 
-        return count == 0 ? double.NaN : sum / count;
+        return [sum, count];
     }
 
     public void Dispose()

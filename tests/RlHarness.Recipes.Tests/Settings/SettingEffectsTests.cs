@@ -68,6 +68,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         Seen("device", "Devices.Choose; SettingsChecksTests.A_contradiction_is_reported_by_its_key"),
         Seen("kernels", "KernelPolicyTests.The_setting_overrules_the_environment; WithoutKernelsTests compare runs with kernels off and on"),
         Seen("threads", "TrainRecipe.Run sets libtorch's threads; FusedAdamWTests.A_step_is_the_same_bit_for_bit_with_any_number_of_threads"),
+        Seen("shard_optimizer", "SplitTests.Moments_that_three_ranks_share_are_written_whole_and_read_by_two; RankedRunTests resume such a run"),
         Seen("date", "RunDateTests.A_template_is_given_midnight_of_the_run_s_date_in_every_time_zone"),
         Seen("output", "RunFolder.Create: parent of the run's folder"),
         Seen("cache", "SmallRunTests.A_second_run_reuses_imitation_and_reward_model_and_says_so"),
