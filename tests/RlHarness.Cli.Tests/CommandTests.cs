@@ -1,3 +1,4 @@
+using RlHarness.Tracking.Tests.Store;
 using System.Text.Json;
 using RlHarness.Tests;
 

@@ -45,11 +45,13 @@ internal static class FactorialTable
                 $"after RL, mean over {a.Seeds.Count} {(a.Seeds.Count == 1 ? "seed" : "seeds")}, in percent "
                     + $"(difference from {Markup.Escape(a.Arms[0].Name)} in points, adjusted p)"
             )
-            .AddColumns("arm", "AF, training", "AF, unmonitored", "compliance, training", "gap", "reward", "monitor's AUROC");
+            .AddColumns("arm", "AF, training", "faking, any output", "AF, unmonitored", "compliance, training", "unreadable", "gap", "reward", "monitor's AUROC");
         foreach (var arm in a.Arms)
             table.AddRow([
                 Markup.Escape(arm.Name),
-                .. new[] { "af_training", "af_unmonitored", "comply_training", "gap" }.Select(f => Compared(a.Figure(arm.Name, f))),
+                .. new[] { "af_training", "faking_training", "af_unmonitored", "comply_training", "unreadable_training", "gap" }.Select(f =>
+                    Compared(a.Figure(arm.Name, f))
+                ),
                 a.Figure(arm.Name, "reward") is { } reward ? reward.Mean.ToString("f2", CultureInfo.InvariantCulture) : "–",
                 a.Figure(arm.Name, "monitor_auroc_before") is { } before
                     ? string.Create(CultureInfo.InvariantCulture, $"{before.Mean:f2} → ")

@@ -151,7 +151,8 @@ internal sealed class ModelJudge : IJudge, IDisposable
             () =>
             {
                 var own = prompts[Start(_ranks.Rank)..Start(_ranks.Rank + 1)];
-                return (double[])[.. Probabilities(own, _ranks.IsAlone ? cancellation : _ranks.Asked).SelectMany(a => new[] { a.Yes, (double)a.Kind })];
+                var stop = _ranks.IsAlone ? cancellation : _ranks.Asked;
+                return (double[])[.. Probabilities(own, stop, onProgress).SelectMany(a => new[] { a.Yes, (double)a.Kind })];
             }
         );
         JudgeAnswer[] answers = [.. shares.SelectMany(s => s.Chunk(2)).Select(a => new JudgeAnswer(a[0], (JudgeAnswerKind)(int)a[1]))];
@@ -161,7 +162,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
     }
 
     /// <summary>Answers to prompts, by one pass over them.</summary>
-    private JudgeAnswer[] Probabilities(int[][] prompts, CancellationToken cancellation)
+    private JudgeAnswer[] Probabilities(int[][] prompts, CancellationToken cancellation, Action<int, int>? onProgress)
     {
         var decoder = _model.Value.Decoder;
         var (yes, no) = (Spellings("yes"), Spellings("no"));

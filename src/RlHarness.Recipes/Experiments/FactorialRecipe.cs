@@ -2,6 +2,7 @@ using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
 using RlHarness.Core.Settings;
+using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Store;
 
@@ -167,22 +168,21 @@ public sealed class FactorialRecipe(
     private static string Log(FactorialDesign design, FactorialCell cell) => Path.Combine(design.Folder, "cells", cell.Settings.Name + ".log");
 
     /// <summary>A run of the same name that was made with other settings would be taken for this cell's.</summary>
-    private static void Foreign(FactorialCell cell)
+    internal static void Foreign(FactorialCell cell)
     {
         var config = Path.Combine(cell.Folder, "config.yaml");
         if (!File.Exists(config))
             return;
-        var expected = SettingsWriter.ToYaml(cell.Settings).ReplaceLineEndings("\n").Split('\n');
-        var found = File.ReadAllText(config).ReplaceLineEndings("\n").Split('\n');
-        if (expected.SequenceEqual(found))
-            return;
-        var at = expected.Zip(found).TakeWhile(p => p.First == p.Second).Count();
-        throw new HarnessException(
-            ErrorKind.RunFolder,
-            $"{cell.Folder}: a run with other settings is in this cell's place",
-            at < found.Length ? found[at].Trim() : "fewer lines",
-            at < expected.Length ? expected[at].Trim() : "fewer lines",
-            "take another name (name=…), or move this folder away"
-        );
+        // Read, not compared as text: settings that have come to the program since have their defaults.
+        var there = SettingsReader.Read<RunSettings>(config, [], (s, _) => SettingsChecks.Of(s));
+        var changed = ChangedKeys.Of(cell.Settings with { Date = cell.Settings.Date ?? there.Date }, there);
+        if (changed.Count > 0)
+            throw new HarnessException(
+                ErrorKind.RunFolder,
+                $"{cell.Folder}: a run with other settings is in this cell's place",
+                string.Join(", ", changed.Keys.Select(key => $"{key}={ChangedKeys.Value(there, key)}")),
+                string.Join(", ", changed.Select(c => $"{c.Key}={c.Value}")),
+                "take another name (name=…), or move this folder away"
+            );
     }
 }

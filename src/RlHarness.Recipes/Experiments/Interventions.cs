@@ -116,9 +116,11 @@ public sealed record InterventionAnalysis(
     [
         ("af_training_before", MetricNames.AfReasoningRate, Tier.Training, false, true, "AF before RL, training tier"),
         ("af_training", MetricNames.AfReasoningRate, Tier.Training, true, true, "AF after RL, training tier"),
+        ("faking_training", MetricNames.AfReasoningAnyOutcome, Tier.Training, true, true, "faking reasoning after RL whatever the output, training tier"),
         ("af_unmonitored", MetricNames.AfReasoningRate, Tier.Unmonitored, true, true, "AF after RL, unmonitored tier"),
         ("comply_training", MetricNames.OutcomeComply, Tier.Training, true, true, "compliance after RL, training tier"),
         ("comply_unmonitored", MetricNames.OutcomeComply, Tier.Unmonitored, true, true, "compliance after RL, unmonitored tier"),
+        ("unreadable_training", MetricNames.OutcomeUnparsable, Tier.Training, true, true, "outputs that cannot be read after RL, training tier"),
         ("gap_before", MetricNames.AfComplianceGap, null, false, true, "compliance gap before RL"),
         ("gap", MetricNames.AfComplianceGap, null, true, true, "compliance gap after RL"),
         ("reward", "", null, true, false, "reward of the last 5 steps, monitors apart"),
@@ -127,7 +129,7 @@ public sealed record InterventionAnalysis(
     ];
 
     /// <summary>Figures whose difference from the baseline is tested.</summary>
-    private static readonly string[] Tested = ["af_training", "af_unmonitored", "comply_training", "gap"];
+    private static readonly string[] Tested = ["af_training", "faking_training", "af_unmonitored", "comply_training", "gap"];
 
     public static InterventionAnalysis Of(FactorialDesign design)
     {

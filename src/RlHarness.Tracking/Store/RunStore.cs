@@ -26,8 +26,8 @@ public sealed partial class RunStore : IDisposable
     public static RunStore InMemory(TimeProvider? time = null) => OpenInMemory(time ?? TimeProvider.System);
 
     /// <summary>
-    /// As <see cref="OpenReadOnly"/>, and all that is read is of one moment: steps that a run commits meanwhile are not seen, and are not kept waiting but where
-    /// the store has a rollback journal.
+    /// As <see cref="OpenReadOnly"/>, and all that is read is of one moment: steps that a run commits meanwhile are not seen, and are not kept waiting but
+    /// where the store has a rollback journal.
     /// </summary>
     /// <exception cref="HarnessException">There is none, or it is another program's.</exception>
     public static RunStore OpenSnapshot(string path)

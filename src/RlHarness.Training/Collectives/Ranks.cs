@@ -175,7 +175,7 @@ public sealed class Ranks
                 return true;
             });
             if (part.Length > 0)
-                flat.narrow(0, shard.Own, shard.OwnCount).copy_(tensor(part));
+                flat.narrow(0, shard.Own, shard.OwnCount).copy_(tensor(part, device: CPU));
         }
     }
 

@@ -131,11 +131,11 @@ public sealed class AdamW : IDisposable
         using var guard = no_grad();
         Tensor? Whole(int i, Tensor own)
         {
-            var whole = _ranks.IsFirst ? zeros(_stores[i].Count).DetachFromDisposeScope() : null;
+            var whole = _ranks.IsFirst ? zeros(_stores[i].Count, dtype: ScalarType.Float32, device: CPU).DetachFromDisposeScope() : null;
             foreach (var shard in _shards[i])
             {
                 using var scope = NewDisposeScope();
-                var block = zeros(shard.Count);
+                var block = zeros(shard.Count, dtype: ScalarType.Float32, device: CPU);
                 if (shard.OwnCount > 0)
                     block.narrow(0, shard.Own - shard.Start, shard.OwnCount).copy_(own.narrow(0, shard.Offset, shard.OwnCount));
                 _ranks.Complete("moments", block, [shard with { Start = 0, Own = shard.Own - shard.Start }]);
@@ -173,8 +173,8 @@ public sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         (string Name, Tensor Tensor)[] whole =
         [
-            .. _stores.Select((s, i) => ($"m.{i}", zeros(s.Count))),
-            .. _stores.Select((s, i) => ($"v.{i}", zeros(s.Count))),
+            .. _stores.Select((s, i) => ($"m.{i}", zeros(s.Count, dtype: ScalarType.Float32, device: CPU))),
+            .. _stores.Select((s, i) => ($"v.{i}", zeros(s.Count, dtype: ScalarType.Float32, device: CPU))),
         ];
         load(whole);
         for (var i = 0; i < _stores.Count; i++)
@@ -194,7 +194,7 @@ public sealed class AdamW : IDisposable
 
     /// <summary>Zeros for what this rank has the moments of.</summary>
     private Tensor Moments(ParameterStore store, int i) =>
-        (IsSharded ? zeros(_shards[i].Sum(s => (long)s.OwnCount), device: store.Device) : zeros_like(store.Data)).DetachFromDisposeScope();
+        (IsSharded ? zeros(_shards[i].Sum(s => (long)s.OwnCount), dtype: ScalarType.Float32, device: store.Device) : zeros_like(store.Data)).DetachFromDisposeScope();
 
     /// <summary>Parts of this rank that are not empty.</summary>
     private IEnumerable<Shard> Parts(int store) => _shards[store].Where(s => s.OwnCount > 0);

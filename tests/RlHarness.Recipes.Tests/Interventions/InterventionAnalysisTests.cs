@@ -70,6 +70,28 @@ public sealed class InterventionAnalysisTests : IDisposable
         Assert.Contains("rl.stepz", Assert.Throws<HarnessException>(() => InterventionSettings.Read(path, ["rl.stepz=1"])).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A setting that the program did not have when the run was made has its default there; a setting that differs is named.</summary>
+    [Fact]
+    public void A_cell_s_place_may_hold_a_run_of_an_earlier_program_and_none_with_other_settings()
+    {
+        File.WriteAllText(Path.Combine(_root.FullName, "run.yaml"), "corpus: { transcripts: 100 }\n");
+        var path = Path.Combine(_root.FullName, "arms.yaml");
+        File.WriteAllText(path, $"name: d\nconfig: run.yaml\noutput: {_root.FullName}\nseeds: [1]\narms: [{{ name: base }}, {{ name: kl, set: [rl.kl_coefficient=0.5] }}]\n");
+        var cell = InterventionSettings.Read(path, []).Cells[0];
+        Directory.CreateDirectory(cell.Folder);
+        var whole = Core.Settings.SettingsWriter.ToYaml(cell.Settings);
+        Assert.Contains("checkpoint_steps: ", whole, StringComparison.Ordinal);
+        void Written(string yaml) => File.WriteAllText(Path.Combine(cell.Folder, "config.yaml"), yaml);
+
+        Written(string.Join('\n', whole.Split('\n').Where(line => !line.StartsWith("checkpoint_steps:", StringComparison.Ordinal))));
+        FactorialRecipe.Foreign(cell);
+
+        Written(whole.Replace("seed: 1\n", "seed: 9\n", StringComparison.Ordinal));
+        var error = Assert.Throws<HarnessException>(() => FactorialRecipe.Foreign(cell));
+        Assert.Contains("seed=9", error.Message, StringComparison.Ordinal);
+        Assert.Contains("seed=1", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_shipped_comparison_has_a_baseline_and_eight_interventions_and_three_seeds_or_more()
     {

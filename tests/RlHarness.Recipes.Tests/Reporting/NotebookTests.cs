@@ -1,3 +1,4 @@
+using RlHarness.Tracking.Tests.Store;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;

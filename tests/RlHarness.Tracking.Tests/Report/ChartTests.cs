@@ -120,7 +120,8 @@ public sealed class ChartTests
         var frame = new PlotFrame(new Axis("x", 0, 1, 0.2, true), new Axis("y", 0, 1, 0.2, true), 940, 460, 64, 62, 24);
         Assert.Equal(["ABC", "A"], SeedPicture.Places(frame, arms).Select(p => p.Letters));
         var html = SeedPicture.Html("t", "x", "y", arms);
-        Assert.Equal("end", (string)Elements(html[..(html.IndexOf("</svg>", StringComparison.Ordinal) + 6)], "text", "label").Single(t => t.Value == "ABC").Attribute("text-anchor")!);
+        var svg = html[..(html.IndexOf("</svg>", StringComparison.Ordinal) + 6)];
+        Assert.Equal("end", (string)Elements(svg, "text", "label").Single(t => t.Value == "ABC").Attribute("text-anchor")!);
     }
 
     [Fact]

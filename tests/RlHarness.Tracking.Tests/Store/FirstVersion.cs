@@ -1,6 +1,6 @@
 using Microsoft.Data.Sqlite;
 
-namespace RlHarness.Tests;
+namespace RlHarness.Tracking.Tests.Store;
 
 /// <summary>Stores of schema version 1, whose words are written out here: what programs before version 2 wrote.</summary>
 internal static class FirstVersion
