@@ -204,7 +204,7 @@ public class CommandTests
                 read -r -a COMP_WORDS <<< "$1"
                 [[ $1 != *' ' ]] || COMP_WORDS+=("")
                 COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
-                compopt() { echo "compopt $*"; }
+                compopt() { echo "compopt $1 $2"; }
                 _rlharness_complete
                 echo "$1| ${COMPREPLY[*]}"
             }
