@@ -111,7 +111,7 @@ public sealed record RocCurve(
     /// <summary>
     /// Around <see cref="TprAtFpr"/>: Wilson's half-widths, which take the threshold as given, and those of the threshold, in quadrature. How many of n
     /// negatives lie above the threshold that a share <paramref name="limit"/> of all negatives exceeds is binomial, so that it lies between two of their order
-    /// statistics. Cautious; Wilson's interval alone covers 50 to 90 % (docs/statistics.md).
+    /// statistics. Cautious; Wilson's interval alone covers 72 to 86 % (docs/statistics.md).
     /// </summary>
     public Interval TprAtFprInterval(double limit, double confidence = 0.95)
     {

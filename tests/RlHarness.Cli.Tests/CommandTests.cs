@@ -187,7 +187,7 @@ public class CommandTests
     }
 
     [Fact]
-    public void Bash_completes_commands_options_packs_and_keys_of_settings()
+    public async Task Bash_completes_commands_options_packs_and_keys_of_settings()
     {
         Assert.SkipUnless(File.Exists("/bin/bash") || File.Exists("/usr/bin/bash"), "bash is not there");
         using var folder = new TemporaryFolder();
@@ -226,10 +226,10 @@ public class CommandTests
         };
         start.Environment["PATH"] = folder.At("bin") + ":" + Environment.GetEnvironmentVariable("PATH");
         using var bash = System.Diagnostics.Process.Start(start)!;
-        var error = bash.StandardError.ReadToEndAsync();
-        var output = bash.StandardOutput.ReadToEnd().ReplaceLineEndings("\n");
-        bash.WaitForExit();
-        Assert.Equal("", error.Result);
+        var error = bash.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var output = (await bash.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken)).ReplaceLineEndings("\n");
+        await bash.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal("", await error);
         Assert.Contains("-F _rlharness_complete rlharness", output, StringComparison.Ordinal);
         Assert.Contains("rlharness rep| report\n", output, StringComparison.Ordinal);
         Assert.Contains("rlharness train quickstart --dry| --dry-run\n", output, StringComparison.Ordinal);
