@@ -26,7 +26,7 @@ public sealed record RunSettings
 
     [Meaning(
         "Where several processes share the run: each keeps the optimizer's moments of a part of the weights alone, updates that part, and hands it to the "
-            + "others. Spares 8 bytes for each weight that is trained, but for its share. Changes numbers by rounding alone, and nothing of a run of one process."
+            + "others. Spares 8 bytes for each weight that is trained, but for its share. Changes numbers by rounding alone, and nothing in one process."
     )]
     public bool ShardOptimizer { get; init; }
 

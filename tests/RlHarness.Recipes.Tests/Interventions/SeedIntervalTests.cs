@@ -6,7 +6,7 @@ namespace RlHarness.Recipes.Tests.Interventions;
 public sealed class SeedIntervalTests
 {
     /// <summary>
-    /// By hand, t at 97.5 % with 2 degrees of freedom 4.302653: AF of 99, 80 and 100 % has the mean 93 %, the standard deviation 11.2694 points and a half-width
+    /// By hand, t at 97.5 % with 2 degrees of freedom 4.302653: 99, 80 and 100 % have the mean 93 %, a standard deviation of 11.2694 points and a half-width
     /// of 27.995: 65.0 to 120.995 %, of which a rate can have 65.0 to 100. Differences of −99, −80 and −100 points: −120.995 to −65.0, cut at −100. The gap,
     /// 27, 26.5 and 28.5 points, has the half-width 4.302653 × 1.0408 / √3 = 2.586, and a difference may be as wide as 200 points.
     /// </summary>
