@@ -34,10 +34,12 @@ internal sealed record BaseLicence(string? Id, string Words)
         var card = Path.Combine(folder, "README.md");
         if (File.Exists(card) && FrontMatter(File.ReadLines(card)) is { } id)
             return new(id, $"The base model `{name}` is under the licence `{id}`, by its model card; weights that were tuned from it are too.");
-        var file = Directory.EnumerateFiles(folder, "LICEN*").Select(f => Path.GetFileName(f)).FirstOrDefault();
-        if (file is not null)
-            return new("other", $"The base model `{name}` has a file `{file}`, which holds for weights that were tuned from it too: put it beside them.");
-        return Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal).FirstOrDefault() is { } gguf ? OfGguf(gguf, name) : Unknown(name);
+        var gguf = Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal).FirstOrDefault();
+        if (gguf is not null && OfGguf(gguf, name) is { Id: not null } said)
+            return said;
+        return Directory.EnumerateFiles(folder, "LICEN*").Select(f => Path.GetFileName(f)).FirstOrDefault() is { } file
+            ? new("other", $"The base model `{name}` has a file `{file}`, which holds for weights that were tuned from it too: put it beside them.")
+            : Unknown(name);
     }
 
     private static BaseLicence OfGguf(string path, string name)
