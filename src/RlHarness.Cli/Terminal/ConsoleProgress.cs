@@ -13,7 +13,8 @@ internal static class ConsoleProgress
     /// <param name="toError">Plain lines go to standard error: of a command whose output is read by scripts.</param>
     internal static IDisposableProgress Create(bool quiet = false, bool toError = false) =>
         quiet ? new SilentProgress()
-        : Console.IsOutputRedirected || Launcher.Current is not null || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainProgress(toError)
+        : Console.IsOutputRedirected || Launcher.Current is not null || Environment.GetEnvironmentVariable("TERM") is null or "dumb"
+            ? new PlainProgress(toError)
         : new LiveProgress();
 }
 

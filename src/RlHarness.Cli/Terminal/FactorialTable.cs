@@ -45,7 +45,17 @@ internal static class FactorialTable
                 $"after RL, mean over {a.Seeds.Count} {(a.Seeds.Count == 1 ? "seed" : "seeds")}, in percent "
                     + $"(difference from {Markup.Escape(a.Arms[0].Name)} in points, adjusted p)"
             )
-            .AddColumns("arm", "AF, training", "faking, any output", "AF, unmonitored", "compliance, training", "unreadable", "gap", "reward", "monitor's AUROC");
+            .AddColumns(
+                "arm",
+                "AF, training",
+                "faking, any output",
+                "AF, unmonitored",
+                "compliance, training",
+                "unreadable",
+                "gap",
+                "reward",
+                "monitor's AUROC"
+            );
         foreach (var arm in a.Arms)
             table.AddRow([
                 Markup.Escape(arm.Name),

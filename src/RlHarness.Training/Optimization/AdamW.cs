@@ -53,8 +53,9 @@ public sealed class AdamW : IDisposable
     /// are there after <see cref="Collect"/>, on the first rank.
     /// </summary>
     public IEnumerable<(string Name, Tensor Tensor)> State =>
-        !IsSharded ? _m.Select((t, i) => ($"m.{i}", t)).Concat(_v.Select((t, i) => ($"v.{i}", t)))
-        : _whole ?? throw new InvalidOperationException("the moments of other ranks were not collected");
+        !IsSharded
+            ? _m.Select((t, i) => ($"m.{i}", t)).Concat(_v.Select((t, i) => ($"v.{i}", t)))
+            : _whole ?? throw new InvalidOperationException("the moments of other ranks were not collected");
 
     public void ZeroGradients()
     {
@@ -194,7 +195,9 @@ public sealed class AdamW : IDisposable
 
     /// <summary>Zeros for what this rank has the moments of.</summary>
     private Tensor Moments(ParameterStore store, int i) =>
-        (IsSharded ? zeros(_shards[i].Sum(s => (long)s.OwnCount), dtype: ScalarType.Float32, device: store.Device) : zeros_like(store.Data)).DetachFromDisposeScope();
+        (
+            IsSharded ? zeros(_shards[i].Sum(s => (long)s.OwnCount), dtype: ScalarType.Float32, device: store.Device) : zeros_like(store.Data)
+        ).DetachFromDisposeScope();
 
     /// <summary>Parts of this rank that are not empty.</summary>
     private IEnumerable<Shard> Parts(int store) => _shards[store].Where(s => s.OwnCount > 0);

@@ -76,7 +76,10 @@ public sealed class InterventionAnalysisTests : IDisposable
     {
         File.WriteAllText(Path.Combine(_root.FullName, "run.yaml"), "corpus: { transcripts: 100 }\n");
         var path = Path.Combine(_root.FullName, "arms.yaml");
-        File.WriteAllText(path, $"name: d\nconfig: run.yaml\noutput: {_root.FullName}\nseeds: [1]\narms: [{{ name: base }}, {{ name: kl, set: [rl.kl_coefficient=0.5] }}]\n");
+        File.WriteAllText(
+            path,
+            $"name: d\nconfig: run.yaml\noutput: {_root.FullName}\nseeds: [1]\narms: [{{ name: base }}, {{ name: kl, set: [rl.kl_coefficient=0.5] }}]\n"
+        );
         var cell = InterventionSettings.Read(path, []).Cells[0];
         Directory.CreateDirectory(cell.Folder);
         var whole = Core.Settings.SettingsWriter.ToYaml(cell.Settings);
