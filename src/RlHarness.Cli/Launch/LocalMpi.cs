@@ -79,7 +79,8 @@ internal static partial class LocalMpi
             StopSignals.Child = 0;
         }
 
-        return process.ExitCode == (int)ExitCode.Requeue && StopSignals.HasCome ? (int)StopSignals.Code : process.ExitCode;
+        // MPICH's launcher was seen to return 0 of ranks that ended with 0 and 75.
+        return process.ExitCode is 0 or (int)ExitCode.Requeue && StopSignals.HasCome ? (int)StopSignals.Code : process.ExitCode;
     }
 
     private static string? Find(string path, params string[] names) =>

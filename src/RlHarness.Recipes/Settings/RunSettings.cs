@@ -26,7 +26,8 @@ public sealed record RunSettings
 
     [Meaning(
         "Where several processes share the run: each keeps the optimizer's moments of a part of the weights alone, updates that part, and hands it to the "
-            + "others. Spares 8 bytes for each weight that is trained, but for its share. Changes numbers by rounding alone, and nothing in one process."
+            + "others. Spares 8 bytes for each weight that is trained, but for its share. Changes no number but for rounding, and nothing of a run of one "
+            + "process."
     )]
     public bool ShardOptimizer { get; init; }
 

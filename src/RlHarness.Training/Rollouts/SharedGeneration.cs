@@ -12,7 +12,7 @@ internal static class SharedGeneration
 {
     private const string What = "answers";
 
-    /// <summary>As <see cref="BatchGenerator.Generate"/>; where any rank is asked to stop, those that there are stand in <paramref name="answers"/>.</summary>
+    /// <summary>As <see cref="BatchGenerator.Generate"/>; where a rank is asked to stop, what there is stands in <paramref name="answers"/>.</summary>
     /// <param name="answers">Those that the first rank knows; what the others give is not read.</param>
     internal static IReadOnlyList<GeneratedSequence> Generate(
         BatchGenerator generator,
