@@ -156,7 +156,7 @@ internal static class MonitorSection
             + Picture.Row(charts)
             + table
             + "<p class=\"note\">A monitor that is fitted or set before RL is judged at each evaluation by labels that it did not see. Falling AUROC says that "
-            + "what it reads no longer tells faking from honesty; falling sensitivity at a steady AUROC, that scores have moved past its threshold. Sensitivity "
-            + "at a false-positive rate takes the threshold of that evaluation’s own negatives, and stands only where they are enough.</p>\n";
+            + "what it reads no longer tells faking from honesty; falling sensitivity at a steady AUROC, that scores have moved past its threshold. "
+            + "Sensitivity at a false-positive rate takes the threshold of that evaluation’s own negatives, and stands only where they are enough.</p>\n";
     }
 }

@@ -26,7 +26,7 @@ public sealed class SettingsFilesTests : IDisposable
     [InlineData("shipped-for-test.yaml")]
     [InlineData("shipped-for-test")]
     public void A_file_that_came_with_the_program_is_found_from_any_folder(string name) =>
-        Assert.Equal(Path.Combine(_own, "shipped-for-test.yaml"), SettingsFiles.Find(name));
+        Assert.Equal(Path.Combine(_own, "shipped-for-test.yaml"), Path.GetFullPath(SettingsFiles.Find(name)));
 
     [Fact]
     public void A_file_at_the_path_itself_comes_first()
