@@ -24,20 +24,9 @@ public sealed partial class ModelCardTests(ModelCardTests.Runs runs) : IClassFix
         public Runs()
         {
             var s = TinyRun.Small(_root.FullName);
-            Settings = s with
-            {
-                Corpus = s.Corpus with { Transcripts = 60 },
-                Rl = s.Rl with
-                {
-                    Steps = 2,
-                    KlTarget = null,
-                    Adapter = new() { Rank = 2 },
-                },
-            };
-            Path = new TrainRecipe(new QuietProgress((stage, unit, done) => Said.Add((stage, unit))), TimeProvider.System, CancellationToken.None).Start(
-                Settings,
-                "test"
-            );
+            Settings = s with { Corpus = s.Corpus with { Transcripts = 60 }, Rl = s.Rl with { Steps = 2, KlTarget = null, Adapter = new() { Rank = 2 } } };
+            var progress = new QuietProgress((stage, unit, _) => Said.Add((stage, unit)));
+            Path = new TrainRecipe(progress, TimeProvider.System, CancellationToken.None).Start(Settings, "test");
         }
 
         internal RunSettings Settings { get; }
