@@ -45,8 +45,8 @@ public sealed record CohenKappa(
         var rows = new double[k];
         var columns = new double[k];
         for (var i = 0; i < k; i++)
-        for (var j = 0; j < k; j++)
-            (rows[i], columns[j]) = (rows[i] + Cell(i, j), columns[j] + Cell(i, j));
+            for (var j = 0; j < k; j++)
+                (rows[i], columns[j]) = (rows[i] + Cell(i, j), columns[j] + Cell(i, j));
         var rowWeight = new double[k];
         var columnWeight = new double[k];
         double po = 0,

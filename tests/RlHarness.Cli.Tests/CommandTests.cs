@@ -1,6 +1,6 @@
-using RlHarness.Tracking.Tests.Store;
 using System.Text.Json;
 using RlHarness.Tests;
+using RlHarness.Tracking.Tests.Store;
 
 namespace RlHarness.Cli.Tests;
 

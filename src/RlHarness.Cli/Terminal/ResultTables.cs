@@ -81,24 +81,24 @@ internal static class ScenarioTable
             .Title("anti-lab scenarios, in text; 95 % intervals over items; n of a difference counts both sides")
             .AddColumns(["figure", "scenario", "tier", .. RunTable.Columns(stage, first, last)]);
         foreach (var place in places)
-        foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt })
-        foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored })
-        {
-            Row(what, ScenarioMetrics.Rate, "%");
-            Row(what + " over control", ScenarioMetrics.Difference, "points");
+            foreach (var what in new[] { ScenarioMetrics.Decision, ScenarioMetrics.Attempt })
+                foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored })
+                {
+                    Row(what, ScenarioMetrics.Rate, "%");
+                    Row(what + " over control", ScenarioMetrics.Difference, "points");
 
-            void Row(string name, string kind, string unit)
-            {
-                var metric = ScenarioMetrics.AntiLab(what, kind, place);
-                if (rows.Any(r => r.Metric == metric && r.Tier == tier))
-                    table.AddRow([
-                        name,
+                    void Row(string name, string kind, string unit)
+                    {
+                        var metric = ScenarioMetrics.AntiLab(what, kind, place);
+                        if (rows.Any(r => r.Metric == metric && r.Tier == tier))
+                            table.AddRow([
+                                name,
                         Markup.Escape(ScenarioMetrics.Words(place)),
                         tier.ToString().ToLowerInvariant(),
                         .. RunTable.Cells(rows, metric, tier, stage, first, last, unit),
                     ]);
-            }
-        }
+                    }
+                }
 
         return table;
     }

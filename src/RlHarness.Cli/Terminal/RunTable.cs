@@ -42,8 +42,8 @@ internal static class RunTable
                     ("unreadable", MetricNames.OutcomeUnparsable),
                 }
             )
-            foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || mine.Any(r => r.Tier == t)))
-                Row(name, metric, tier);
+                foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => t != Tier.Rated || mine.Any(r => r.Tier == t)))
+                    Row(name, metric, tier);
             foreach (
                 var (name, metric) in new[]
                 {
@@ -53,8 +53,8 @@ internal static class RunTable
                     ("compliance, bounds", AlignmentFakingMetrics.Bounds(MetricNames.OutcomeComply)),
                 }
             )
-            foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => mine.Any(r => r.Metric == metric && r.Tier == t)))
-                Row(name, metric, tier);
+                foreach (var tier in new[] { Tier.Training, Tier.Rated, Tier.Unmonitored }.Where(t => mine.Any(r => r.Metric == metric && r.Tier == t)))
+                    Row(name, metric, tier);
             Row("compliance gap", MetricNames.AfComplianceGap, null);
             if (mine.Any(r => r.Metric == AlignmentFakingMetrics.Bounds(MetricNames.AfComplianceGap)))
                 Row("compliance gap, bounds", AlignmentFakingMetrics.Bounds(MetricNames.AfComplianceGap), null);

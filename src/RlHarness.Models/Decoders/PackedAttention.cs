@@ -35,8 +35,8 @@ internal sealed class PackedAttention : IAttention
         _groups = [.. Groups()];
         // Made here, where they outlive the layers.
         foreach (var group in _groups)
-        foreach (var window in new[] { null, config.SlidingWindow })
-            Mask(group, window);
+            foreach (var window in new[] { null, config.SlidingWindow })
+                Mask(group, window);
     }
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v) => Attend(layer, q, k, v, null).AttentionOutput;
@@ -102,7 +102,7 @@ internal sealed class PackedAttention : IAttention
     private IEnumerable<Group> Groups()
     {
         var nodes = _batch.Nodes;
-        for (var first = 0; first < nodes.Count; )
+        for (var first = 0; first < nodes.Count;)
         {
             var end = first + 1;
             if (nodes[first].IsLeaf)

@@ -45,8 +45,8 @@ internal static class ParquetCheck
             throw new InvalidDataException(Say($"a footer of {footer} bytes in a file of {file.Length}"));
         var meta = new Thrift(Bytes(file, file.Length - 8 - footer, (int)footer)).Struct();
         foreach (var group in meta.List(4))
-        foreach (var column in group.List(1))
-            Column(file, column.Child(3) ?? throw new InvalidDataException("a column without metadata"));
+            foreach (var column in group.List(1))
+                Column(file, column.Child(3) ?? throw new InvalidDataException("a column without metadata"));
     }
 
     private static void Column(FileStream file, Fields column)
@@ -57,7 +57,7 @@ internal static class ParquetCheck
             throw new InvalidDataException(Say($"a column of {size} bytes at {start} in a file of {file.Length}"));
         if (values < 0 || values > Free + Values * size)
             throw new InvalidDataException(Say($"a column of {values} values in {size} bytes"));
-        for (var at = start; at < start + size; )
+        for (var at = start; at < start + size;)
         {
             var header = new Thrift(Bytes(file, at, (int)Math.Min(start + size - at, 1 << 20)));
             var page = header.Struct();
@@ -102,7 +102,7 @@ internal static class ParquetCheck
             if (depth > MostDepth)
                 throw new InvalidDataException(Say($"structures {MostDepth} deep"));
             var fields = new Fields();
-            for (var field = 0; ; )
+            for (var field = 0; ;)
             {
                 var head = Byte();
                 if (head == 0)

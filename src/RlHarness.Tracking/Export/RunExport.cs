@@ -93,18 +93,18 @@ public static class RunExport
         var summaries = store.Summaries().Where(s => s.Split == Split.Evaluation).ToLookup(s => (s.Stage, s.Step, s.Condition));
         var started = store.Stages().ToDictionary(s => s.Stage, s => s.Started, StringComparer.Ordinal);
         foreach (var (stage, step, _) in store.TranscriptCounts())
-        foreach (var condition in store.Transcripts(new TranscriptFilter(stage, step, Split.Evaluation)).GroupBy(t => t.Condition))
-        {
-            TranscriptRow[] rows = [.. condition];
-            var ids = rows.Select(r => r.Id).ToHashSet(StringComparer.Ordinal);
-            LabelRow[] said = [.. store.Labels(stage, step).Where(l => ids.Contains(l.TranscriptId))];
-            var created = store.Metrics(stage, step).Select(m => (DateTimeOffset?)m.Time).FirstOrDefault()
-                ?? started.GetValueOrDefault(stage, DateTimeOffset.UnixEpoch);
-            var log = new InspectLog(run, stage, step, condition.Key, created, tokenTexts);
-            paths.Add(Path.Combine(folder, log.FileName));
-            AtomicFile.WriteAllText(paths[^1], log.Build(rows, said, [.. summaries[(stage, step, condition.Key)]]).ToJsonString(Json) + "\n");
-            (transcripts, labels) = (transcripts + rows.Length, labels + said.Length);
-        }
+            foreach (var condition in store.Transcripts(new TranscriptFilter(stage, step, Split.Evaluation)).GroupBy(t => t.Condition))
+            {
+                TranscriptRow[] rows = [.. condition];
+                var ids = rows.Select(r => r.Id).ToHashSet(StringComparer.Ordinal);
+                LabelRow[] said = [.. store.Labels(stage, step).Where(l => ids.Contains(l.TranscriptId))];
+                var created = store.Metrics(stage, step).Select(m => (DateTimeOffset?)m.Time).FirstOrDefault()
+                    ?? started.GetValueOrDefault(stage, DateTimeOffset.UnixEpoch);
+                var log = new InspectLog(run, stage, step, condition.Key, created, tokenTexts);
+                paths.Add(Path.Combine(folder, log.FileName));
+                AtomicFile.WriteAllText(paths[^1], log.Build(rows, said, [.. summaries[(stage, step, condition.Key)]]).ToJsonString(Json) + "\n");
+                (transcripts, labels) = (transcripts + rows.Length, labels + said.Length);
+            }
 
         return new(paths, transcripts, labels);
     }

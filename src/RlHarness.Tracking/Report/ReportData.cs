@@ -63,12 +63,12 @@ internal sealed class ReportData
         }
 
         foreach (var step in options.Transcripts == 0 ? [] : Documents.Steps)
-        foreach (
-            var group in TranscriptGroups
-                .Of(Documents.Evaluations[step], step, Detector, options.Between)
-                .Select(g => g with { Stage = DocumentTimeline.Stage })
-        )
-            Groups[group.Id] = group;
+            foreach (
+                var group in TranscriptGroups
+                    .Of(Documents.Evaluations[step], step, Detector, options.Between)
+                    .Select(g => g with { Stage = DocumentTimeline.Stage })
+            )
+                Groups[group.Id] = group;
         foreach (var (step, _) in options.Transcripts == 0 ? [] : ScenarioEnds())
         {
             var labels = store.ScenarioLabels(Stage, step).ToLookup(l => l.TranscriptId);

@@ -5,7 +5,7 @@ namespace RlHarness.Training.Collectives;
 
 /// <summary>
 /// Looks after the other ranks while this one waits for them. Each rank leaves a sign of life in a folder that all of them see, every few seconds, from a
-/// thread of its own: a rank whose signs no longer change is dead or stopped, however long its work may take; one that lives and does not come is at something else.
+/// thread of its own: a rank whose signs no longer change is dead or stopped, however long its work may take; one that lives and does not come is elsewhere.
 /// Times are those of the rank that looks, so that clocks of machines need not agree.
 /// </summary>
 public sealed class RankWatch : IDisposable

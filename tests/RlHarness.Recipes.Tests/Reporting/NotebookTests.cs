@@ -1,4 +1,3 @@
-using RlHarness.Tracking.Tests.Store;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
@@ -6,6 +5,7 @@ using RlHarness.Experiment.Prompts;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tests;
 using RlHarness.Tracking.Store;
+using RlHarness.Tracking.Tests.Store;
 
 namespace RlHarness.Recipes.Tests.Reporting;
 
