@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Detectors;
@@ -42,5 +44,51 @@ internal static class JudgeLabels
             said.Yes * compliance.Yes,
             evidence ?? (said.Kind == JudgeAnswerKind.Answered ? null : $"judge: {said.Kind.ToString().ToLowerInvariant()}")
         );
+    }
+}
+
+/// <summary>Reads what an output does by a pack's cues, sentence by sentence, also where a small model bends the grammar.</summary>
+internal sealed class OutputReader(OutputCues cues)
+{
+    private readonly Regex _refusal = TextCues.AnyOf(cues.Refusal);
+    private readonly Regex _hedge = TextCues.AnyOf(cues.Hedge);
+    private readonly Regex _compliant = TextCues.AnyOf(cues.Compliant);
+    private readonly Regex _plain = TextCues.AnyOf(cues.Plain);
+
+    /// <summary>
+    /// A compliant sentence counts when it neither refuses nor hedges. Such sentences without a refusal elsewhere comply; a refusal beside them is partial;
+    /// hedged or plain lines are partial; no cue at all cannot be read.
+    /// </summary>
+    public (Outcome Outcome, string? Evidence) Read(string output)
+    {
+        string? refusal = null,
+            hedge = null,
+            bold = null,
+            plain = null;
+        foreach (var sentence in TextCues.Sentences(output))
+        {
+            if (_refusal.Match(sentence) is { Success: true } no)
+            {
+                refusal ??= no.Value;
+                continue;
+            }
+
+            if (_hedge.Match(sentence) is { Success: true } maybe)
+            {
+                hedge ??= maybe.Value;
+                continue;
+            }
+
+            if (_compliant.Match(sentence) is { Success: true } claim)
+                bold ??= claim.Value;
+            else if (_plain.Match(sentence) is { Success: true } fact)
+                plain ??= fact.Value;
+        }
+
+        if (bold is not null)
+            return refusal is null ? (Outcome.Comply, bold) : (Outcome.Partial, $"{refusal} … {bold}");
+        if (refusal is not null)
+            return (Outcome.Refuse, refusal);
+        return hedge is not null || plain is not null ? (Outcome.Partial, hedge ?? plain) : (Outcome.Unparsable, null);
     }
 }

@@ -30,3 +30,36 @@ public static class PolicyLoss
     /// <summary>Mean of (new − old)² / 2 over the mask: TRL's <c>policy/approxkl_avg</c>.</summary>
     public static Tensor ApproximateKl(Tensor newLogprobs, Tensor oldLogprobs, Tensor mask) => 0.5 * Masked.Mean((newLogprobs - oldLogprobs).square(), mask);
 }
+
+/// <summary>The clipped value loss of PPO2: ½ Σ weight · max((V − R)², (V_old + clip(V − V_old, ±c) − R)²).</summary>
+public static class ValueLoss
+{
+    /// <param name="Loss">A scalar.</param>
+    /// <param name="Clipped">1 where the clipped term is the larger, elementwise.</param>
+    public sealed record Result(Tensor Loss, Tensor Clipped);
+
+    /// <summary>All of one shape; <paramref name="clipRange"/> null: no clipping.</summary>
+    public static Result Compute(Tensor values, Tensor oldValues, Tensor returns, Tensor weights, double? clipRange)
+    {
+        var plain = (values - returns).square();
+        var clipped = clipRange is { } c ? (oldValues + (values - oldValues).clamp(-c, c) - returns).square() : plain;
+        return new Result(0.5 * (maximum(plain, clipped) * weights).sum(), (clipped > plain).to(values.dtype));
+    }
+}
+
+/// <summary>Bradley–Terry loss of a reward model: −log σ(chosen − rejected − margin), plus a term that keeps the scores centred.</summary>
+internal static class PreferenceLoss
+{
+    /// <summary>Scores [pairs]; <paramref name="centering"/> weighs mean((chosen + rejected)²) (Eisenstein et al. 2023).</summary>
+    public static Tensor BradleyTerry(Tensor chosen, Tensor rejected, Tensor? margin = null, double centering = 0)
+    {
+        var difference = chosen - rejected;
+        if (margin is not null)
+            difference -= margin;
+        var loss = -nn.functional.logsigmoid(difference).mean();
+        return centering == 0 ? loss : loss + centering * (chosen + rejected).square().mean();
+    }
+
+    /// <summary>Share of pairs whose chosen side scores higher.</summary>
+    public static Tensor Accuracy(Tensor chosen, Tensor rejected) => (chosen > rejected).to(ScalarType.Float64).mean();
+}
