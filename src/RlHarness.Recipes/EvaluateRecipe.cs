@@ -103,7 +103,8 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
             EvaluationParts.Clear(run);
             var line = Evaluator.Line(result.Summaries[run.Detectors[0].Name]);
             run.Store.EndStage(Stage, "done", line);
-            ModelCards.Write(folder.Path, settings, run.Store);
+            if (_ranks.IsFirst)
+                ModelCards.Write(folder.Path, settings, run.Store);
             progress.StageDone(Stage, time.GetElapsedTime(started), line);
         }
         catch (Exception e)

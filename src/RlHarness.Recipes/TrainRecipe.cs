@@ -260,7 +260,8 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
             FreeMemory.Release();
             // A stage that was kept says what it said when it was computed.
             run.Store.EndStage(name, "done", run.Store.Note($"result/{name}") ?? result);
-            ModelCards.Write(run.Folder.Path, run.Settings, run.Store);
+            if (run.Ranks.IsFirst)
+                ModelCards.Write(run.Folder.Path, run.Settings, run.Store);
             run.Progress.StageDone(name, run.Time.GetElapsedTime(started), result);
             run.Log.Information("stage {Stage} done in {Seconds} s: {Result}", name, run.Time.GetElapsedTime(started).TotalSeconds, result);
         }

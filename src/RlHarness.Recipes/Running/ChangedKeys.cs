@@ -31,10 +31,8 @@ internal static class ChangedKeys
 
     private static void Compare(string at, object settings, object? defaults, SortedDictionary<string, string> changed)
     {
-        foreach (var property in settings.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance))
+        foreach (var property in Set(settings.GetType()))
         {
-            if (property.SetMethod is not { IsPublic: true } || property.GetIndexParameters().Length > 0)
-                continue;
             var key = at + SettingNames.Snake(property.Name);
             var (value, usual) = (property.GetValue(settings), defaults is null ? null : property.GetValue(defaults));
             if (value is not null and not string and not IEnumerable && value.GetType() is { IsPrimitive: false, IsEnum: false, IsValueType: false })
@@ -44,6 +42,12 @@ internal static class ChangedKeys
         }
     }
 
+    /// <summary>What settings of a type can be set to.</summary>
+    private static IEnumerable<PropertyInfo> Set(Type type) =>
+        type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
+            .Where(p => p.SetMethod is { IsPublic: true } && p.GetIndexParameters().Length == 0);
+
+    /// <summary>A value by what is in it, however it is held: a list of records that were read equals the array that they were written from.</summary>
     private static string Text(object? value) =>
         value switch
         {
@@ -52,7 +56,8 @@ internal static class ChangedKeys
             bool flag => flag ? "true" : "false",
             Enum member => SettingNames.Snake(member),
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+            IDictionary pairs => $"{{ {string.Join(", ", pairs.Keys.Cast<object>().Select(key => $"{Text(key)}: {Text(pairs[key])}"))} }}",
             IEnumerable items => $"[{string.Join(", ", items.Cast<object?>().Select(Text))}]",
-            _ => value.ToString() ?? "",
+            _ => $"{{ {string.Join(", ", Set(value.GetType()).Select(p => $"{SettingNames.Snake(p.Name)}: {Text(p.GetValue(value))}"))} }}",
         };
 }

@@ -36,11 +36,13 @@ internal sealed record RunRecord(string Path)
         var folder = System.IO.Path.Combine(Path, name);
         var adapter = System.IO.Path.Combine(folder, "adapter_config.json");
         string[] apart = File.Exists(adapter) ? [adapter, System.IO.Path.Combine(folder, "manifest.json")] : [];
+        // A card says the run's name and settings, in which runs that are compared may differ.
+        var card = System.IO.Path.Combine(folder, CheckpointFolder.Card);
         return
         [
             .. Directory
                 .GetFiles(folder)
-                .Except(apart)
+                .Except([.. apart, card])
                 .Order(StringComparer.Ordinal)
                 .Select(f => $"{System.IO.Path.GetFileName(f)} {CheckpointFolder.HashOf(f)}"),
             .. apart.Take(1).Select(f => File.ReadAllText(f).Replace(System.IO.Path.GetFullPath(Path), "", StringComparison.Ordinal)),
