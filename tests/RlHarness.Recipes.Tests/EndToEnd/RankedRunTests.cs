@@ -17,6 +17,9 @@ public sealed class RankedRunTests(ITestOutputHelper output) : IDisposable
     /// <summary>Of a metric, over its size or 1.</summary>
     private const double Bound = 1e-6;
 
+    /// <summary>Where a run went on over another number of ranks, two orders of summing follow each other: 2.1e-6 was seen, of a norm of gradients.</summary>
+    private const double AfterChange = 4e-6;
+
     /// <summary>
     /// Differences of two sums of log-probabilities, each as large as the entropy's estimate: their scale is that sum. fp32 rounds a log-probability of 4 nats
     /// or more to 5e-7.
@@ -108,7 +111,7 @@ public sealed class RankedRunTests(ITestOutputHelper output) : IDisposable
             var folder = stage == "rl" ? Path.Combine(path, "rl") : Path.Combine(path, "progress", stage);
             Assert.True(CheckpointFolder.Newest(folder)!.Value.Step >= step);
             ThreadRanks.Run(size, r => new TrainRecipe(new QuietProgress(), TimeProvider.System, default, r).Resume(path));
-            Same(alone, path);
+            Same(alone, path, AfterChange);
         }
     }
 
@@ -156,7 +159,7 @@ public sealed class RankedRunTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(one, three);
     }
 
-    private void Same(string expected, string found)
+    private void Same(string expected, string found, double bound = Bound)
     {
         using var a = RunStore.OpenReadOnly(Path.Combine(expected, "run.db"));
         using var b = RunStore.OpenReadOnly(Path.Combine(found, "run.db"));
@@ -172,7 +175,7 @@ public sealed class RankedRunTests(ITestOutputHelper output) : IDisposable
         Assert.Contains(one.Keys, k => k.Stage == "documents");
         var off = one.Keys.Select(key => (Key: key, Error: Error(key))).MaxBy(m => m.Error);
         output.WriteLine($"{Path.GetFileName(found)}: {one.Count} metrics off by at most {off.Error:e2} ({off.Key})");
-        Assert.True(off.Error <= Bound, $"{off.Key} is off by {off.Error:e2}");
+        Assert.True(off.Error <= bound, $"{off.Key} is off by {off.Error:e2}");
 
         double Error((string Stage, long Step, string Name) key)
         {
