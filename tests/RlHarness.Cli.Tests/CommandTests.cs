@@ -241,24 +241,28 @@ public class CommandTests
         Assert.Contains("rlharness train conf| \n", output, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("bash")]
-    [InlineData("zsh")]
-    [InlineData("fish")]
-    [InlineData("pwsh")]
-    public void Each_shell_s_script_is_one_that_the_shell_reads(string shell)
+    /// <summary>Each shell that is there reads its script; a script of one that is not is printed all the same.</summary>
+    [Fact]
+    public void Each_shell_s_script_is_one_that_the_shell_reads()
     {
         using var folder = new TemporaryFolder();
-        var script = Harness.Run(folder.Path, "completion", shell);
-        Assert.Equal((0, ""), (script.ExitCode, script.Error));
-        Assert.Contains("[suggest:", script.Output, StringComparison.Ordinal);
-        var path = new[] { "/bin/", "/usr/bin/", "/usr/local/bin/" }.Select(p => p + shell).FirstOrDefault(File.Exists);
-        Assert.SkipUnless(path is not null, $"{shell} is not there: its script was printed, and not read by the shell");
-        folder.Write("script", script.Output);
-        string[] check = shell == "pwsh" ? ["-NoProfile", "-File", folder.At("script")] : ["-n", folder.At("script")];
-        using var process = System.Diagnostics.Process.Start(path!, check);
-        process.WaitForExit();
-        Assert.Equal(0, process.ExitCode);
+        var read = 0;
+        foreach (var shell in new[] { "bash", "zsh", "fish", "pwsh" })
+        {
+            var script = Harness.Run(folder.Path, "completion", shell);
+            Assert.Equal((0, ""), (script.ExitCode, script.Error));
+            Assert.Contains("[suggest:", script.Output, StringComparison.Ordinal);
+            if (new[] { "/bin/", "/usr/bin/", "/usr/local/bin/" }.Select(p => p + shell).FirstOrDefault(File.Exists) is not { } path)
+                continue;
+            folder.Write("script", script.Output);
+            string[] check = shell == "pwsh" ? ["-NoProfile", "-File", folder.At("script")] : ["-n", folder.At("script")];
+            using var process = System.Diagnostics.Process.Start(path, check);
+            process.WaitForExit();
+            Assert.Equal(0, process.ExitCode);
+            read++;
+        }
+
+        Assert.SkipUnless(read > 0, "no shell is there to read its script");
     }
 
     [Theory]
