@@ -63,18 +63,7 @@ public sealed class EvaluateRecipe(IRunProgress progress, TimeProvider time, Can
         var device = RankedRun.Device(_ranks, settings);
         // A file that can't be read is found before a run folder exists.
         ModelLoader.Open(place).Dispose();
-        using var folder = RankedRun.Folder(
-            _ranks,
-            () =>
-                RunFolder.Create(
-                    settings.Output,
-                    settings.Name,
-                    name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time, _ranks.Size),
-                    SettingsWriter.ToYaml(settings)
-                )
-        );
-        if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
-            progress.Note($"{settings.Name} is taken: this run is {given}");
+        using var folder = RankedRun.NewFolder(_ranks, settings, command, device, time, progress);
         Evaluate(settings, folder, model, from: null);
         return folder.Path;
     }

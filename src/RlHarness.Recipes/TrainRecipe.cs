@@ -35,18 +35,7 @@ public sealed class TrainRecipe(IRunProgress progress, TimeProvider time, Cancel
         settings = RankedRun.OfFirst(_ranks, () => settings.Dated(time.GetLocalNow()));
         var device = RankedRun.Device(_ranks, settings);
         _ranks.FirstDoes("the look before the start", () => Preflight.Check(settings, device));
-        using var folder = RankedRun.Folder(
-            _ranks,
-            () =>
-                RunFolder.Create(
-                    settings.Output,
-                    settings.Name,
-                    name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time, _ranks.Size),
-                    SettingsWriter.ToYaml(settings)
-                )
-        );
-        if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
-            progress.Note($"{settings.Name} is taken: this run is {given}");
+        using var folder = RankedRun.NewFolder(_ranks, settings, command, device, time, progress);
         Guarded(settings, folder, device, from: null);
         return folder.Path;
     }

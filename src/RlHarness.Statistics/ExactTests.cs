@@ -10,16 +10,8 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
     {
         Guard.Table(a, b, c, d);
         var tail = (1 - Guard.Fraction(confidence)) / 2;
-        long row = a + b,
-            other = c + d,
-            column = a + c;
-        long low = Math.Max(0, column - other),
-            high = Math.Min(row, column);
-        var logs = new double[high - low + 1];
-        for (var x = low; x <= high; x++)
-            logs[x - low] = Binomial.LogChoose(row, x) + Binomial.LogChoose(other, column - x);
+        var (logs, at) = Tables(a, b, c, d);
         var mass = Tilt(logs, 0);
-        var at = (int)(a - low);
         double two = 0,
             less = 0,
             greater = 0;
@@ -40,6 +32,15 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
     /// <summary>Only the two-sided p value, for loops over many tables.</summary>
     internal static double TwoSided(long a, long b, long c, long d)
     {
+        var (logs, at) = Tables(a, b, c, d);
+        var mass = Tilt(logs, 0);
+        var limit = mass[at] * (1 + 1e-7);
+        return Math.Min(1, mass.Where(m => m <= limit).Sum());
+    }
+
+    /// <summary>Logarithms of the weights of all tables with these margins, and which of them this table is.</summary>
+    private static (double[] Logs, int At) Tables(long a, long b, long c, long d)
+    {
         long row = a + b,
             other = c + d,
             column = a + c;
@@ -48,9 +49,7 @@ public sealed record FisherExact(double P, double PLess, double PGreater, double
         var logs = new double[high - low + 1];
         for (var x = low; x <= high; x++)
             logs[x - low] = Binomial.LogChoose(row, x) + Binomial.LogChoose(other, column - x);
-        var mass = Tilt(logs, 0);
-        var limit = mass[a - low] * (1 + 1e-7);
-        return Math.Min(1, mass.Where(m => m <= limit).Sum());
+        return (logs, (int)(a - low));
     }
 
     private static (double Ratio, Interval Interval) Conditional(double[] logs, int at, double tail)

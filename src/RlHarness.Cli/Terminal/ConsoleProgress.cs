@@ -19,7 +19,8 @@ internal static class ConsoleProgress
 }
 
 /// <summary>Says nothing but warnings.</summary>
-internal sealed class SilentProgress : IDisposableProgress
+/// <param name="warns">False on a rank that does not print: nothing at all.</param>
+internal sealed class SilentProgress(bool warns = true) : IDisposableProgress
 {
     public void Stage(string name, int index, int count, string detail) { }
 
@@ -31,7 +32,7 @@ internal sealed class SilentProgress : IDisposableProgress
 
     public void Note(string text, bool warning = false)
     {
-        if (warning)
+        if (warning && warns)
             Console.Error.WriteLine("warning: " + text);
     }
 

@@ -51,7 +51,7 @@ internal static class RankedCommand
 
     /// <summary>Shows progress where this process is the one that prints.</summary>
     /// <param name="quiet">Warnings alone.</param>
-    internal static IDisposableProgress Progress(bool quiet) => Launcher.Prints ? ConsoleProgress.Create(quiet) : new NoProgress();
+    internal static IDisposableProgress Progress(bool quiet) => Launcher.Prints ? ConsoleProgress.Create(quiet) : new SilentProgress(warns: false);
 
     private static int Run(Launcher launcher, CancellationToken cancellation, Func<Ranks, int> work)
     {
@@ -123,20 +123,5 @@ internal static class RankedCommand
     {
         using var never = new ManualResetEventSlim();
         never.Wait(time);
-    }
-
-    private sealed class NoProgress : IDisposableProgress
-    {
-        public void Stage(string name, int index, int count, string detail) { }
-
-        public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures) { }
-
-        public void StageDone(string name, TimeSpan took, string result) { }
-
-        public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward) { }
-
-        public void Note(string text, bool warning = false) { }
-
-        public void Dispose() { }
     }
 }

@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Globalization;
-using System.Reflection;
 using RlHarness.Core.Settings;
 
 namespace RlHarness.Recipes.Running;
@@ -31,7 +30,7 @@ internal static class ChangedKeys
 
     private static void Compare(string at, object settings, object? defaults, SortedDictionary<string, string> changed)
     {
-        foreach (var property in Set(settings.GetType()))
+        foreach (var property in SettingProperties.Of(settings.GetType()))
         {
             var key = at + SettingNames.Snake(property.Name);
             var (value, usual) = (property.GetValue(settings), defaults is null ? null : property.GetValue(defaults));
@@ -41,11 +40,6 @@ internal static class ChangedKeys
                 changed[key] = text;
         }
     }
-
-    /// <summary>What settings of a type can be set to.</summary>
-    private static IEnumerable<PropertyInfo> Set(Type type) =>
-        type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
-            .Where(p => p.SetMethod is { IsPublic: true } && p.GetIndexParameters().Length == 0);
 
     /// <summary>A value by what is in it, however it is held: a list of records that were read equals the array that they were written from.</summary>
     private static string Text(object? value) =>
@@ -58,6 +52,6 @@ internal static class ChangedKeys
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
             IDictionary pairs => $"{{ {string.Join(", ", pairs.Keys.Cast<object>().Select(key => $"{Text(key)}: {Text(pairs[key])}"))} }}",
             IEnumerable items => $"[{string.Join(", ", items.Cast<object?>().Select(Text))}]",
-            _ => $"{{ {string.Join(", ", Set(value.GetType()).Select(p => $"{SettingNames.Snake(p.Name)}: {Text(p.GetValue(value))}"))} }}",
+            _ => $"{{ {string.Join(", ", SettingProperties.Of(value.GetType()).Select(p => $"{SettingNames.Snake(p.Name)}: {Text(p.GetValue(value))}"))} }}",
         };
 }

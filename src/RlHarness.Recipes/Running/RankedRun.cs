@@ -101,6 +101,24 @@ internal static class RankedRun
         return RunFolder.Follow(path);
     }
 
+    /// <summary>The folder of a new run, whose name is told where the one in the settings is taken.</summary>
+    internal static RunFolder NewFolder(Ranks ranks, RunSettings settings, string command, torch.Device device, TimeProvider time, IRunProgress progress)
+    {
+        var folder = Folder(
+            ranks,
+            () =>
+                RunFolder.Create(
+                    settings.Output,
+                    settings.Name,
+                    name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time, ranks.Size),
+                    SettingsWriter.ToYaml(settings)
+                )
+        );
+        if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
+            progress.Note($"{settings.Name} is taken: this run is {given}");
+        return folder;
+    }
+
     /// <summary>Waits on the other ranks until what the first has written is seen on this machine.</summary>
     /// <exception cref="HarnessException">It is not: the ranks do not share the folder.</exception>
     internal static void Await(Ranks ranks, Func<bool> isThere, string path)

@@ -69,11 +69,7 @@ public sealed class Ranks
     {
         if (IsAlone)
             return;
-        Wait(what, () =>
-        {
-            _collectives.Barrier();
-            return true;
-        });
+        Wait(what, _collectives.Barrier);
     }
 
     /// <summary>"rank 1 of 2: ", or nothing for a process alone.</summary>
@@ -149,14 +145,7 @@ public sealed class Ranks
         {
             using var scope = NewDisposeScope();
             var piece = flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at));
-            var onHost = piece.device_type == DeviceType.CPU ? piece : piece.cpu();
-            Wait(what, () =>
-            {
-                _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(onHost.bytes));
-                return true;
-            });
-            if (!ReferenceEquals(onHost, piece))
-                piece.copy_(onHost);
+            OnHost(piece, host => Wait(what, () => _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(host.bytes))));
         }
     }
 
@@ -169,11 +158,7 @@ public sealed class Ranks
             using var scope = NewDisposeScope();
             var block = flat.narrow(0, shard.Start, shard.Count).cpu();
             var part = new float[shard.OwnCount];
-            Wait(what, () =>
-            {
-                _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(block.bytes), part, shard.Counts);
-                return true;
-            });
+            Wait(what, () => _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(block.bytes), part, shard.Counts));
             if (part.Length > 0)
                 flat.narrow(0, shard.Own, shard.OwnCount).copy_(tensor(part, device: CPU));
         }
@@ -187,14 +172,7 @@ public sealed class Ranks
         {
             using var scope = NewDisposeScope();
             var block = flat.narrow(0, shard.Start, shard.Count);
-            var onHost = block.device_type == DeviceType.CPU ? block : block.cpu();
-            Wait(what, () =>
-            {
-                _collectives.AllGather(MemoryMarshal.Cast<byte, float>(onHost.bytes), shard.Counts);
-                return true;
-            });
-            if (!ReferenceEquals(onHost, block))
-                block.copy_(onHost);
+            OnHost(block, host => Wait(what, () => _collectives.AllGather(MemoryMarshal.Cast<byte, float>(host.bytes), shard.Counts)));
         }
     }
 
@@ -218,11 +196,7 @@ public sealed class Ranks
         if (IsAlone)
             return number;
         double[] sum = [number];
-        Wait(what, () =>
-        {
-            _collectives.AllReduce(sum.AsSpan());
-            return true;
-        });
+        Wait(what, () => _collectives.AllReduce(sum.AsSpan()));
         return sum[0];
     }
 
@@ -242,6 +216,22 @@ public sealed class Ranks
         _agreed!.Cancel();
         return new OperationCanceledException(_agreed.Token);
     }
+
+    /// <summary>Changes a tensor in the memory of the host, through a copy where it lies elsewhere.</summary>
+    private static void OnHost(Tensor tensor, Action<Tensor> change)
+    {
+        var host = tensor.device_type == DeviceType.CPU ? tensor : tensor.cpu();
+        change(host);
+        if (!ReferenceEquals(host, tensor))
+            tensor.copy_(host);
+    }
+
+    private void Wait(string what, Action collective) =>
+        Wait(what, () =>
+        {
+            collective();
+            return true;
+        });
 
     private T Wait<T>(string what, Func<T> collective)
     {
