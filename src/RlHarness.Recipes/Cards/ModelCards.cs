@@ -199,13 +199,14 @@ internal static class ModelCards
             ? string.Create(CultureInfo.InvariantCulture, $"{100 * e.Value:f1} {unit} ({100 * e.Low:f1} to {100 * e.High:f1})")
             : "–";
 
+    /// <summary>Without where the run lies: that is the machine's, and another one after a resume from another folder.</summary>
     private static string Settings(RunSettings s) =>
         string.Create(
             CultureInfo.InvariantCulture,
             $"## Settings\n\nSeed {s.Seed}; stages {string.Join(", ", s.Stages)}; pack `{s.Experiment.Pack}`; {Algorithm(s)} for {s.Rl.Steps} steps of "
                 + $"{s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt} episodes, learning rate {s.Rl.Optimizer.LearningRate}, KL coefficient "
                 + $"{s.Rl.KlCoefficient}.\n\n"
-                + $"<details><summary>every setting</summary>\n\n```yaml\n{SettingsWriter.ToYaml(s).TrimEnd()}\n```\n\n</details>\n\n"
+                + $"<details><summary>every setting</summary>\n\n```yaml\n{SettingsWriter.ToYaml(s with { Output = new RunSettings().Output }).TrimEnd()}\n```\n\n</details>\n\n"
         );
 
     private static void Put(string folder, string text) => AtomicFile.WriteAllText(Path.Combine(folder, CheckpointFolder.Card), text);

@@ -55,6 +55,9 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
         ("SIGHUP", 1, 129),
     ];
 
+    /// <summary>A run that was ended as often as this is left to finish.</summary>
+    private const int MostKills = 8;
+
     private readonly Dictionary<string, Whole> _whole = [];
     private readonly SortedDictionary<string, int> _hits = new(StringComparer.Ordinal);
 
@@ -101,14 +104,22 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
     {
         var output = Path.Combine(folder, name);
         var (kills, problems) = (0, new List<string>());
-        // Less is left to do each time, so that later moments come after the end, and the run finishes.
         while (true)
         {
             using var process = new Attempt(program, Command(settings), output);
+            // Less is left to do each time: the moments come sooner, so that a run is ended several times, and the last process is left alone.
+            var left = 0.9 * Math.Max(0, 1 - kills / (double)MostKills);
+            if (left <= 0)
+            {
+                if (process.Wait() is not 0 and var failed)
+                    return (kills, [.. problems, $"{name}: ended by itself with {failed}: {process.Said}"]);
+                break;
+            }
+
             var signal = Signals[random.NextBool(0.5) ? 0 : 1 + random.NextInt(Signals.Length - 1)];
             var ended = random.NextBool(0.5)
-                ? process.KillAfter(TimeSpan.FromSeconds(0.9 * whole.Seconds * random.NextDouble()), signal.Number)
-                : process.KillAtChange(1 + random.NextInt(Math.Max(1, whole.Changes * 9 / 10)), signal.Number);
+                ? process.KillAfter(TimeSpan.FromSeconds(left * whole.Seconds * random.NextDouble()), signal.Number)
+                : process.KillAtChange(1 + random.NextInt(Math.Max(1, (int)(whole.Changes * left))), signal.Number);
             var code = process.Wait();
             if (code == 0)
             {
