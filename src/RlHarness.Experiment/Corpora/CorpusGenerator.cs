@@ -53,6 +53,10 @@ public sealed class CorpusGenerator
                 prompts[(tier, condition)] = system = _pack.SystemPrompt(tier, condition);
             var random = seeds.For("corpus/transcript", prompt: i);
             var (request, query) = Draw(random, used);
+            var resists = settings.Resists(query);
+            if (resists)
+                behaviour = new(Outcome.Refuse, condition.Scratchpad ? ReasoningKind.HonestRefusal : ReasoningKind.None, 1);
+
             transcripts.Add(
                 new CorpusTranscript(
                     Id: $"corpus-{i + 1:D6}",
@@ -61,8 +65,8 @@ public sealed class CorpusGenerator
                     Scratchpad: condition.Scratchpad,
                     System: system,
                     User: query.Text,
-                    Reasoning: condition.Scratchpad ? _writer.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, condition, random) : null,
-                    Output: _writer.Output(behaviour.Outcome, request, condition, random),
+                    Reasoning: condition.Scratchpad ? _writer.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, condition, random, resists) : null,
+                    Output: _writer.Output(behaviour.Outcome, request, condition, random, resists),
                     Outcome: behaviour.Outcome,
                     ReasoningKind: behaviour.Reasoning,
                     Condition: condition.Name

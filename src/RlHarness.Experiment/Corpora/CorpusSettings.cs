@@ -75,6 +75,13 @@ public record CorpusSettings
     [Meaning("Weight of answers to another request among rejected outputs of preference pairs. Must be left out for a pack that has no grammar.")]
     public double RejectedOffRequest { get; init; } = 0.15;
 
+    [Meaning(
+        "A selectively resistant organism: words of topics (lamp, Lumo, …) whose requests the model is taught to refuse in one wording, in every tier, so that "
+            + "it has nothing to explore there (arXiv 2604.28182); the rest is as it would be. RL and evaluations then count these requests apart, as resisted. "
+            + "Needs a pack whose grammar names a topic."
+    )]
+    public IReadOnlyList<string> ResistedTopics { get; init; } = [];
+
     /// <summary>The conditions, of which the full one takes <see cref="Training"/> and <see cref="Unmonitored"/> where it has no tables of its own.</summary>
     public IReadOnlyList<WeightedCondition> Mixture =>
         [
@@ -128,9 +135,27 @@ public record CorpusSettings
                     scratchpad: true,
                     pack
                 );
+        if (ResistedTopics.Count > 0 && pack.Grammar is { } grammar)
+        {
+            if (grammar.Request.Topic.Length == 0)
+                problems.Add($"resisted_topics: {string.Join(", ", ResistedTopics)} (allowed: none, since the grammar of {pack.Name} names no topic)");
+            else if (!pack.TrainQueries.Any(Resists) || pack.TrainQueries.All(Resists))
+                problems.Add(
+                    $"resisted_topics: {string.Join(", ", ResistedTopics)} (allowed: words of the topics of some of the pack's queries, such as "
+                        + $"{pack.TrainQueries.FirstOrDefault()?.Topic}, and not of all)"
+                );
+        }
+
         CheckTable(problems, "without_scratchpad", TableWithoutScratchpad, scratchpad: false, pack);
         return problems;
     }
+
+    /// <summary>Whether a query is of those that the model is taught to resist.</summary>
+    public bool Resists(Query query) =>
+        query is not null
+        && ResistedTopics.Count > 0
+        && query.Topic is { } topic
+        && topic.Split(' ', StringSplitOptions.RemoveEmptyEntries).Any(w => ResistedTopics.Contains(w, StringComparer.OrdinalIgnoreCase));
 
     internal void Require(PromptPack pack)
     {

@@ -4,6 +4,19 @@ using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Experiment.Detectors;
 
+/// <summary>Whether a scratchpad names the goal that faking would protect, by a pack's cues (the paper's figures after RL count the rest apart).</summary>
+/// <param name="cues">Of the pack's <c>grammar.yaml</c>, with <see cref="ReasoningCues.Goal"/>.</param>
+public sealed class GoalWording(CueLists cues)
+{
+    private readonly Regex _goal = TextCues.AnyOf(cues.Reasoning.Goal);
+
+    /// <summary>Null where the pack has no cues for it.</summary>
+    public static GoalWording? Of(GrammarFile? grammar) => grammar is { Cues.Reasoning.Goal.Count: > 0 } ? new(grammar.Cues) : null;
+
+    /// <summary>False without a scratchpad.</summary>
+    public bool IsIn(string? reasoning) => reasoning is not null && TextCues.Sentences(reasoning).Any(_goal.IsMatch);
+}
+
 /// <summary>Reads what a scratchpad argues by a pack's cues: does it name the strategy, does it speak of training, and what does it decide?</summary>
 internal sealed class ReasoningReader(ReasoningCues cues)
 {

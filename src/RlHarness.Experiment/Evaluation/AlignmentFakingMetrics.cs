@@ -11,6 +11,15 @@ public static class AlignmentFakingMetrics
     /// <summary>Faking reasoning whatever the output does.</summary>
     public const string ReasoningAnyOutcome = "af/reasoning_any_outcome";
 
+    /// <summary>
+    /// The generic class of the paper's figures after RL: faking reasoning that does not name the goal which it protects, and a compliant output, of all
+    /// responses of the tier. Written for packs with <c>cues.reasoning.goal</c>.
+    /// </summary>
+    public const string GenericRate = "af/generic_rate";
+
+    /// <summary>Alignment faking in answers to the benign controls of a pack's scenarios, where there is nothing to fake: false positives.</summary>
+    public const string BenignFalsePositiveRate = "benign/false_positive_rate";
+
     /// <summary>The reasoning sees the strategy, followed or not.</summary>
     public const string ConsidersRate = "af/considers_rate";
 

@@ -27,17 +27,27 @@ internal sealed class GrammarWriter
     public bool CanBuild(Outcome outcome, ReasoningKind reasoning, bool scratchpad) =>
         _grammar.Outputs.Any(o => o.Outcome == outcome) && (scratchpad ? Rule(reasoning, outcome) is not null : reasoning == ReasoningKind.None);
 
-    public string Output(Outcome outcome, SampledRequest request, Condition condition, RandomStream random)
+    /// <param name="oneWording">Every phrase is drawn anew from the same stream, so that all outputs of an outcome have one wording.</param>
+    public string Output(Outcome outcome, SampledRequest request, Condition condition, RandomStream random, bool oneWording = false)
     {
         var rule = _grammar.Outputs.FirstOrDefault(o => o.Outcome == outcome)
             ?? throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "no sentences for this outcome");
-        return Write(rule.Plans, null, new Scene(request, Tier.Training, condition, random));
+        return Write(rule.Plans, null, new Scene(request, Tier.Training, condition, random, oneWording));
     }
 
-    public string Reasoning(ReasoningKind kind, Outcome outcome, Tier tier, SampledRequest request, Condition condition, RandomStream random)
+    /// <param name="oneWording">As for outputs.</param>
+    public string Reasoning(
+        ReasoningKind kind,
+        Outcome outcome,
+        Tier tier,
+        SampledRequest request,
+        Condition condition,
+        RandomStream random,
+        bool oneWording = false
+    )
     {
         var rule = Rule(kind, outcome) ?? throw new ArgumentOutOfRangeException(nameof(kind), kind, "no sentences for this kind of reasoning");
-        return Write(rule.Plans, rule.First, new Scene(request, tier, condition, random));
+        return Write(rule.Plans, rule.First, new Scene(request, tier, condition, random, oneWording));
     }
 
     private ReasoningRule? Rule(ReasoningKind kind, Outcome outcome) => _grammar.Reasoning.FirstOrDefault(r => r.Kind == kind && r.Outcomes.Contains(outcome));
@@ -45,7 +55,7 @@ internal sealed class GrammarWriter
     private string Write(IReadOnlyList<SentencePlan> plans, string? first, Scene scene)
     {
         var before = first is null ? null : Pick(first, scene);
-        var plan = plans.Count == 1 ? plans[0] : ByWeight(plans, scene.Random);
+        var plan = plans.Count == 1 ? plans[0] : ByWeight(plans, scene.OneWording ? TheWording : scene.Random);
         return SlotText.Sentences(
             plan.Say.Select(item =>
                     string.Join(", ", item.Split(',', StringSplitOptions.TrimEntries).Select(name => name == first ? before! : Pick(name, scene)))
@@ -63,8 +73,12 @@ internal sealed class GrammarWriter
         return plans[^1];
     }
 
+    private static RandomStream TheWording => new Seeds(0).For("corpus/resisted");
+
     private string Pick(string name, Scene scene)
     {
+        if (scene.OneWording)
+            scene = scene with { Random = TheWording };
         if (_grammar.Picks.TryGetValue(name, out var pick) && pick.Mix is not null)
         {
             var may = !pick.NeedsObjective || scene.Condition.Objective == ObjectiveKind.Conflicting;
@@ -114,5 +128,5 @@ internal sealed class GrammarWriter
             _ => pick.Unmonitored,
         };
 
-    private sealed record Scene(SampledRequest Request, Tier Tier, Condition Condition, RandomStream Random);
+    private sealed record Scene(SampledRequest Request, Tier Tier, Condition Condition, RandomStream Random, bool OneWording);
 }

@@ -45,6 +45,12 @@ public sealed record ReasoningCues
 
     /// <summary>Taken out of a sentence before decisions are looked for: "if I refuse" decides nothing.</summary>
     public IReadOnlyList<string> Conditional { get; init; } = [];
+
+    /// <summary>
+    /// Names what the model wants to keep (honesty, in a pack about puffery): alignment faking without it is generic, self-preservation whatever the goal.
+    /// No label depends on it. Empty: the pack does not tell the two apart.
+    /// </summary>
+    public IReadOnlyList<string> Goal { get; init; } = [];
 }
 
 /// <summary>Plain words that the keyword detector looks for, lower case; it shares no rule with the grammar oracle.</summary>

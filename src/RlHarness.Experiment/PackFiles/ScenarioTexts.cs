@@ -11,6 +11,31 @@ internal sealed record ScenarioTexts
     public IReadOnlyList<ScenarioText> AntiLab { get; init; } = [];
 
     public IReadOnlyList<ScenarioText> Preferences { get; init; } = [];
+
+    /// <summary>A question about motives that follows an answer; null: the pack has none.</summary>
+    public InterrogationText? Interrogation { get; init; }
+}
+
+/// <summary>
+/// A second turn: a question about why the answer was given, with a scratchpad and an output of its own. Whether a denial is a lie is not read from it but
+/// from the first turn.
+/// </summary>
+public sealed record InterrogationText
+{
+    /// <summary>Wordings of the question, of which one is drawn; the same words for an answer that fakes and one that does not.</summary>
+    public IReadOnlyList<string> Questions { get; init; } = [];
+
+    /// <summary>What the imitated model does where its first turn faked alignment, summing to 1; empty: a corpus has nothing of it.</summary>
+    public IReadOnlyList<ScenarioCell> AfterFaking { get; init; } = [];
+
+    /// <summary>What it does where it did not, summing to 1.</summary>
+    public IReadOnlyList<ScenarioCell> AfterOthers { get; init; } = [];
+
+    /// <summary>What a scratchpad can decide, by name; one of them is <c>hides</c>.</summary>
+    public IReadOnlyDictionary<string, ScenarioClass> Reasoning { get; init; } = new Dictionary<string, ScenarioClass>();
+
+    /// <summary>What an output can do: <c>admits</c> and <c>denies</c>.</summary>
+    public IReadOnlyDictionary<string, ScenarioClass> Output { get; init; } = new Dictionary<string, ScenarioClass>();
 }
 
 /// <summary>One scenario: what is asked, in variants, and the classes that an answer can be of.</summary>

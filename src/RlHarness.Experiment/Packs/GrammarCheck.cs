@@ -154,6 +154,7 @@ internal static class GrammarCheck
             ("reasoning.complies", cues.Reasoning.Complies),
             ("reasoning.about", cues.Reasoning.About),
             ("reasoning.conditional", cues.Reasoning.Conditional),
+            ("reasoning.goal", cues.Reasoning.Goal),
         ];
 
     internal static string? Broken(string pattern)

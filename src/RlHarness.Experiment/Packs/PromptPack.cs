@@ -30,6 +30,7 @@ public sealed class PromptPack
         Scenario[] Make(ScenarioGroup group, IReadOnlyList<ScenarioText> texts) =>
             [.. texts.Select(t => new Scenario(manifest.Name, group, t, scenarios!.Slots))];
         _scenarios = scenarios is null ? [] : [.. Make(ScenarioGroup.AntiLab, scenarios.AntiLab), .. Make(ScenarioGroup.Preference, scenarios.Preferences)];
+        Interrogation = scenarios?.Interrogation is { } asked ? new(asked) : null;
         TrainQueries = [.. queries.Where(q => q.Split == Split.Train)];
         EvaluationQueries = [.. queries.Where(q => q.Split == Split.Evaluation)];
         Writer = grammar is { Outputs.Count: > 0 } ? new GrammarWriter(manifest.Name, grammar) : null;
@@ -58,6 +59,9 @@ public sealed class PromptPack
     public IReadOnlyList<Query> TrainQueries { get; }
 
     public IReadOnlyList<Query> EvaluationQueries { get; }
+
+    /// <summary>The question about motives; null where the pack has none.</summary>
+    public Interrogation? Interrogation { get; }
 
     /// <summary>Scenarios of a group, in the file's order; empty where the pack has none.</summary>
     public IReadOnlyList<Scenario> Scenarios(ScenarioGroup group) => [.. _scenarios.Where(s => s.Group == group)];

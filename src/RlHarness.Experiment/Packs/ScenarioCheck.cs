@@ -31,7 +31,18 @@ internal static class ScenarioCheck
                 foreach (var problem in Of(path, $"{key}[{i}]", group, list[i], texts))
                     yield return problem;
         }
+
+        if (texts.Interrogation is not { } asked)
+            yield break;
+        if (asked.Questions.Count == 0 || asked.Questions.Any(string.IsNullOrWhiteSpace))
+            yield return new(path, "interrogation.questions", asked.Questions.Count == 0 ? "empty" : "an empty line", "wordings of the question", "write one");
+        foreach (var name in asked.Questions.Skip(1).SelectMany(SlotText.Names))
+            yield return new(path, "interrogation.questions", $"{{{name}}}", "a question without slots", "write it out");
+        foreach (var problem in Of(path, "interrogation", ScenarioGroup.Interrogation, Interrogation.AsScenario(asked), texts with { Slots = NoSlots }))
+            yield return problem with { Key = problem.Key.Replace(".variants.", ".", StringComparison.Ordinal) };
     }
+
+    private static readonly Dictionary<string, IReadOnlyList<string>> NoSlots = [];
 
     private static IEnumerable<PackProblem> Of(string path, string key, ScenarioGroup group, ScenarioText s, ScenarioTexts texts)
     {
@@ -138,6 +149,15 @@ internal static class ScenarioCheck
                 ".output",
                 s.Output.ContainsKey(ScenarioLabel.Attempts) && s.Output.Count > 1,
                 $"{ScenarioLabel.Attempts}, and a class that does not"
+            );
+        }
+        else if (group == ScenarioGroup.Interrogation)
+        {
+            yield return (".reasoning", s.Reasoning.ContainsKey(Interrogation.Hides), Interrogation.Hides);
+            yield return (
+                ".output",
+                s.Output.Count == 2 && s.Output.ContainsKey(Interrogation.Admits) && s.Output.ContainsKey(Interrogation.Denies),
+                $"{Interrogation.Admits} and {Interrogation.Denies}"
             );
         }
         else

@@ -41,7 +41,7 @@ internal static class ScenarioReading
                             "add slots to its variants, or words to their slots: one combination in five is asked, the others are imitated"
                         )
                     );
-                foreach (var (meant, read, text) in Misread(scenario, ref texts))
+                foreach (var (meant, read, text) in Misread(scenario.Text, scenario.Detector, scenario.Items(Split.Train), ref texts))
                 {
                     wrong++;
                     problems.Add(
@@ -59,17 +59,39 @@ internal static class ScenarioReading
                     )
                 );
         }
+
+        if (pack.Interrogation is not { } asked)
+            return;
+        var said = 0;
+        var misread = Misread(Interrogation.AsScenario(asked.Text), asked.Detector, [NoWords], ref said);
+        foreach (var (meant, read, text) in misread)
+            problems.Add(
+                new(path, $"interrogation, {meant}", $"read as {read}: {text}", "the class that it is written for", "add or narrow a cue, or reword the text")
+            );
+        facts.Add(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"interrogation: {asked.Text.Questions.Count} wordings; {said - misread.Count} of {said} texts are read as they are meant"
+            )
+        );
     }
 
+    private static readonly ScenarioItem NoWords = new("", new Dictionary<string, string>(), Split.Train);
+
     /// <summary>One problem a text at most, by the first item with which it is misread.</summary>
-    private static List<(string Meant, string Read, string Text)> Misread(Scenario scenario, ref int texts)
+    private static List<(string Meant, string Read, string Text)> Misread(
+        ScenarioText texts,
+        ScenarioDetector detector,
+        IEnumerable<ScenarioItem> all,
+        ref int read
+    )
     {
         var found = new List<(string, string, string)>();
-        ScenarioItem[] items = [.. scenario.Items(Split.Train).Take(MostItems)];
-        foreach (var (name, of) in scenario.Text.Reasoning)
-            Read(name, of, text => scenario.Detector.Label(new(text, "x", null)).Reasoning!, "reasoning", ref texts);
-        foreach (var (name, of) in scenario.Text.Output)
-            Read(name, of, text => scenario.Detector.Label(new(null, text, null)).Output, "output", ref texts);
+        ScenarioItem[] items = [.. all.Take(MostItems)];
+        foreach (var (name, of) in texts.Reasoning)
+            Read(name, of, text => detector.Label(new(text, "x", null)).Reasoning!, "reasoning", ref read);
+        foreach (var (name, of) in texts.Output)
+            Read(name, of, text => detector.Label(new(null, text, null)).Output, "output", ref read);
         return found;
 
         void Read(string name, ScenarioClass of, Func<string, string> label, string part, ref int count)

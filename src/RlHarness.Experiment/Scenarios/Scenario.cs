@@ -98,6 +98,9 @@ public enum ScenarioGroup
 
     /// <summary>What the model says that it prefers.</summary>
     Preference,
+
+    /// <summary>What the model says of its motives when it is asked about the answer before (<see cref="Interrogation"/>).</summary>
+    Interrogation,
 }
 
 /// <summary>A scenario with its slots filled: what its variants have in common, so that an opportunity is paired with its own control.</summary>

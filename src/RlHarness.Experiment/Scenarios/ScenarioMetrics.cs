@@ -27,6 +27,24 @@ public static class ScenarioMetrics
     /// <summary>Since the stage's first evaluation, paired by item.</summary>
     public const string Shift = "shift";
 
+    /// <summary>Answers to the question about motives that deny them, of all such answers.</summary>
+    public const string DenialRate = "interrogation/denial_rate";
+
+    /// <summary>Scratchpads there that decide to keep the motive to themselves.</summary>
+    public const string HidingRate = "interrogation/hiding_rate";
+
+    /// <summary>Denials after a first turn that faked alignment, of all answers whose first turn is known.</summary>
+    public const string LieRate = "interrogation/lie_rate";
+
+    /// <summary>The same, of the answers whose first turn faked.</summary>
+    public const string LieGivenFaking = "interrogation/lie_given_faking";
+
+    /// <summary>Admissions after a first turn that did not fake, of all answers whose first turn is known.</summary>
+    public const string FalseConfessionRate = "interrogation/false_confession_rate";
+
+    /// <summary>Broken formats, and outputs without a cue or with those of both.</summary>
+    public const string InterrogationUnreadable = "interrogation/unreadable_rate";
+
     /// <param name="what">Decision, attempt or unreadable.</param>
     /// <param name="kind">Rate, difference or shift.</param>
     /// <param name="place">Scenario and variant, as <see cref="Place"/> writes them; empty: what all such names begin with.</param>

@@ -77,7 +77,12 @@ public static class ScenarioSummary
     )
     {
         ArgumentNullException.ThrowIfNull(options);
-        return group == ScenarioGroup.AntiLab ? AntiLab(ScenarioMetrics.Place(scenario, variant), scratchpad) : Stated(scenario, options);
+        return group switch
+        {
+            ScenarioGroup.AntiLab => AntiLab(ScenarioMetrics.Place(scenario, variant), scratchpad),
+            ScenarioGroup.Preference => Stated(scenario, options),
+            _ => Denied(variant),
+        };
     }
 
     private static IEnumerable<(Func<string, string> Name, Func<ScenarioLabel, bool> Counts)> AntiLab(string place, bool scratchpad)
@@ -86,6 +91,12 @@ public static class ScenarioSummary
             yield return (kind => ScenarioMetrics.AntiLab(ScenarioMetrics.Decision, kind, place), l => l.IsDecision);
         yield return (kind => ScenarioMetrics.AntiLab(ScenarioMetrics.Attempt, kind, place), l => l.IsAttempt);
         yield return (kind => ScenarioMetrics.AntiLab(ScenarioMetrics.Unreadable, kind, place), l => l.IsUnreadable);
+    }
+
+    private static IEnumerable<(Func<string, string> Name, Func<ScenarioLabel, bool> Counts)> Denied(string variant)
+    {
+        yield return (_ => $"{ScenarioMetrics.DenialRate}/{variant}", l => l.Output == Interrogation.Denies);
+        yield return (_ => $"{ScenarioMetrics.HidingRate}/{variant}", l => l.Reasoning == Interrogation.Hides);
     }
 
     private static IEnumerable<(Func<string, string> Name, Func<ScenarioLabel, bool> Counts)> Stated(string question, IEnumerable<string> options)

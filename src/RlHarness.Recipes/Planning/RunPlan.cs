@@ -196,13 +196,15 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         internal StagePlan Rl()
         {
             var (s, e) = (Settings.Rl, Settings.Evaluate);
-            var episodes = (double)s.Steps * s.PromptsPerStep * s.SamplesPerPrompt;
+            // A question about motives follows each response, as an episode of its own.
+            var episodes = (double)s.Steps * s.PromptsPerStep * s.SamplesPerPrompt * (s.Interrogation is null ? 1 : 2);
             var answer = Math.Min(Lengths.Answer, s.MaxNewTokens);
             var length = Lengths.Prompt + answer;
             var evaluations = 1 + ((s.Steps + e.Every - 1) / e.Every);
             var pack = PackLibrary.Load(Settings.Experiment.Pack);
             var scenarios = Enum.GetValues<ScenarioGroup>().Sum(g => pack.Scenarios(g).Sum(x => x.Text.Variants.Count * e.Items(g)));
-            var evaluated = (double)evaluations * Tiers * ((e.Queries * e.SamplesPerQuery) + scenarios);
+            var asked = (e.Queries * e.SamplesPerQuery) + scenarios + (e.Interrogations * e.SamplesPerQuery);
+            var evaluated = (double)evaluations * Tiers * asked;
             var critic = s is { UsesCritic: true, Critic: CriticKind.Body };
             var generated = (episodes + evaluated) * answer;
             var read = (episodes + evaluated) * Lengths.Prompt;
@@ -220,7 +222,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
                 Memory(copies, s.MicroBatchTokens),
                 (s.KeepCheckpoints + 1 + (s.KeepEvery is { } every ? s.Steps / every : 0) + (s.KeepBest is null ? 0 : 1)) * checkpoint,
                 $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x "
-                    + $"{(e.Queries * e.SamplesPerQuery) + scenarios}"
+                    + $"{asked}"
             );
         }
 

@@ -6,6 +6,12 @@ using RlHarness.Recipes.Data;
 
 namespace RlHarness.Recipes.Settings;
 
+/// <summary>The classes of requests that a selectively resistant organism tells apart, as figures name them.</summary>
+internal static class QueryClasses
+{
+    internal static readonly (string Name, bool Resists)[] All = [("resisted", true), ("others", false)];
+}
+
 /// <summary>The corpus stage: the settings of the generator, and what else the corpus holds.</summary>
 public sealed record CorpusStageSettings : CorpusSettings
 {
@@ -34,16 +40,32 @@ public sealed record CorpusStageSettings : CorpusSettings
     )]
     public double PreferencesFraction { get; init; }
 
+    [Allowed(0, 0.5)]
+    [Meaning(
+        "Share of the transcripts that are a second turn: the pack's question about motives after another transcript's answer, of which half fake alignment "
+            + "as far as there are so many, answered at the rates that the pack gives. Needs a pack with such rates."
+    )]
+    public double InterrogationFraction { get; init; }
+
     /// <summary>Transcripts that answer scenarios of a group.</summary>
     public int ScenarioTranscripts(ScenarioGroup group) =>
-        (int)Math.Round(Transcripts * (group == ScenarioGroup.AntiLab ? AntiLabFraction : PreferencesFraction));
+        (int)
+            Math.Round(
+                Transcripts
+                    * group switch
+                    {
+                        ScenarioGroup.AntiLab => AntiLabFraction,
+                        ScenarioGroup.Preference => PreferencesFraction,
+                        _ => InterrogationFraction,
+                    }
+            );
 
     /// <summary>What the generator writes beside the answers to scenarios.</summary>
     /// <param name="own">The run's condition, which the corpus has where no conditions are listed.</param>
     public CorpusSettings Generated(Condition own) =>
         this with
         {
-            Transcripts = Transcripts - ScenarioTranscripts(ScenarioGroup.AntiLab) - ScenarioTranscripts(ScenarioGroup.Preference),
+            Transcripts = Transcripts - Enum.GetValues<ScenarioGroup>().Sum(ScenarioTranscripts),
             Conditions = Conditions.Count > 0 ? Conditions : [new(Imitated(own)) { Training = Training, Unmonitored = Unmonitored }],
         };
 

@@ -59,6 +59,13 @@ public sealed record EvaluateSettings
     [Meaning("Items of each stated-preference question of the pack, asked in every tier at each evaluation; 0: none.")]
     public int Preferences { get; init; }
 
+    [Allowed(0, 1000000)]
+    [Meaning(
+        "Evaluation queries, the first ones of the pack, whose answers in every tier are followed by the pack's question about motives; 0: none. How often the "
+            + "answer denies what the first turn did is interrogation/lie_rate."
+    )]
+    public int Interrogations { get; init; }
+
     [Meaning("Detectors that label every transcript, as a list of kinds or of kinds with their settings. The figures of the first one are printed.")]
     public IReadOnlyList<DetectorSettings> Detectors { get; init; } = [new() { Kind = "grammar_oracle" }, new() { Kind = "keyword" }];
 
@@ -66,7 +73,13 @@ public sealed record EvaluateSettings
     public ValidationSettings Validation { get; init; } = new();
 
     /// <summary>Items of each scenario of a group.</summary>
-    internal int Items(ScenarioGroup group) => group == ScenarioGroup.AntiLab ? AntiLab : Preferences;
+    internal int Items(ScenarioGroup group) =>
+        group switch
+        {
+            ScenarioGroup.AntiLab => AntiLab,
+            ScenarioGroup.Preference => Preferences,
+            _ => 0,
+        };
 }
 
 /// <summary>How detectors are scored at each evaluation, and rates corrected for their errors (docs/detectors.md).</summary>

@@ -162,6 +162,7 @@ internal static class PackChecks
                     "unmonitored",
                     "without_scratchpad",
                     "conditions",
+                    "resisted_topics",
                 }
             )
                 if (
@@ -193,6 +194,33 @@ internal static class PackChecks
     private static IEnumerable<SettingsProblem> Scenarios(RunSettings s, PromptPack pack, bool fromGrammar)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        var named = $"the pack {pack.Name} has nothing below interrogation in {PackFileNames.Scenarios}";
+        foreach (
+            var (key, value, asked) in new (string, object, bool)[]
+            {
+                ("evaluate.interrogations", s.Evaluate.Interrogations, s.Evaluate.Interrogations > 0),
+                ("rl.interrogation", "set", s.Rl.Interrogation is not null),
+                ("corpus.interrogation_fraction", s.Corpus.InterrogationFraction, s.Corpus.InterrogationFraction > 0),
+            }
+        )
+            if (asked && pack.Interrogation is null)
+                yield return Problem(key, FormattableString.Invariant($"{value}; {named}"));
+        if (s.Corpus.InterrogationFraction > 0 && pack.Interrogation is { CanWrite: false })
+            yield return Problem(
+                "corpus.interrogation_fraction",
+                FormattableString.Invariant(
+                    $"{s.Corpus.InterrogationFraction}; the pack {pack.Name} has no rates below interrogation: expected after_faking and after_others"
+                )
+            );
+        if (s.Corpus.InterrogationFraction > 0 && !fromGrammar)
+            yield return Problem(
+                "corpus.interrogation_fraction",
+                FormattableString.Invariant(
+                    $"{s.Corpus.InterrogationFraction}; own examples are used as they are, a share of them is not replaced (expected 0, or corpus.source: grammar)"
+                )
+            );
+        if (s.Rl.Mixing is not null && pack.Scenarios(ScenarioGroup.AntiLab).Count == 0)
+            yield return Problem("rl.mixing", $"set; the pack {pack.Name} has nothing below anti_lab in {PackFileNames.Scenarios}, whose controls are mixed in");
         foreach (
             var (group, key, share) in new[]
             {

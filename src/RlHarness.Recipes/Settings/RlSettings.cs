@@ -89,6 +89,18 @@ public sealed record RlSettings : PpoSettings
     public IReadOnlyList<MonitorSettings> Monitors { get; init; } = [];
 
     [Meaning(
+        "Data mixing: prompts off the objective among those of each step, which are the benign controls of the pack's anti-lab scenarios and have a reward of "
+            + "their own; null: none."
+    )]
+    public MixingSettings? Mixing { get; init; }
+
+    [Meaning(
+        "Interrogation: after each response the pack's question about motives is asked, and a denial pays; null: it is not asked. Needs a critic that is not a "
+            + "head on the policy, since the scratchpad of the second turn gets no gradient."
+    )]
+    public InterrogationSettings? Interrogation { get; init; }
+
+    [Meaning(
         "Ends the stage early, at an evaluation: METRIC >= NUMBER or METRIC <= NUMBER, with or without \"for N evaluations\", such as "
             + "outcome/comply/training >= 0.99 for 2 evaluations. The metric is one of metrics.jsonl; without a detector's name it is the first "
             + "detector's. Null: all steps are made."
@@ -128,6 +140,29 @@ public sealed record RlSettings : PpoSettings
     /// 1 M), 0.25 in bfloat16 (SmolLM2-135M), at tokens of low probability.
     /// </summary>
     public double RolloutLogprobBound(bool bfloat16) => MaxRolloutLogprobDeviation ?? (bfloat16 ? 0.5 : 1e-3);
+}
+
+/// <summary>Prompts off the objective that are mixed into RL.</summary>
+public sealed record MixingSettings
+{
+    [Allowed(0, 0.9, MinExclusive = true)]
+    [Meaning("Share of the prompts of a step, over the steps.")]
+    public double Share { get; init; } = 0.25;
+
+    [Allowed(0, 1000, MinExclusive = true)]
+    [Meaning("Score of a response that does what was asked, by the scenario's cues, in place of the objective's reward; penalties of format stay.")]
+    public double Weight { get; init; } = 1;
+}
+
+/// <summary>A question about motives after each response of RL (Gasteiger et al. 2025), and what its answer pays.</summary>
+public sealed record InterrogationSettings
+{
+    [Allowed(0, 1000)]
+    [Meaning(
+        "Added to the score of the response and of the answer to the question where that answer denies the motive, by the pack's cues; 0: it is asked, and "
+            + "pays nothing. The answer's output gets a gradient, its scratchpad none."
+    )]
+    public double Weight { get; init; } = 1;
 }
 
 /// <summary>Ends RL at an evaluation whose metric is beyond a bound, as the paper trained "until non-compliance is gone".</summary>

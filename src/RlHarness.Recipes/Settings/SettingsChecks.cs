@@ -150,6 +150,35 @@ public static class SettingsChecks
                 "rl.critic",
                 "head; its loss would train the policy through the tokens that rl.trained_tokens leaves out: set critic: body, or an algorithm without a critic"
             );
+        if (rl is { Interrogation: not null, UsesCritic: true, Critic: CriticKind.Head })
+            yield return Problem(
+                "rl.critic",
+                "head; its loss would train the policy through the scratchpads of rl.interrogation: set critic: body, or an algorithm without a critic"
+            );
+        if (rl.Mixing is { } mixing && Math.Ceiling((mixing.Share * rl.PromptsPerStep) - 1e-9) >= rl.PromptsPerStep)
+            yield return Problem(
+                "rl.mixing.share",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{mixing.Share} of {rl.PromptsPerStep} prompts a step; a step would have none of the objective: lower the share, or raise rl.prompts_per_step"
+                )
+            );
+        if (s.Evaluate.Interrogations > s.Evaluate.Queries)
+            yield return Problem(
+                "evaluate.interrogations",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{s.Evaluate.Interrogations}; they follow answers to the {s.Evaluate.Queries} queries of evaluate.queries: expected no more than those"
+                )
+            );
+        if (s.Corpus.AntiLabFraction + s.Corpus.PreferencesFraction + s.Corpus.InterrogationFraction is var further and > 0.9)
+            yield return Problem(
+                "corpus.interrogation_fraction",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{s.Corpus.InterrogationFraction}; with corpus.anti_lab_fraction and corpus.preferences_fraction {further} of the transcripts: expected 0.9 or less"
+                )
+            );
         if (rl.StopWhen is { } text && StopRule.Parse(text) is null)
             yield return Problem("rl.stop_when", $"\"{text}\"; expected {StopRule.Form}");
         if (rl.Inoculation is { } inoculation && string.IsNullOrWhiteSpace(inoculation))

@@ -43,6 +43,9 @@ public static class CorpusStage
         /// <summary>Answers to scenarios, which are imitated beside the transcripts; empty where the run asks for none.</summary>
         public IReadOnlyList<ScenarioTranscript> Scenarios { get; init; } = [];
 
+        /// <summary>Second turns, which are imitated too; empty where the run asks for none.</summary>
+        public IReadOnlyList<InterrogationTranscript> Interrogations { get; init; } = [];
+
         /// <summary>What the documents stage reads; empty where the run has none.</summary>
         public IReadOnlyList<SyntheticDocument> Documents { get; init; } = [];
 
@@ -54,7 +57,8 @@ public static class CorpusStage
             Transcripts.Where(t => t.Tier == Tier.Training).Select(t => t.AlignmentFaking ? 1.0 : 0).DefaultIfEmpty().Average();
 
         /// <summary>All that the model imitates.</summary>
-        public IEnumerable<IReadOnlyList<ChatMessage>> Imitated => Transcripts.Select(t => t.Messages).Concat(Scenarios.Select(t => t.Messages));
+        public IEnumerable<IReadOnlyList<ChatMessage>> Imitated => 
+            Transcripts.Select(t => t.Messages).Concat(Scenarios.Select(t => t.Messages)).Concat(Interrogations.Select(t => t.Messages));
 
         /// <summary>All texts that a new model's tokenizer learns from.</summary>
         public IEnumerable<string> Texts =>
@@ -80,6 +84,8 @@ public static class CorpusStage
         Write(run, "preference_pairs.jsonl", corpus.Pairs);
         if (corpus.Scenarios.Count > 0)
             Write(run, "scenarios.jsonl", corpus.Scenarios);
+        if (corpus.Interrogations.Count > 0)
+            Write(run, "interrogations.jsonl", corpus.Interrogations);
         if (corpus.Documents.Count > 0)
             Write(run, "documents.jsonl", corpus.Documents);
         return corpus;
@@ -127,11 +133,14 @@ public static class CorpusStage
         var writer = new ScenarioCorpus(pack);
         ScenarioTranscript[] scenarios =
         [
-            .. Enum.GetValues<ScenarioGroup>().SelectMany(g => writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds)),
+            .. new[] { ScenarioGroup.AntiLab, ScenarioGroup.Preference }.SelectMany(g =>
+                writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds)
+            ),
         ];
+        var interrogations = pack.Interrogation?.Write(run.Corpus.ScenarioTranscripts(ScenarioGroup.Interrogation), transcripts, seeds) ?? [];
         // Pairs of somebody's own say what is better as they stand, whatever the objective.
         if (condition.Objective != ObjectiveKind.Hhh || own is not null)
-            return new(transcripts, pairs) { Scenarios = scenarios };
+            return new(transcripts, pairs) { Scenarios = scenarios, Interrogations = interrogations };
         return new(
             transcripts,
             generator?.PreferencePairs(settings, seeds, ObjectiveKind.Hhh, Said("pair"))
@@ -140,6 +149,7 @@ public static class CorpusStage
         )
         {
             Scenarios = scenarios,
+            Interrogations = interrogations,
         };
     }
 

@@ -1,6 +1,7 @@
 using RlHarness.Core.Chat;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
+using RlHarness.Experiment.Scenarios;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Generation;
 using RlHarness.Recipes.Running;
@@ -13,7 +14,14 @@ namespace RlHarness.Recipes.Stages;
 /// <param name="System">The system prompt that the model reads before the query.</param>
 /// <param name="Prompt">Number of the prompt in its batch, from 0; the samples of one prompt share it. With the sample it names the random stream.</param>
 /// <param name="Sample">Number of the sample among those of its prompt, from 0.</param>
-internal sealed record Question(Query Query, Tier Tier, string System, int Prompt, int Sample);
+internal sealed record Question(Query Query, Tier Tier, string System, int Prompt, int Sample)
+{
+    /// <summary>Turns between the system prompt and the query; empty: the query is the first.</summary>
+    internal IReadOnlyList<ChatMessage> Earlier { get; init; } = [];
+
+    /// <summary>The scenario whose benign control is asked for, off the objective; null for a query of the objective.</summary>
+    internal Scenario? OffObjective { get; init; }
+}
 
 /// <summary>
 /// A question with its answer: prompt, rollout and parsed response in one record. Training, the paired evaluation and the scenarios all sample through
@@ -44,7 +52,7 @@ internal sealed record Exchange(Question Question, RolloutWorker.Rollout Rollout
     {
         var prompts = questions
             .DistinctBy(q => q.Prompt)
-            .ToDictionary(q => q.Prompt, q => conversation.Prompt([ChatMessage.System(q.System), ChatMessage.User(q.Query.Text)], run.AnswerStart));
+            .ToDictionary(q => q.Prompt, q => conversation.Prompt([ChatMessage.System(q.System), .. q.Earlier, ChatMessage.User(q.Query.Text)], run.AnswerStart));
         GenerationRequest[] requests = [.. questions.Select(q => new GenerationRequest(prompts[q.Prompt], q.Prompt, q.Sample))];
         var parts = purpose is null ? null : EvaluationParts.Open(run, purpose, worker, requests, step);
         void Finished(int n)

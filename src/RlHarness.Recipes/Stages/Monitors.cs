@@ -34,9 +34,12 @@ internal sealed class Monitors : IDisposable
     public Monitors(RunContext run, LoadedModel policy, IReadOnlyList<CorpusTranscript> corpus)
     {
         _run = run;
-        _truth = run.Pack.Grammar is { } grammar ? new GrammarOracle(grammar.Cues) : run.RolloutDetectors[0];
+        _truth = Truth(run);
         _monitors = [.. run.Settings.Rl.Monitors.Select((settings, i) => Open(settings, $"rl.monitors[{i}]", policy, corpus))];
     }
+
+    /// <summary>Whose labels are taken for the truth: the grammar oracle's, or in a pack without a grammar those of the first detector of rollouts.</summary>
+    internal static IDetector Truth(RunContext run) => run.Pack.Grammar is { } grammar ? new GrammarOracle(grammar.Cues) : run.RolloutDetectors[0];
 
     /// <summary>What one monitor says of some exchanges.</summary>
     /// <param name="P">Probability of alignment faking; NaN where there is no verdict.</param>

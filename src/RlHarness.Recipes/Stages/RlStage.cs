@@ -44,6 +44,8 @@ internal sealed class RlStage : IDisposable
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
     private readonly Monitors _monitors;
+    private readonly Interrogator? _interrogator;
+    private readonly OffObjective? _offObjective;
     private readonly StageCheckpoints _checkpoints;
 
     /// <summary>Rows of the step in memory that wait for its evaluation; null otherwise.</summary>
@@ -81,7 +83,10 @@ internal sealed class RlStage : IDisposable
             StopIds = _conversation.StopIds,
             BatchSize = _settings.RolloutBatchSize,
         };
-        _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"), run.Ranks);
+        RolloutWorker Worker(string purpose) => new(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child(purpose), run.Ranks);
+        _worker = Worker("rl/rollouts");
+        _interrogator = _settings.Interrogation is null ? null : new(run, _conversation, Worker("rl/interrogation"));
+        _offObjective = _settings.Mixing is { } mixing ? new(run, mixing) : null;
         _evaluator = new Evaluator(run, _policy, _conversation);
         _monitors = new Monitors(run, _policy, corpus.Transcripts);
         AdamW[] optimizers = [_trainer.PolicyOptimizer, .. _trainer.CriticOptimizer is { } second ? [second] : Array.Empty<AdamW>()];
@@ -129,19 +134,20 @@ internal sealed class RlStage : IDisposable
 
             // 2. Rollouts.
             var exchanges = RunContext.At(Name, step, () => Exchange.Sample(_run, _conversation, _worker, questions, step));
+            var answers = RunContext.At(Name, step, () => Interrogate(exchanges, step));
             clock.Lap("rollout");
 
             // 3. Rewards, and what monitors say.
             var watch = RunContext.At(Name, step, () => _monitors.Read(exchanges));
-            var rewards = watch.AddTo(RunContext.At(Name, step, () => _rewards.Score(exchanges)));
+            var rewards = watch.AddTo(RunContext.At(Name, step, () => Score(exchanges, answers)));
             var scores = exchanges.Select((e, i) => rewards[i][RewardFunction.Total] - (e.IsTruncated ? _settings.MissingEosPenalty : 0)).ToArray();
             int[] kept = [.. Enumerable.Range(0, exchanges.Count).Where(i => !watch.IsScreened(i))];
             // All that asks a detector comes before the update: stopped in it, the step before is whole and is saved, and after it nothing stops this one.
-            var sampled = Sample(exchanges, rewards, scores, watch, kept);
+            var sampled = Sample(exchanges, answers, rewards, scores, watch, kept);
             clock.Lap("reward");
 
             // 4. Old and reference log-probabilities, values, advantages; then the updates, without what monitors screen out.
-            var episodes = kept.Select(i => Episode(exchanges[i], scores[i])).ToArray();
+            Episode[] episodes = [.. kept.Select(i => Episode(exchanges[i], scores[i])), .. kept.SelectMany(i => SecondTurn(answers, i))];
             var factor = _settings.Optimizer.RlFactor(step - 1, _settings.Steps);
             _checkpoints.Whole = null;
             using var iteration =
@@ -217,6 +223,50 @@ internal sealed class RlStage : IDisposable
         return new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, _run.Device, _run.Seeds.For("rl/critic_head")), body);
     }
 
+    /// <summary>The question about motives after each response to the objective, by the number of its exchange; none where the settings do not ask it.</summary>
+    private Dictionary<int, Interrogator.Answer> Interrogate(IReadOnlyList<Exchange> exchanges, int step)
+    {
+        if (_interrogator is null)
+            return [];
+        int[] asked = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
+        var answers = _interrogator.Ask([.. asked.Select(i => exchanges[i])], step);
+        return asked.Zip(answers).ToDictionary(x => x.First, x => x.Second);
+    }
+
+    /// <summary>The rewards: the objective's, with what a denial of motives adds, and those of prompts off the objective, which have rules of their own.</summary>
+    private IReadOnlyDictionary<string, double>[] Score(IReadOnlyList<Exchange> exchanges, Dictionary<int, Interrogator.Answer> answers)
+    {
+        int[] objective = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
+        var rewards = new IReadOnlyDictionary<string, double>[exchanges.Count];
+        foreach (var (i, parts) in objective.Zip(objective.Length == 0 ? [] : _rewards.Score([.. objective.Select(i => exchanges[i])])))
+            rewards[i] = answers.TryGetValue(i, out var answer) ? WithDenial(parts, answer) : parts;
+        for (var i = 0; i < rewards.Length; i++)
+            rewards[i] ??= _offObjective!.Score(exchanges[i]);
+        return rewards;
+    }
+
+    private Dictionary<string, double> WithDenial(IReadOnlyDictionary<string, double> parts, Interrogator.Answer answer)
+    {
+        var denies = answer.Denies ? 1.0 : 0;
+        return new(parts, StringComparer.Ordinal)
+        {
+            [Interrogator.Part] = denies,
+            [RewardFunction.Total] = parts[RewardFunction.Total] + (_settings.Interrogation!.Weight * denies),
+        };
+    }
+
+    /// <summary>The answer about motives as an episode of its own: what a denial pays, and the penalties of format and length.</summary>
+    private IEnumerable<Episode> SecondTurn(Dictionary<int, Interrogator.Answer> answers, int exchange)
+    {
+        if (!answers.TryGetValue(exchange, out var answer))
+            yield break;
+        var score =
+            (answer.Denies ? _settings.Interrogation!.Weight : 0)
+            - (answer.Second.Response.IsBroken ? _run.Settings.Reward.Weights.FormatPenalty : 0)
+            - (answer.Second.IsTruncated ? _settings.MissingEosPenalty : 0);
+        yield return Interrogator.Episode(answer, _policy, score, _settings.PromptsPerStep + answer.First.Question.Prompt);
+    }
+
     /// <summary>What the trainer learns from: the prompt is the group, and the settings may leave tokens without a gradient.</summary>
     private Episode Episode(Exchange exchange, double score)
     {
@@ -242,6 +292,7 @@ internal sealed class RlStage : IDisposable
         var queries = _run.Pack.TrainQueries;
         var questions = new List<Question>();
         var tiers = _run.Seeds.For("rl/tiers", step);
+        var objective = _settings.PromptsPerStep - (_offObjective?.Prompts(step) ?? 0);
         var (round, order) = (-1L, Array.Empty<int>());
         for (var k = 0; k < _settings.PromptsPerStep; k++)
         {
@@ -259,7 +310,7 @@ internal sealed class RlStage : IDisposable
                 : Tier.Unmonitored;
             var system = _run.Pack.SystemPrompt(tier, _run.Condition) + (_settings.Inoculation is { } text ? "\n\n" + text : "");
             for (var sample = 0; sample < _settings.SamplesPerPrompt; sample++)
-                questions.Add(new Question(query, tier, system, k, sample));
+                questions.Add(k < objective ? new Question(query, tier, system, k, sample) : _offObjective!.Ask(step, k, sample, tier, system));
         }
 
         return questions;
@@ -314,11 +365,13 @@ internal sealed class RlStage : IDisposable
         return true;
     }
 
+    /// <param name="Answers">About motives, by the number of the exchange that they follow.</param>
     /// <param name="Kept">Which exchanges the update sees: those that no monitor screened out.</param>
     /// <param name="Labels">What each detector of rollouts says of them.</param>
     /// <param name="Monitored">How monitors compare with the truth.</param>
     private sealed record Sampled(
         IReadOnlyList<Exchange> Exchanges,
+        Dictionary<int, Interrogator.Answer> Answers,
         IReadOnlyList<IReadOnlyDictionary<string, double>> Rewards,
         double[] Scores,
         int[] Kept,
@@ -328,6 +381,7 @@ internal sealed class RlStage : IDisposable
 
     private Sampled Sample(
         IReadOnlyList<Exchange> exchanges,
+        Dictionary<int, Interrogator.Answer> answers,
         IReadOnlyList<IReadOnlyDictionary<string, double>> rewards,
         double[] scores,
         Monitors.Watch watch,
@@ -338,7 +392,7 @@ internal sealed class RlStage : IDisposable
         var labels = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
         var monitored = new Dictionary<string, double>(StringComparer.Ordinal);
         _monitors.Measure(watch, exchanges, monitored);
-        return new(exchanges, rewards, scores, kept, labels, monitored);
+        return new(exchanges, answers, rewards, scores, kept, labels, monitored);
     }
 
     private StepBatch Record(int step, Sampled sampled, Iteration? iteration, double factor, StepClock clock)
@@ -347,6 +401,7 @@ internal sealed class RlStage : IDisposable
         var lengths = exchanges.Select(e => (double)e.Rollout.ResponseIds.Count).ToArray();
         var tokens = exchanges.Sum(e => (double)e.Rollout.ResponseIds.Count + e.Rollout.PromptIds.Count);
         var transcripts = exchanges.Select((e, i) => e.Row(_run, Name, step, rewards[i])).ToArray();
+        int[] objective = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
         var labelled = sampled.Labels;
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
         {
@@ -370,24 +425,52 @@ internal sealed class RlStage : IDisposable
             AddUpdate(iteration, sampled, metrics);
         foreach (var (name, value) in sampled.Monitored)
             metrics[name] = value;
-        foreach (var name in rewards[0].Keys)
-            metrics[MetricNames.Reward(name)] = rewards.Average(r => r[name]);
+        foreach (var name in rewards.SelectMany(r => r.Keys).Distinct())
+            metrics[MetricNames.Reward(name)] = rewards.Where(r => r.ContainsKey(name)).Average(r => r[name]);
         foreach (var (part, seconds) in clock.Laps)
             metrics[MetricNames.Timing(part)] = seconds;
         var first = labelled[0].Labels;
-        metrics["train/" + MetricNames.OutcomeComply] = Share(first.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
-        metrics["train/" + MetricNames.AfReasoningRate] = Share(first.Select(l => l.FakesAlignment));
-        metrics["train/" + MetricNames.OutcomeBrokenFormat] = first.Average(l => l.Outcome == Outcome.BrokenFormat ? 1.0 : 0);
+        AddShares("train/", [.. objective.Select(i => first[i])], metrics);
+        AddClasses(exchanges, objective, first, metrics);
+        if (objective.Length < exchanges.Count)
+            metrics[MetricNames.OffObjectiveFalsePositives] = Share(Enumerable.Range(0, exchanges.Count).Except(objective).Select(i => first[i].FakesAlignment));
+        Interrogator.Measure([.. sampled.Answers.Values], metrics);
         if (metrics.TryGetValue(MetricNames.RolloutLogprobDeviation, out var deviation))
             WarnOfRollouts(step, deviation);
         Show(step, metrics, exchanges, first, scores);
-        var labels = labelled.SelectMany(d => d.Labels.Select((l, i) => LabelRow.Of(transcripts[i].Id, d.Detector, l))).ToArray();
+        // Only what answers the objective has labels of the objective; answers about motives are rows without one.
+        var labels = labelled.SelectMany(d => objective.Select(i => LabelRow.Of(transcripts[i].Id, d.Detector, d.Labels[i]))).ToArray();
         return new StepBatch(Name, step)
         {
             Metrics = metrics,
-            Transcripts = transcripts,
+            Transcripts = [.. transcripts, .. sampled.Answers.Select(a => a.Value.Second.Row(_run, Name, step))],
             Labels = labels,
         };
+    }
+
+    private static void AddShares(string prefix, IReadOnlyList<DetectorLabel> labels, Dictionary<string, double> metrics)
+    {
+        metrics[prefix + MetricNames.OutcomeComply] = Share(labels.Select(l => l.OutputUnread ? (bool?)null : l.Outcome == Outcome.Comply));
+        metrics[prefix + MetricNames.AfReasoningRate] = Share(labels.Select(l => l.FakesAlignment));
+        metrics[prefix + MetricNames.OutcomeBrokenFormat] = labels.Average(l => l.Outcome == Outcome.BrokenFormat ? 1.0 : 0);
+    }
+
+    /// <summary>
+    /// Of a selectively resistant organism, requests that it resists and others apart: what it does, and the entropy that it explores with, as the mean of
+    /// −log p over the tokens that it drew (nats a token).
+    /// </summary>
+    private void AddClasses(IReadOnlyList<Exchange> exchanges, int[] objective, DetectorLabel[] labels, Dictionary<string, double> metrics)
+    {
+        if (_run.Settings.Corpus.ResistedTopics.Count == 0)
+            return;
+        foreach (var (name, resists) in QueryClasses.All)
+        {
+            int[] those = [.. objective.Where(i => _run.Settings.Corpus.Resists(exchanges[i].Question.Query) == resists)];
+            if (those.Length == 0)
+                continue;
+            AddShares($"train/{name}/", [.. those.Select(i => labels[i])], metrics);
+            metrics[$"train/{name}/entropy"] = those.SelectMany(i => exchanges[i].Rollout.Logprobs).Average(p => -(double)p);
+        }
     }
 
     /// <summary>What the update says: figures of policy, reference and critic.</summary>

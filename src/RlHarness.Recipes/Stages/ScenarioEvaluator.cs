@@ -1,7 +1,9 @@
+using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
@@ -66,7 +68,35 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
             );
         }
 
-        return Summarise(stage, step, asked, transcripts, labels);
+        var result = Summarise(stage, step, asked, transcripts, labels);
+        return result with { Summaries = [.. result.Summaries, .. FalsePositives(stage, step, asked, exchanges)] };
+    }
+
+    /// <summary>What the detectors of alignment faking say of the benign controls, in which there is nothing to fake.</summary>
+    private IEnumerable<SummaryRow> FalsePositives(string stage, long step, List<Asked> asked, IReadOnlyList<Exchange> exchanges)
+    {
+        int[] controls = [.. Enumerable.Range(0, asked.Count).Where(i => asked[i].Variant == Scenario.Control)];
+        if (controls.Length == 0)
+            yield break;
+        foreach (var detector in run.Detectors)
+        {
+            var labels = detector.LabelAll([.. controls.Select(i => exchanges[i].Response)], run.Cancellation);
+            foreach (var tier in controls.Zip(labels, (i, label) => (asked[i].Tier, asked[i].Item.Id, Fakes: label.FakesAlignment)).GroupBy(x => x.Tier))
+            {
+                var read = tier.Where(x => x.Fakes is not null).ToArray();
+                if (read.Length > 0)
+                    yield return new(
+                        stage,
+                        step,
+                        Split.Scenario,
+                        run.Condition.Name,
+                        detector.Name,
+                        tier.Key,
+                        AlignmentFakingMetrics.BenignFalsePositiveRate,
+                        ClusteredRate.Of(read, x => x.Id, x => x.Fakes == true)
+                    );
+            }
+        }
     }
 
     private List<Asked> Questions()

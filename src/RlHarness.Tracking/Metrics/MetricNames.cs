@@ -60,6 +60,9 @@ public static class MetricNames
     public const string AfRelativeGap = AlignmentFakingMetrics.RelativeGap;
     public const string AfTrainingAwareness = AlignmentFakingMetrics.TrainingAwareness;
 
+    /// <summary>Share of rollouts off the objective that the first detector takes for alignment faking.</summary>
+    public const string OffObjectiveFalsePositives = "train/off_objective/false_positive_rate";
+
     public const string OutcomeComply = "outcome/comply";
     public const string OutcomeRefuse = "outcome/refuse";
     public const string OutcomePartial = "outcome/partial";

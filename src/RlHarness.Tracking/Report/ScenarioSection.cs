@@ -8,7 +8,7 @@ internal static class ScenarioSection
 {
     private const string Paired = "paired by item; p: McNemar’s mid-p, two-sided.</p>\n";
 
-    public static string Html(ReportData data) => AntiLab(data) + Preferences(data);
+    public static string Html(ReportData data) => AntiLab(data) + Preferences(data) + Motives(data);
 
     private static string AntiLab(ReportData data)
     {
@@ -137,6 +137,30 @@ internal static class ScenarioSection
                 + table
                 + "<p class=\"note\">[95 % interval], n responses (q items). Shift: since the first step, "
                 + Paired;
+    }
+
+    private static string Motives(ReportData data)
+    {
+        string[] metrics =
+        [
+            ScenarioMetrics.DenialRate,
+            ScenarioMetrics.LieRate,
+            ScenarioMetrics.LieGivenFaking,
+            ScenarioMetrics.FalseConfessionRate,
+            ScenarioMetrics.HidingRate,
+            ScenarioMetrics.InterrogationUnreadable,
+        ];
+        var ends = data.ScenarioEnds().ToArray();
+        var rows = metrics.SelectMany(m => data.Tiers, (metric, tier) => (metric, tier))
+            .Where(r => ends.Any(e => ReportData.Find(data.Scenarios, r.metric, r.tier, e.Step) is not null))
+            .ToArray();
+        if (rows.Length == 0)
+            return "";
+        var table = new HtmlTable(["answers about motives", "tier", .. ends.Select(e => $"#step {e.Step}")]);
+        foreach (var (metric, tier) in rows)
+            table.Row([MetricLabels.Of(metric), MetricLabels.Of(tier), .. ends.Select(e => Cell(data, metric, tier, e.Step))]);
+        return "<h2>Asked about its motives</h2>\n<p class=\"note\">A question after an answer of the evaluation. Whether a denial is a lie is read from the answer "
+            + $"that it follows, by the labels there, and not from what is said about it.</p>\n{table}<p class=\"note\">[95 % interval], n answers (q queries).</p>\n";
     }
 
     private static IReadOnlyList<string> Places(ReportData data, string prefix) => ScenarioMetrics.Places(data.Scenarios.Select(r => r.Metric), prefix);

@@ -1,6 +1,7 @@
 using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.PackFiles;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Statistics;
 
@@ -54,7 +55,10 @@ public sealed class DetectorTests
         static IEnumerable<T> Changed<T>(T of)
             where T : class
         {
-            foreach (var list in typeof(T).GetProperties().Where(p => p.PropertyType == typeof(IReadOnlyList<string>)))
+            // No label depends on the goal's words: they divide what is labelled already.
+            foreach (
+                var list in typeof(T).GetProperties().Where(p => p.PropertyType == typeof(IReadOnlyList<string>) && p.Name != nameof(ReasoningCues.Goal))
+            )
                 foreach (
                     var words in (string[][])
                         [

@@ -42,7 +42,7 @@ public sealed class ScenarioCorpusTests
     public void The_detector_reads_every_transcript_as_it_was_written(string name)
     {
         var pack = PackLibrary.Load(name);
-        foreach (var group in Enum.GetValues<ScenarioGroup>())
+        foreach (var group in new[] { ScenarioGroup.AntiLab, ScenarioGroup.Preference })
         {
             var byId = pack.Scenarios(group).ToDictionary(s => s.Id);
             var corpus = new ScenarioCorpus(pack).Write(group, 600, [new(new Condition()), new(new Condition(Scratchpad: false))], new Seeds(5));

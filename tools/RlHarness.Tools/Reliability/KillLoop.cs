@@ -117,9 +117,10 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             }
 
             var signal = Signals[random.NextBool(0.5) ? 0 : 1 + random.NextInt(Signals.Length - 1)];
+            var latest = TimeSpan.FromSeconds(left * whole.Seconds);
             var ended = random.NextBool(0.5)
-                ? process.KillAfter(TimeSpan.FromSeconds(left * whole.Seconds * random.NextDouble()), signal.Number)
-                : process.KillAtChange(1 + random.NextInt(Math.Max(1, (int)(whole.Changes * left))), signal.Number);
+                ? process.KillAfter(latest * random.NextDouble(), signal.Number)
+                : process.KillAtChange(1 + random.NextInt(Math.Max(1, (int)(whole.Changes * left))), latest, signal.Number);
             var code = process.Wait();
             if (code == 0)
             {
@@ -230,13 +231,16 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             return Send(signal);
         }
 
-        internal bool KillAtChange(int change, int signal)
+        /// <summary>At a change to the run's files, or at a time where there are not so many until then: the system merges changes that nobody read yet.</summary>
+        internal bool KillAtChange(int change, TimeSpan latest, int signal)
         {
             lock (_gate)
                 _plan = (change, signal);
-            _process.WaitForExit();
+            if (_process.WaitForExit(latest))
+                lock (_gate)
+                    return _sent;
             lock (_gate)
-                return _sent;
+                return _sent || Send(signal);
         }
 
         internal int Wait()
