@@ -190,6 +190,20 @@ internal static class InertSettings
             "a critic that is a head on the policy always shares the policy's optimizer",
             "set rl.critic: body"
         ),
+        new(
+            "rl.service",
+            ["rl.rollouts"],
+            s => s.Rl is { Rollouts: RolloutKind.Builtin, Service: not null },
+            "rl.rollouts is builtin",
+            "set rl.rollouts: service"
+        ),
+        new(
+            "rl.rollout_batch_size",
+            ["rl.rollouts"],
+            s => s.Rl.Rollouts == RolloutKind.Service,
+            "the service of rl.service decides which answers it draws together",
+            "set rl.service.concurrency"
+        ),
         new("rl.kl_horizon", ["rl.kl_target"], s => s.Rl.KlTarget is null, "rl.kl_target is null, so the coefficient stays as it is", "set rl.kl_target"),
         new(
             "rl.clip_range_high",

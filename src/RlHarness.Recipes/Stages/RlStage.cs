@@ -41,6 +41,7 @@ internal sealed class RlStage : IDisposable
     private readonly RewardStage.Opened? _rewardModel;
     private readonly RewardFunction _rewards;
     private readonly Conversation _conversation;
+    private readonly RolloutService? _service;
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
     private readonly Monitors _monitors;
@@ -81,7 +82,9 @@ internal sealed class RlStage : IDisposable
             StopIds = _conversation.StopIds,
             BatchSize = _settings.RolloutBatchSize,
         };
-        _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child("rl/rollouts"), run.Ranks);
+        var seeds = run.Seeds.Child("rl/rollouts");
+        _service = _settings.Rollouts == RolloutKind.Service ? new RolloutService(run, _policy, sampling, seeds, BaseOfAdapter) : null;
+        _worker = new RolloutWorker(_policy.Decoder, _policy.Tokenizer!, sampling, seeds, run.Ranks) { Elsewhere = _service is { } s ? s.Answer : null };
         _evaluator = new Evaluator(run, _policy, _conversation);
         _monitors = new Monitors(run, _policy, corpus.Transcripts);
         AdamW[] optimizers = [_trainer.PolicyOptimizer, .. _trainer.CriticOptimizer is { } second ? [second] : Array.Empty<AdamW>()];
@@ -197,6 +200,7 @@ internal sealed class RlStage : IDisposable
 
     public void Dispose()
     {
+        _service?.Dispose();
         _monitors.Dispose();
         _rewards.Dispose();
         _trainer.Dispose();

@@ -30,6 +30,9 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
         string Text
     );
 
+    /// <summary>Who draws the answers in this process's place, of requests and a step, on all ranks; null: nobody.</summary>
+    public Func<IReadOnlyList<GenerationRequest>, long, IReadOnlyList<GeneratedSequence>>? Elsewhere { get; init; }
+
     /// <summary>The policy that answers.</summary>
     public Decoder Policy => policy;
 
@@ -47,7 +50,8 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
     ) =>
         [
             .. (
-                _ranks.IsAlone
+                Elsewhere is { } elsewhere ? elsewhere(requests, step)
+                : _ranks.IsAlone
                     ? _generator.Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
                     : SharedGeneration.Generate(_generator, _ranks, requests, settings, seeds, step, onFinished, answers)
             )
