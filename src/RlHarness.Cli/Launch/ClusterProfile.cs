@@ -36,7 +36,7 @@ internal sealed partial record ClusterProfile
     public int Nodes { get; init; } = 1;
 
     [OneOf(Pmix, "pmi2", None)]
-    [Meaning("What srun connects ranks by: pmix for Open MPI, pmi2 for MPICH; `srun --mpi=list` says what the cluster has.")]
+    [Meaning("What srun connects ranks by: pmix for Open MPI, pmi2 for MPICH (`srun --mpi=list` says what the cluster has); none leaves NCCL between GPUs.")]
     public string Mpi { get; init; } = None;
 
     [Allowed(1, 1024)]
@@ -100,8 +100,8 @@ internal sealed partial record ClusterProfile
                 yield return Problem("environment", $"\"{name}\"; expected the name of a variable");
         if (p.Ranks % p.Nodes != 0)
             yield return Problem("nodes", $"{p.Nodes} for {p.Ranks} ranks; expected as many ranks on each node");
-        // Each of them would be rank 0 of 1 and write the same folder.
-        if (p.Ranks > 1 && p.Mpi == None)
+        // Each of them would be rank 0 of 1 and write the same folder; GPUs may have NCCL between them.
+        if (p.Ranks > 1 && p.Mpi == None && p.Gpus == 0)
             yield return Problem("mpi", $"{None} for {p.Ranks} ranks; expected {Pmix} (Open MPI) or pmi2 (MPICH), whichever `srun --mpi=list` has");
         if (p.Container is { Image: "" })
             yield return Problem("container.image", "empty; expected a file or an address that the container's program reads");

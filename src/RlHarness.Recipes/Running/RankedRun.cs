@@ -161,6 +161,7 @@ internal static class RankedRun
                 "one kind",
                 "set device to cpu or cuda"
             );
+        ranks.Connect(device!, isOwn: hosts.Count(h => h == hosts[ranks.Rank]) <= Devices.CudaCount());
         return device!;
     }
 
