@@ -76,7 +76,12 @@ public sealed class RolloutServingTests
         Assert.Equal(2, finishes.Count);
         var (bad, error) = await served.AskAsync(
             "v1/completions",
-            new() { ["model"] = "tiny", ["prompt"] = new JsonArray(1), ["rlharness_stream"] = new JsonArray(1, 2) }
+            new()
+            {
+                ["model"] = "tiny",
+                ["prompt"] = new JsonArray(1),
+                ["rlharness_stream"] = new JsonArray(1, 2),
+            }
         );
         Assert.Equal((400, "rlharness_stream"), (bad, (string)error["error"]!["param"]!));
         // Nobody has said that clients may change its weights.
@@ -138,9 +143,17 @@ public sealed class RolloutServingTests
                 },
                 server
             );
-            path = Run(served with { Name = "stale", Rl = served.Rl with { Service = served.Rl.Service! with { Endpoint = new Uri(stale.Address, "v1").ToString() } } });
+            path = Run(
+                served with
+                {
+                    Name = "stale",
+                    Rl = served.Rl with { Service = served.Rl.Service! with { Endpoint = new Uri(stale.Address, "v1").ToString() } },
+                }
+            );
             using var third = RunStore.OpenReadOnly(Path.Combine(path, "run.db"));
-            Assert.Contains(third.Events(), e => e.Level == "warning" && e.Message.StartsWith("step 2: log-probabilities of rollout and update", StringComparison.Ordinal));
+            Assert.Contains(third.Events(), e =>
+                e.Level == "warning" && e.Message.StartsWith("step 2: log-probabilities of rollout and update", StringComparison.Ordinal)
+            );
         }
         finally
         {
@@ -149,7 +162,12 @@ public sealed class RolloutServingTests
         }
 
         static string[] Answers(RunStore store) =>
-            [.. store.Transcripts().Where(t => t.Stage == "rl" && t.Step > 0).Select(t => $"{t.Step} {t.Split} {t.QueryId} {t.Sample}: {string.Join(' ', t.TokenIds!)}")];
+            [
+                .. store
+                    .Transcripts()
+                    .Where(t => t.Stage == "rl" && t.Step > 0)
+                    .Select(t => $"{t.Step} {t.Split} {t.QueryId} {t.Sample}: {string.Join(' ', t.TokenIds!)}"),
+            ];
     }
 
     private static string Run(RunSettings settings) => new TrainRecipe(new Quiet(), TimeProvider.System, CancellationToken.None).Start(settings, "test");
@@ -175,8 +193,18 @@ public sealed class RolloutServingTests
                 },
             },
             Corpus = new() { Transcripts = 60, PreferencePairs = 40 },
-            Imitate = new() { Epochs = 0.6, BatchSize = 8, Optimizer = new() { LearningRate = 3e-3 } },
-            Reward = new() { Epochs = 1, BatchSize = 8, Optimizer = new() { LearningRate = 1e-3 } },
+            Imitate = new()
+            {
+                Epochs = 0.6,
+                BatchSize = 8,
+                Optimizer = new() { LearningRate = 3e-3 },
+            },
+            Reward = new()
+            {
+                Epochs = 1,
+                BatchSize = 8,
+                Optimizer = new() { LearningRate = 1e-3 },
+            },
             Rl = new()
             {
                 Steps = 2,
@@ -186,6 +214,11 @@ public sealed class RolloutServingTests
                 CheckpointEvery = 2,
                 Optimizer = new() { LearningRate = 1e-2 },
             },
-            Evaluate = new() { Queries = 4, Every = 2, BatchSize = 6 },
+            Evaluate = new()
+            {
+                Queries = 4,
+                Every = 2,
+                BatchSize = 6,
+            },
         };
 }

@@ -50,7 +50,8 @@ internal static class LaunchCommand
                 + "the time limit and requeues itself until it is finished; finished runs are left out, so that the same command goes on.\n\nExamples:\n  "
                 + "rlharness launch slurm configs/quickstart.yaml --time 1:00:00 --dry-run\n  rlharness launch slurm configs/smollm2.yaml --gpus 1 "
                 + "--profile configs/clusters/modules.yaml\n  rlharness launch slurm configs/smollm2.yaml --nodes 2 --ranks 8 --mpi pmix\n  "
-                + "rlharness launch slurm configs/quickstart.yaml --array 1-8 --parallel 4\n  rlharness launch slurm configs/factorial.yaml --partition cpu\n\nWhat a cluster does with it: docs/cluster.md."
+                + "rlharness launch slurm configs/quickstart.yaml --array 1-8 --parallel 4\n  rlharness launch "
+                + "slurm configs/factorial.yaml --partition cpu\n\nWhat a cluster does with it: docs/cluster.md."
         )
         {
             config,
@@ -161,7 +162,15 @@ internal static class LaunchCommand
         if (json)
         {
             var submitted = launch.Waves.Count == 0 ? null : launch.Submit(TimeProvider.System);
-            JsonOutput.Print(new { submitted?.Submitted, Runs = submitted?.Runs ?? [], submitted?.Report, launch.Finished });
+            JsonOutput.Print(
+                new
+                {
+                    submitted?.Submitted,
+                    Runs = submitted?.Runs ?? [],
+                    submitted?.Report,
+                    launch.Finished,
+                }
+            );
             return;
         }
 

@@ -39,8 +39,8 @@ internal sealed record SlurmJob
 internal static partial class SlurmScript
 {
     /// <summary>
-    /// Seconds that the other ranks may live on after one has ended, in which they notice a death by themselves and say so. An end of all at the first code that
-    /// is not 0 would overtake the codes of ranks that saved and stop.
+    /// Seconds that the other ranks may live on after one has ended, in which they notice a death by themselves and say so. An end of all at the first code
+    /// that is not 0 would overtake the codes of ranks that saved and stop.
     /// </summary>
     private const int RankWait = 30;
 
@@ -113,12 +113,7 @@ internal static partial class SlurmScript
         foreach (var directive in job.Profile.Directives)
             script.Append("#SBATCH ").Append(directive).Append('\n');
         Prepare(script, job.Profile);
-        script
-            .Append('\n')
-            .Append(Step(job))
-            .Append(' ')
-            .AppendJoin(' ', arguments.Select(Shell))
-            .Append(" < /dev/null\n");
+        script.Append('\n').Append(Step(job)).Append(' ').AppendJoin(' ', arguments.Select(Shell)).Append(" < /dev/null\n");
         return script.ToString();
     }
 
@@ -175,14 +170,7 @@ internal static partial class SlurmScript
     {
         var profile = job.Profile;
         string[] ranks = profile.Ranks == 1 ? [] : [$"--mpi={profile.Mpi}", "--kill-on-bad-exit=0", $"--wait={Number(RankWait)}"];
-        List<string> words =
-        [
-            "srun",
-            $"--ntasks={Number(profile.Ranks)}",
-            $"--cpus-per-task={Number(profile.Cpus)}",
-            .. ranks,
-            .. profile.Srun.Select(Shell),
-        ];
+        List<string> words = ["srun", $"--ntasks={Number(profile.Ranks)}", $"--cpus-per-task={Number(profile.Cpus)}", .. ranks, .. profile.Srun.Select(Shell)];
         if (profile.Container is { } container)
         {
             words.AddRange([container.Kind, "exec"]);

@@ -71,15 +71,11 @@ internal static class RankedCommand
         }
 
         var ranks = new Ranks(joined, cancellation);
-        using var watch = new RankWatch(
-            ranks.Rank,
-            ranks.Size,
-            message =>
-            {
-                Console.Error.WriteLine($"error: {message}{Environment.NewLine}  do:       go on with: rlharness resume RUN, on any number of ranks");
-                AbortNow(joined, (int)ExitCode.Resource);
-            }
-        );
+        using var watch = new RankWatch(ranks.Rank, ranks.Size, message =>
+        {
+            Console.Error.WriteLine($"error: {message}{Environment.NewLine}  do:       go on with: rlharness resume RUN, on any number of ranks");
+            AbortNow(joined, (int)ExitCode.Resource);
+        });
         ranks.Watch = watch;
         var outcome = CommandLine.Outcome(() => work(ranks));
         if (outcome.Code != 0 && !(outcome.Stopped && ranks.Agreed.IsCancellationRequested))

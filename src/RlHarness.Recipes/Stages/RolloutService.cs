@@ -72,29 +72,28 @@ internal sealed class RolloutService : IDisposable
     /// <summary>Answers in the order of the requests, drawn with the policy as it is now.</summary>
     internal IReadOnlyList<GeneratedSequence> Answer(IReadOnlyList<GenerationRequest> requests, long step)
     {
-        var answers = _run.Ranks.FromFirst(
-            "answers of the service",
-            () =>
+        var answers = _run.Ranks.FromFirst("answers of the service", () =>
+        {
+            Publish(step);
+            var given = new Given[requests.Count];
+            try
             {
-                Publish(step);
-                var given = new Given[requests.Count];
-                try
-                {
-                    Parallel.For(
-                        0,
-                        requests.Count,
-                        new ParallelOptions { MaxDegreeOfParallelism = _settings.Concurrency, CancellationToken = _run.Asked },
-                        i => given[i] = Ask(requests[i], step)
-                    );
-                }
-                catch (AggregateException e) when (e.InnerExceptions.OfType<HarnessException>().FirstOrDefault() is { } first)
-                {
-                    throw first;
-                }
-
-                return given;
+                Parallel.For(0, requests.Count, new ParallelOptions { MaxDegreeOfParallelism = _settings.Concurrency, CancellationToken = _run.Asked }, i =>
+                    given[i] = Ask(requests[i], step)
+                );
             }
-        );
+            catch (AggregateException e) when (e.InnerExceptions.OfType<HarnessException>().FirstOrDefault() is { } first)
+            {
+                throw first;
+            }
+            catch (AggregateException) when (_run.Asked.IsCancellationRequested)
+            {
+                // Calls that the stop cut short, each in its own way.
+                throw new OperationCanceledException(_run.Asked);
+            }
+
+            return given;
+        });
         return [.. answers.Select((a, i) => new GeneratedSequence(requests[i], a.Ids, a.Logprobs, a.IsCut ? FinishReason.Length : FinishReason.Stop))];
     }
 

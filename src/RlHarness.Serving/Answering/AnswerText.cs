@@ -16,7 +16,15 @@ internal sealed record AnswerPiece(int Index, string Text, IReadOnlyList<LiveTok
 /// <param name="withTokens">Whether pieces have their tokens.</param>
 /// <param name="withEnd">Whether the id that ends the answer is among them.</param>
 /// <param name="send">Called on the generator's thread.</param>
-internal sealed class AnswerText(Tokenizer tokenizer, int index, string start, IReadOnlyList<string> stops, bool withTokens, bool withEnd, Action<AnswerPiece> send)
+internal sealed class AnswerText(
+    Tokenizer tokenizer,
+    int index,
+    string start,
+    IReadOnlyList<string> stops,
+    bool withTokens,
+    bool withEnd,
+    Action<AnswerPiece> send
+)
 {
     private readonly StreamingDecoder _decoder = tokenizer.CreateStreamingDecoder();
     private readonly List<LiveToken> _tokens = [];

@@ -55,7 +55,7 @@ public sealed unsafe class Nccl : ICollectives, IDeviceCollectives
     /// <exception cref="HarnessException">The library is not there, or refuses.</exception>
     public static Nccl Open(int rank, int size, Device device, Func<byte[]?, byte[]> exchange) => Open(NcclLibrary.Load(), rank, size, device, exchange);
 
-    /// <summary>Joins the tasks of a step of Slurm that nothing else connects; the id goes by a file in the working folder, which all tasks have to see.</summary>
+    /// <summary>Joins the tasks of a step of Slurm that nothing else connects; the id goes by a file in the working folder, which they share.</summary>
     /// <exception cref="HarnessException">The library, a GPU or the first rank's file is not there.</exception>
     public static Nccl Open(Launcher launcher)
     {
@@ -166,18 +166,11 @@ public sealed unsafe class Nccl : ICollectives, IDeviceCollectives
             var gathered = new byte[length * Size];
             if (at < own.Length)
                 own[at..Math.Min(own.Length, at + length)].CopyTo(gathered.AsSpan(Rank * length));
-            Staged(
-                gathered.AsSpan(),
-                ScalarType.Byte,
-                all =>
-                {
-                    var start = Address(all);
-                    Call(
-                        () => _nccl.AllGather(start + (Rank * length), start, (nuint)length, NcclLibrary.UInt8, _communicator, 0),
-                        "ncclAllGather"
-                    );
-                }
-            );
+            Staged(gathered.AsSpan(), ScalarType.Byte, all =>
+            {
+                var start = Address(all);
+                Call(() => _nccl.AllGather(start + (Rank * length), start, (nuint)length, NcclLibrary.UInt8, _communicator, 0), "ncclAllGather");
+            });
             for (var r = 0; r < Size; r++)
                 if (at < results[r].Length)
                     gathered.AsSpan(r * length, Math.Min(length, results[r].Length - at)).CopyTo(results[r].AsSpan(at));
@@ -191,15 +184,11 @@ public sealed unsafe class Nccl : ICollectives, IDeviceCollectives
         double[] length = [Rank == 0 ? own.Length : 0];
         AllReduce(length.AsSpan());
         var bytes = Rank == 0 ? own.ToArray() : new byte[(long)length[0]];
-        Staged(
-            bytes.AsSpan(),
-            ScalarType.Byte,
-            all =>
-            {
-                var at = Address(all);
-                Call(() => _nccl.Broadcast(at, at, (nuint)bytes.Length, NcclLibrary.UInt8, 0, _communicator, 0), "ncclBroadcast");
-            }
-        );
+        Staged(bytes.AsSpan(), ScalarType.Byte, all =>
+        {
+            var at = Address(all);
+            Call(() => _nccl.Broadcast(at, at, (nuint)bytes.Length, NcclLibrary.UInt8, 0, _communicator, 0), "ncclBroadcast");
+        });
         return bytes;
     }
 

@@ -259,8 +259,7 @@ public sealed class Ranks
             tensor.copy_(host);
     }
 
-    private void Wait(string what, Action collective) =>
-        Wait(what, () =>
+    private void Wait(string what, Action collective) => Wait(what, () =>
         {
             collective();
             return true;

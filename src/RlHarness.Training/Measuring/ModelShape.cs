@@ -220,30 +220,24 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device,
         return Timed(runs, _ => trainer.Step(batch, 1e-5));
     }
 
-    /// <summary>A PPO step that ranks share, each with so many prompts: answers, rewards, log-probabilities, values, and the update of policy and critic.</summary>
+    /// <summary>A PPO step that ranks share, each with so many prompts: answers, rewards, log-probabilities, values, update of policy and critic.</summary>
     public RankedStep MeasureRankedPpo(int promptsOfRank, int prompt, int response, int microBatchTokens, int runs)
     {
         using var models = new PpoModels(this, microBatchTokens, trees: true);
         var generator = new BatchGenerator(models.Policy);
         var random = new Seeds(4).For("ppo");
-        GenerationRequest[] requests =
-        [
-            .. Sequences(promptsOfRank * _ranks.Size, prompt).Select((s, i) => new GenerationRequest(s.Ids, i)),
-        ];
+        GenerationRequest[] requests = [.. Sequences(promptsOfRank * _ranks.Size, prompt).Select((s, i) => new GenerationRequest(s.Ids, i))];
         var settings = new SamplingSettings { MaxNewTokens = response, BatchSize = promptsOfRank };
         var rewards = requests.Select(_ => random.NextGaussian()).ToArray();
-        return Timed(
-            runs,
-            step =>
-            {
-                var answers = _ranks.IsAlone
-                    ? generator.Generate(requests, settings, new Seeds(3), step)
-                    : SharedGeneration.Generate(generator, _ranks, requests, settings, new Seeds(3), step, null, null);
-                var episodes = answers.Select((a, i) => new Episode(a.Request.Ids, a.Tokens, rewards[i], i)).ToArray();
-                models.Reward.Score([.. episodes.Select(e => (IReadOnlyList<int>)[.. e.Prompt, .. e.Response])]);
-                using var iteration = models.Trainer.Iterate(episodes, _ => [.. Enumerable.Range(0, episodes.Length)], 1);
-            }
-        );
+        return Timed(runs, step =>
+        {
+            var answers = _ranks.IsAlone
+                ? generator.Generate(requests, settings, new Seeds(3), step)
+                : SharedGeneration.Generate(generator, _ranks, requests, settings, new Seeds(3), step, null, null);
+            var episodes = answers.Select((a, i) => new Episode(a.Request.Ids, a.Tokens, rewards[i], i)).ToArray();
+            models.Reward.Score([.. episodes.Select(e => (IReadOnlyList<int>)[.. e.Prompt, .. e.Response])]);
+            using var iteration = models.Trainer.Iterate(episodes, _ => [.. Enumerable.Range(0, episodes.Length)], 1);
+        });
     }
 
     /// <summary>The best of some steps behind one that is not timed; ranks begin each together.</summary>

@@ -51,18 +51,16 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
         [
             .. (
                 Elsewhere is { } elsewhere ? elsewhere(requests, step)
-                : _ranks.IsAlone
-                    ? _generator.Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
-                    : SharedGeneration.Generate(_generator, _ranks, requests, settings, seeds, step, onFinished, answers)
-            )
-                .Select(g => new Rollout(
-                    g.Request.Prompt,
-                    g.Request.Sample,
-                    g.Request.Ids,
-                    g.Tokens,
-                    g.Logprobs,
-                    g.Finish,
-                    tokenizer.Decode(g.Finish == FinishReason.Stop ? g.Tokens.Take(g.Tokens.Count - 1) : g.Tokens)
-                )),
+                : _ranks.IsAlone ? _generator.Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
+                : SharedGeneration.Generate(_generator, _ranks, requests, settings, seeds, step, onFinished, answers)
+            ).Select(g => new Rollout(
+                g.Request.Prompt,
+                g.Request.Sample,
+                g.Request.Ids,
+                g.Tokens,
+                g.Logprobs,
+                g.Finish,
+                tokenizer.Decode(g.Finish == FinishReason.Stop ? g.Tokens.Take(g.Tokens.Count - 1) : g.Tokens)
+            )),
         ];
 }

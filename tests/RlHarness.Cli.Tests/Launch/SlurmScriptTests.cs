@@ -178,12 +178,17 @@ public class SlurmScriptTests
         // Four ranks and four GPUs on each of two nodes.
         Assert.Equal(
             ["#SBATCH --nodes=2", "#SBATCH --ntasks=8", "#SBATCH --ntasks-per-node=4", "#SBATCH --cpus-per-task=6", "#SBATCH --gpus-per-node=4"],
-            lines.Where(l => l.Contains("nodes=", StringComparison.Ordinal) || l.Contains("task", StringComparison.Ordinal) || l.Contains("gpus", StringComparison.Ordinal))
+            lines
+                .Where(l =>
+                    l.Contains("nodes=", StringComparison.Ordinal)
+                    || l.Contains("task", StringComparison.Ordinal)
+                    || l.Contains("gpus", StringComparison.Ordinal)
+                )
                 .Take(5)
         );
         Assert.Contains(
-            "srun --ntasks=8 --cpus-per-task=6 --mpi=pmix --kill-on-bad-exit=0 --wait=30 --cpu-bind=cores /opt/rlharness/rlharness train \"$config\" --or-resume "
-                + "< /dev/null",
+            "srun --ntasks=8 --cpus-per-task=6 --mpi=pmix --kill-on-bad-exit=0 --wait=30 --cpu-bind=cores /opt/rlharness/rlharness train "
+                + "\"$config\" --or-resume < /dev/null",
             lines
         );
         // The report is one process on one node.
@@ -192,7 +197,16 @@ public class SlurmScriptTests
         Assert.Contains("#SBATCH --nodes=1", report);
         Assert.Contains("srun --ntasks=1 --cpus-per-task=6 --cpu-bind=cores /opt/rlharness/rlharness report /w < /dev/null", report);
         // Ranks of one node need no number for each node.
-        Assert.DoesNotContain("per-node", SlurmScript.Text(job with { Profile = new() { Ranks = 2, Mpi = "pmi2" } }), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            "per-node",
+            SlurmScript.Text(
+                job with
+                {
+                    Profile = new() { Ranks = 2, Mpi = "pmi2" },
+                }
+            ),
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]

@@ -163,7 +163,15 @@ public sealed class RolloutServiceTests
     public void An_answer_that_can_not_be_learned_from_ends_the_run_with_what_is_wrong(string text, string replaced, string words)
     {
         var body = "";
-        using var service = new Service((path, _) => (200, path == "/v1/models" ? Models : path == "/v1/completions" ? body : ""));
+        using var service = new Service(
+            (path, _) =>
+                (
+                    200,
+                    path == "/v1/models" ? Models
+                    : path == "/v1/completions" ? body
+                    : ""
+                )
+        );
         using var tiny = new TinyRun(Settings(service));
         var stop = tiny.Conversation.StopIds.First();
         body = Answer(stop).Replace(text.Replace("STOP", $"{stop}", StringComparison.Ordinal), replaced, StringComparison.Ordinal);
@@ -192,7 +200,12 @@ public sealed class RolloutServiceTests
         var error = Assert.Throws<HarnessException>(() => rollouts.Answer([new([7, 8, 9], 0, 0)], 2));
         Assert.Contains("400 not now, 1 try", error.Message, StringComparison.Ordinal);
 
-        using var other = new TinyRun(tiny.Context.Settings with { Rl = tiny.Context.Settings.Rl with { Service = tiny.Context.Settings.Rl.Service! with { Model = "x" } } });
+        using var other = new TinyRun(
+            tiny.Context.Settings with
+            {
+                Rl = tiny.Context.Settings.Rl with { Service = tiny.Context.Settings.Rl.Service! with { Model = "x" } },
+            }
+        );
         error = Assert.Throws<HarnessException>(() => Open(other));
         Assert.Contains("rl.service.model: x", error.Message, StringComparison.Ordinal);
     }

@@ -22,19 +22,13 @@ internal static class WeakScalingCommand
         part.AcceptOnlyFromAmong("imitate", "ppo", "all");
         var runs = new Option<int>("--runs") { Description = "Steps that are timed, the best of which counts.", DefaultValueFactory = _ => 3 };
         var command = new Command("weak-scaling", "Time steps whose work grows with the ranks, one thread each; mpirun -np 2 … for two.") { small, part, runs };
-        command.SetAction(
-            (parsed, cancellation) =>
-                RankedCommand.GuardAsync(
-                    cancellation,
-                    ranks =>
-                    {
-                        KernelPolicy.Choose(KernelMode.On);
-                        set_num_threads(1);
-                        Measure(ranks, parsed.GetValue(small) ? ModelShape.Tiny : ModelShape.Small, parsed.GetValue(part)!, parsed.GetValue(runs));
-                        return 0;
-                    }
-                )
-        );
+        command.SetAction((parsed, cancellation) => RankedCommand.GuardAsync(cancellation, ranks =>
+                {
+                    KernelPolicy.Choose(KernelMode.On);
+                    set_num_threads(1);
+                    Measure(ranks, parsed.GetValue(small) ? ModelShape.Tiny : ModelShape.Small, parsed.GetValue(part)!, parsed.GetValue(runs));
+                    return 0;
+                }));
         return command;
     }
 
@@ -72,7 +66,7 @@ internal static class WeakScalingCommand
         return best;
     }
 
-    /// <summary>A line of words that a script reads: the slowest rank's seconds, tokens of all ranks a second, the ranks' mean share of communication.</summary>
+    /// <summary>A line of words that a script reads: the slowest rank's seconds, tokens of all ranks a second, their mean share of communication.</summary>
     private static void Print(Ranks ranks, string what, ShapeSpeed.RankedStep own, int tokens)
     {
         var all = ranks.Gather("a figure", () => (double[])[own.Seconds, own.CommunicationShare]);

@@ -122,8 +122,8 @@ internal static class CostModel
     private const int SumsOfLayer = 2;
 
     /// <summary>
-    /// An all-reduce: a reduce-scatter inside each node, an all-reduce of each part between nodes, an all-gather inside each node. A ring moves 2 (n − 1) / n of
-    /// the bytes through each link (Patarasuk and Yuan 2009); between nodes latency grows with the depth of a tree.
+    /// An all-reduce: a reduce-scatter inside each node, an all-reduce of each part between nodes, an all-gather inside each node. A ring moves 2 (n − 1) / n
+    /// of the bytes through each link (Patarasuk and Yuan 2009); between nodes latency grows with the depth of a tree.
     /// </summary>
     /// <param name="bytes">Of a rank.</param>
     /// <param name="inside">Ranks on a node.</param>
@@ -143,9 +143,7 @@ internal static class CostModel
     /// <summary>Bytes of a GPU for weights, gradients and moments of the four models.</summary>
     /// <param name="sharded">With shard_optimizer: moments lie on one replica each.</param>
     internal static double States(Shape shape, Layout layout, bool sharded) =>
-        shape.Parameters
-        * ((TrainedModels * (Trained - (sharded ? Moments * (1 - (1.0 / layout.Replicas)) : 0))) + (FrozenModels * Frozen))
-        / layout.ModelGpus;
+        shape.Parameters * ((TrainedModels * (Trained - (sharded ? Moments * (1 - (1.0 / layout.Replicas)) : 0))) + (FrozenModels * Frozen)) / layout.ModelGpus;
 
     /// <summary>The layout that holds a model by as few GPUs as can, tensor parallel inside a node first; null where none does.</summary>
     internal static Layout? Smallest(Shape shape, int gpus, Cluster cluster, bool sharded)
@@ -176,10 +174,7 @@ internal static class CostModel
         var waves = Math.Ceiling(episodes / work.Batch);
         var together = episodes / waves;
         var context = work.Prompt + (work.Response / 2.0);
-        var token = Math.Max(
-            ((Half * shape.Parameters) + (together * context * shape.CacheBytes)) / memory,
-            together * shape.Forward(context) / speed
-        );
+        var token = Math.Max(((Half * shape.Parameters) + (together * context * shape.CacheBytes)) / memory, together * shape.Forward(context) / speed);
         var latency = layout.Tensor > 1 ? SumsOfLayer * shape.Layers * 2 * (layout.Tensor - 1) * cluster.NodeLatency : 0;
         var rollout = (episodes * work.Prompt * shape.Forward(work.Prompt / 2.0) / speed) + (waves * work.Response * (token + latency));
 
