@@ -19,5 +19,7 @@ return await CommandLine.RunAsync(
         CompareRunsCommand.Create(),
         CompareRanksCommand.Create(),
         MpiCheckCommand.Create(),
+        ScalingCommand.Create(),
+        WeakScalingCommand.Create(),
     }
 );

@@ -26,10 +26,12 @@ internal static class LaunchCommand
         {
             Description = "Time limit of one start of the job, such as 8:00:00; a run that needs more requeues itself.",
         };
-        var gpus = new Option<int?>("--gpus") { Description = "GPUs of a run: 0 or 1, since a run is one process on one device." };
-        var nodes = new Option<int>("--nodes") { Description = "Nodes of a run: 1.", DefaultValueFactory = _ => 1 };
-        var cpus = new Option<int?>("--cpus") { Description = "Cores of a run." };
-        var memory = new Option<string?>("--memory") { Description = "Memory of a run, such as 32G." };
+        var ranks = new Option<int?>("--ranks") { Description = "Processes that share the work of a run over MPI; more than one need --mpi." };
+        var nodes = new Option<int?>("--nodes") { Description = "Nodes of a run, each with the same number of ranks." };
+        var mpi = new Option<string?>("--mpi") { Description = "What srun connects ranks by: pmix (Open MPI) or pmi2 (MPICH); see `srun --mpi=list`." };
+        var gpus = new Option<int?>("--gpus") { Description = "GPUs of each rank: 0 or 1." };
+        var cpus = new Option<int?>("--cpus") { Description = "Cores of each rank." };
+        var memory = new Option<string?>("--memory") { Description = "Memory of each node, such as 32G." };
         var partition = new Option<string?>("--partition") { Description = "Partition (queue)." };
         var account = new Option<string?>("--account") { Description = "Account that is charged." };
         var array = new Option<string?>("--array") { Description = "Seeds, one run each: 1,2,3 or 1-8. A design without it takes its own seeds." };
@@ -47,7 +49,8 @@ internal static class LaunchCommand
             "Write and submit the job of a run, or an array of jobs over seeds or over the cells of a design, with a report at its end. The run saves before "
                 + "the time limit and requeues itself until it is finished; finished runs are left out, so that the same command goes on.\n\nExamples:\n  "
                 + "rlharness launch slurm configs/quickstart.yaml --time 1:00:00 --dry-run\n  rlharness launch slurm configs/smollm2.yaml --gpus 1 "
-                + "--profile configs/clusters/modules.yaml\n  rlharness launch slurm configs/quickstart.yaml --array 1-8 --parallel 4\n  rlharness launch "
+                + "--profile configs/clusters/modules.yaml\n  rlharness launch slurm configs/smollm2.yaml --nodes 2 --ranks 8 --mpi pmix\n  "
+                + "rlharness launch slurm configs/quickstart.yaml --array 1-8 --parallel 4\n  rlharness launch "
                 + "slurm configs/factorial.yaml --partition cpu\n\nWhat a cluster does with it: docs/cluster.md."
         )
         {
@@ -55,8 +58,10 @@ internal static class LaunchCommand
             overrides.WithKeys(),
             profile,
             time,
-            gpus,
+            ranks,
             nodes,
+            mpi,
+            gpus,
             cpus,
             memory,
             partition,
@@ -70,17 +75,12 @@ internal static class LaunchCommand
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
-                if (parsed.GetValue(nodes) != 1)
-                    throw new HarnessException(
-                        ErrorKind.BadInput,
-                        "--nodes: a run is one process",
-                        parsed.GetValue(nodes).ToString(CultureInfo.InvariantCulture),
-                        "1",
-                        "for several runs at once give --array, or a design"
-                    );
                 string[] over =
                 [
                     .. Given("time", parsed.GetValue(time)),
+                    .. Given("ranks", parsed.GetValue(ranks)),
+                    .. Given("nodes", parsed.GetValue(nodes)),
+                    .. Given("mpi", parsed.GetValue(mpi)),
                     .. Given("gpus", parsed.GetValue(gpus)),
                     .. Given("cpus", parsed.GetValue(cpus)),
                     .. Given("memory", parsed.GetValue(memory)),
@@ -162,7 +162,15 @@ internal static class LaunchCommand
         if (json)
         {
             var submitted = launch.Waves.Count == 0 ? null : launch.Submit(TimeProvider.System);
-            JsonOutput.Print(new { submitted?.Submitted, Runs = submitted?.Runs ?? [], submitted?.Report, launch.Finished });
+            JsonOutput.Print(
+                new
+                {
+                    submitted?.Submitted,
+                    Runs = submitted?.Runs ?? [],
+                    submitted?.Report,
+                    launch.Finished,
+                }
+            );
             return;
         }
 

@@ -44,6 +44,11 @@ internal static class ServeCommand
         DefaultValueFactory = _ => 4096,
     };
 
+    private static readonly Option<string?> WeightsFrom = new("--weights-from")
+    {
+        Description = "Lets clients name folders below this one whose weights are served from then on (/update_weights_from_disk); left out: none.",
+    };
+
     internal static Command Create()
     {
         var (device, precision) = (Options.Device(), Options.Precision());
@@ -66,6 +71,7 @@ internal static class ServeCommand
             Queue,
             MaxNewTokens,
             MaxBody,
+            WeightsFrom,
             device,
             precision,
         };
@@ -112,6 +118,8 @@ internal static class ServeCommand
             opened.Model.Decoder.Adapters = LoraFolder.Load(adapter, opened.Model.Decoder);
         }
 
+        if (parsed.GetValue(WeightsFrom) is { } below)
+            options = options with { Load = folder => ModelLoader.Load(Below(below, folder), device, withTokenizer: false) };
         options = options with { Name = parsed.GetValue(Name) ?? RunFolder.NameOf(path) + (step is { } at ? $"@{at}" : "") };
         if (RunModel.IsRun(path))
             options = options with
@@ -150,6 +158,15 @@ internal static class ServeCommand
         var (answers, tokens) = running.Given;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{answers} answers, {tokens} tokens"));
         return 0;
+    }
+
+    /// <exception cref="HarnessException">The folder is elsewhere.</exception>
+    private static string Below(string allowed, string folder)
+    {
+        var (root, path) = (Path.GetFullPath(allowed), Path.GetFullPath(folder));
+        return path.StartsWith(root.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal)
+            ? path
+            : throw new HarnessException(ErrorKind.BadInput, "model_path is not among the folders that may be served", path, $"a folder below {root}");
     }
 
     /// <exception cref="HarnessException">A header can't hold the token.</exception>

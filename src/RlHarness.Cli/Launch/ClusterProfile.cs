@@ -9,6 +9,9 @@ namespace RlHarness.Cli.Launch;
 /// </summary>
 internal sealed partial record ClusterProfile
 {
+    private const string Pmix = "pmix",
+        None = "none";
+
     [Meaning("Partition (queue); null: the cluster's own default.")]
     public string? Partition { get; init; }
 
@@ -24,15 +27,27 @@ internal sealed partial record ClusterProfile
     [Meaning("Time limit of one start of the job, as sbatch --time reads it; a run that needs more requeues itself.")]
     public string Time { get; init; } = "24:00:00";
 
+    [Allowed(1, 4096)]
+    [Meaning("Processes that share the work of a run over MPI.")]
+    public int Ranks { get; init; } = 1;
+
     [Allowed(1, 1024)]
-    [Meaning("Cores; the run takes all of them where its setting `threads` is 0.")]
+    [Meaning("Nodes of a run, each with the same number of ranks.")]
+    public int Nodes { get; init; } = 1;
+
+    [OneOf(Pmix, "pmi2", None)]
+    [Meaning("What srun connects ranks by: pmix for Open MPI, pmi2 for MPICH (`srun --mpi=list` says what the cluster has); none leaves NCCL between GPUs.")]
+    public string Mpi { get; init; } = None;
+
+    [Allowed(1, 1024)]
+    [Meaning("Cores of each rank, which takes all of them where the setting `threads` is 0.")]
     public int Cpus { get; init; } = 4;
 
-    [Meaning("Memory of the node for the job, as sbatch --mem reads it, such as 32G; null: the cluster's own default.")]
+    [Meaning("Memory of each node for the job, as sbatch --mem reads it, such as 32G; null: the cluster's own default.")]
     public string? Memory { get; init; }
 
     [Allowed(0, 1)]
-    [Meaning("GPUs. A run is one process on one device.")]
+    [Meaning("GPUs of each rank.")]
     public int Gpus { get; init; }
 
     [Allowed(1, 65535)]
@@ -83,6 +98,11 @@ internal sealed partial record ClusterProfile
         foreach (var name in p.Environment.Keys)
             if (!VariableName().IsMatch(name))
                 yield return Problem("environment", $"\"{name}\"; expected the name of a variable");
+        if (p.Ranks % p.Nodes != 0)
+            yield return Problem("nodes", $"{p.Nodes} for {p.Ranks} ranks; expected as many ranks on each node");
+        // Each of them would be rank 0 of 1 and write the same folder; GPUs may have NCCL between them.
+        if (p.Ranks > 1 && p.Mpi == None && p.Gpus == 0)
+            yield return Problem("mpi", $"{None} for {p.Ranks} ranks; expected {Pmix} (Open MPI) or pmi2 (MPICH), whichever `srun --mpi=list` has");
         if (p.Container is { Image: "" })
             yield return Problem("container.image", "empty; expected a file or an address that the container's program reads");
         if (Seconds(p.Time) is { } limit && p.SignalBefore >= limit)

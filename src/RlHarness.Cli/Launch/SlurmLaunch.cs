@@ -30,6 +30,7 @@ internal sealed class SlurmLaunch
         (_request, _profile) = (request, request.Profile);
         // A job that pays for a GPU is not to go on without a word on the processor.
         _set = _profile.Gpus == 0 ? set : set with { Runs = [.. set.Runs.Select(r => r.Device == "auto" ? r with { Device = "cuda" } : r)] };
+        EnoughPrompts();
         IsArray = set.Command is not null || request.Seeds is not null;
         var folder = Path.GetFullPath(_set.Folder);
         _jobs = IsArray ? Path.Combine(folder, "jobs") : Path.Combine(folder, "jobs", _set.Name);
@@ -94,8 +95,8 @@ internal sealed class SlurmLaunch
         _set.RequireSame();
         StillQueued();
         foreach (var wave in Waves)
-            foreach (var (run, config) in wave.Runs.Zip(wave.Job.Configs))
-                AtomicFile.WriteAllText(config, SettingsWriter.ToYaml(run));
+        foreach (var (run, config) in wave.Runs.Zip(wave.Job.Configs))
+            AtomicFile.WriteAllText(config, SettingsWriter.ToYaml(run));
         foreach (var (path, text) in Scripts)
             AtomicFile.WriteAllText(path, text.ReplaceLineEndings("\n"));
         var record = new LaunchRecord(time.GetUtcNow(), [], null);
@@ -162,6 +163,19 @@ internal sealed class SlurmLaunch
                     )
                 );
         return (UsualSignalSeconds, "the usual, since no run of these settings has measured its steps (--signal-before)");
+    }
+
+    /// <summary>Said here, and not by a job that has waited for its nodes.</summary>
+    private void EnoughPrompts()
+    {
+        if (_set.Runs.FirstOrDefault(r => r.Stages.Contains("rl") && r.Rl.PromptsPerStep < _profile.Ranks) is { } run)
+            throw new HarnessException(
+                ErrorKind.BadInput,
+                $"{run.Name}: more ranks than prompts of a step",
+                string.Create(CultureInfo.InvariantCulture, $"{_profile.Ranks} ranks, rl.prompts_per_step {run.Rl.PromptsPerStep}"),
+                "a prompt or more for each rank",
+                "ask for fewer ranks, or raise rl.prompts_per_step"
+            );
     }
 
     /// <summary>Two jobs of one run would wait for each other, and the second would find it in use.</summary>

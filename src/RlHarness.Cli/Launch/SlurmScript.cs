@@ -38,12 +38,18 @@ internal sealed record SlurmJob
 /// </summary>
 internal static partial class SlurmScript
 {
+    /// <summary>
+    /// Seconds that the other ranks may live on after one has ended, in which they notice a death by themselves and say so. An end of all at the first code
+    /// that is not 0 would overtake the codes of ranks that saved and stop.
+    /// </summary>
+    private const int RankWait = 30;
+
     /// <summary>The script of a run, or of an array of runs.</summary>
     internal static string Text(SlurmJob job)
     {
         var (script, profile) = (new StringBuilder(), job.Profile);
         void Line(string text = "") => script.Append(text).Append('\n');
-        Head(script, job, job.Name, profile.Time, profile.Gpus);
+        Head(script, job, job.Name, profile.Time);
         Line("#SBATCH --output=" + Directive(job.LogFolder.Replace("%", "%%", StringComparison.Ordinal) + (job.IsArray ? "/%A_%a.log" : "/%j.log")));
         Line("#SBATCH --open-mode=append");
         Line("#SBATCH --requeue");
@@ -101,21 +107,17 @@ internal static partial class SlurmScript
     internal static string Report(SlurmJob job, IReadOnlyList<string> arguments)
     {
         var script = new StringBuilder();
-        Head(script, job, job.Name + "-report", job.Profile.ReportTime, gpus: 0);
+        job = job with { Profile = job.Profile with { Gpus = 0, Ranks = 1, Nodes = 1 } };
+        Head(script, job, job.Name + "-report", job.Profile.ReportTime);
         script.Append("#SBATCH --output=").Append(Directive(job.LogFolder.Replace("%", "%%", StringComparison.Ordinal) + "/report-%j.log")).Append('\n');
         foreach (var directive in job.Profile.Directives)
             script.Append("#SBATCH ").Append(directive).Append('\n');
         Prepare(script, job.Profile);
-        script
-            .Append('\n')
-            .Append(Step(job with { Profile = job.Profile with { Gpus = 0 } }))
-            .Append(' ')
-            .AppendJoin(' ', arguments.Select(Shell))
-            .Append(" < /dev/null\n");
+        script.Append('\n').Append(Step(job)).Append(' ').AppendJoin(' ', arguments.Select(Shell)).Append(" < /dev/null\n");
         return script.ToString();
     }
 
-    private static void Head(StringBuilder script, SlurmJob job, string name, string time, int gpus)
+    private static void Head(StringBuilder script, SlurmJob job, string name, string time)
     {
         void Line(string text) => script.Append(text).Append('\n');
         void Set(string option, string? value)
@@ -130,12 +132,15 @@ internal static partial class SlurmScript
         Set("job-name", name);
         Set("chdir", job.WorkingFolder);
         Set("time", time);
-        Set("nodes", "1");
-        Set("ntasks", "1");
+        Set("nodes", Number(profile.Nodes));
+        Set("ntasks", Number(profile.Ranks));
+        if (profile.Nodes > 1)
+            Set("ntasks-per-node", Number(profile.Ranks / profile.Nodes));
         Set("cpus-per-task", Number(profile.Cpus));
         Set("mem", profile.Memory);
-        if (gpus > 0)
-            Set("gpus", Number(gpus));
+        // By node and not by task, so that a rank sees its neighbours' GPUs, which NCCL reaches directly, and takes its own by its number on the node.
+        if (profile.Gpus > 0)
+            Set(profile.Ranks == 1 ? "gpus" : "gpus-per-node", Number(profile.Gpus * profile.Ranks / profile.Nodes));
         Set("partition", profile.Partition);
         Set("account", profile.Account);
         Set("qos", profile.Qos);
@@ -157,11 +162,15 @@ internal static partial class SlurmScript
             Line(line);
     }
 
-    /// <summary>The program as a job step, in its container where there is one. Since Slurm 22.05 a step does not take the job's cores by itself.</summary>
+    /// <summary>
+    /// The program as a job step, by as many tasks as there are ranks, in its container where there is one. Since Slurm 22.05 a step does not take the job's
+    /// cores by itself.
+    /// </summary>
     private static string Step(SlurmJob job)
     {
         var profile = job.Profile;
-        List<string> words = ["srun", "--ntasks=1", $"--cpus-per-task={Number(profile.Cpus)}", .. profile.Srun.Select(Shell)];
+        string[] ranks = profile.Ranks == 1 ? [] : [$"--mpi={profile.Mpi}", "--kill-on-bad-exit=0", $"--wait={Number(RankWait)}"];
+        List<string> words = ["srun", $"--ntasks={Number(profile.Ranks)}", $"--cpus-per-task={Number(profile.Cpus)}", .. ranks, .. profile.Srun.Select(Shell)];
         if (profile.Container is { } container)
         {
             words.AddRange([container.Kind, "exec"]);

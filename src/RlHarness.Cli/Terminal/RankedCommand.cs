@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Progress;
+using RlHarness.Models.Native;
 using RlHarness.Training.Collectives;
 
 namespace RlHarness.Cli.Terminal;
@@ -27,7 +28,7 @@ internal static class RankedCommand
             Environment.SetEnvironmentVariable("TERM", "dumb");
     }
 
-    /// <summary>Does the work as one process, or as one of several. On a thread of its own, which makes all calls of MPI.</summary>
+    /// <summary>Does the work as one process, or as one of several. On a thread of its own, which makes all calls of MPI and NCCL.</summary>
     internal static Task<int> GuardAsync(CancellationToken cancellation, Func<Ranks, int> work)
     {
         if (Launcher.Current is not { Size: > 1 } launcher)
@@ -55,43 +56,40 @@ internal static class RankedCommand
 
     private static int Run(Launcher launcher, CancellationToken cancellation, Func<Ranks, int> work)
     {
-        Mpi? mpi = null;
+        ICollectives? joined = null;
         var opened = CommandLine.Outcome(() =>
         {
-            mpi = Mpi.Open(launcher);
+            // Tasks that no MPI connects have NCCL between their GPUs, or nothing.
+            joined = launcher.Family is null && Nccl.IsThere && Devices.CudaCount() > 0 ? Nccl.Open(launcher) : Mpi.Open(launcher);
             return 0;
         });
-        if (mpi is null)
+        if (joined is null)
         {
             if (launcher.Rank > 0)
                 Wait(Grace);
             return CommandLine.Report(opened);
         }
 
-        var ranks = new Ranks(mpi, cancellation);
-        using var watch = new RankWatch(
-            ranks.Rank,
-            ranks.Size,
-            message =>
-            {
-                Console.Error.WriteLine($"error: {message}{Environment.NewLine}  do:       go on with: rlharness resume RUN, on any number of ranks");
-                AbortNow(mpi, (int)ExitCode.Resource);
-            }
-        );
+        var ranks = new Ranks(joined, cancellation);
+        using var watch = new RankWatch(ranks.Rank, ranks.Size, message =>
+        {
+            Console.Error.WriteLine($"error: {message}{Environment.NewLine}  do:       go on with: rlharness resume RUN, on any number of ranks");
+            AbortNow(joined, (int)ExitCode.Resource);
+        });
         ranks.Watch = watch;
         var outcome = CommandLine.Outcome(() => work(ranks));
         if (outcome.Code != 0 && !(outcome.Stopped && ranks.Agreed.IsCancellationRequested))
-            return Fail(ranks, mpi, outcome);
+            return Fail(ranks, joined, outcome);
         // A signal may have reached one rank alone.
         var code = (int)ranks.Gather("exit codes", () => (double[])[outcome.Code != 0 && StopSignals.HasCome ? outcome.Code : 0]).Max(c => c[0]);
         if (ranks.IsFirst)
             CommandLine.Report(outcome);
         Console.Out.Flush();
-        mpi.Dispose();
+        joined.Dispose();
         return code != 0 ? code : outcome.Code;
     }
 
-    private static int Fail(Ranks ranks, Mpi mpi, CommandLine.Result outcome)
+    private static int Fail(Ranks ranks, ICollectives joined, CommandLine.Result outcome)
     {
         ranks.Watch?.Failing();
         if (!ranks.IsFirst)
@@ -105,15 +103,15 @@ internal static class RankedCommand
         }
 
         CommandLine.Report(outcome);
-        AbortNow(mpi, outcome.Code);
+        AbortNow(joined, outcome.Code);
         return outcome.Code;
     }
 
     /// <summary>Ends all ranks; this one also where MPI does not come to it, since its calls are another thread's.</summary>
-    private static void AbortNow(Mpi mpi, int code)
+    private static void AbortNow(ICollectives joined, int code)
     {
         Console.Out.Flush();
-        var abort = new Thread(() => mpi.Abort(code)) { IsBackground = true };
+        var abort = new Thread(() => joined.Abort(code)) { IsBackground = true };
         abort.Start();
         abort.Join(AbortTime);
         StopSignals.ExitNow(code);

@@ -104,15 +104,13 @@ internal static class RankedRun
     /// <summary>The folder of a new run, whose name is told where the one in the settings is taken.</summary>
     internal static RunFolder NewFolder(Ranks ranks, RunSettings settings, string command, torch.Device device, TimeProvider time, IRunProgress progress)
     {
-        var folder = Folder(
-            ranks,
-            () =>
-                RunFolder.Create(
-                    settings.Output,
-                    settings.Name,
-                    name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time, ranks.Size),
-                    SettingsWriter.ToYaml(settings)
-                )
+        var folder = Folder(ranks, () =>
+            RunFolder.Create(
+                settings.Output,
+                settings.Name,
+                name => RunManifest.Of(settings with { Name = name }, command, device.ToString(), time, ranks.Size),
+                SettingsWriter.ToYaml(settings)
+            )
         );
         if (RunFolder.NameOf(folder.Path) is var given && given != settings.Name)
             progress.Note($"{settings.Name} is taken: this run is {given}");
@@ -161,6 +159,7 @@ internal static class RankedRun
                 "one kind",
                 "set device to cpu or cuda"
             );
+        ranks.Connect(device!, isOwn: hosts.Count(h => h == hosts[ranks.Rank]) <= Devices.CudaCount());
         return device!;
     }
 
@@ -192,14 +191,11 @@ internal static class RankedRun
             return;
         }
 
-        ranks.FirstDoes(
-            "signs of life",
-            () =>
-            {
-                Remove(signs);
-                Directory.CreateDirectory(signs);
-            }
-        );
+        ranks.FirstDoes("signs of life", () =>
+        {
+            Remove(signs);
+            Directory.CreateDirectory(signs);
+        });
         ranks.Watch?.Begin(signs);
     }
 

@@ -190,6 +190,20 @@ internal static class InertSettings
             "a critic that is a head on the policy always shares the policy's optimizer",
             "set rl.critic: body"
         ),
+        new(
+            "rl.service",
+            ["rl.rollouts"],
+            s => s.Rl is { Rollouts: RolloutKind.Builtin, Service: not null },
+            "rl.rollouts is builtin",
+            "set rl.rollouts: service"
+        ),
+        new(
+            "rl.rollout_batch_size",
+            ["rl.rollouts"],
+            s => s.Rl.Rollouts == RolloutKind.Service,
+            "the service of rl.service decides which answers it draws together",
+            "set rl.service.concurrency"
+        ),
         new("rl.kl_horizon", ["rl.kl_target"], s => s.Rl.KlTarget is null, "rl.kl_target is null, so the coefficient stays as it is", "set rl.kl_target"),
         new(
             "rl.clip_range_high",
@@ -253,10 +267,10 @@ internal static class InertSettings
     internal static IEnumerable<SettingsProblem> Of(RunSettings s, WrittenSettings written)
     {
         foreach (var rule in Rules)
-            // Evaluations without RL take the length of their answers from rl.max_new_tokens too.
-            foreach (var key in written.Keys.Where(k => IsAtOrBelow(k, rule.Key) && !(rule.Key == "rl" && k == "rl.max_new_tokens")))
-                if (IsLeaf(key, written) && rule.IsInert(s) && Problem(written, key, rule.Causes, rule.Why, rule.Remedy) is { } problem)
-                    yield return problem;
+        // Evaluations without RL take the length of their answers from rl.max_new_tokens too.
+        foreach (var key in written.Keys.Where(k => IsAtOrBelow(k, rule.Key) && !(rule.Key == "rl" && k == "rl.max_new_tokens")))
+            if (IsLeaf(key, written) && rule.IsInert(s) && Problem(written, key, rule.Causes, rule.Why, rule.Remedy) is { } problem)
+                yield return problem;
         foreach (var problem in Conditions(s, written).Concat(Detectors(s, written)).Concat(Monitors(s, written)).Concat(Terms(s, written)))
             yield return problem;
     }
@@ -331,9 +345,9 @@ internal static class InertSettings
         {
             var (term, at) = (s.Reward.Terms[i], $"reward.terms[{i}]");
             foreach (var key in ofKind.Values.SelectMany(k => k).Distinct().Except(ofKind[term.Kind]))
-                foreach (var below in written.Keys.Where(k => IsAtOrBelow(k, $"{at}.{key}") && IsLeaf(k, written)))
-                    if (Problem(written, below, [], $"the kind is {term.Kind}", "set another kind") is { } problem)
-                        yield return problem;
+            foreach (var below in written.Keys.Where(k => IsAtOrBelow(k, $"{at}.{key}") && IsLeaf(k, written)))
+                if (Problem(written, below, [], $"the kind is {term.Kind}", "set another kind") is { } problem)
+                    yield return problem;
         }
     }
 

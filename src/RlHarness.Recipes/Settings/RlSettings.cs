@@ -28,6 +28,41 @@ public enum TrainedTokens
     Scratchpad,
 }
 
+/// <summary>Who draws the answers of a step.</summary>
+public enum RolloutKind
+{
+    /// <summary>This process, with the policy that it trains.</summary>
+    Builtin,
+
+    /// <summary>A service that speaks OpenAI's completions.</summary>
+    Service,
+}
+
+/// <summary>A service that answers the prompts of RL.</summary>
+public sealed record RolloutServiceSettings
+{
+    [Meaning("Base address of the service, such as http://node7:8000/v1. It has to see the run's folder by the same path.")]
+    public string? Endpoint { get; init; }
+
+    [Meaning("Name of the model at the service: the one that RL starts from, of the same shape.")]
+    public string? Model { get; init; }
+
+    [Meaning("Environment variable that holds the service's key; null: it needs none. The key is never written anywhere.")]
+    public string? KeyVariable { get; init; }
+
+    [Allowed(1, 4096)]
+    [Meaning("Answers that are asked for at the same time.")]
+    public int Concurrency { get; init; } = 64;
+
+    [Allowed(1, 86400)]
+    [Meaning("Longest wait for one answer, or for the service to take the weights, in seconds.")]
+    public double TimeoutSeconds { get; init; } = 600;
+
+    [Allowed(0, 20)]
+    [Meaning("Further tries after a failed call; each waits twice as long as the one before, a minute at most.")]
+    public int Retries { get; init; } = 5;
+}
+
 /// <summary>The RL stage: the settings of the algorithm, and what surrounds it.</summary>
 public sealed record RlSettings : PpoSettings
 {
@@ -52,6 +87,16 @@ public sealed record RlSettings : PpoSettings
     [Allowed(1, 100000)]
     [Meaning("Longest response in tokens, in rollouts and in evaluations; a longer one is cut.")]
     public int MaxNewTokens { get; init; } = 128;
+
+    [Meaning(
+        "Who draws the responses of rollouts; evaluations are drawn by this process. builtin: this process; service: the one of rl.service, which is given "
+            + "the policy before each step. Log-probabilities of the update are this process's own in both; val/rollout_logprob_deviation says how far the "
+            + "service's are from them."
+    )]
+    public RolloutKind Rollouts { get; init; }
+
+    [Meaning("The service that draws rollouts; null: none. Only for rl.rollouts: service.")]
+    public RolloutServiceSettings? Service { get; init; }
 
     [Allowed(1, 100000)]
     [Meaning("Responses that decode together: memory and speed depend on it.")]

@@ -97,6 +97,8 @@ public static class SettingsChecks
             yield return Problem("rl.keep_best", $"\"{best}\"; expected a metric of the rl stage, such as objective/scores (docs/data.md)");
         if (s.Rl is { Adapter: not null, UsesCritic: true, Critic: CriticKind.Head })
             yield return Problem("rl.critic", "head; with rl.adapter the critic needs a body of its own (critic: body)");
+        foreach (var problem in Rollouts(s.Rl))
+            yield return problem;
         var w = s.Reward.Weights;
         if (s.Stages.Contains("rl") && w.Model + w.ObjectiveRule == 0 && s.Reward.Terms.Count == 0)
             yield return Problem("reward.weights", "model and objective_rule are both 0; the objective needs one of them, or a term of reward.terms");
@@ -104,6 +106,30 @@ public static class SettingsChecks
             yield return Problem("evaluate.detectors", "empty; expected at least one detector");
         foreach (var problem in Detectors(s).Concat(Rl(s)).Concat(Terms(s)))
             yield return problem;
+    }
+
+    private static IEnumerable<SettingsProblem> Rollouts(RlSettings s)
+    {
+        SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        if (s.Rollouts != RolloutKind.Service)
+            yield break;
+        if (s.Service is not { Endpoint: not null, Model: not null } service)
+        {
+            yield return Problem("rl.service", "without an endpoint or a model; rl.rollouts: service needs both");
+            yield break;
+        }
+
+        if (!Uri.TryCreate(service.Endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
+            yield return Problem("rl.service.endpoint", $"\"{service.Endpoint}\"; expected an address such as http://localhost:8000/v1");
+        // Services give the log-probabilities of the model itself, which are those of the policy that samples at 1 alone.
+        if (s.Temperature != 1)
+            yield return Problem(
+                "rl.temperature",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{s.Temperature}; with rl.rollouts: service expected 1, since a service's log-probabilities are those of that temperature"
+                )
+            );
     }
 
     private static IEnumerable<SettingsProblem> Stages(RunSettings s)

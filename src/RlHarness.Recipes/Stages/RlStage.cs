@@ -1,6 +1,7 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
+using RlHarness.Core.Randomness;
 using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Experiment.Detectors;
@@ -41,6 +42,7 @@ internal sealed class RlStage : IDisposable
     private readonly RewardStage.Opened? _rewardModel;
     private readonly RewardFunction _rewards;
     private readonly Conversation _conversation;
+    private readonly RolloutService? _service;
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
     private readonly Monitors _monitors;
@@ -83,9 +85,12 @@ internal sealed class RlStage : IDisposable
             StopIds = _conversation.StopIds,
             BatchSize = _settings.RolloutBatchSize,
         };
-        RolloutWorker Worker(string purpose) => new(_policy.Decoder, _policy.Tokenizer!, sampling, run.Seeds.Child(purpose), run.Ranks);
-        _worker = Worker("rl/rollouts");
-        _interrogator = _settings.Interrogation is null ? null : new(run, _conversation, Worker("rl/interrogation"));
+        var seeds = run.Seeds.Child("rl/rollouts");
+        _service = _settings.Rollouts == RolloutKind.Service ? new RolloutService(run, _policy, sampling, seeds, BaseOfAdapter) : null;
+        RolloutWorker Worker(Seeds of) => new(_policy.Decoder, _policy.Tokenizer!, sampling, of, run.Ranks);
+        _worker = _service is null ? Worker(seeds) : new(_policy.Decoder, _policy.Tokenizer!, sampling, seeds, run.Ranks) { Elsewhere = _service.Answer };
+        // Second turns are drawn here also where a service draws the first ones: their streams are named by exchanges, not by prompts.
+        _interrogator = _settings.Interrogation is null ? null : new(run, _conversation, Worker(run.Seeds.Child("rl/interrogation")));
         _offObjective = _settings.Mixing is { } mixing ? new(run, mixing) : null;
         _evaluator = new Evaluator(run, _policy, _conversation);
         _monitors = new Monitors(run, _policy, corpus.Transcripts);
@@ -203,6 +208,7 @@ internal sealed class RlStage : IDisposable
 
     public void Dispose()
     {
+        _service?.Dispose();
         _monitors.Dispose();
         _rewards.Dispose();
         _trainer.Dispose();

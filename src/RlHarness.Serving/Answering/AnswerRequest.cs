@@ -49,6 +49,17 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
     /// <summary>Alternatives of each token; null: no log-probabilities.</summary>
     public int? TopLogprobs { get; init; }
 
+    /// <summary>As vLLM spells it: each choice has the ids that were drawn, the one that ended it included, and those of its prompt.</summary>
+    public bool ReturnTokenIds { get; init; }
+
+    /// <summary>As vLLM spells it: ids that end the answer beside the model's own.</summary>
+    public IReadOnlyList<int> StopTokenIds { get; init; } = [];
+
+    /// <summary>
+    /// Names the random stream of a single answer in place of a seed, as this program's own generation names it: root of the seeds, step, prompt, sample.
+    /// </summary>
+    public (ulong Root, long Step, long Prompt, long Sample)? RandomStream { get; init; }
+
     /// <exception cref="ApiError">Not JSON, or a field that is missing, of another type, out of range, or asks for what is not there.</exception>
     public static AnswerRequest Parse(ReadOnlyMemory<byte> body, bool isChat)
     {
@@ -82,7 +93,8 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
             N = (int)Whole(root, "n", 1, MostAnswers, 1),
             Temperature = Number(root, "temperature", 0, 100, 1),
             TopP = Number(root, "top_p", 1e-9, 1, 1),
-            TopK = (int)Whole(root, "top_k", 0, int.MaxValue, 0),
+            // -1 is vLLM's own word for all tokens.
+            TopK = (int)Math.Max(0, Whole(root, "top_k", -1, int.MaxValue, 0)),
             MinP = Number(root, "min_p", 0, 0.999999, 0),
             RepetitionPenalty = Number(root, "repetition_penalty", 0.01, 100, 1),
             MaxTokens =
@@ -92,6 +104,9 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
                 : 16,
             Stop = ReadStops(root),
             Seed = Given(root, "seed") ? (ulong)Whole(root, "seed", long.MinValue, long.MaxValue, 0) : (ulong)RandomNumberGenerator.GetInt32(int.MaxValue),
+            ReturnTokenIds = Flag(root, "return_token_ids"),
+            StopTokenIds = Given(root, "stop_token_ids") ? Ids(root.GetProperty("stop_token_ids"), "stop_token_ids", "a list of token ids") : [],
+            RandomStream = ReadStream(root),
             Stream = stream,
             IncludeUsage = stream && usage,
             TopLogprobs = isChat
@@ -194,10 +209,29 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
         return [.. prompt.EnumerateArray().Select(p => p.ValueKind == JsonValueKind.String ? (object)p.GetString()! : Ids(p))];
     }
 
-    private static int[] Ids(JsonElement list) =>
+    private static int[] Ids(JsonElement list, string name = "prompt", string expected = "a text, token ids, or a list of either") =>
         list.ValueKind == JsonValueKind.Array && list.EnumerateArray().All(i => i.ValueKind == JsonValueKind.Number && i.TryGetInt32(out _))
             ? [.. list.EnumerateArray().Select(i => i.GetInt32())]
-            : throw ApiError.Bad("prompt", Kind(list), "a text, token ids, or a list of either");
+            : throw ApiError.Bad(name, Kind(list), expected);
+
+    private static (ulong, long, long, long)? ReadStream(JsonElement root)
+    {
+        const string Name = "rlharness_stream";
+        if (!Given(root, Name))
+            return null;
+        var list = root.GetProperty(Name);
+        return
+            list.ValueKind == JsonValueKind.Array
+            && list.GetArrayLength() == 4
+            && list.EnumerateArray().All(n => n.ValueKind == JsonValueKind.Number)
+            && list[0].TryGetUInt64(out var seed)
+            && list[1].TryGetInt64(out var step)
+            && list[2].TryGetInt64(out var prompt)
+            && list[3].TryGetInt64(out var sample)
+            && (!Given(root, "n") || Whole(root, "n", 1, MostAnswers, 1) == 1)
+            ? (seed, step, prompt, sample)
+            : throw ApiError.Bad(Name, list.GetRawText(), "[seed, step, prompt, sample] of one answer");
+    }
 
     private static List<string> ReadStops(JsonElement root)
     {

@@ -13,8 +13,18 @@ internal sealed record AnswerPiece(int Index, string Text, IReadOnlyList<LiveTok
 /// Text of an answer as its tokens come. A text that ends the answer is not part of it, and what may be the beginning of one is held back until that is known.
 /// </summary>
 /// <param name="start">What the answer begins with, as part of the prompt.</param>
+/// <param name="withTokens">Whether pieces have their tokens.</param>
+/// <param name="withEnd">Whether the id that ends the answer is among them.</param>
 /// <param name="send">Called on the generator's thread.</param>
-internal sealed class AnswerText(Tokenizer tokenizer, int index, string start, IReadOnlyList<string> stops, bool withTokens, Action<AnswerPiece> send)
+internal sealed class AnswerText(
+    Tokenizer tokenizer,
+    int index,
+    string start,
+    IReadOnlyList<string> stops,
+    bool withTokens,
+    bool withEnd,
+    Action<AnswerPiece> send
+)
 {
     private readonly StreamingDecoder _decoder = tokenizer.CreateStreamingDecoder();
     private readonly List<LiveToken> _tokens = [];
@@ -28,10 +38,10 @@ internal sealed class AnswerText(Tokenizer tokenizer, int index, string start, I
     public bool Take(LiveToken token)
     {
         Count++;
+        if (withTokens && (withEnd || !token.Ends))
+            _tokens.Add(token);
         if (token.Ends)
             return true;
-        if (withTokens)
-            _tokens.Add(token);
         _held += _decoder.Add(token.Id);
         Cut();
         if (_stopped)

@@ -19,7 +19,12 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
     public static string Text(JsonNode node) => node.ToJsonString(Json);
 
     /// <summary>The whole answer.</summary>
-    public JsonObject Whole(IReadOnlyList<(string Text, IReadOnlyList<LiveToken> Tokens, FinishReason Finish)> answers, int promptTokens, int tokens)
+    /// <param name="prompts">As the model read them, each answered as often as the request says.</param>
+    public JsonObject Whole(
+        IReadOnlyList<(string Text, IReadOnlyList<LiveToken> Tokens, FinishReason Finish)> answers,
+        IReadOnlyList<int[]> prompts,
+        int tokens
+    )
     {
         var choices = new JsonArray();
         foreach (var (answer, i) in answers.Select((a, i) => (a, i)))
@@ -36,11 +41,17 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
                 choice["text"] = answer.Text;
             choice["logprobs"] = Logprobs(i, answer.Tokens);
             choice["finish_reason"] = Reason(answer.Finish);
+            if (request.ReturnTokenIds)
+            {
+                choice["token_ids"] = Ids(answer.Tokens.Select(t => t.Id));
+                choice["prompt_token_ids"] = Ids(prompts[i / request.N]);
+            }
+
             choices.Add(choice);
         }
 
         var body = Head(request.IsChat ? "chat.completion" : "text_completion", choices);
-        body["usage"] = Usage(promptTokens, tokens);
+        body["usage"] = Usage(prompts.Sum(p => p.Length), tokens);
         return body;
     }
 
@@ -82,6 +93,8 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
             choice["text"] = text;
         choice["logprobs"] = tokens.Count == 0 ? null : Logprobs(index, tokens);
         choice["finish_reason"] = finish is { } reason ? Reason(reason) : null;
+        if (request.ReturnTokenIds)
+            choice["token_ids"] = Ids(tokens.Select(t => t.Id));
         return Head(request.IsChat ? "chat.completion.chunk" : "text_completion", [choice]);
     }
 
@@ -103,6 +116,8 @@ internal sealed class AnswerWriter(AnswerRequest request, Tokenizer tokenizer, s
             ["completion_tokens"] = tokens,
             ["total_tokens"] = prompt + tokens,
         };
+
+    private static JsonArray Ids(IEnumerable<int> ids) => new([.. ids.Select(i => JsonValue.Create(i))]);
 
     private static string Reason(FinishReason finish) => finish == FinishReason.Length ? "length" : "stop";
 

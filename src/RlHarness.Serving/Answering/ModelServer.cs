@@ -35,6 +35,12 @@ public sealed record ModelServerOptions
 
     /// <summary>Tokens of an answer, at most.</summary>
     public int MaxNewTokens { get; init; } = 4096;
+
+    /// <summary>
+    /// Loads a model of the same shape whose weights a client names by its folder (<c>/update_weights_from_disk</c>); null: clients may not. The server
+    /// disposes of it.
+    /// </summary>
+    public Func<string, LoadedModel>? Load { get; init; }
 }
 
 /// <summary>
@@ -45,12 +51,17 @@ public sealed class ModelServer : IAsyncDisposable
 {
     public const string TierHeader = "X-RlHarness-Tier";
 
+    /// <summary>As SGLang names and answers it.</summary>
+    private const string Update = "/update_weights_from_disk";
+
     private readonly ModelServerOptions _options;
     private readonly ServerOptions _server;
     private readonly LoadedModel _model;
     private readonly Tokenizer _tokenizer;
     private readonly ChatEncoder? _encoder;
-    private readonly ContinuousGenerator _generator;
+    private readonly int _threads = TorchSharp.torch.get_num_threads();
+    private readonly Lock _gate = new();
+    private Generation _current;
     private readonly TimeProvider _time;
     private readonly long _started;
     private LocalServer _http = null!;
@@ -63,7 +74,7 @@ public sealed class ModelServer : IAsyncDisposable
         (_model, _options, _server, _time) = (model, options, server, time);
         _tokenizer = model.Tokenizer!;
         _encoder = _tokenizer.ChatTemplate is null ? null : ChatEncoder.For(_tokenizer, clock: options.Clock);
-        _generator = new ContinuousGenerator(model.Decoder, options.Batch);
+        _current = new(model, new ContinuousGenerator(model.Decoder, options.Batch), IsOwned: false);
         _started = time.GetUtcNow().ToUnixTimeSeconds();
     }
 
@@ -92,7 +103,7 @@ public sealed class ModelServer : IAsyncDisposable
         }
         catch
         {
-            self._generator.Dispose();
+            self._current.Dispose();
             throw;
         }
 
@@ -104,7 +115,42 @@ public sealed class ModelServer : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _http.DisposeAsync().ConfigureAwait(false);
-        _generator.Dispose();
+        _current.Dispose();
+    }
+
+    /// <summary>Weights, and who answers with them: requests that began with them end with them.</summary>
+    private sealed record Generation(LoadedModel Model, ContinuousGenerator Generator, bool IsOwned) : IDisposable
+    {
+        /// <summary>Requests that are being answered.</summary>
+        internal int Users { get; set; }
+
+        /// <summary>Newer weights have taken its place.</summary>
+        internal bool IsOver { get; set; }
+
+        public void Dispose()
+        {
+            Generator.Dispose();
+            if (IsOwned)
+                Model.Dispose();
+        }
+    }
+
+    private Generation Enter()
+    {
+        lock (_gate)
+        {
+            _current.Users++;
+            return _current;
+        }
+    }
+
+    private void Leave(Generation generation)
+    {
+        bool isLast;
+        lock (_gate)
+            isLast = --generation.Users == 0 && generation.IsOver;
+        if (isLast)
+            generation.Dispose();
     }
 
     private async Task HandleAsync(HttpContext context, CancellationToken cancellation)
@@ -134,12 +180,14 @@ public sealed class ModelServer : IAsyncDisposable
     private Task RouteAsync(HttpContext context, CancellationToken cancellation)
     {
         var path = context.Request.Path.Value ?? "";
-        var wanted = path is "/v1/chat/completions" or "/v1/completions" ? "POST" : "GET";
+        var wanted = path is "/v1/chat/completions" or "/v1/completions" or Update ? "POST" : "GET";
         var known = wanted == "POST" || path == "/v1/models" || path.StartsWith("/v1/models/", StringComparison.Ordinal);
         if (!known)
             throw new ApiError(404, $"no such address: {context.Request.Method} {path}; this server has /v1/models, /v1/chat/completions and /v1/completions");
         if (context.Request.Method != wanted)
             throw new ApiError(405, $"{path} takes {wanted}, not {context.Request.Method}");
+        if (path == Update)
+            return UpdateAsync(context, cancellation);
         if (wanted == "POST")
             return AnswerAsync(context, path == "/v1/chat/completions", cancellation);
         if (path == "/v1/models")
@@ -159,7 +207,77 @@ public sealed class ModelServer : IAsyncDisposable
 
     private ApiError Unknown(string name) => new(404, $"the model {name} is not here: this server has {string.Join(", ", Names)}", "model", "model_not_found");
 
+    /// <summary>Takes the weights of a folder; answers that were begun end with those before.</summary>
+    private async Task UpdateAsync(HttpContext context, CancellationToken cancellation)
+    {
+        if (_options.Load is not { } load)
+            throw new ApiError(403, "this server's weights stay as they are: start it with --weights-from FOLDER", code: "not_allowed");
+        JsonNode? body;
+        try
+        {
+            body = await JsonNode.ParseAsync(context.Request.Body, cancellationToken: cancellation).ConfigureAwait(false);
+        }
+        catch (System.Text.Json.JsonException e)
+        {
+            throw new ApiError(400, $"the body is not JSON: {e.Message}", code: "invalid_json");
+        }
+
+        if (body is not JsonObject json || json["model_path"] is not JsonValue value || !value.TryGetValue<string>(out var path))
+            throw ApiError.Bad("model_path", "nothing", "a folder with the model's files");
+        // A generator takes its thread's number of libtorch threads.
+        await Task.Factory.StartNew(() => Take(load, path), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+        await WriteAsync(context, 200, new() { ["success"] = true, ["message"] = $"the weights are those of {path}" }).ConfigureAwait(false);
+    }
+
+    private void Take(Func<string, LoadedModel> load, string path)
+    {
+        TorchSharp.torch.set_num_threads(_threads);
+        LoadedModel model;
+        try
+        {
+            model = load(path);
+        }
+        catch (HarnessException e)
+        {
+            throw new ApiError(400, e.Message, "model_path", "invalid_value");
+        }
+
+        if (!model.Decoder.Layout.Parameters.Select(p => (p.Name, p.Count)).SequenceEqual(_model.Decoder.Layout.Parameters.Select(p => (p.Name, p.Count))))
+        {
+            model.Dispose();
+            throw ApiError.Bad("model_path", path, "a model of the shape that is served");
+        }
+
+        model.Decoder.ComputeType = _model.Decoder.ComputeType;
+        model.Decoder.WithoutToken = _model.Decoder.WithoutToken;
+        Generation before;
+        bool isLast;
+        lock (_gate)
+        {
+            before = _current;
+            _current = new(model, new ContinuousGenerator(model.Decoder, _options.Batch), IsOwned: true);
+            before.IsOver = true;
+            isLast = before.Users == 0;
+        }
+
+        if (isLast)
+            before.Dispose();
+    }
+
     private async Task AnswerAsync(HttpContext context, bool isChat, CancellationToken cancellation)
+    {
+        var generation = Enter();
+        try
+        {
+            await AnswerAsync(context, isChat, generation.Generator, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            Leave(generation);
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext context, bool isChat, ContinuousGenerator generator, CancellationToken cancellation)
     {
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body, cancellation).ConfigureAwait(false);
@@ -188,27 +306,36 @@ public sealed class ModelServer : IAsyncDisposable
             MinP = request.MinP,
             RepetitionPenalty = request.RepetitionPenalty,
             MaxNewTokens = most,
-            StopIds = _model.StopIds,
+            StopIds = [.. _model.StopIds.Union(request.StopTokenIds)],
         };
         // The streams of `generate`, so that the same prompt and seed give the same answers.
         var seeds = new Seeds(request.Seed).Child("generate");
         var texts = new List<AnswerText>();
         var sequences = new List<LiveSequence>();
         for (var p = 0; p < prompts.Count; p++)
-            for (var i = 0; i < request.N; i++)
-            {
-                var withTokens = request.TopLogprobs is not null;
-                var text = new AnswerText(_tokenizer, texts.Count, start, request.Stop, withTokens, piece => pieces.Writer.TryWrite(piece));
-                texts.Add(text);
-                sequences.Add(
-                    new LiveSequence(new(prompts[p], p, i), sampling, seeds.For("sample", 0, p, i), text.Take, text.End, leaving.Token)
-                    {
-                        TopLogprobs = request.TopLogprobs,
-                    }
-                );
-            }
+        for (var i = 0; i < request.N; i++)
+        {
+            var text = new AnswerText(
+                _tokenizer,
+                texts.Count,
+                start,
+                request.Stop,
+                withTokens: request.TopLogprobs is not null || request.ReturnTokenIds,
+                withEnd: request.ReturnTokenIds,
+                piece => pieces.Writer.TryWrite(piece)
+            );
+            texts.Add(text);
+            sequences.Add(
+                new LiveSequence(new(prompts[p], p, i), sampling, Stream(p, i), text.Take, text.End, leaving.Token) { TopLogprobs = request.TopLogprobs }
+            );
+        }
 
-        Enqueue(sequences);
+        RandomStream Stream(int prompt, int sample) =>
+            request.RandomStream is { } named
+                ? new Seeds(named.Root).For("sample", named.Step, named.Prompt, named.Sample)
+                : seeds.For("sample", 0, prompt, sample);
+
+        Enqueue(generator, sequences);
         try
         {
             var writer = new AnswerWriter(
@@ -220,7 +347,7 @@ public sealed class ModelServer : IAsyncDisposable
             if (request.Stream)
                 await StreamAsync(context, request, writer, pieces.Reader, texts, prompts.Sum(p => p.Length), cancellation).ConfigureAwait(false);
             else
-                await WholeAsync(context, writer, pieces.Reader, texts, prompts.Sum(p => p.Length), cancellation).ConfigureAwait(false);
+                await WholeAsync(context, writer, pieces.Reader, texts, prompts, cancellation).ConfigureAwait(false);
             Interlocked.Add(ref _answers, texts.Count);
             Interlocked.Add(ref _tokens, texts.Sum(t => t.Count));
         }
@@ -231,13 +358,13 @@ public sealed class ModelServer : IAsyncDisposable
         }
     }
 
-    private void Enqueue(List<LiveSequence> sequences)
+    private void Enqueue(ContinuousGenerator generator, List<LiveSequence> sequences)
     {
         if (sequences.Count > _options.Batch + _options.Queue)
             throw ApiError.Bad("n", $"{sequences.Count} answers", $"at most {_options.Batch + _options.Queue}, which is all that this server holds");
         try
         {
-            if (_generator.TryAdd(sequences, _options.Queue))
+            if (generator.TryAdd(sequences, _options.Queue))
                 return;
         }
         catch (HarnessException e) when (e.Kind == ErrorKind.BadInput)
@@ -249,7 +376,7 @@ public sealed class ModelServer : IAsyncDisposable
             throw new ApiError(503, "the server is stopping");
         throw new ApiError(429, $"the queue is full: {_options.Queue} answers wait already; ask again in a moment", code: "queue_full")
         {
-            RetryAfter = Math.Clamp(_generator.Waiting / _options.Batch, 1, 60),
+            RetryAfter = Math.Clamp(generator.Waiting / _options.Batch, 1, 60),
         };
     }
 
@@ -297,13 +424,13 @@ public sealed class ModelServer : IAsyncDisposable
         AnswerWriter writer,
         ChannelReader<AnswerPiece> pieces,
         List<AnswerText> texts,
-        int promptTokens,
+        IReadOnlyList<int[]> prompts,
         CancellationToken cancellation
     )
     {
         var parts = texts.Select(_ => (Text: new StringBuilder(), Tokens: new List<LiveToken>())).ToArray();
         var ends = new FinishReason?[texts.Count];
-        for (var open = texts.Count; open > 0;)
+        for (var open = texts.Count; open > 0; )
         {
             var piece = await pieces.ReadAsync(cancellation).ConfigureAwait(false);
             if (piece.Error is { } error)
@@ -317,7 +444,7 @@ public sealed class ModelServer : IAsyncDisposable
         }
 
         var answers = parts.Select((p, i) => (p.Text.ToString(), (IReadOnlyList<LiveToken>)p.Tokens, ends[i]!.Value)).ToArray();
-        await WriteAsync(context, 200, writer.Whole(answers, promptTokens, texts.Sum(t => t.Count))).ConfigureAwait(false);
+        await WriteAsync(context, 200, writer.Whole(answers, prompts, texts.Sum(t => t.Count))).ConfigureAwait(false);
     }
 
     private static async Task StreamAsync(
@@ -337,7 +464,7 @@ public sealed class ModelServer : IAsyncDisposable
         for (var i = 0; i < texts.Count; i++)
             if (writer.First(i) is { } first)
                 await SendAsync(AnswerWriter.Text(first)).ConfigureAwait(false);
-        for (var open = texts.Count; open > 0;)
+        for (var open = texts.Count; open > 0; )
         {
             if (!pieces.TryRead(out var piece))
             {

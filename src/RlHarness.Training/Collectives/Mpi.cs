@@ -32,7 +32,7 @@ public sealed unsafe class Mpi : ICollectives
                 ErrorKind.BadInput,
                 $"{launcher.Name} started {launcher.Size} processes that do not know of each other",
                 "a step of several tasks without MPI",
-                "one task, or MPI between them",
+                "one task, or MPI between them (or GPUs with NCCL)",
                 "srun --mpi=pmix for Open MPI, --mpi=pmi2 for MPICH (docs/cluster.md)"
             );
         var mpi = MpiLibrary.Load(launcher);

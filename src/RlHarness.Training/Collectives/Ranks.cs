@@ -55,8 +55,24 @@ public sealed class Ranks
     /// <summary>Cancelled once all ranks know that they stop, so that none of them leaves the others waiting.</summary>
     public CancellationToken Agreed => _agreed?.Token ?? Asked;
 
-    /// <summary>The library that connects them, for people.</summary>
-    public string Library => _collectives.Library;
+    /// <summary>The libraries that connect them, for people.</summary>
+    public string Library => OnDevice is ICollectives own && own != _collectives ? $"{_collectives.Library}, GPUs by {own.Library}" : _collectives.Library;
+
+    /// <summary>Sums tensors on GPUs where they lie; null: they go through the host's memory.</summary>
+    internal IDeviceCollectives? OnDevice { get; set; }
+
+    /// <summary>Connects the ranks' GPUs by NCCL, where all ranks have the library and a GPU that no other rank has.</summary>
+    /// <param name="device">This rank's.</param>
+    /// <param name="isOwn">Whether no other rank computes on it.</param>
+    public void Connect(Device device, bool isOwn)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (IsAlone || device.type != DeviceType.CUDA)
+            return;
+        OnDevice = _collectives as IDeviceCollectives;
+        if (OnDevice is null && Sum("who has NCCL", isOwn && Nccl.IsThere ? 1 : 0) == Size)
+            OnDevice = Nccl.Open(Rank, Size, device, own => _collectives.Broadcast(own ?? []));
+    }
 
     /// <summary>Seconds that this rank has spent in collectives, the wait for other ranks included.</summary>
     public double CommunicationSeconds => Stopwatch.GetElapsedTime(0, _communicating).TotalSeconds;
@@ -145,7 +161,10 @@ public sealed class Ranks
         {
             using var scope = NewDisposeScope();
             var piece = flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at));
-            OnHost(piece, host => Wait(what, () => _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(host.bytes))));
+            if (Device(piece) is { } gpus)
+                Wait(what, () => gpus.AllReduce(piece));
+            else
+                OnHost(piece, host => Wait(what, () => _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(host.bytes))));
         }
     }
 
@@ -156,6 +175,15 @@ public sealed class Ranks
         foreach (var shard in shards)
         {
             using var scope = NewDisposeScope();
+            if (Device(flat) is { } gpus)
+            {
+                // Not in place: what is summed must not be written while other ranks read it.
+                var sums = empty(shard.OwnCount, dtype: flat.dtype, device: flat.device);
+                Wait(what, () => gpus.ReduceScatter(flat.narrow(0, shard.Start, shard.Count), sums, shard.Counts));
+                flat.narrow(0, shard.Own, shard.OwnCount).copy_(sums);
+                continue;
+            }
+
             var block = flat.narrow(0, shard.Start, shard.Count).cpu();
             var part = new float[shard.OwnCount];
             Wait(what, () => _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(block.bytes), part, shard.Counts));
@@ -172,7 +200,10 @@ public sealed class Ranks
         {
             using var scope = NewDisposeScope();
             var block = flat.narrow(0, shard.Start, shard.Count);
-            OnHost(block, host => Wait(what, () => _collectives.AllGather(MemoryMarshal.Cast<byte, float>(host.bytes), shard.Counts)));
+            if (Device(block) is { } gpus)
+                Wait(what, () => gpus.AllGather(block, shard.Counts));
+            else
+                OnHost(block, host => Wait(what, () => _collectives.AllGather(MemoryMarshal.Cast<byte, float>(host.bytes), shard.Counts)));
         }
     }
 
@@ -217,6 +248,8 @@ public sealed class Ranks
         return new OperationCanceledException(_agreed.Token);
     }
 
+    private IDeviceCollectives? Device(Tensor tensor) => tensor.device_type == DeviceType.CPU ? null : OnDevice;
+
     /// <summary>Changes a tensor in the memory of the host, through a copy where it lies elsewhere.</summary>
     private static void OnHost(Tensor tensor, Action<Tensor> change)
     {
@@ -226,8 +259,7 @@ public sealed class Ranks
             tensor.copy_(host);
     }
 
-    private void Wait(string what, Action collective) =>
-        Wait(what, () =>
+    private void Wait(string what, Action collective) => Wait(what, () =>
         {
             collective();
             return true;

@@ -5,8 +5,10 @@ using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Parallel;
 using RlHarness.Training.Batching;
+using RlHarness.Training.Collectives;
 using RlHarness.Training.Ppo;
 using RlHarness.Training.Rewards;
+using RlHarness.Training.Rollouts;
 using RlHarness.Training.Supervised;
 using static TorchSharp.torch;
 
@@ -47,8 +49,11 @@ public sealed record ModelShape(string Name, DecoderConfig Config)
 }
 
 /// <summary>Times updates and generation of a shape with random weights.</summary>
-public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
+/// <param name="ranks">Who shares the steps of <see cref="MeasureRankedUpdate"/> and <see cref="MeasureRankedPpo"/>; null: one process does them.</param>
+public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device, Ranks? ranks = null)
 {
+    private readonly Ranks _ranks = ranks ?? Ranks.Alone;
+
     private const int PromptLength = 100;
 
     /// <summary>
@@ -72,14 +77,7 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
         using var decoder = New(requiresGrad: true);
         FreeMemory.Release();
         ProcessMemory.ResetPeak();
-        var random = new Seeds(2).For("tokens");
-        var batch = Enumerable
-            .Range(0, sequences)
-            .Select(_ => new ScoredSequence(
-                [.. Enumerable.Range(0, length).Select(_ => random.NextInt(shape.Config.VocabSize))],
-                [.. Enumerable.Range(1, length - 1)]
-            ))
-            .ToArray();
+        var batch = Sequences(sequences, length);
         using var trainer = new SupervisedTrainer(decoder, new() { LearningRate = 1e-5 }, microBatchTokens);
         trainer.Step(batch, 1e-5);
         var best = double.MaxValue;
@@ -191,34 +189,14 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
                 episodes.Add(new(ids, Draw(response), random.NextGaussian(), q));
         }
 
-        using var policy = New(requiresGrad: true, trees);
-        using var reference = New(requiresGrad: false, trees);
-        using var critic = new Critic(new ScalarHead(shape.Config.HiddenSize, device, new Seeds(5).For("head")), New(requiresGrad: true, trees));
-        using var reward = new RewardModel(
-            New(requiresGrad: false, trees),
-            new ScalarHead(shape.Config.HiddenSize, device, new Seeds(6).For("head"), requiresGrad: false),
-            microBatchTokens
-        );
-        using var trainer = new PpoTrainer(
-            policy,
-            reference,
-            critic,
-            new PpoSettings
-            {
-                Epochs = 1,
-                Minibatches = 1,
-                MicroBatchTokens = microBatchTokens,
-                Optimizer = new() { LearningRate = 1e-6 },
-            },
-            firstRatioTolerance: 1e-2
-        );
+        using var models = new PpoModels(this, microBatchTokens, trees);
         var (best, first) = (double.MaxValue, double.NaN);
         for (var i = 0; i <= runs; i++)
         {
             MatrixProductSpeed.Synchronize(device);
             var watch = Stopwatch.StartNew();
-            reward.Score([.. episodes.Select(e => (IReadOnlyList<int>)[.. e.Prompt, .. e.Response])]);
-            using var iteration = trainer.Iterate(episodes, _ => [.. Enumerable.Range(0, episodes.Count)], 1);
+            models.Reward.Score([.. episodes.Select(e => (IReadOnlyList<int>)[.. e.Prompt, .. e.Response])]);
+            using var iteration = models.Trainer.Iterate(episodes, _ => [.. Enumerable.Range(0, episodes.Count)], 1);
             MatrixProductSpeed.Synchronize(device);
             if (i == 0)
                 first = iteration.Updates[0].PolicyLoss;
@@ -228,6 +206,125 @@ public sealed class ShapeSpeed(ModelShape shape, ScalarType type, Device device)
 
         return new(best, ProcessMemory.PeakGiB(), first);
     }
+
+    /// <param name="Seconds">Of the best of the timed steps, on this rank.</param>
+    /// <param name="CommunicationShare">Share of that step which this rank spent with the others, waiting included.</param>
+    public sealed record RankedStep(double Seconds, double CommunicationShare);
+
+    /// <summary>A supervised step that ranks share, each of them with so many sequences.</summary>
+    public RankedStep MeasureRankedUpdate(int sequencesOfRank, int length, int microBatchTokens, int runs)
+    {
+        using var decoder = New(requiresGrad: true);
+        var batch = Sequences(sequencesOfRank * _ranks.Size, length);
+        using var trainer = new SupervisedTrainer(decoder, new() { LearningRate = 1e-5 }, microBatchTokens, _ranks);
+        return Timed(runs, _ => trainer.Step(batch, 1e-5));
+    }
+
+    /// <summary>A PPO step that ranks share, each with so many prompts: answers, rewards, log-probabilities, values, update of policy and critic.</summary>
+    public RankedStep MeasureRankedPpo(int promptsOfRank, int prompt, int response, int microBatchTokens, int runs)
+    {
+        using var models = new PpoModels(this, microBatchTokens, trees: true);
+        var generator = new BatchGenerator(models.Policy);
+        var random = new Seeds(4).For("ppo");
+        GenerationRequest[] requests = [.. Sequences(promptsOfRank * _ranks.Size, prompt).Select((s, i) => new GenerationRequest(s.Ids, i))];
+        var settings = new SamplingSettings { MaxNewTokens = response, BatchSize = promptsOfRank };
+        var rewards = requests.Select(_ => random.NextGaussian()).ToArray();
+        return Timed(runs, step =>
+        {
+            var answers = _ranks.IsAlone
+                ? generator.Generate(requests, settings, new Seeds(3), step)
+                : SharedGeneration.Generate(generator, _ranks, requests, settings, new Seeds(3), step, null, null);
+            var episodes = answers.Select((a, i) => new Episode(a.Request.Ids, a.Tokens, rewards[i], i)).ToArray();
+            models.Reward.Score([.. episodes.Select(e => (IReadOnlyList<int>)[.. e.Prompt, .. e.Response])]);
+            using var iteration = models.Trainer.Iterate(episodes, _ => [.. Enumerable.Range(0, episodes.Length)], 1);
+        });
+    }
+
+    /// <summary>The best of some steps behind one that is not timed; ranks begin each together.</summary>
+    private RankedStep Timed(int runs, Action<int> step)
+    {
+        step(0);
+        var best = new RankedStep(double.MaxValue, 0);
+        for (var i = 1; i <= runs; i++)
+        {
+            _ranks.Barrier("a timed step");
+            MatrixProductSpeed.Synchronize(device);
+            var (before, watch) = (_ranks.CommunicationSeconds, Stopwatch.StartNew());
+            step(i);
+            MatrixProductSpeed.Synchronize(device);
+            var seconds = watch.Elapsed.TotalSeconds;
+            if (seconds < best.Seconds)
+                best = new(seconds, (_ranks.CommunicationSeconds - before) / seconds);
+        }
+
+        return best;
+    }
+
+    private ScoredSequence[] Sequences(int count, int length)
+    {
+        var random = new Seeds(2).For("tokens");
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ => new ScoredSequence(
+                    [.. Enumerable.Range(0, length).Select(_ => random.NextInt(shape.Config.VocabSize))],
+                    [.. Enumerable.Range(1, length - 1)]
+                )),
+        ];
+    }
+
+    /// <summary>The four models of a PPO step of one epoch and one minibatch.</summary>
+    private sealed class PpoModels : IDisposable
+    {
+        private readonly Decoder _reference;
+        private readonly Critic _critic;
+
+        internal PpoModels(ShapeSpeed speed, int microBatchTokens, bool trees)
+        {
+            var (shape, device) = speed.Place;
+            Policy = speed.New(requiresGrad: true, trees);
+            _reference = speed.New(requiresGrad: false, trees);
+            _critic = new Critic(new ScalarHead(shape.Config.HiddenSize, device, new Seeds(5).For("head")), speed.New(requiresGrad: true, trees));
+            Reward = new RewardModel(
+                speed.New(requiresGrad: false, trees),
+                new ScalarHead(shape.Config.HiddenSize, device, new Seeds(6).For("head"), requiresGrad: false),
+                microBatchTokens,
+                speed._ranks
+            );
+            Trainer = new PpoTrainer(
+                Policy,
+                _reference,
+                _critic,
+                new PpoSettings
+                {
+                    Epochs = 1,
+                    Minibatches = 1,
+                    MicroBatchTokens = microBatchTokens,
+                    Optimizer = new() { LearningRate = 1e-6 },
+                },
+                firstRatioTolerance: 1e-2,
+                ranks: speed._ranks
+            );
+        }
+
+        internal Decoder Policy { get; }
+
+        internal RewardModel Reward { get; }
+
+        internal PpoTrainer Trainer { get; }
+
+        public void Dispose()
+        {
+            Trainer.Dispose();
+            Reward.Dispose();
+            _critic.Dispose();
+            _reference.Dispose();
+            Policy.Dispose();
+        }
+    }
+
+    private (ModelShape Shape, Device Device) Place => (shape, device);
 
     private Decoder New(bool requiresGrad, bool trees = true)
     {

@@ -30,6 +30,9 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
         string Text
     );
 
+    /// <summary>Who draws the answers in this process's place, of requests and a step, on all ranks; null: nobody.</summary>
+    public Func<IReadOnlyList<GenerationRequest>, long, IReadOnlyList<GeneratedSequence>>? Elsewhere { get; init; }
+
     /// <summary>The policy that answers.</summary>
     public Decoder Policy => policy;
 
@@ -47,18 +50,17 @@ public sealed class RolloutWorker(Decoder policy, Tokenizer tokenizer, SamplingS
     ) =>
         [
             .. (
-                _ranks.IsAlone
-                    ? _generator.Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
-                    : SharedGeneration.Generate(_generator, _ranks, requests, settings, seeds, step, onFinished, answers)
-            )
-                .Select(g => new Rollout(
-                    g.Request.Prompt,
-                    g.Request.Sample,
-                    g.Request.Ids,
-                    g.Tokens,
-                    g.Logprobs,
-                    g.Finish,
-                    tokenizer.Decode(g.Finish == FinishReason.Stop ? g.Tokens.Take(g.Tokens.Count - 1) : g.Tokens)
-                )),
+                Elsewhere is { } elsewhere ? elsewhere(requests, step)
+                : _ranks.IsAlone ? _generator.Generate(requests, settings, seeds, step, onFinished, cancellation, answers)
+                : SharedGeneration.Generate(_generator, _ranks, requests, settings, seeds, step, onFinished, answers)
+            ).Select(g => new Rollout(
+                g.Request.Prompt,
+                g.Request.Sample,
+                g.Request.Ids,
+                g.Tokens,
+                g.Logprobs,
+                g.Finish,
+                tokenizer.Decode(g.Finish == FinishReason.Stop ? g.Tokens.Take(g.Tokens.Count - 1) : g.Tokens)
+            )),
         ];
 }

@@ -128,7 +128,10 @@ public class LaunchTests
         Run(folder, "launch", "slurm", config, "--partition", "nowhere").Fails(4, "did not take the job", "invalid partition specified: nowhere");
         File.Delete(folder.At("bin", "sbatch"));
         Harness.RunWith(folder.Path, "", [("PATH", folder.At("bin"))], "launch", "slurm", config).Fails(4, "sbatch can't be run", "--dry-run");
-        Run(folder, "launch", "slurm", config, "--nodes", "2").Fails(2, "--nodes", "--array");
+        Run(folder, "launch", "slurm", config, "--nodes", "2").Fails(2, "nodes: 2 for 1 ranks");
+        // Each rank would be number 0 and write the same folder.
+        Run(folder, "launch", "slurm", config, "--ranks", "2").Fails(2, "mpi: none for 2 ranks", "pmix (Open MPI) or pmi2 (MPICH)");
+        Run(folder, "launch", "slurm", config, "--ranks", "33", "--mpi", "pmix", "rl.prompts_per_step=32").Fails(2, "33 ranks", "rl.prompts_per_step 32");
         Run(folder, "launch", "slurm", config, "--time", "soon", "--gpus", "3").Fails(2, "gpus: 3; allowed: 0 to 1");
         Run(folder, "launch", "slurm", "none.yaml").Fails(2, "none.yaml: no such settings file");
     }

@@ -159,6 +159,66 @@ public class SlurmScriptTests
         Assert.EndsWith("dotnet /opt/rl/rlharness.dll report '/w/a b' < /dev/null\n", report, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void The_script_of_ranks_over_nodes()
+    {
+        var job = One with
+        {
+            Profile = new()
+            {
+                Ranks = 8,
+                Nodes = 2,
+                Mpi = "pmix",
+                Cpus = 6,
+                Gpus = 1,
+                Srun = ["--cpu-bind=cores"],
+            },
+        };
+        var lines = SlurmScript.Text(job).Split('\n');
+        // Four ranks and four GPUs on each of two nodes.
+        Assert.Equal(
+            ["#SBATCH --nodes=2", "#SBATCH --ntasks=8", "#SBATCH --ntasks-per-node=4", "#SBATCH --cpus-per-task=6", "#SBATCH --gpus-per-node=4"],
+            lines
+                .Where(l =>
+                    l.Contains("nodes=", StringComparison.Ordinal)
+                    || l.Contains("task", StringComparison.Ordinal)
+                    || l.Contains("gpus", StringComparison.Ordinal)
+                )
+                .Take(5)
+        );
+        Assert.Contains(
+            "srun --ntasks=8 --cpus-per-task=6 --mpi=pmix --kill-on-bad-exit=0 --wait=30 --cpu-bind=cores /opt/rlharness/rlharness train "
+                + "\"$config\" --or-resume < /dev/null",
+            lines
+        );
+        // The report is one process on one node.
+        var report = SlurmScript.Report(job, ["report", "/w"]).Split('\n');
+        Assert.Contains("#SBATCH --ntasks=1", report);
+        Assert.Contains("#SBATCH --nodes=1", report);
+        Assert.Contains("srun --ntasks=1 --cpus-per-task=6 --cpu-bind=cores /opt/rlharness/rlharness report /w < /dev/null", report);
+        // Ranks of one node need no number for each node.
+        Assert.DoesNotContain(
+            "per-node",
+            SlurmScript.Text(
+                job with
+                {
+                    Profile = new() { Ranks = 2, Mpi = "pmi2" },
+                }
+            ),
+            StringComparison.Ordinal
+        );
+    }
+
+    [Theory]
+    [InlineData("ranks: 3\nnodes: 2\nmpi: pmix", "nodes: 2 for 3 ranks")]
+    [InlineData("ranks: 2", "mpi: none for 2 ranks")]
+    [InlineData("mpi: openmpi", "pmix, pmi2, none")]
+    public void Ranks_that_could_not_be_started_are_refused(string profile, string words)
+    {
+        var error = Assert.Throws<HarnessException>(() => SettingsReader.Parse<ClusterProfile>("p.yaml", profile, [], ClusterProfile.Problems));
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     // Ended well, with an error, by scancel: nothing is requeued, and the code is the job's.
     [InlineData(0, 0, 0, null)]
