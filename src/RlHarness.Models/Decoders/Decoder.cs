@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -143,6 +144,7 @@ public sealed class Decoder : IDisposable
     public Tensor Logits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
+        OperandDevices.Same("head", hidden, HeadWeight());
         return nn.functional.linear(Cast(hidden), HeadWeight()).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
@@ -155,6 +157,7 @@ public sealed class Decoder : IDisposable
     {
         using var scope = NewDisposeScope();
         var (input, weight, packed) = (Cast(hidden), HeadWeight(), _packed.Find(HeadName));
+        OperandDevices.Same("head", input, weight);
         var logits =
             ComputeType != ScalarType.BFloat16 || !TiledProducts.CanPack(weight) ? Product(input, weight, null, packed: packed)
             : packed is null ? TiledProducts.Summed(input, weight)
@@ -271,6 +274,7 @@ public sealed class Decoder : IDisposable
     /// <summary>total fp32 [out, in] += gradientᵀ input.</summary>
     private static void AddProduct(Tensor total, Tensor gradient, Tensor input)
     {
+        OperandDevices.Same("gradient of a product", total, gradient, input);
         if (TiledProducts.IsSupportedOuter(gradient, input))
             TiledProducts.AddOuter(total, gradient, input);
         else if (gradient.dtype == ScalarType.Float32)
@@ -285,6 +289,7 @@ public sealed class Decoder : IDisposable
     /// </summary>
     private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, SavedActivations? record = null, PackedMatrix? packed = null)
     {
+        OperandDevices.Same("product", x, weight, bias);
         Tensor y;
         if (packed is not null || TiledProducts.IsSupported(x, weight))
         {
@@ -308,7 +313,11 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>y W: [N, out] → [N, in].</summary>
-    private static Tensor ProductBack(Tensor y, Tensor weight) => TiledProducts.IsSupported(y, weight) ? TiledProducts.Back(y, weight) : mm(y, weight);
+    private static Tensor ProductBack(Tensor y, Tensor weight)
+    {
+        OperandDevices.Same("product", y, weight);
+        return TiledProducts.IsSupported(y, weight) ? TiledProducts.Back(y, weight) : mm(y, weight);
+    }
 
     /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>
     internal Tensor? GradientOrNull(string name) => Parameters.Gradient is null ? null : Parameters.GradientOf(name);

@@ -8,6 +8,7 @@ using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using TorchSharp;
 
 namespace RlHarness.Models.Loading;
@@ -80,7 +81,7 @@ public static class ModelSaver
         for (var at = 0L; at < flat.shape[0]; at += piece)
         {
             using var step = torch.NewDisposeScope();
-            var bytes = flat.narrow(0, at, Math.Min(piece, flat.shape[0] - at)).cpu().bytes;
+            var bytes = HostReads.Memory(HostReads.Copy(flat.narrow(0, at, Math.Min(piece, flat.shape[0] - at))));
             var numbers = MemoryMarshal.Cast<byte, float>(bytes);
             if (FiniteNumbers.FirstOther(numbers) is >= 0 and var odd)
                 throw HarnessException.NotFinite($"element {at + odd} of {name}, which was to be written,", numbers[odd]);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Formats.Files;
+using RlHarness.Models.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -30,7 +31,7 @@ internal static class WeightReader
             var source = file.Bytes(entry, at / block * bytes, checked((int)(length / block * bytes)));
             var target = flat.narrow(0, at, length);
             var buffer = onCpu ? target : staging!.narrow(0, 0, length);
-            ToFloat(file, entry, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(buffer.bytes), at);
+            ToFloat(file, entry, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(HostReads.Memory(buffer)), at);
             if (!onCpu)
                 target.copy_(buffer);
         }

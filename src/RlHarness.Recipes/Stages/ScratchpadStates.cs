@@ -5,6 +5,7 @@ using RlHarness.Formats.Files;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using RlHarness.Recipes.Reading;
 using RlHarness.Tracking.Store;
 using TorchSharp;
@@ -47,7 +48,7 @@ internal sealed class ScratchpadStates(LoadedModel model, TimeProvider clock)
         model.Decoder.Forward(batch, (layer, hidden) =>
         {
             using var inner = torch.NewDisposeScope();
-            states[layer] = hidden.index_select(0, index).to(torch.ScalarType.Float32).mean([0L]).cpu().data<float>().ToArray(); // [H]
+            states[layer] = HostReads.Array<float>(hidden.index_select(0, index).to(torch.ScalarType.Float32).mean([0L])); // [H]
             if (FiniteNumbers.FirstOther(states[layer]) is >= 0 and var odd)
                 throw HarnessException.NotFinite($"hidden state {odd} of a scratchpad at layer {layer}", states[layer][odd]);
         });

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
+using RlHarness.Models.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -145,7 +146,7 @@ public sealed class Ranks
         {
             using var scope = NewDisposeScope();
             var piece = flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at));
-            OnHost(piece, host => Wait(what, () => _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(host.bytes))));
+            OnHost(piece, host => Wait(what, () => _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(HostReads.Memory(host)))));
         }
     }
 
@@ -156,9 +157,9 @@ public sealed class Ranks
         foreach (var shard in shards)
         {
             using var scope = NewDisposeScope();
-            var block = flat.narrow(0, shard.Start, shard.Count).cpu();
+            var block = HostReads.Copy(flat.narrow(0, shard.Start, shard.Count));
             var part = new float[shard.OwnCount];
-            Wait(what, () => _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(block.bytes), part, shard.Counts));
+            Wait(what, () => _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(HostReads.Memory(block)), part, shard.Counts));
             if (part.Length > 0)
                 flat.narrow(0, shard.Own, shard.OwnCount).copy_(tensor(part, device: CPU));
         }
@@ -172,7 +173,7 @@ public sealed class Ranks
         {
             using var scope = NewDisposeScope();
             var block = flat.narrow(0, shard.Start, shard.Count);
-            OnHost(block, host => Wait(what, () => _collectives.AllGather(MemoryMarshal.Cast<byte, float>(host.bytes), shard.Counts)));
+            OnHost(block, host => Wait(what, () => _collectives.AllGather(MemoryMarshal.Cast<byte, float>(HostReads.Memory(host)), shard.Counts)));
         }
     }
 
@@ -220,7 +221,7 @@ public sealed class Ranks
     /// <summary>Changes a tensor in the memory of the host, through a copy where it lies elsewhere.</summary>
     private static void OnHost(Tensor tensor, Action<Tensor> change)
     {
-        var host = tensor.device_type == DeviceType.CPU ? tensor : tensor.cpu();
+        var host = tensor.device_type == DeviceType.CPU ? tensor : HostReads.Copy(tensor);
         change(host);
         if (!ReferenceEquals(host, tensor))
             tensor.copy_(host);
