@@ -27,6 +27,24 @@ public sealed class Decoder : IDisposable
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
         : this(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(layout.Parameters, device, requiresGrad)) { }
 
+    /// <summary>
+    /// A model that is never trained, in a type of the products. In bfloat16 the matrices of products are there in that type alone, which is what they are
+    /// rounded to before each use anyway: the model computes the same numbers in less memory. Embeddings and norms stay fp32.
+    /// </summary>
+    public static Decoder Frozen(DecoderConfig config, Device device, ScalarType type, bool withHead = true, bool fusedOnDisk = false) =>
+        new(
+            config,
+            new ParameterLayout(config, withHead, fusedOnDisk),
+            layout => new ParameterStore(
+                layout.Parameters,
+                device,
+                low: type == ScalarType.BFloat16 ? spec => spec.Shape.Length == 2 && spec.Name != ParameterLayout.Embeddings : null
+            )
+        )
+        {
+            ComputeType = type,
+        };
+
     private Decoder(DecoderConfig config, ParameterLayout layout, Func<ParameterLayout, ParameterStore> parameters)
     {
         (Config, Layout, Parameters) = (config, layout, parameters(layout));
@@ -203,7 +221,7 @@ public sealed class Decoder : IDisposable
     internal Tensor Weight(string name)
     {
         var parameter = Parameters[name];
-        if (ComputeType == ScalarType.Float32)
+        if (parameter.dtype == ComputeType)
             return parameter;
         if (is_grad_enabled() && parameter.requires_grad)
             return parameter.to(ComputeType);

@@ -76,7 +76,7 @@ public static class ModelSaver
     {
         using var guard = torch.no_grad();
         using var scope = torch.NewDisposeScope();
-        var flat = tensor.detach().narrow(0, offset, rows).contiguous().view(-1);
+        var flat = tensor.detach().narrow(0, offset, rows).to(torch.ScalarType.Float32).contiguous().view(-1);
         const long piece = 1 << 23;
         for (var at = 0L; at < flat.shape[0]; at += piece)
         {
