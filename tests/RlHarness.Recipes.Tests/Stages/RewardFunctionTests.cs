@@ -149,11 +149,11 @@ public sealed class RewardFunctionTests : IClassFixture<TinyRun>, IDisposable
             using var always = new TinyRun(With(resident: true));
             using var opened = RewardStage.Open(always.Context)!;
             using var never = new TinyRun(With(resident: false));
-            var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-            using var resting = RewardStage.Open(never.Context)!;
             _model.Body.ComputeType = always.Context.ComputeType;
             var expected = _model.Score(texts);
             Assert.Equal(expected, opened.Score(texts));
+            var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+            using var resting = RewardStage.Open(never.Context)!;
             Assert.Equal(expected, resting.Score(texts));
             Assert.Equal(expected, resting.Score(texts));
             Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
