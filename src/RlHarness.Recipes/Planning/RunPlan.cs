@@ -251,7 +251,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         /// <summary>Bytes of a number of the products.</summary>
         private int NumberBytes => Settings.Model.Precision == "bfloat16" ? 2 : 4;
 
-        private double Numbers(bool head, Func<ParameterSpec, bool> which) => new ParameterLayout(Config, head).Parameters.Where(which).Sum(p => (double)p.Count);
+        private double Numbers(bool head, Func<ParameterSpec, bool> which) =>
+            new ParameterLayout(Config, head).Parameters.Where(which).Sum(p => (double)p.Count);
 
         /// <summary>Numbers of the matrices of products, which the embeddings are too where they are the head.</summary>
         private double Multiplied(bool head) => Numbers(head, p => p.Shape.Length == 2 && (p.Name != ParameterLayout.Embeddings || IsTied(head)));

@@ -41,7 +41,13 @@ internal sealed class RewardFunction(
     /// <summary>The reward that the run's settings describe.</summary>
     /// <param name="model">Null where there is none.</param>
     public static RewardFunction Open(RunContext run, RewardStage.Opened? model) =>
-        new(run.Settings.Reward, model is null ? null : model.Score, model?.Conversation, run.ObjectiveRule, [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]);
+        new(
+            run.Settings.Reward,
+            model is null ? null : model.Score,
+            model?.Conversation,
+            run.ObjectiveRule,
+            [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]
+        );
 
     /// <summary>Scores exchanges; scratchpads are handed on to the terms that ask for them, and to no other.</summary>
     public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<Exchange> exchanges) =>

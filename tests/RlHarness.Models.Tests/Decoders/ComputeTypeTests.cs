@@ -87,7 +87,9 @@ public sealed class ComputeTypeTests
         Assert.True(((with - merged).norm() / with.norm()).item<float>() < 5e-2);
     }
 
-    /// <summary>Two layers of 7,680 weights (qkv 64 x 32, output 32 x 32, gate and up 96 x 32, down 32 x 48), and a head of 300 x 32 where it is its own.</summary>
+    /// <summary>
+    /// Two layers of 7,680 weights (qkv 64 x 32, output 32 x 32, gate and up 96 x 32, down 32 x 48), and a head of 300 x 32 where it is its own.
+    /// </summary>
     [Theory]
     [InlineData(false, 15360 + 9600)]
     [InlineData(true, 15360)]

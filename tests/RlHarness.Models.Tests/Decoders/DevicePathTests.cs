@@ -90,7 +90,12 @@ public sealed class DevicePathTests : IDisposable
     public void Generation_gives_the_tokens_that_the_kernels_give()
     {
         using var decoder = Tiny.Decoder(headDim: 16);
-        var settings = new SamplingSettings { MaxNewTokens = 24, BatchSize = 5, StopIds = [2, 17, 40] };
+        var settings = new SamplingSettings
+        {
+            MaxNewTokens = 24,
+            BatchSize = 5,
+            StopIds = [2, 17, 40],
+        };
         var plain = new BatchGenerator(decoder).Generate(Requests(14), settings, Seeds);
         FusedKernels.Enabled = true;
         var fused = new BatchGenerator(decoder).Generate(Requests(14), settings, Seeds);
@@ -211,7 +216,12 @@ public sealed class DevicePathTests : IDisposable
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         using var decoder = Tiny.Decoder(requiresGrad: true);
-        using var batch = TokenBatch.Pack([[3, 4, 5, 6]], CPU);
+        using var batch = TokenBatch.Pack(
+            [
+                [3, 4, 5, 6],
+            ],
+            CPU
+        );
         using var head = new ScalarHead(32, CPU, Seeds.For("head"));
         Tensor There(params long[] shape) => zeros(shape, dtype: ScalarType.Float32, device: META);
         Tensor Here(params long[] shape) => zeros(shape, dtype: ScalarType.Float32, device: CPU);

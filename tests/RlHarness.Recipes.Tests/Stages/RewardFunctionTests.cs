@@ -145,7 +145,11 @@ public sealed class RewardFunctionTests : IClassFixture<TinyRun>, IDisposable
                     Model = TinyRun.Small("").Model with { Precision = precision },
                     Reward = new() { Path = folder.FullName, Resident = resident },
                 };
-            int[][] texts = [[.. RewardStage.Text(_tiny.Conversation, _user, _claim)], [.. RewardStage.Text(_tiny.Conversation, _user, _refusal)]];
+            int[][] texts =
+            [
+                [.. RewardStage.Text(_tiny.Conversation, _user, _claim)],
+                [.. RewardStage.Text(_tiny.Conversation, _user, _refusal)],
+            ];
             using var always = new TinyRun(With(resident: true));
             using var opened = RewardStage.Open(always.Context)!;
             using var never = new TinyRun(With(resident: false));
