@@ -184,6 +184,10 @@ public class CommandTests
         Assert.Equal(["corpus", "imitate", "reward", "rl"], plan.GetProperty("stages").EnumerateArray().Select(s => s.GetProperty("stage").GetString()));
         Assert.Equal(0, plan.GetProperty("warnings").GetArrayLength());
         Assert.True(plan.GetProperty("all").GetProperty("memory_gib").GetDouble() > 0.5);
+        // Seven billion parameters are planned from their shape, on machines that could not hold them; RunPlanTests has the numbers.
+        const string shape = "model.new={hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32, num_attention_heads: 32, num_key_value_heads: 32}";
+        plan = Json("train", "quickstart", "--dry-run", "device=cpu", "model.precision=bfloat16", shape, "rl.adapter={}", "rl.critic=body");
+        Assert.InRange(plan.GetProperty("all").GetProperty("memory_gib").GetDouble(), 140, 190);
     }
 
     [Fact]

@@ -69,14 +69,84 @@ public class DevicePathTests
         Assert.Equal(["C.cs:6: torch.zeros: device, dtype", "C.cs:7: torch.ones: dtype", "C.cs:8: torch.tensor: device", "C.cs:9: zeros: device"], wrong);
     }
 
-    private static (int Seen, IReadOnlyList<string> Wrong) Factories(string folder)
+    /// <summary>
+    /// Each read of a number waits for a device. <c>HostReads</c> counts them, and tests with the kernels off hold how many there are; that is worth
+    /// something where there is no other way.
+    /// </summary>
+    [Theory]
+    [InlineData("Models")]
+    [InlineData("Training")]
+    [InlineData("Recipes")]
+    [InlineData("Serving")]
+    public void Numbers_come_to_the_host_through_one_class_alone(string room)
     {
-        var all = Directory
+        var own = Path.Combine("Native", "Devices.cs");
+        Assert.Empty(
+            Files(Repository.At("src", $"RlHarness.{room}"))
+                .Where(f => !f.EndsWith(own, StringComparison.Ordinal))
+                .SelectMany(f => Reads(File.ReadAllText(f), Path.GetRelativePath(Repository.Root, f)))
+        );
+    }
+
+    [Fact]
+    public void A_read_by_any_other_way_is_found()
+    {
+        const string Source = """
+            class C
+            {
+                void M(TorchSharp.torch.Tensor x)
+                {
+                    x.item<float>();
+                    x.sum().data<long>().ToArray();
+                    var host = x.cpu();
+                    x.to(torch.CPU);
+                    x.to(torch.ScalarType.Float64).to(CPU, copy: true);
+                    var bytes = x.bytes;
+                    x.ToDouble();
+                    x.nonzero();
+                    System.Convert.ToDouble(3);
+                    x.to(device);
+                    x.data();
+                    HostReads.Number(x);
+                }
+            }
+            """;
+        Assert.Equal(["item", "data", "cpu", "to", "to", "bytes", "ToDouble", "nonzero"], Reads(Source, "C.cs").Select(r => r.Split(' ')[1]));
+    }
+
+    private static IReadOnlyList<string> Reads(string source, string file)
+    {
+        var tree = CSharpSyntaxTree.ParseText(source, cancellationToken: TestContext.Current.CancellationToken);
+        var found = new List<string>();
+        foreach (var access in tree.GetRoot(TestContext.Current.CancellationToken).DescendantNodes().OfType<MemberAccessExpressionSyntax>())
+        {
+            var name = access.Name.Identifier.ValueText;
+            var arguments = (access.Parent as InvocationExpressionSyntax)?.ArgumentList.Arguments;
+            var reads = name switch
+            {
+                "item" or "cpu" or "tolist" or "nonzero" or "masked_select" or "unique" => arguments is not null,
+                "data" => access.Name is GenericNameSyntax,
+                "bytes" => true,
+                "to" => arguments is [{ Expression: var first }, ..] && first.ToString() is "CPU" or "torch.CPU" or "DeviceType.CPU",
+                "ToSingle" or "ToDouble" or "ToInt32" or "ToInt64" or "ToBoolean" => arguments is { Count: 0 },
+                _ => false,
+            };
+            if (reads)
+                found.Add($"{file}:{tree.GetLineSpan(access.Name.Span).StartLinePosition.Line + 1} {name} of {access.Expression}");
+        }
+
+        return found;
+    }
+
+    private static IEnumerable<string> Files(string folder) =>
+        Directory
             .EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
             // Kernels are the processor's alone, and refuse what lies elsewhere.
-            .Where(f => !f.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin" or "Kernels"))
-            .Select(f => Factories(File.ReadAllText(f), Path.GetRelativePath(Repository.Root, f)))
-            .ToArray();
+            .Where(f => !f.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin" or "Kernels"));
+
+    private static (int Seen, IReadOnlyList<string> Wrong) Factories(string folder)
+    {
+        var all = Files(folder).Select(f => Factories(File.ReadAllText(f), Path.GetRelativePath(Repository.Root, f))).ToArray();
         return (all.Sum(f => f.Seen), [.. all.SelectMany(f => f.Wrong)]);
     }
 

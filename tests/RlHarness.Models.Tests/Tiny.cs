@@ -31,9 +31,11 @@ internal static class Tiny
 
     internal static Decoder Decoder(bool requiresGrad = false) => Decoder(Config.HeadDim, requiresGrad);
 
-    internal static Decoder Decoder(int headDim, bool requiresGrad = false)
+    internal static Decoder Decoder(int headDim, bool requiresGrad = false) => Decoder(Config with { HeadDim = headDim }, requiresGrad);
+
+    internal static Decoder Decoder(DecoderConfig config, bool requiresGrad = false)
     {
-        var decoder = new Decoder(Config with { HeadDim = headDim }, torch.CPU, requiresGrad: requiresGrad);
+        var decoder = new Decoder(config, torch.CPU, requiresGrad: requiresGrad);
         Initialization.Normal(decoder, 0.3, new Seeds(1).For("weights"));
         return decoder;
     }

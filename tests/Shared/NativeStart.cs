@@ -13,6 +13,7 @@ internal static class NativeStart
         if (Environment.GetEnvironmentVariable("RLHARNESS_KERNELS") is null or "")
             Environment.SetEnvironmentVariable("RLHARNESS_KERNELS", "on");
         RlHarness.Models.Native.NativeRuntime.EnsureLoaded();
+        AppContext.SetSwitch(RlHarness.Models.Native.OperandDevices.Switch, true);
         // Test projects run side by side: two threads each would wait for one another's processor.
         TorchSharp.torch.set_num_threads(1);
     }

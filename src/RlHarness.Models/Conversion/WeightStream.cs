@@ -4,6 +4,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Formats.Files;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Conversion;
@@ -121,7 +122,7 @@ internal sealed class WeightStream(ModelLoader.Opened source, ParameterLayout la
         {
             using var step = NewDisposeScope();
             var piece = flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at));
-            var numbers = MemoryMarshal.Cast<byte, float>(piece.bytes);
+            var numbers = MemoryMarshal.Cast<byte, float>(HostReads.Memory(piece));
             var stored = Quantizer.FromFloat(type, numbers);
             var read = numbers;
             if (type != WeightType.F32)
@@ -130,7 +131,7 @@ internal sealed class WeightStream(ModelLoader.Opened source, ParameterLayout la
             stream.Write(stored);
             if (before is null)
                 continue;
-            var old = MemoryMarshal.Cast<byte, float>(before.narrow(0, at, piece.shape[0]).bytes);
+            var old = MemoryMarshal.Cast<byte, float>(HostReads.Memory(before.narrow(0, at, piece.shape[0])));
             for (var i = 0; i < numbers.Length; i++)
             {
                 _change += Math.Pow((double)numbers[i] - old[i], 2);

@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -25,6 +26,24 @@ public sealed class Decoder : IDisposable
 
     public Decoder(DecoderConfig config, Device device, bool withHead = true, bool requiresGrad = false, bool fusedOnDisk = false)
         : this(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(layout.Parameters, device, requiresGrad)) { }
+
+    /// <summary>
+    /// A model that is never trained, in a type of the products. In bfloat16 the matrices of products are there in that type alone, which is what they are
+    /// rounded to before each use anyway: the model computes the same numbers in less memory. Embeddings and norms stay fp32.
+    /// </summary>
+    public static Decoder Frozen(DecoderConfig config, Device device, ScalarType type, bool withHead = true, bool fusedOnDisk = false) =>
+        new(
+            config,
+            new ParameterLayout(config, withHead, fusedOnDisk),
+            layout => new ParameterStore(
+                layout.Parameters,
+                device,
+                low: type == ScalarType.BFloat16 ? spec => spec.Shape.Length == 2 && spec.Name != ParameterLayout.Embeddings : null
+            )
+        )
+        {
+            ComputeType = type,
+        };
 
     private Decoder(DecoderConfig config, ParameterLayout layout, Func<ParameterLayout, ParameterStore> parameters)
     {
@@ -143,6 +162,7 @@ public sealed class Decoder : IDisposable
     public Tensor Logits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
+        OperandDevices.Same("head", hidden, HeadWeight());
         return nn.functional.linear(Cast(hidden), HeadWeight()).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
@@ -155,6 +175,7 @@ public sealed class Decoder : IDisposable
     {
         using var scope = NewDisposeScope();
         var (input, weight, packed) = (Cast(hidden), HeadWeight(), _packed.Find(HeadName));
+        OperandDevices.Same("head", input, weight);
         var logits =
             ComputeType != ScalarType.BFloat16 || !TiledProducts.CanPack(weight) ? Product(input, weight, null, packed: packed)
             : packed is null ? TiledProducts.Summed(input, weight)
@@ -200,7 +221,7 @@ public sealed class Decoder : IDisposable
     internal Tensor Weight(string name)
     {
         var parameter = Parameters[name];
-        if (ComputeType == ScalarType.Float32)
+        if (parameter.dtype == ComputeType)
             return parameter;
         if (is_grad_enabled() && parameter.requires_grad)
             return parameter.to(ComputeType);
@@ -271,6 +292,7 @@ public sealed class Decoder : IDisposable
     /// <summary>total fp32 [out, in] += gradientᵀ input.</summary>
     private static void AddProduct(Tensor total, Tensor gradient, Tensor input)
     {
+        OperandDevices.Same("gradient of a product", total, gradient, input);
         if (TiledProducts.IsSupportedOuter(gradient, input))
             TiledProducts.AddOuter(total, gradient, input);
         else if (gradient.dtype == ScalarType.Float32)
@@ -285,6 +307,7 @@ public sealed class Decoder : IDisposable
     /// </summary>
     private static Tensor Product(Tensor x, Tensor weight, Tensor? bias, SavedActivations? record = null, PackedMatrix? packed = null)
     {
+        OperandDevices.Same("product", x, weight, bias);
         Tensor y;
         if (packed is not null || TiledProducts.IsSupported(x, weight))
         {
@@ -308,7 +331,11 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>y W: [N, out] → [N, in].</summary>
-    private static Tensor ProductBack(Tensor y, Tensor weight) => TiledProducts.IsSupported(y, weight) ? TiledProducts.Back(y, weight) : mm(y, weight);
+    private static Tensor ProductBack(Tensor y, Tensor weight)
+    {
+        OperandDevices.Same("product", y, weight);
+        return TiledProducts.IsSupported(y, weight) ? TiledProducts.Back(y, weight) : mm(y, weight);
+    }
 
     /// <summary>Where the gradient of a parameter is added up; null while the parameters are frozen.</summary>
     internal Tensor? GradientOrNull(string name) => Parameters.Gradient is null ? null : Parameters.GradientOf(name);

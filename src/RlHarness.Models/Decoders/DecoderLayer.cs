@@ -101,10 +101,18 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         Tensor New(long width, bool kept) => (kept ? record?.Take([n, width], qkv.dtype) : null) ?? empty(n, width, dtype: qkv.dtype, device: qkv.device);
         // Keys and values that attention repeats for their groups are kept as it repeats them, and not here.
         var keepsKeys = record is not null && (g == h || ((PackedAttention)attention).ReadsGroups);
-        Tensor q = New(h * d, true),
-            k = New(g * d, keepsKeys);
         var (cos, sin) = Angles(rope);
-        if (_config.QkNorm == QkNorm.None)
+        var together = TurnsTogether(qkv);
+        Tensor q = together ? qkv : New(h * d, true),
+            k = together ? qkv : New(g * d, keepsKeys);
+        if (together)
+        {
+            var turned = Rotary.Turn(qkv.narrow(1, 0, (h + g) * d), h + g, d, cos, sin).to(qkv.dtype);
+            (q, k) = (turned.narrow(1, 0, h * d), turned.narrow(1, h * d, g * d));
+            if (QueryFactor != 1)
+                q = q * QueryFactor;
+        }
+        else if (_config.QkNorm == QkNorm.None)
         {
             Rotary.Apply(qkv, 0, q, 0, h, d, cos, sin, factor: QueryFactor);
             Rotary.Apply(qkv, h * d, k, 0, g, d, cos, sin);
@@ -144,24 +152,37 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
             d = _config.HeadDim;
         decoder.AddParameterGradients(branch, record.AttentionOutput!, _name + "self_attn.o_proj");
         var (dq, dk, dv) = record.Attention!.Backward(decoder.InputGradient(branch, _name + "self_attn.o_proj"));
-        var both = empty(branch.shape[0], (h + 2 * g) * d, dtype: branch.dtype, device: branch.device); // [N, (h + 2g)·d]
-        both.narrow(1, (h + g) * d, g * d).copy_(dv);
         var (cos, sin) = Angles(rope);
-        if (_config.QkNorm == QkNorm.None)
+        Tensor both; // [N, (h + 2g)·d]
+        if (TurnsTogether(branch))
         {
-            Rotary.Apply(dq, 0, both, 0, h, d, cos, sin, back: true, QueryFactor);
-            Rotary.Apply(dk, 0, both, h * d, g, d, cos, sin, back: true);
+            var turned = Rotary.Turn(cat([QueryFactor == 1 ? dq : dq * QueryFactor, dk], 1), h + g, d, cos, sin, back: true).to(branch.dtype);
+            both = cat([turned, dv], 1);
         }
         else
         {
-            Rotary.Apply(dq, 0, dq, 0, h, d, cos, sin, back: true, QueryFactor);
-            Rotary.Apply(dk, 0, dk, 0, g, d, cos, sin, back: true);
-            both.narrow(1, 0, h * d).copy_(HeadNormGradient(dq, record.QueryNorm!, "q_norm"));
-            both.narrow(1, h * d, g * d).copy_(HeadNormGradient(dk, record.KeyNorm!, "k_norm"));
+            both = empty(branch.shape[0], (h + 2 * g) * d, dtype: branch.dtype, device: branch.device);
+            both.narrow(1, (h + g) * d, g * d).copy_(dv);
+            TurnBack(both);
         }
 
         decoder.AddParameterGradients(both, record.AttentionInput!, _name + "self_attn.qkv_proj");
         return decoder.InputGradient(both, _name + "self_attn.qkv_proj");
+
+        void TurnBack(Tensor target)
+        {
+            if (_config.QkNorm == QkNorm.None)
+            {
+                Rotary.Apply(dq, 0, target, 0, h, d, cos, sin, back: true, QueryFactor);
+                Rotary.Apply(dk, 0, target, h * d, g, d, cos, sin, back: true);
+                return;
+            }
+
+            Rotary.Apply(dq, 0, dq, 0, h, d, cos, sin, back: true, QueryFactor);
+            Rotary.Apply(dk, 0, dk, 0, g, d, cos, sin, back: true);
+            target.narrow(1, 0, h * d).copy_(HeadNormGradient(dq, record.QueryNorm!, "q_norm"));
+            target.narrow(1, h * d, g * d).copy_(HeadNormGradient(dk, record.KeyNorm!, "k_norm"));
+        }
     }
 
     private Tensor FeedForward(Tensor input, SavedActivations? record)
@@ -180,6 +201,9 @@ internal sealed class DecoderLayer(Decoder decoder, int index)
         decoder.AddParameterGradients(record.GateUp!, record.FeedForwardInput!, _name + "mlp.gate_up_proj");
         return decoder.InputGradient(record.GateUp!, _name + "mlp.gate_up_proj");
     }
+
+    /// <summary>Whether queries and keys are turned by one series of operations: where each of them is a launch, and no norm stands between.</summary>
+    private bool TurnsTogether(Tensor x) => _config.QkNorm == QkNorm.None && !FusedKernels.Apply(x);
 
     /// <summary>Attention divides by √d; a model with a scale of its own has its queries brought to that.</summary>
     private float QueryFactor => _config.AttentionScale is { } scale ? (float)(scale * Math.Sqrt(_config.HeadDim)) : 1;

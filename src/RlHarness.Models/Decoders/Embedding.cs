@@ -1,3 +1,4 @@
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;
@@ -6,7 +7,11 @@ namespace RlHarness.Models.Decoders;
 internal static class Embedding
 {
     /// <summary>weight [V, H], ids [N] → [N, H].</summary>
-    internal static Tensor Lookup(Tensor weight, Tensor ids) => weight.index_select(0, ids);
+    internal static Tensor Lookup(Tensor weight, Tensor ids)
+    {
+        OperandDevices.Same("embeddings", weight, ids);
+        return weight.index_select(0, ids);
+    }
 }
 
 /// <summary>A <see cref="DecoderPass"/> as one node of libtorch's graph, for those who write their loss with autograd.</summary>

@@ -1,3 +1,4 @@
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;
@@ -51,6 +52,7 @@ public sealed class LoraAdapters : IDisposable
     {
         foreach (var s in Active(product))
         {
+            OperandDevices.Same("adapter", x, Parameters[s.A], y);
             var low = nn.functional.linear(x, Parameters[s.A].to(x.dtype)); // [N, r]
             y.narrow(-1, s.Offset, s.Rows).add_(nn.functional.linear(low, Parameters[s.B].to(x.dtype)), alpha: s.Scale);
         }

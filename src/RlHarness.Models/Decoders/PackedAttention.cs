@@ -1,4 +1,5 @@
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: N packed rows, h query heads, g key/value heads, d head size. Of a group: B runs of rows, T the longest, P rows of all nodes above them.
@@ -13,6 +14,7 @@ internal sealed class PackedAttention : IAttention
 {
     private readonly DecoderConfig _config;
     private readonly TokenBatch _batch;
+    private readonly ScalarType _type;
     private readonly Func<Tensor, Tensor>? _keep;
     private readonly Dictionary<(long Before, long Rows, int? Window), Tensor> _masks = [];
     private readonly Group[] _groups = [];
@@ -24,7 +26,7 @@ internal sealed class PackedAttention : IAttention
     /// <param name="keep">Detaches saved tensors from their dispose scope; null leaves them in it.</param>
     internal PackedAttention(DecoderConfig config, TokenBatch batch, ScalarType type, Func<Tensor, Tensor>? keep = null)
     {
-        (_config, _batch, _keep) = (config, batch, keep);
+        (_config, _batch, _type, _keep) = (config, batch, type, keep);
         ReadsGroups = TiledAttention.IsSupported(batch.Ids.device, type, config.HeadDim);
         if (ReadsGroups)
         {
@@ -44,6 +46,7 @@ internal sealed class PackedAttention : IAttention
     /// <summary>q [N, h·d], k and v [N, g·d] → [N, h·d]; with a record for the backward pass where there is somebody to keep it.</summary>
     internal (Tensor AttentionOutput, IRecord? Record) Attend(int layer, Tensor q, Tensor k, Tensor v, SavedActivations? keeper)
     {
+        OperandDevices.Same("attention", q, k, v, _batch.Ids);
         int h = _config.NumAttentionHeads,
             g = _config.NumKeyValueHeads;
         var window = _config.IsSliding(layer) ? _config.SlidingWindow : null;
@@ -128,7 +131,7 @@ internal sealed class PackedAttention : IAttention
         var key = (group.Before, group.Longest, window);
         if (!_masks.TryGetValue(key, out var mask))
         {
-            mask = CausalMask(group.Before, group.Longest, window, _batch.Ids.device);
+            mask = CausalMask(group.Before, group.Longest, window, _type, _batch.Ids.device);
             _masks.Add(key, mask = _keep is null ? mask : _keep(mask));
         }
 
@@ -243,7 +246,7 @@ internal sealed class PackedAttention : IAttention
     /// Additive mask [rows, before + rows] of queries at positions before, before + 1, …: a token sees itself and what stands before it, within the
     /// window.
     /// </summary>
-    private static Tensor CausalMask(long before, long rows, int? window, Device device)
+    private static Tensor CausalMask(long before, long rows, int? window, ScalarType type, Device device)
     {
         using var scope = NewDisposeScope();
         var row = (arange(rows, dtype: ScalarType.Int64, device: device) + before).unsqueeze(1);
@@ -251,7 +254,7 @@ internal sealed class PackedAttention : IAttention
         var hidden = column > row;
         if (window is { } w)
             hidden = hidden.logical_or(column <= row - w);
-        return zeros(rows, before + rows, dtype: ScalarType.Float32, device: device).masked_fill(hidden, double.NegativeInfinity).MoveToOuterDisposeScope();
+        return zeros(rows, before + rows, dtype: type, device: device).masked_fill(hidden, Scalars.MinusInfinity).MoveToOuterDisposeScope();
     }
 
     /// <summary>One attention product, [B, h, T, d], with what its gradient needs where that is wanted.</summary>
@@ -278,7 +281,7 @@ internal sealed class PackedAttention : IAttention
         private static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor? mask) =>
             mask is null
                 ? nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true)
-                : nn.functional.scaled_dot_product_attention(q, k, v, mask.to(q.dtype));
+                : nn.functional.scaled_dot_product_attention(q, k, v, mask);
     }
 
     /// <summary>A forward pass, to be followed by its backward pass once.</summary>
@@ -328,6 +331,14 @@ internal sealed class PackedAttention : IAttention
             }
         }
     }
+}
+
+/// <summary>
+/// Scalars that are kept: TorchSharp frees one when nobody refers to it, which can be while libtorch still copies the tensor that it is to be written to.
+/// </summary>
+internal static class Scalars
+{
+    internal static readonly TorchSharp.Scalar MinusInfinity = double.NegativeInfinity;
 }
 
 /// <summary>Attention over whole sequences, or over a cache: what differs between training and generation.</summary>

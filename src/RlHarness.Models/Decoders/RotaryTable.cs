@@ -33,7 +33,7 @@ internal sealed class RotaryTable : IDisposable
     /// </summary>
     public long? SwitchLength => _settings.RopeType == "longrope" && !_settings.ShortFactor.SequenceEqual(_settings.LongFactor) ? OriginalPositions : null;
 
-    /// <summary>Rows for positions [N]: cos and sin, each [N, RotaryDim] in fp32.</summary>
+    /// <summary>Rows for positions [N]: cos and sin, each [N, RotaryDim] in fp32; sin is negative for the first half of the dimensions.</summary>
     /// <param name="positions">Position of each row in its sequence.</param>
     /// <param name="maxPosition">The largest of them.</param>
     /// <param name="device">Where the table lies.</param>
@@ -91,7 +91,8 @@ internal sealed class RotaryTable : IDisposable
                 var angle = (double)(p * inverse[i]);
                 var at = (int)(p * RotaryDim) + i;
                 cos[at] = cos[at + half] = (float)(Math.Cos(angle) * factor);
-                sin[at] = sin[at + half] = (float)(Math.Sin(angle) * factor);
+                sin[at + half] = (float)(Math.Sin(angle) * factor);
+                sin[at] = -sin[at + half];
             }
         }
     }

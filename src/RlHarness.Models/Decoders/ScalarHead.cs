@@ -1,4 +1,5 @@
 using RlHarness.Core.Randomness;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Decoders;
@@ -25,6 +26,7 @@ public sealed class ScalarHead : IDisposable
     public Tensor Forward(Tensor hidden)
     {
         using var scope = NewDisposeScope();
+        OperandDevices.Same("scalar head", hidden, Parameters[Weight]);
         return nn.functional.linear(hidden.to(ScalarType.Float32), Parameters[Weight], Parameters[Bias]).squeeze(1).MoveToOuterDisposeScope();
     }
 

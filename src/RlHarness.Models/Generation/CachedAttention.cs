@@ -1,5 +1,6 @@
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: B rows, T columns in use, h query heads, g key/value heads, d head size.
@@ -12,6 +13,7 @@ internal sealed class PrefillAttention(DecoderConfig config, TokenBatch batch, S
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
+        OperandDevices.Same("cached attention", k, cells, sources, cache.Keys(layer));
         long width = config.KeyValueWidth;
         cache.Keys(layer).view(-1, width).index_copy_(0, cells, k.reshape(-1, width).index_select(0, sources));
         cache.Values(layer).view(-1, width).index_copy_(0, cells, v.reshape(-1, width).index_select(0, sources));
@@ -42,6 +44,7 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
+        OperandDevices.Same("cached attention", q, k, v, cache.Keys(layer));
         var from = config.IsSliding(layer) ? _windowStarts : _starts;
         if (CachedStep.IsSupported(q.device, q.dtype, config.HeadDim))
             return CachedStep.Attend(q, k, v, cache.Keys(layer), cache.Values(layer), slots, columns, from, _shape);
@@ -55,8 +58,12 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
         cache.Values(layer).view(-1, g * d).index_copy_(0, _cells, v.reshape(b, g * d));
         var keys = cache.Keys(layer).narrow(0, 0, b).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2); // [B, g, T, d]
         var values = cache.Values(layer).narrow(0, 0, b).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2);
+        var query = q.reshape(b, g, groups, d);
+        // Where every row sees all columns no mask is needed, and kernels serve that take none.
+        if (from.All(start => start == 0) && columns.All(column => column == t - 1))
+            return nn.functional.scaled_dot_product_attention(query, keys, values).reshape(b, g * groups * d);
         var visible = config.IsSliding(layer) ? _windowMask ??= Mask(_windowStarts, q.dtype) : _mask ??= Mask(_starts, q.dtype); // [B, 1, 1, T]
-        return nn.functional.scaled_dot_product_attention(q.reshape(b, g, groups, d), keys, values, visible.expand(b, g, groups, t)).reshape(b, g * groups * d);
+        return nn.functional.scaled_dot_product_attention(query, keys, values, visible.expand(b, g, groups, t)).reshape(b, g * groups * d);
     }
 
     public void Dispose()
@@ -74,7 +81,7 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
         var column = arange(t, dtype: ScalarType.Int64, device: device).unsqueeze(0);
         var hidden = (column < tensor(from, device: device).unsqueeze(1)).logical_or(column > tensor(columns, device: device).unsqueeze(1));
         return zeros(from.Length, t, dtype: type, device: device)
-            .masked_fill(hidden, double.NegativeInfinity)
+            .masked_fill(hidden, Scalars.MinusInfinity)
             .view(from.Length, 1, 1, t)
             .DetachFromDisposeScope();
     }
@@ -95,6 +102,7 @@ internal sealed class ContinuedAttention(
 
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
+        OperandDevices.Same("cached attention", q, k, v, cache.Keys(layer));
         long h = config.NumAttentionHeads,
             g = config.NumKeyValueHeads,
             d = config.HeadDim;
@@ -109,7 +117,8 @@ internal sealed class ContinuedAttention(
             var query = q.narrow(0, row, count).reshape(count, h, d).transpose(0, 1).unsqueeze(0); // [1, h, t, d]
             var seenKeys = Seen(keys);
             var seenValues = Seen(values);
-            var mask = Mask(i, config.IsSliding(layer), q.dtype);
+            // The last token sees all that is there, where no window is.
+            var mask = count == 1 && !config.IsSliding(layer) ? null : Mask(i, config.IsSliding(layer), q.dtype);
             outputs.Add(nn.functional.scaled_dot_product_attention(query, seenKeys, seenValues, mask).squeeze(0).transpose(0, 1).reshape(count, h * d));
             row += count;
 
@@ -145,7 +154,7 @@ internal sealed class ContinuedAttention(
         if (sliding && config.SlidingWindow is { } window)
             hidden = hidden.logical_or(keys <= queries - window);
         return _masks[(part, sliding)] = zeros(count, before + count, dtype: type, device: device)
-            .masked_fill(hidden, double.NegativeInfinity)
+            .masked_fill(hidden, Scalars.MinusInfinity)
             .DetachFromDisposeScope();
     }
 }

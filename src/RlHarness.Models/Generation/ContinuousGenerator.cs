@@ -3,6 +3,7 @@ using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using RlHarness.Models.Parallel;
 using static TorchSharp.torch;
 
@@ -37,11 +38,11 @@ public sealed class ContinuousGenerator : IDisposable
         _decoder = decoder;
         _ways = ParallelWork.DegreeOfParallelism(decoder, rows / LeastRows);
         _rowsEach = (rows + _ways - 1) / _ways;
-        var (threads, fused) = (get_num_threads(), FusedKernels.Enabled);
+        var (threads, fused, reads) = (get_num_threads(), FusedKernels.Enabled, HostReads.Current);
         _thread = new Thread(() =>
         {
             set_num_threads(threads);
-            FusedKernels.Enabled = fused;
+            (FusedKernels.Enabled, HostReads.Current) = (fused, reads);
             using var packed = _decoder.PackWeights();
             ParallelWork.Run([.. Enumerable.Repeat(Work, _ways)]);
         })

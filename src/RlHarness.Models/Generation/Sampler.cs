@@ -1,4 +1,6 @@
+using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: B rows, V vocabulary.
@@ -26,7 +28,7 @@ internal static class Sampler
         if (settings.TopK > 0)
         {
             var (top, _) = z.topk((int)Math.Min(settings.TopK, z.shape[1]), 1);
-            z = z.masked_fill(z < top.narrow(1, top.shape[1] - 1, 1), double.NegativeInfinity);
+            z = z.masked_fill(z < top.narrow(1, top.shape[1] - 1, 1), Scalars.MinusInfinity);
         }
 
         if (settings.TopP < 1)
@@ -34,24 +36,49 @@ internal static class Sampler
             var (sorted, order) = z.sort(1, descending: false);
             var removed = nn.functional.softmax(sorted, -1).cumsum(-1) <= 1 - settings.TopP;
             removed.narrow(1, removed.shape[1] - 1, 1).fill_(false);
-            z = z.masked_fill(zeros_like(removed).scatter(1, order, removed), double.NegativeInfinity);
+            z = z.masked_fill(zeros_like(removed).scatter(1, order, removed), Scalars.MinusInfinity);
         }
 
         if (settings.MinP > 0)
         {
             var p = nn.functional.softmax(z, -1);
-            z = z.masked_fill(p < settings.MinP * p.amax([1L], keepdim: true), double.NegativeInfinity);
+            z = z.masked_fill(p < settings.MinP * p.amax([1L], keepdim: true), Scalars.MinusInfinity);
         }
 
         return nn.functional.log_softmax(z, -1).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Draws as <see cref="Start"/> does, and reads ids [B] and log-probabilities [B] at once.</summary>
+    public static (long[] Ids, float[] Logprobs) Draw(
+        Tensor logits,
+        SamplingSettings settings,
+        double[] uniforms,
+        Tensor? previous = null,
+        Tensor? suppressed = null,
+        ScalarType? operands = null
+    )
+    {
+        using var scope = NewDisposeScope();
+        var drawn = Start(logits, settings, uniforms, previous, suppressed, operands);
+        return drawn.Known ?? Drawn.Of(HostReads.Numbers(drawn.Ids!, drawn.Logprobs!));
+    }
+
+    /// <summary>Tokens that were drawn: on the host where a kernel drew them, else on the device, where they can be read together with more.</summary>
+    /// <param name="Known">On the host, or null.</param>
+    /// <param name="Ids">int64 [B]; null where they are known.</param>
+    /// <param name="Logprobs">[B], at the temperature over the full vocabulary; null where they are known.</param>
+    internal readonly record struct Drawn((long[] Ids, float[] Logprobs)? Known, Tensor? Ids = null, Tensor? Logprobs = null)
+    {
+        /// <summary>From the numbers of both tensors.</summary>
+        internal static (long[] Ids, float[] Logprobs) Of(IReadOnlyList<double[]> numbers) =>
+            (Array.ConvertAll(numbers[0], x => (long)x), Array.ConvertAll(numbers[1], x => (float)x));
+    }
+
     /// <summary>
-    /// Draws one token a row by inverting the cumulative distribution at the row's uniform number.
-    /// Suppressed tokens, bool [B, V] or [1, V], are not drawn. Returns ids [B] and their log-probabilities at the temperature over the full vocabulary [B].
+    /// Draws one token a row by inverting the cumulative distribution at the row's uniform number. Suppressed tokens, bool [B, V] or [1, V], are not drawn.
     /// Operands: what the logits were summed from, where it is another type than theirs.
     /// </summary>
-    public static (long[] Ids, float[] Logprobs) Draw(
+    internal static Drawn Start(
         Tensor logits,
         SamplingSettings settings,
         double[] uniforms,
@@ -64,12 +91,12 @@ internal static class Sampler
         using var guard = no_grad();
         var greedy = settings.Temperature == 0;
         if (!greedy && !settings.Truncates && settings.RepetitionPenalty == 1 && suppressed is null && FusedKernels.Apply(logits))
-            return TokenDraw.Draw(logits.contiguous(), settings.Temperature, uniforms, operands);
+            return new(TokenDraw.Draw(logits.contiguous(), settings.Temperature, uniforms, operands));
         if (logits.dtype == ScalarType.BFloat16)
             logits = logits.to(ScalarType.Float32);
         var untruncated = settings with { Temperature = greedy ? 1 : settings.Temperature, TopK = 0, TopP = 1, MinP = 0 };
         var full = LogProbabilities(logits, untruncated, previous);
-        var candidates = suppressed is null ? logits : logits.masked_fill(suppressed, float.NegativeInfinity);
+        var candidates = suppressed is null ? logits : logits.masked_fill(suppressed, Scalars.MinusInfinity);
         Tensor ids;
         if (greedy)
         {
@@ -85,7 +112,6 @@ internal static class Sampler
             ids = minimum((cumulative <= threshold).sum(1), (cumulative < total).sum(1));
         }
 
-        var logprobs = full.gather(1, ids.unsqueeze(1)).squeeze(1).to(ScalarType.Float32).cpu();
-        return (ids.cpu().data<long>().ToArray(), logprobs.data<float>().ToArray());
+        return new(null, ids.MoveToOuterDisposeScope(), full.gather(1, ids.unsqueeze(1)).squeeze(1).MoveToOuterDisposeScope());
     }
 }

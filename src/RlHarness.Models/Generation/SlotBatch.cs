@@ -1,4 +1,5 @@
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: S slots, B rows that decode together (in slots 0 to B−1), C columns of a slot, T tokens of a prompt, w width of keys (g·d), H hidden size,
@@ -213,13 +214,14 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
     {
         var logits = decoder.SummedLogits(_hidden!); // [B, V]
         _done = new bool[_rows.Count];
-        // Rows that are drawn alike are drawn together.
+        var groups = new List<(int[] At, Sampler.Drawn Drawn, TopTokens? Tops)>();
+        // Rows that are drawn alike are drawn together, and all are read together.
         foreach (var alike in Enumerable.Range(0, _rows.Count).GroupBy(i => Alike(_rows[i].Settings)))
         {
             int[] at = [.. alike];
             var settings = _rows[at[0]].Settings;
             var chosen = at.Length == _rows.Count ? logits : logits.index_select(0, tensor(Array.ConvertAll(at, i => (long)i), device: decoder.Device));
-            var (ids, logprobs) = Sampler.Draw(
+            var drawn = Sampler.Start(
                 chosen,
                 settings,
                 [.. at.Select(i => settings.Temperature == 0 ? 0 : _rows[i].Random.NextDouble())],
@@ -227,46 +229,84 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
                 suppressed: null,
                 decoder.ComputeType
             );
-            var tops = Tops(chosen, at, ids);
-            for (var k = 0; k < at.Length; k++)
+            groups.Add((at, drawn, Tops(chosen, at, drawn)));
+        }
+
+        var read = new Queue<double[]>(
+            HostReads.Numbers([
+                .. groups.SelectMany(g =>
+                    (Tensor[])[.. g.Drawn.Known is null ? [g.Drawn.Ids!, g.Drawn.Logprobs!] : (Tensor[])[], .. g.Tops?.Tensors ?? []]
+                ),
+            ])
+        );
+        foreach (var (at, drawn, tops) in groups)
+        {
+            var (ids, logprobs) = drawn.Known ?? Sampler.Drawn.Of([read.Dequeue(), read.Dequeue()]);
+            Take(at, ids, logprobs, tops is null ? [] : tops.Read(read.Dequeue(), read.Dequeue(), read.Dequeue()));
+        }
+    }
+
+    /// <param name="at">Rows.</param>
+    /// <param name="ids">What each drew.</param>
+    /// <param name="logprobs">Its log-probability.</param>
+    /// <param name="tops">By place in the three above, for rows that ask for the likeliest tokens.</param>
+    private void Take(int[] at, long[] ids, float[] logprobs, Dictionary<int, (float Logprob, IReadOnlyList<(int, float)> Top)> tops)
+    {
+        for (var k = 0; k < at.Length; k++)
+        {
+            var row = _rows[at[k]];
+            if (row.IsAbandoned)
+                _done[at[k]] = true;
+            else if (!float.IsFinite(logprobs[k]))
             {
-                var row = _rows[at[k]];
-                if (row.IsAbandoned)
-                    _done[at[k]] = true;
-                else if (!float.IsFinite(logprobs[k]))
-                {
-                    row.Fail(BatchGenerator.NotFinite(row.Request, row.Tokens.Count, logprobs[k]));
-                    _done[at[k]] = true;
-                }
-                else
-                    _done[at[k]] = !row.Take((int)ids[k], tops[k] is { } top ? top.Logprob : logprobs[k], tops[k]?.Top ?? []);
+                row.Fail(BatchGenerator.NotFinite(row.Request, row.Tokens.Count, logprobs[k]));
+                _done[at[k]] = true;
             }
+            else
+                _done[at[k]] = tops.TryGetValue(k, out var top)
+                    ? !row.Take((int)ids[k], top.Logprob, top.Top)
+                    : !row.Take((int)ids[k], logprobs[k], []);
         }
     }
 
     private static (double, int, double, double, double) Alike(SamplingSettings s) => (s.Temperature, s.TopK, s.TopP, s.MinP, s.RepetitionPenalty);
 
     /// <summary>For rows that ask for them: log p of the drawn token and of the likeliest ones, by the model itself.</summary>
-    private (float Logprob, IReadOnlyList<(int, float)> Top)?[] Tops(Tensor logits, int[] at, long[] ids)
+    private TopTokens? Tops(Tensor logits, int[] at, Sampler.Drawn drawn)
     {
-        var tops = new (float, IReadOnlyList<(int, float)>)?[at.Length];
         int[] asking = [.. Enumerable.Range(0, at.Length).Where(k => _rows[at[k]].TopLogprobs is not null)];
         if (asking.Length == 0)
-            return tops;
+            return null;
         var most = (int)Math.Min(logits.shape[1], asking.Max(k => _rows[at[k]].TopLogprobs!.Value));
-        var chosen = logits.index_select(0, tensor(Array.ConvertAll(asking, k => (long)k), device: logits.device)).to(ScalarType.Float32);
+        var places = tensor(Array.ConvertAll(asking, k => (long)k), device: logits.device);
+        var chosen = logits.index_select(0, places).to(ScalarType.Float32);
         var logp = nn.functional.log_softmax(chosen, -1); // [A, V]
-        var drawn = logp.gather(1, tensor(Array.ConvertAll(asking, k => ids[k]), device: logits.device).unsqueeze(1)).cpu().data<float>().ToArray();
+        var ids = drawn.Known is { } known ? tensor(Array.ConvertAll(asking, k => known.Ids[k]), device: logits.device) : drawn.Ids!.index_select(0, places);
         var (values, order) = logp.topk(Math.Max(1, most), 1);
-        var (flatValues, flatIds) = (values.cpu().data<float>().ToArray(), order.cpu().data<long>().ToArray());
-        for (var a = 0; a < asking.Length; a++)
-        {
-            var count = Math.Min(most, _rows[at[asking[a]]].TopLogprobs!.Value);
-            var from = a * Math.Max(1, most);
-            tops[asking[a]] = (drawn[a], [.. Enumerable.Range(from, count).Select(j => ((int)flatIds[j], flatValues[j]))]);
-        }
+        return new(asking, [.. asking.Select(k => Math.Min(most, _rows[at[k]].TopLogprobs!.Value))], [logp.gather(1, ids.unsqueeze(1)), values, order]);
+    }
 
-        return tops;
+    /// <summary>Likeliest tokens that were not read yet.</summary>
+    /// <param name="Asking">Rows that ask for them.</param>
+    /// <param name="Counts">How many each of them asks for.</param>
+    /// <param name="Tensors">log p of what was drawn [A, 1], and of the likeliest [A, K]; their ids [A, K].</param>
+    private sealed record TopTokens(int[] Asking, int[] Counts, Tensor[] Tensors)
+    {
+        internal Dictionary<int, (float Logprob, IReadOnlyList<(int, float)> Top)> Read(double[] drawn, double[] values, double[] ids)
+        {
+            var width = values.Length / Asking.Length;
+            return Enumerable
+                .Range(0, Asking.Length)
+                .ToDictionary(
+                    a => Asking[a],
+                    a =>
+                        (
+                            (float)drawn[a],
+                            (IReadOnlyList<(int, float)>)
+                                [.. Enumerable.Range(a * width, Counts[a]).Select(j => ((int)ids[j], (float)values[j]))]
+                        )
+                );
+        }
     }
 
     private Tensor? Previous(int[] at, SamplingSettings settings)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: N rows, M intermediate size.
@@ -39,6 +40,7 @@ internal static unsafe class GatedUnit
     /// <summary>Replaces <paramref name="both"/> by its gradient, given that of the result [N, M]; returns the result once more.</summary>
     internal static Tensor Backward(Tensor both, Activation activation, Tensor gradient)
     {
+        OperandDevices.Same("gradient of a gated unit", both, gradient);
         if (!FusedKernels.Apply(both))
             return PlainBackward(both, activation, gradient);
         var result = empty(gradient.shape, dtype: both.dtype);
@@ -58,7 +60,7 @@ internal static unsafe class GatedUnit
         {
             var s = gate.sigmoid();
             active = gate * s;
-            slope = s * (1 + gate * (1 - s));
+            slope = (s + active).addcmul(active, s, -1); // s (1 + gate (1 − s))
         }
         else
         {

@@ -42,6 +42,13 @@ public static class KernelPolicy
             _ => Trial.Value.Words,
         };
 
+    /// <summary>Whether this thread's work on a tensor goes through this project's kernels: on the CPU, unless they are off.</summary>
+    public static bool Serves(TorchSharp.torch.Tensor tensor)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        return FusedKernels.Apply(tensor);
+    }
+
     internal static bool TrustsMicroKernel =>
         Mode switch
         {

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: N rows, W width.
@@ -23,6 +24,7 @@ internal static unsafe class RmsNorm
     /// </summary>
     internal static Result Forward(Tensor x, Tensor? added, Tensor weight, double eps, ScalarType type, Func<long[], ScalarType, Tensor?>? place = null)
     {
+        OperandDevices.Same("norm", x, added, weight);
         if (!FusedKernels.Apply(x) || (type != ScalarType.Float32 && type != ScalarType.BFloat16))
             return Plain(x, added, weight, eps, type);
         Tensor Place(ScalarType t) => place?.Invoke(x.shape, t) ?? empty(x.shape, dtype: t);
@@ -55,6 +57,7 @@ internal static unsafe class RmsNorm
     /// </summary>
     internal static void Backward(Tensor dy, Tensor x, Tensor scale, Tensor weight, Tensor gradient, Tensor? weightGradient)
     {
+        OperandDevices.Same("gradient of a norm", x, dy, weight, gradient);
         if (!FusedKernels.Apply(x))
         {
             var width = x.shape[^1];
@@ -62,7 +65,7 @@ internal static unsafe class RmsNorm
             var normed = x * r;
             var wide = dy.to(ScalarType.Float32);
             var weighted = wide * weight;
-            gradient.add_(r * (weighted - normed * (weighted * normed).mean([-1L], keepdim: true)));
+            gradient.addcmul_(r, weighted.addcmul(normed, (weighted * normed).mean([-1L], keepdim: true), -1), 1);
             weightGradient?.add_((wide * normed).view(-1, width).sum([0L]));
             return;
         }

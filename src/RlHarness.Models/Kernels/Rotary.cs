@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: N tokens, h heads, d head size, R dimensions that are rotated.
@@ -13,6 +14,7 @@ internal static unsafe class Rotary
     /// <param name="x">[N, width]; heads stand at columns [offset, offset + h·d).</param>
     /// <param name="target">Same, with its own offset.</param>
     /// <param name="cos">fp32 [N, R], or null where the layer has no positions: then the heads are copied.</param>
+    /// <param name="sin">Same; negative in the first half of its columns.</param>
     /// <param name="factor">On the result.</param>
     internal static void Apply(
         Tensor x,
@@ -27,9 +29,11 @@ internal static unsafe class Rotary
         float factor = 1
     )
     {
+        OperandDevices.Same("rotary positions", x, target, cos, sin);
         if (!FusedKernels.Apply(x) || x.dtype != target.dtype)
         {
-            Plain(x, offset, target, targetOffset, heads, headDim, cos, sin, back, factor);
+            var turned = Turn(x.narrow(1, offset, heads * headDim), heads, headDim, cos, sin, back);
+            target.narrow(1, targetOffset, heads * headDim).copy_(factor == 1 ? turned : turned * factor);
             return;
         }
 
@@ -39,31 +43,20 @@ internal static unsafe class Rotary
             Run<Float32Element>(x, offset, target, targetOffset, (int)heads, (int)headDim, cos, sin, back, factor);
     }
 
-    private static void Plain(
-        Tensor x,
-        long offset,
-        Tensor target,
-        long targetOffset,
-        long heads,
-        long headDim,
-        Tensor? cos,
-        Tensor? sin,
-        bool back,
-        float factor
-    )
+    /// <summary>
+    /// By libtorch's operations, as a new tensor: heads x [N, heads·d] → the same in fp32, by three operations, for each is a launch on a device.
+    /// </summary>
+    internal static Tensor Turn(Tensor x, long heads, long headDim, Tensor? cos, Tensor? sin, bool back = false)
     {
-        var part = x.narrow(1, offset, heads * headDim).view(-1, heads, headDim).to(ScalarType.Float32);
-        if (cos is not null && sin is not null)
-        {
-            var rotary = cos.shape[1];
-            var half = rotary / 2;
-            var transposed = part.narrow(-1, 0, rotary);
-            var swapped = cat([-transposed.narrow(-1, half, half), transposed.narrow(-1, 0, half)], -1);
-            var rotated = transposed * cos.unsqueeze(1) + swapped * (back ? -sin : sin).unsqueeze(1);
-            part = rotary == headDim ? rotated : cat([rotated, part.narrow(-1, rotary, headDim - rotary)], -1);
-        }
-
-        target.narrow(1, targetOffset, heads * headDim).copy_((factor == 1 ? part : part * factor).reshape(-1, heads * headDim));
+        if (cos is null || sin is null)
+            return x;
+        OperandDevices.Same("rotary positions", x, cos, sin);
+        var all = x.reshape(-1, heads, headDim).to(ScalarType.Float32);
+        var rotary = cos.shape[1];
+        var part = rotary == headDim ? all : all.narrow(-1, 0, rotary);
+        // The other half of each pair, with the sign that is in sin.
+        var turned = (part * cos.unsqueeze(1)).addcmul(part.roll(rotary / 2, -1), sin.unsqueeze(1), back ? -1 : 1);
+        return (rotary == headDim ? turned : cat([turned, all.narrow(-1, rotary, headDim - rotary)], -1)).reshape(-1, heads * headDim);
     }
 
     private static void Run<T>(
@@ -111,7 +104,7 @@ internal static unsafe class Rotary
         {
             Vector512<float> first = T.Load(x + i * T.Size),
                 second = T.Load(x + (i + half) * T.Size);
-            T.Store(y + i * T.Size, (first * Vector512.Load(cos + i) - second * (Vector512.Load(sin + i) * sign)) * factor);
+            T.Store(y + i * T.Size, (first * Vector512.Load(cos + i) + second * (Vector512.Load(sin + i) * sign)) * factor);
             T.Store(y + (i + half) * T.Size, (second * Vector512.Load(cos + i + half) + first * (Vector512.Load(sin + i + half) * sign)) * factor);
         }
 
@@ -119,7 +112,7 @@ internal static unsafe class Rotary
         {
             float first = T.Get(x + i * T.Size),
                 second = T.Get(x + (i + half) * T.Size);
-            T.Set(y + i * T.Size, (first * cos[i] - second * (sin[i] * sign)) * factor);
+            T.Set(y + i * T.Size, (first * cos[i] + second * (sin[i] * sign)) * factor);
             T.Set(y + (i + half) * T.Size, (second * cos[i + half] + first * (sin[i + half] * sign)) * factor);
         }
     }

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: R rows, V vocabulary.
@@ -29,6 +30,7 @@ public static unsafe class TokenSoftmax
     {
         ArgumentNullException.ThrowIfNull(logits);
         ArgumentNullException.ThrowIfNull(targets);
+        OperandDevices.Same("log-probabilities", logits, targets);
         if (!FusedKernels.Apply(logits))
         {
             var z = Wide(logits);
@@ -68,6 +70,7 @@ public static unsafe class TokenSoftmax
         ArgumentNullException.ThrowIfNull(targets);
         ArgumentNullException.ThrowIfNull(forward);
         ArgumentNullException.ThrowIfNull(logprobGradient);
+        OperandDevices.Same("gradient of log-probabilities", logits, targets, logprobGradient, entropyGradient);
         if (!FusedKernels.Apply(logits))
         {
             var z = Wide(logits);

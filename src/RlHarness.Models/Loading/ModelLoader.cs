@@ -56,13 +56,21 @@ public static class ModelLoader
     }
 
     /// <summary>Loads weights, configuration and tokenizer.</summary>
+    /// <param name="path">A folder or a GGUF file.</param>
+    /// <param name="device">Where the weights go.</param>
+    /// <param name="requiresGrad">Whether the weights are trained.</param>
+    /// <param name="withHead">Whether there is a head for tokens.</param>
+    /// <param name="withTokenizer">Whether the tokenizer is read.</param>
+    /// <param name="configName">Name of the configuration in the folder.</param>
+    /// <param name="frozen">Type of the products of a model that is never trained (<see cref="Decoder.Frozen"/>); null: weights in fp32.</param>
     public static LoadedModel Load(
         string path,
         torch.Device device,
         bool requiresGrad = false,
         bool withHead = true,
         bool withTokenizer = true,
-        string configName = "config.json"
+        string configName = "config.json",
+        torch.ScalarType? frozen = null
     )
     {
         using var opened = Open(path, configName);
@@ -71,7 +79,10 @@ public static class ModelLoader
         var unused = UnusedTensors.Of(opened);
         UnusedTensors.Refuse(opened, unused);
         var tokenizer = withTokenizer ? TokenizerOf(path, opened) : null;
-        var decoder = new Decoder(opened.Config, device, withHead, requiresGrad, opened.Family.FusedOnDisk);
+        var decoder =
+            frozen is { } type && !requiresGrad
+                ? Decoder.Frozen(opened.Config, device, type, withHead, opened.Family.FusedOnDisk)
+                : new Decoder(opened.Config, device, withHead, requiresGrad, opened.Family.FusedOnDisk);
         try
         {
             Fill(decoder, opened, plan);

@@ -8,6 +8,7 @@ using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Families;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using TorchSharp;
 
 namespace RlHarness.Models.Loading;
@@ -75,12 +76,12 @@ public static class ModelSaver
     {
         using var guard = torch.no_grad();
         using var scope = torch.NewDisposeScope();
-        var flat = tensor.detach().narrow(0, offset, rows).contiguous().view(-1);
+        var flat = tensor.detach().narrow(0, offset, rows).to(torch.ScalarType.Float32).contiguous().view(-1);
         const long piece = 1 << 23;
         for (var at = 0L; at < flat.shape[0]; at += piece)
         {
             using var step = torch.NewDisposeScope();
-            var bytes = flat.narrow(0, at, Math.Min(piece, flat.shape[0] - at)).cpu().bytes;
+            var bytes = HostReads.Memory(HostReads.Copy(flat.narrow(0, at, Math.Min(piece, flat.shape[0] - at))));
             var numbers = MemoryMarshal.Cast<byte, float>(bytes);
             if (FiniteNumbers.FirstOther(numbers) is >= 0 and var odd)
                 throw HarnessException.NotFinite($"element {at + odd} of {name}, which was to be written,", numbers[odd]);

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using RlHarness.Core.Errors;
 using RlHarness.Formats.Files;
+using RlHarness.Models.Native;
 using TorchSharp;
 
 namespace RlHarness.Models.Loading;
@@ -51,7 +52,7 @@ public static class NamedTensors
             using var scope = torch.NewDisposeScope();
             var flat = tensor.detach().contiguous().view(-1); // [N]
             for (long at = 0; at < flat.shape[0]; at += Piece)
-                hash.AppendData(flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at)).cpu().bytes);
+                hash.AppendData(HostReads.Memory(HostReads.Copy(flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at)))));
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

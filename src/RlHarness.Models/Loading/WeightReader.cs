@@ -1,18 +1,19 @@
 using System.Globalization;
 using RlHarness.Core.Errors;
 using RlHarness.Formats.Files;
+using RlHarness.Models.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Loading;
 
-/// <summary>Copies stored weights into fp32 tensors in pieces, so that loading never holds more than the model and one piece.</summary>
+/// <summary>Copies stored weights into tensors in pieces, so that loading never holds more than the model and one piece.</summary>
 internal static class WeightReader
 {
     private const long Piece = 1 << 23;
     private const int CachePiece = 1 << 14; // a multiple of every block
 
-    /// <summary>Fills a contiguous fp32 tensor with an entry of the same number of elements.</summary>
+    /// <summary>Fills a contiguous tensor, fp32 or rounded to bfloat16, with an entry of the same number of elements.</summary>
     internal static void Into(IWeightFile file, WeightEntry entry, Tensor destination)
     {
         using var guard = no_grad();
@@ -21,17 +22,17 @@ internal static class WeightReader
         long block = Dequantizer.BlockSize(entry.Type),
             bytes = Dequantizer.TypeSize(entry.Type),
             count = entry.Elements;
-        var onCpu = destination.device_type == DeviceType.CPU;
-        using var staging = onCpu ? null : empty(Math.Min(Piece, count), dtype: ScalarType.Float32, device: CPU);
+        var there = destination.device_type == DeviceType.CPU && destination.dtype == ScalarType.Float32;
+        using var staging = there ? null : empty(Math.Min(Piece, count), dtype: ScalarType.Float32, device: CPU);
         for (var at = 0L; at < count; at += Piece)
         {
             using var step = NewDisposeScope();
             var length = Math.Min(Piece, count - at);
             var source = file.Bytes(entry, at / block * bytes, checked((int)(length / block * bytes)));
             var target = flat.narrow(0, at, length);
-            var buffer = onCpu ? target : staging!.narrow(0, 0, length);
-            ToFloat(file, entry, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(buffer.bytes), at);
-            if (!onCpu)
+            var buffer = there ? target : staging!.narrow(0, 0, length);
+            ToFloat(file, entry, source, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(HostReads.Memory(buffer)), at);
+            if (!there)
                 target.copy_(buffer);
         }
     }

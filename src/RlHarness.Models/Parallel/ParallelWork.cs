@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using TorchSharp;
 
 namespace RlHarness.Models.Parallel;
@@ -50,6 +51,7 @@ public static class ParallelWork
 
         var threads = torch.get_num_threads();
         var (each, fused) = (Math.Max(1, threads / pieces.Count), FusedKernels.Enabled);
+        var reads = HostReads.Current;
         var failures = new Exception?[pieces.Count];
         using var left = new CountdownEvent(pieces.Count - 1);
         for (var i = 1; i < pieces.Count; i++)
@@ -59,7 +61,7 @@ public static class ParallelWork
                 worker = new Worker();
             worker.Start(() =>
             {
-                FusedKernels.Enabled = fused;
+                (FusedKernels.Enabled, HostReads.Current) = (fused, reads);
                 failures[at] = Guarded(pieces[at], each);
                 Idle.Add(worker);
                 left.Signal();

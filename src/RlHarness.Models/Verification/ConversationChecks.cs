@@ -1,4 +1,5 @@
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: T tokens of a prompt, V vocabulary, K likeliest tokens that the file has.
@@ -21,7 +22,7 @@ internal static class ConversationChecks
             var ids = reference.Longs($"{i}.input_ids", -1).Select(id => (int)id).ToArray();
             prompts.Add(ids);
             using var batch = ModelVerifier.Pack(model, reference, [ids]);
-            var logits = model.Decoder.Logits(model.Decoder.Forward(batch)).cpu(); // [T, V]
+            var logits = HostReads.Copy(model.Decoder.Logits(model.Decoder.Forward(batch))); // [T, V]
             var logp = nn.functional.log_softmax(logits, -1);
             if (reference.Has($"{i}.prompt_logprobs"))
             {
@@ -51,7 +52,7 @@ internal static class ConversationChecks
             return checks;
         var want = prompts.Select((_, i) => reference.Longs($"{i}.greedy", -1)).ToArray();
         var logprobs = prompts
-            .Select((_, i) => reference.Has($"{i}.greedy_logprobs") ? reference.Floats($"{i}.greedy_logprobs", want[i].Length).data<float>().ToArray() : [])
+            .Select((_, i) => reference.Has($"{i}.greedy_logprobs") ? HostReads.Array<float>(reference.Floats($"{i}.greedy_logprobs", want[i].Length)) : [])
             .ToArray();
         checks.AddRange(GreedyChecks.Of(model, prompts, want, logprobs.All(row => row.Length > 0) ? logprobs : null, suppressed: [], "*.greedy"));
         return checks;

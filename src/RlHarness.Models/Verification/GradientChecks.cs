@@ -1,5 +1,6 @@
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: B sequences, N tokens of all sequences, V vocabulary.
@@ -21,9 +22,9 @@ internal static class GradientChecks
         loss.backward();
         if (reference.Has("grad.loss"))
         {
-            var want = reference.Floats("grad.loss").view(-1)[0].item<float>();
+            var want = HostReads.Number(reference.Floats("grad.loss").view(-1)[0]);
             checks.Add(
-                new FidelityCheck("loss (grad.loss)", Math.Abs(loss.item<float>() - want), Tolerances.For(Tolerances.Loss, Math.Abs(want)), "absolute", 1)
+                new FidelityCheck("loss (grad.loss)", Math.Abs(HostReads.Number(loss) - want), Tolerances.For(Tolerances.Loss, Math.Abs(want)), "absolute", 1)
             );
         }
 
@@ -34,8 +35,8 @@ internal static class GradientChecks
             if (!reference.Has(name))
                 continue;
             var want = reference.Floats(name, got.shape);
-            var (difference, norm) = ((got.cpu() - want).norm().item<float>(), want.norm().item<float>());
-            var error = float.IsFinite(difference) ? difference / Math.Max(norm, 1e-12) : double.PositiveInfinity;
+            var (difference, norm) = (HostReads.Number((HostReads.Copy(got) - want).norm()), HostReads.Number(want.norm()));
+            var error = double.IsFinite(difference) ? difference / Math.Max(norm, 1e-12) : double.PositiveInfinity;
             worst = (Math.Max(error, worst.Error), error >= worst.Error ? name : worst.Name, worst.Count + want.numel());
         }
 

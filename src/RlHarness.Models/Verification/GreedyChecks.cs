@@ -2,6 +2,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: B sequences, G greedy tokens.
@@ -66,7 +67,7 @@ internal static class GreedyChecks
     {
         using var scope = NewDisposeScope();
         using var batch = TokenBatch.Pack([ids], decoder.Device);
-        var logits = decoder.Logits(decoder.Forward(batch).narrow(0, ids.Length - 1, 1)).cpu(); // [1, V]
-        return Math.Abs(logits[0, want].item<float>() - logits[0, got].item<float>()) <= Tolerances.NearTie;
+        var logits = HostReads.Copy(decoder.Logits(decoder.Forward(batch).narrow(0, ids.Length - 1, 1))); // [1, V]
+        return Math.Abs(HostReads.Number(logits[0, want]) - HostReads.Number(logits[0, got])) <= Tolerances.NearTie;
     }
 }

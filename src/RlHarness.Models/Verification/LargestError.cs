@@ -1,3 +1,4 @@
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Models.Verification;
@@ -15,10 +16,10 @@ internal sealed class LargestError(string kind, double tolerance)
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var (a, b) = (got.detach().to(ScalarType.Float32).cpu(), want.to(ScalarType.Float32).cpu());
-        var difference = (a - b).abs().max().item<float>();
-        var error = float.IsFinite(difference) ? difference : double.PositiveInfinity;
-        _largest = Math.Max(_largest, b.abs().max().item<float>());
+        var (a, b) = (HostReads.Copy(got.detach().to(ScalarType.Float32)), HostReads.Copy(want.to(ScalarType.Float32)));
+        var difference = HostReads.Number((a - b).abs().max());
+        var error = double.IsFinite(difference) ? difference : double.PositiveInfinity;
+        _largest = Math.Max(_largest, HostReads.Number(b.abs().max()));
         _compared += a.numel();
         if (error < _error || (error == _error && _where is not null))
             return;

@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: B sequences, T tokens of the longest, N tokens of all sequences, V vocabulary, H hidden size, G greedy tokens.
@@ -101,7 +102,7 @@ public static class ModelVerifier
         var count = (int)reference.Shape("left.greedy")[^1];
         var want = reference.Longs("left.greedy", rows.Length, count).Chunk(count).ToArray();
         var logprobs = reference.Has("left.greedy_logprobs")
-            ? reference.Floats("left.greedy_logprobs", rows.Length, count).data<float>().ToArray().Chunk(count).ToArray()
+            ? HostReads.Array<float>(reference.Floats("left.greedy_logprobs", rows.Length, count)).Chunk(count).ToArray()
             : null;
         checks.AddRange(GreedyChecks.Of(model, rows, want, logprobs, reference.SuppressedIds ?? model.StopIds, "left.greedy"));
     }

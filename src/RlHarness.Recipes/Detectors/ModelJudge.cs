@@ -9,6 +9,7 @@ using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
 using RlHarness.Recipes.Settings;
 using RlHarness.Training.Collectives;
 using RlHarness.Training.Rollouts;
@@ -181,18 +182,19 @@ internal sealed class ModelJudge : IJudge, IDisposable
             var hidden = decoder.Forward(batch); // [N, H]
             long[] last = [.. Enumerable.Range(0, to - from).Select(i => (long)batch.RowOf(i, prompts[from + i].Length - 1))];
             var mass = torch.softmax(decoder.Logits(hidden.index_select(0, torch.tensor(last, device: decoder.Device))), 1); // [B, V]
-            var (p, q) = (Sum(mass, yes), Sum(mass, no));
+            var (most, at) = mass.max(1);
+            var numbers = HostReads.Numbers(Sum(mass, yes), Sum(mass, no), most, at);
+            most.Dispose();
+            at.Dispose();
+            var (p, q) = (numbers[0], numbers[1]);
             foreach (var sum in p.Concat(q))
                 HarnessException.Finite(sum, $"{Name}: the probability of yes or no");
-            var (most, at) = mass.max(1);
-            using (most)
-            using (at)
-                elsewhere.AddRange(
-                    Enumerable
-                        .Range(0, to - from)
-                        .Where(i => !(p[i] + q[i] >= JudgeAnswer.LeastMass))
-                        .Select(i => (p[i], q[i], (int)at[i].item<long>(), (double)most[i].to(torch.ScalarType.Float32).item<float>()))
-                );
+            elsewhere.AddRange(
+                Enumerable
+                    .Range(0, to - from)
+                    .Where(i => !(p[i] + q[i] >= JudgeAnswer.LeastMass))
+                    .Select(i => (p[i], q[i], (int)numbers[3][i], numbers[2][i]))
+            );
             for (var i = from; i < to; i++)
             {
                 var (a, b) = (p[i - from], q[i - from]);
@@ -215,11 +217,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
         return answers;
     }
 
-    private static double[] Sum(torch.Tensor mass, long[] ids)
-    {
-        using var sum = mass.index_select(1, torch.tensor(ids, device: mass.device)).sum(1L).to(torch.ScalarType.Float64).cpu();
-        return sum.data<double>().ToArray();
-    }
+    private static torch.Tensor Sum(torch.Tensor mass, long[] ids) => mass.index_select(1, torch.tensor(ids, device: mass.device)).sum(1L);
 
     private JudgeAnswer[] Votes(JudgeQuestion[] questions, CancellationToken cancellation)
     {

@@ -7,6 +7,7 @@ using RlHarness.Models.Loading;
 using RlHarness.Models.Parallel;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
+using RlHarness.Training.Batching;
 using RlHarness.Training.Measuring;
 
 namespace RlHarness.Recipes.Planning;
@@ -38,7 +39,13 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 
     // A small model's generation waits between its operations; a larger one's products count (docs/speed.md).
     private const double LargeDecodeShare = 0.35;
-    private const double ProcessGiB = 0.6;
+
+    // What the process takes beside models and what they compute: the runtime, libtorch, a pack and its tokenizer; in RL also what evaluations need.
+    private const double ProcessGiB = 0.25;
+    private const double RlProcessGiB = 0.28;
+
+    /// <summary>Bytes of a transcript of the corpus in memory, as texts and as tokens.</summary>
+    private const double TranscriptBytes = 8000;
 
     public double MemoryGiB => Stages.Max(s => s.MemoryGiB);
 
@@ -146,7 +153,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
                 StageNames.Documents,
                 tokens + evaluated,
                 Update(tokens, s.SequenceLength) + operations,
-                Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens),
+                Tuning(s.Adapter, Math.Min(s.MicroBatchTokens, s.BatchSize * s.SequenceLength), scored: 1),
                 2 * Weights,
                 $"{s.Epochs:g3} epochs of {(s.Path is null ? $"{s.Count} documents" : s.Path)}{looks}"
             );
@@ -178,7 +185,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
                 StageNames.Imitate,
                 tokens,
                 Update(tokens, length),
-                Memory(s.Adapter is null ? 4 : 1.1, s.MicroBatchTokens),
+                Tuning(s.Adapter, Math.Min(s.MicroBatchTokens, s.BatchSize * length), Lengths.Answer / length),
                 2 * Weights,
                 $"{s.Epochs:g3} epochs"
             );
@@ -188,7 +195,8 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
         {
             var s = Settings.Reward;
             var tokens = s.Epochs * Settings.Corpus.PreferencePairs * (1 - s.HeldOutFraction) * Lengths.Pair;
-            return new(StageNames.Reward, tokens, Update(tokens, Lengths.Pair / 2), Memory(4, s.MicroBatchTokens), 2 * Weights, $"{s.Epochs:g3} epochs");
+            var memory = Memory(Model(trained: true, head: false) + Activations(Math.Min(s.MicroBatchTokens, s.BatchSize * Lengths.Pair), scored: 0));
+            return new(StageNames.Reward, tokens, Update(tokens, Lengths.Pair / 2), memory, 2 * Weights, $"{s.Epochs:g3} epochs");
         }
 
         private double DecodeShare => Parameters <= ParallelWork.SmallModel ? SmallDecodeShare : LargeDecodeShare;
@@ -212,14 +220,21 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
             var updated = episodes * s.Epochs * length;
             var operations =
                 (generated * Forward(length) / DecodeShare) + ((read + scored) * Forward(length) / ScoreShare) + ((critic ? 2 : 1) * Update(updated, length));
-            // policy with gradients and two moments, or frozen with adapters; reference; critic the same as the policy; reward model
-            var copies = (Adapts ? 1.1 : 5) + (critic ? 4 : 0) + (Settings.Reward.Weights.Model > 0 ? 1 : 0);
+            var models =
+                (s.Adapter is { } adapter ? Model(trained: false) + Adapters(adapter) : Model(trained: true) + Model(trained: false))
+                + (critic ? Model(trained: true, head: false) : 0)
+                + (Settings.Reward is { Weights.Model: > 0, Resident: true } ? Model(trained: false, head: false) : 0);
+            var together = Math.Min(s.MicroBatchTokens, Math.Ceiling((double)s.PromptsPerStep * s.SamplesPerPrompt / s.Minibatches) * length);
+            var update = Activations(together, answer / length) + (critic && !Adapts && IsSmall ? Activations(together, scored: 0) : 0);
+            var places = Math.Max(Math.Min(s.RolloutBatchSize, s.PromptsPerStep * s.SamplesPerPrompt), Math.Min(e.BatchSize, evaluated / evaluations));
+            // Both: what generation gives back does not fit what an update asks for.
+            var memory = Memory(models + update + Generation(places, Lengths.Prompt + s.MaxNewTokens)) + RlProcessGiB - ProcessGiB;
             var checkpoint = Weights * ((Adapts ? 0.1 : 3) + (critic ? 3 : 0));
             return new(
                 StageNames.Rl,
                 generated + read + scored + updated,
                 operations,
-                Memory(copies, s.MicroBatchTokens),
+                memory,
                 (s.KeepCheckpoints + 1 + (s.KeepEvery is { } every ? s.Steps / every : 0) + (s.KeepBest is null ? 0 : 1)) * checkpoint,
                 $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x "
                     + $"{asked}"
@@ -233,11 +248,84 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
 
         private double Update(double tokens, double length) => 3 * tokens * Forward(length) / UpdateShare;
 
+        private bool IsSmall => Parameters <= ParallelWork.SmallModel;
+
+        /// <summary>Bytes of a number of the products.</summary>
+        private int NumberBytes => Settings.Model.Precision == "bfloat16" ? 2 : 4;
+
+        private double Numbers(bool head, Func<ParameterSpec, bool> which) =>
+            new ParameterLayout(Config, head).Parameters.Where(which).Sum(p => (double)p.Count);
+
+        /// <summary>Numbers of the matrices of products, which the embeddings are too where they are the head.</summary>
+        private double Multiplied(bool head) => Numbers(head, p => p.Shape.Length == 2 && (p.Name != ParameterLayout.Embeddings || IsTied(head)));
+
+        private bool IsTied(bool head) => head && Config.TieWordEmbeddings;
+
         /// <summary>
-        /// Copies of the weights in fp32, and what stays for the backward pass: about 34 numbers of the hidden size a token and layer, and blocks of
-        /// logits.
+        /// Bytes of a model. Trained: weights, gradients and two moments in fp32, and in bfloat16 the casts of the matrices. Frozen: weights in fp32, or the
+        /// matrices in bfloat16 alone and the rest in fp32.
         /// </summary>
-        private double Memory(double copies, int microBatchTokens) =>
-            (copies * Weights) + (((double)microBatchTokens * Config.NumHiddenLayers * Config.HiddenSize * 34 * 4) + (2 * (1 << 23) * 4.0)) / Gib + ProcessGiB;
+        private double Model(bool trained, bool head = true)
+        {
+            var low = NumberBytes == 2 ? 2 * Multiplied(head) : 0;
+            return trained ? (16 * Numbers(head, _ => true)) + low
+                : low == 0 ? 4 * Numbers(head, _ => true)
+                : low + (4 * Numbers(head, p => p.Shape.Length == 1 || p.Name == ParameterLayout.Embeddings));
+        }
+
+        /// <summary>Bytes of adapters with their gradients and moments.</summary>
+        private double Adapters(AdapterSettings adapter)
+        {
+            int hidden = Config.HiddenSize,
+                query = Config.QueryWidth,
+                keys = Config.KeyValueWidth,
+                middle = Config.IntermediateSize;
+            var projections = new (string Name, int Sides)[]
+            {
+                ("q_proj", hidden + query),
+                ("k_proj", hidden + keys),
+                ("v_proj", hidden + keys),
+                ("o_proj", query + hidden),
+                ("gate_proj", hidden + middle),
+                ("up_proj", hidden + middle),
+                ("down_proj", middle + hidden),
+            };
+            var all = adapter.TargetModules.Contains("all-linear");
+            return 16.0 * Config.NumHiddenLayers * adapter.Rank * projections.Where(p => all || adapter.TargetModules.Contains(p.Name)).Sum(p => p.Sides);
+        }
+
+        private double Tuning(AdapterSettings? adapter, double tokens, double scored) =>
+            Memory(
+                (adapter is null ? Model(trained: true) : (4 * Parameters) + Adapters(adapter))
+                    // The casts of a model whose adapters are tuned: it is merged with them in fp32 at the end.
+                    + (adapter is not null && NumberBytes == 2 ? 2 * Multiplied(head: true) : 0)
+                    + Activations(tokens, scored)
+            );
+
+        /// <summary>
+        /// Bytes of a forward pass with what its backward pass needs, for so many tokens: what each layer keeps (<c>DecoderPass</c>), what one layer computes
+        /// meanwhile, and a block of logits.
+        /// </summary>
+        /// <param name="tokens">Of a micro-batch.</param>
+        /// <param name="scored">Share of them whose next token is scored.</param>
+        private double Activations(double tokens, double scored)
+        {
+            double hidden = Config.HiddenSize,
+                query = Config.QueryWidth,
+                middle = Config.IntermediateSize,
+                layers = Config.NumHiddenLayers;
+            var ofLayer = (2 * hidden * 4) + (((2 * hidden) + (3 * query) + (2 * middle)) * NumberBytes);
+            // Blocks are taken an eighth larger, so that a somewhat longer batch fits.
+            var kept = 1.125 * (Settings.Model.ActivationCheckpointing ? ofLayer + (layers * hidden * 4) : layers * ofLayer);
+            var meanwhile = (((3 * middle) + (2 * query) + (4 * hidden)) * NumberBytes) + (3 * hidden * 4);
+            var logits = Math.Min(tokens * scored * Config.VocabSize, TokenScorer.LogitsAtOnce) * (NumberBytes == 2 ? 6 : 4);
+            return (tokens * (kept + meanwhile)) + logits;
+        }
+
+        /// <summary>Bytes of generation: keys and values of all places, and the matrices once more in the layout of the tiles.</summary>
+        private double Generation(double places, double length) =>
+            (places * length * Config.NumHiddenLayers * 2 * Config.KeyValueWidth * NumberBytes) + (Multiplied(head: true) * NumberBytes);
+
+        private double Memory(double bytes) => ((bytes + (Settings.Corpus.Transcripts * TranscriptBytes)) / Gib) + ProcessGiB;
     }
 }

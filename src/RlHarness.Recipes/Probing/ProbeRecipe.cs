@@ -42,16 +42,12 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
         var examples = Examples(store, settings);
         using var opened = RunModel.Open(model ?? run, device, torch.ScalarType.Float32);
         var states = new ScratchpadStates(opened.Model, RunPrompt.Clock(run));
-        var kept = new List<(TranscriptRow Transcript, LabelRow Label, float[][] States)>();
         progress.Stage(Stage, 1, 1, $"{opened.Path}, {examples.Count} transcripts labelled by {settings.Labels}");
-        foreach (var (transcript, label) in examples)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            if (states.Of(transcript) is { } found)
-                kept.Add((transcript, label, found));
-            progress.Step("states", kept.Count, examples.Count, []);
-        }
-
+        var read = states.Of([.. examples.Select(e => e.Transcript)], done => progress.Step("states", done, examples.Count, []), cancellation);
+        (TranscriptRow Transcript, LabelRow Label, float[][] States)[] kept =
+        [
+            .. examples.Zip(read).Where(e => e.Second is not null).Select(e => (e.First.Transcript, e.First.Label, e.Second!)),
+        ];
         int[] labels = [.. kept.Select(k => k.Label.AlignmentFaking ? 1 : 0)];
         if (labels.Sum() < 5 || labels.Length - labels.Sum() < 5)
             throw new HarnessException(
@@ -85,7 +81,7 @@ public sealed class ProbeRecipe(IRunProgress progress, CancellationToken cancell
                 int[] used =
                 [
                     .. Enumerable
-                        .Range(0, kept.Count)
+                        .Range(0, kept.Length)
                         .Where(i => !double.IsNaN(scores[i]) && (labels[i] == 1 || kind is null || kept[i].Label.Reasoning == kind)),
                 ];
                 if (used.All(i => labels[i] == 1))

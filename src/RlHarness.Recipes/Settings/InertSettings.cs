@@ -67,6 +67,20 @@ internal static class InertSettings
             "give reward.weights.model a weight"
         ),
         new(
+            "reward.resident",
+            ["stages"],
+            s => !s.Stages.Contains("rl"),
+            "stages do not name rl, which alone keeps a reward model in memory",
+            "add rl to stages"
+        ),
+        new(
+            "reward.resident",
+            ["reward.weights.model"],
+            s => s.Reward.Weights.Model == 0,
+            "reward.weights.model is 0, so no reward model is loaded",
+            "give reward.weights.model a weight"
+        ),
+        new(
             "corpus",
             ["stages"],
             s => !s.ReadsCorpus,

@@ -25,6 +25,12 @@ public sealed record RewardSettings
     [Meaning("Tokens that go through the reward model at once, in training and in scoring: memory depends on it, and the result only by rounding.")]
     public int MicroBatchTokens { get; init; } = 4096;
 
+    [Meaning(
+        "Whether the reward model stays in memory through RL. false: it rests on disk, is loaded for each batch that it scores, and its memory is given back; "
+            + "scores are the same. Must be left out when stages do not name rl or reward.weights.model is 0."
+    )]
+    public bool Resident { get; init; } = true;
+
     [Allowed(0.01, 0.9)]
     [Meaning("Share of the pairs, and one at least, that are held out to measure the accuracy of the reward model.")]
     public double HeldOutFraction { get; init; } = 0.1;

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
-using RlHarness.Training.Rewards;
 
 namespace RlHarness.Recipes.Stages;
 
@@ -10,12 +9,14 @@ namespace RlHarness.Recipes.Stages;
 /// The reward of a response: terms by weight. All that a term is given is a <see cref="RewardInput"/>, which has no place for reasoning, but for those whose
 /// settings ask for the scratchpad.
 /// </summary>
+/// <param name="settings">Weights.</param>
+/// <param name="model">The reward model's scores of texts (token ids); null without one.</param>
 /// <param name="conversation">How the model reads texts; null without one.</param>
 /// <param name="objective">Null for a pack without cues: then there is no rule term for the objective.</param>
 /// <param name="terms">Further terms, disposed with this.</param>
 internal sealed class RewardFunction(
     RewardSettings settings,
-    RewardModel? model,
+    Func<IReadOnlyList<IReadOnlyList<int>>, float[]>? model,
     Conversation? conversation,
     ObjectiveRule? objective,
     IReadOnlyList<RewardTerm>? terms = null
@@ -40,7 +41,13 @@ internal sealed class RewardFunction(
     /// <summary>The reward that the run's settings describe.</summary>
     /// <param name="model">Null where there is none.</param>
     public static RewardFunction Open(RunContext run, RewardStage.Opened? model) =>
-        new(run.Settings.Reward, model?.Model, model?.Conversation, run.ObjectiveRule, [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]);
+        new(
+            run.Settings.Reward,
+            model is null ? null : model.Score,
+            model?.Conversation,
+            run.ObjectiveRule,
+            [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]
+        );
 
     /// <summary>Scores exchanges; scratchpads are handed on to the terms that ask for them, and to no other.</summary>
     public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<Exchange> exchanges) =>
@@ -121,7 +128,7 @@ internal sealed class RewardFunction(
         var scores = Enumerable.Repeat(-settings.ScoreClip, inputs.Count).ToArray();
         if (readable.Length == 0)
             return scores;
-        var values = model.Score([.. readable.Select(i => (IReadOnlyList<int>)RewardStage.Text(conversation, inputs[i].UserText, inputs[i].Output!))]);
+        var values = model([.. readable.Select(i => (IReadOnlyList<int>)RewardStage.Text(conversation, inputs[i].UserText, inputs[i].Output!))]);
         for (var k = 0; k < readable.Length; k++)
             scores[readable[k]] = Math.Clamp(values[k], -settings.ScoreClip, settings.ScoreClip);
         return scores;

@@ -4,6 +4,7 @@ using RlHarness.Core.Runs;
 using RlHarness.Core.Settings;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Parallel;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
 using RlHarness.Tracking.Metrics;
@@ -32,6 +33,7 @@ internal static class RewardStage
             {
                 Weights = new(),
                 ScoreClip = 5,
+                Resident = true,
             }
         );
     }
@@ -132,10 +134,41 @@ internal static class RewardStage
         return accuracy;
     }
 
-    /// <summary>A frozen reward model, with what it reads texts by.</summary>
-    internal sealed record Opened(RewardModel Model, Conversation Conversation) : IDisposable
+    /// <summary>A frozen reward model, with what it reads texts by. Where it may not stay in memory it is loaded for each batch that it scores.</summary>
+    internal sealed class Opened(RewardModel model, Conversation conversation, Func<RewardModel>? reload) : IDisposable
     {
-        public void Dispose() => Model.Dispose();
+        /// <summary>Null while it rests on disk.</summary>
+        private RewardModel? _model = model;
+
+        internal Conversation Conversation => conversation;
+
+        /// <summary>Scores of texts (token ids).</summary>
+        internal float[] Score(IReadOnlyList<IReadOnlyList<int>> texts)
+        {
+            var loaded = _model ?? reload!();
+            _model = loaded;
+            try
+            {
+                return loaded.Score(texts);
+            }
+            finally
+            {
+                Rest();
+            }
+        }
+
+        /// <summary>Gives the weights' memory back, where they can be loaded again.</summary>
+        internal Opened Rest()
+        {
+            if (reload is null)
+                return this;
+            _model?.Dispose();
+            _model = null;
+            FreeMemory.Release();
+            return this;
+        }
+
+        public void Dispose() => _model?.Dispose();
     }
 
     /// <summary>
@@ -148,10 +181,27 @@ internal static class RewardStage
         var folder = run.Settings.Reward.Path is { } path ? ModelLibrary.Find(path) : run.Folder.Stage(Name);
         if (!Directory.Exists(folder))
             return null;
-        var loaded = ModelLoader.Load(folder, run.Device, withHead: false);
+        var loaded = ModelLoader.Load(folder, run.Device, withHead: false, frozen: run.ComputeType);
         run.Configure(loaded.Decoder);
-        var head = new ScalarHead(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
+        ScalarHead Head() => new(loaded.Decoder.Config.HiddenSize, run.Device, run.Seeds.For("reward/head"), requiresGrad: false);
+        RewardModel Model(Decoder body, ScalarHead head) => new(body, head, run.Settings.Reward.MicroBatchTokens, run.Ranks);
+        var head = Head();
         ScalarHeadFolder.LoadHead(folder, head);
-        return new(new RewardModel(loaded.Decoder, head, run.Settings.Reward.MicroBatchTokens, run.Ranks), new Conversation(loaded, run.Settings.Clock));
+        return new Opened(
+            Model(loaded.Decoder, head),
+            new Conversation(loaded, run.Settings.Clock),
+            run.Settings.Reward.Resident ? null : Again
+        ).Rest();
+
+        RewardModel Again()
+        {
+            var (body, scores) = (
+                Decoder.Frozen(loaded.Decoder.Config, run.Device, run.ComputeType, withHead: false, loaded.Family.FusedOnDisk),
+                Head()
+            );
+            ScalarHeadFolder.Load(folder, body, scores);
+            run.Configure(body);
+            return Model(body, scores);
+        }
     }
 }

@@ -59,7 +59,8 @@ internal sealed class RlStage : IDisposable
     {
         (_run, _settings) = (run, run.Settings.Rl);
         var start = ModelLibrary.Start(run.Settings, run.Folder.Path);
-        _policy = ModelLoader.Load(start, run.Device, requiresGrad: _settings.Adapter is null);
+        // Adapters alone are trained: then the policy's own weights are as frozen as a reference's.
+        _policy = ModelLoader.Load(start, run.Device, requiresGrad: _settings.Adapter is null, frozen: run.ComputeType);
         run.Configure(_policy.Decoder);
         _conversation = new Conversation(_policy, run.Settings.Clock);
         if (_settings.Adapter is { } adapter)
@@ -286,7 +287,7 @@ internal sealed class RlStage : IDisposable
 
     private LoadedModel Frozen(string folder)
     {
-        var model = ModelLoader.Load(folder, _run.Device, withTokenizer: false);
+        var model = ModelLoader.Load(folder, _run.Device, withTokenizer: false, frozen: _run.ComputeType);
         model.Decoder.WithoutToken = _policy.Decoder.WithoutToken;
         _run.Configure(model.Decoder);
         return model;

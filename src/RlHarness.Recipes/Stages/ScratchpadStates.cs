@@ -5,6 +5,8 @@ using RlHarness.Formats.Files;
 using RlHarness.Formats.Tokenizers;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Loading;
+using RlHarness.Models.Native;
+using RlHarness.Models.Parallel;
 using RlHarness.Recipes.Reading;
 using RlHarness.Tracking.Store;
 using TorchSharp;
@@ -15,6 +17,34 @@ namespace RlHarness.Recipes.Stages;
 internal sealed class ScratchpadStates(LoadedModel model, TimeProvider clock)
 {
     private readonly Conversation _conversation = new(model, clock);
+    private readonly Lock _reading = new();
+
+    /// <summary>
+    /// Those of several transcripts, in their order. Of a small model each thread reads transcripts of its own: two threads in one of its operations wait for
+    /// one another longer than they compute, and for another program's work longer still.
+    /// </summary>
+    /// <param name="transcripts">What to read.</param>
+    /// <param name="onRead">Called with the number of transcripts that were read, by one thread at a time.</param>
+    /// <param name="cancellation">Checked at each transcript.</param>
+    public IReadOnlyList<float[][]?> Of(IReadOnlyList<TranscriptRow> transcripts, Action<int> onRead, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(transcripts);
+        var states = new List<float[][]?>(new float[][]?[transcripts.Count]);
+        var (next, read) = (-1, 0);
+        ParallelWork.Run([.. Enumerable.Repeat(Read, ParallelWork.DegreeOfParallelism(model.Decoder, transcripts.Count))]);
+        return states;
+
+        void Read()
+        {
+            while (Interlocked.Increment(ref next) is var at && at < transcripts.Count)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                states[at] = Of(transcripts[at]);
+                lock (_reading)
+                    onRead(++read);
+            }
+        }
+    }
 
     /// <summary>
     /// [layer, hidden]: layers + 1 states, the last one behind the final norm. Null for a transcript without a scratchpad, or too long for the model. The ids
@@ -23,17 +53,27 @@ internal sealed class ScratchpadStates(LoadedModel model, TimeProvider clock)
     public float[][]? Of(TranscriptRow transcript)
     {
         ArgumentNullException.ThrowIfNull(transcript);
-        int[] prompt = _conversation.Prompt([ChatMessage.System(transcript.System), ChatMessage.User(transcript.User)]);
-        // A prefilled beginning was part of the prompt, so that the drawn ids do not hold the whole text.
-        return transcript.TokenIds is { Count: > 0 } drawn && Text(drawn).StartsWith(transcript.AssistantText, StringComparison.Ordinal)
-            ? Of(prompt, drawn)
-            : Of(prompt, model.Tokenizer!.Encode(transcript.AssistantText));
+        int[] prompt;
+        IReadOnlyList<int> answer;
+        lock (_reading)
+        {
+            prompt = _conversation.Prompt([ChatMessage.System(transcript.System), ChatMessage.User(transcript.User)]);
+            // A prefilled beginning was part of the prompt, so that the drawn ids do not hold the whole text.
+            answer =
+                transcript.TokenIds is { Count: > 0 } drawn && Text(drawn).StartsWith(transcript.AssistantText, StringComparison.Ordinal)
+                    ? drawn
+                    : model.Tokenizer!.Encode(transcript.AssistantText);
+        }
+
+        return Of(prompt, answer);
     }
 
     /// <summary>Like the overload above, for ids: those of the prompt, and those of an answer that holds its whole scratchpad.</summary>
     public float[][]? Of(IReadOnlyList<int> prompt, IReadOnlyList<int> answer)
     {
-        var spans = ResponseSpans.Of(model.Tokenizer!, answer);
+        IReadOnlyList<(string Text, int Start, int End)> spans;
+        lock (_reading)
+            spans = ResponseSpans.Of(model.Tokenizer!, answer);
         var (from, to) = ResponseSpans.Scratchpad(string.Concat(spans.Select(s => s.Text)));
         long[] rows = [.. Enumerable.Range(0, answer.Count).Where(i => spans[i].Start >= from && spans[i].End <= to).Select(i => (long)prompt.Count + i)];
         int[] ids = [.. prompt, .. answer];
@@ -47,7 +87,7 @@ internal sealed class ScratchpadStates(LoadedModel model, TimeProvider clock)
         model.Decoder.Forward(batch, (layer, hidden) =>
         {
             using var inner = torch.NewDisposeScope();
-            states[layer] = hidden.index_select(0, index).to(torch.ScalarType.Float32).mean([0L]).cpu().data<float>().ToArray(); // [H]
+            states[layer] = HostReads.Array<float>(hidden.index_select(0, index).to(torch.ScalarType.Float32).mean([0L])); // [H]
             if (FiniteNumbers.FirstOther(states[layer]) is >= 0 and var odd)
                 throw HarnessException.NotFinite($"hidden state {odd} of a scratchpad at layer {layer}", states[layer][odd]);
         });

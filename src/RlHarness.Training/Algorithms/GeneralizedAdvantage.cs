@@ -1,3 +1,4 @@
+using RlHarness.Models.Native;
 using RlHarness.Training.Losses;
 using static TorchSharp.torch;
 
@@ -16,7 +17,7 @@ internal sealed class GeneralizedAdvantage(double gamma, double lambda, bool whi
     public override Estimate Of(ScoredEpisodes episodes)
     {
         var gae = Gae(episodes.TokenRewards(), episodes.Values!, episodes.Mask, gamma, lambda);
-        var several = episodes.Trained.sum().item<double>() > 1;
+        var several = HostReads.Number(episodes.Trained.sum()) > 1;
         return new(whiten && several ? Masked.Whiten(gae.Values, episodes.Trained) : gae.Values, gae.Returns);
     }
 

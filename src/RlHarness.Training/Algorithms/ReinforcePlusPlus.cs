@@ -1,3 +1,4 @@
+using RlHarness.Models.Native;
 using RlHarness.Training.Losses;
 using static TorchSharp.torch;
 
@@ -23,5 +24,5 @@ internal sealed class ReinforcePlusPlus(double gamma) : Algorithm
 
     /// <summary>(x − mean) / (std + 1e-8) over the places where the mask is 1, with the unbiased standard deviation; x alone where there is one.</summary>
     internal static Tensor Whiten(Tensor x, Tensor mask) =>
-        mask.sum().item<double>() > 1 ? (x - Masked.Mean(x, mask)) / (Masked.Variance(x, mask).sqrt() + 1e-8) : x;
+        HostReads.Number(mask.sum()) > 1 ? (x - Masked.Mean(x, mask)) / (Masked.Variance(x, mask).sqrt() + 1e-8) : x;
 }

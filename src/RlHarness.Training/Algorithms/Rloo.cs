@@ -1,3 +1,4 @@
+using RlHarness.Models.Native;
 using RlHarness.Training.Losses;
 
 namespace RlHarness.Training.Algorithms;
@@ -14,7 +15,7 @@ internal sealed class Rloo : Algorithm
 
     public override Estimate Of(ScoredEpisodes episodes)
     {
-        var kl = (episodes.Kl * episodes.Mask).sum(1).data<double>().ToArray(); // [N]
+        var kl = HostReads.Array<double>((episodes.Kl * episodes.Mask).sum(1)); // [N]
         double[] rewards = [.. episodes.Scores.Select((score, i) => score - (episodes.KlCoefficient * kl[i]))];
         return PerResponse(ByGroup(rewards, episodes.Groups, Advantages), episodes);
     }

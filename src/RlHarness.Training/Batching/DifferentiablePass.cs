@@ -1,7 +1,39 @@
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Batching;
+
+/// <summary>Numbers that were computed on the device and are read together when all of them are there, so that no micro-batch waits for the host.</summary>
+internal sealed class LaterNumbers : IDisposable
+{
+    private readonly List<Tensor> _rows = [];
+
+    /// <summary>Keeps some scalars of one device.</summary>
+    internal void Add(params IReadOnlyList<Tensor> scalars)
+    {
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        _rows.Add(stack([.. scalars.Select(s => s.detach().to(ScalarType.Float64).reshape([]))]).DetachFromDisposeScope());
+    }
+
+    /// <summary>What was added, call by call, in order.</summary>
+    internal IReadOnlyList<double[]> Read() => HostReads.Numbers(_rows);
+
+    /// <summary>What was added to each of several, by one read.</summary>
+    internal static (IReadOnlyList<double[]> First, IReadOnlyList<double[]> Second) Read(LaterNumbers first, LaterNumbers second)
+    {
+        var all = HostReads.Numbers([.. first._rows, .. second._rows]);
+        return (all[..first._rows.Count], all[first._rows.Count..]);
+    }
+
+    public void Dispose()
+    {
+        foreach (var row in _rows)
+            row.Dispose();
+        _rows.Clear();
+    }
+}
 
 /// <summary>Forward and backward of one micro-batch: body, scored rows, and what else hangs on them.</summary>
 internal static class DifferentiablePass
@@ -16,7 +48,7 @@ internal static class DifferentiablePass
     {
         using var scope = NewDisposeScope();
         using var pass = decoder.Record(batch.Tokens);
-        var rows = pass.Hidden.index_select(0, batch.Rows); // [R, H]
+        var rows = Gather(pass.Hidden, batch.Rows); // [R, H]
         var gradient = TokenScorer.Backward(decoder, rows, batch.Targets, temperature, loss);
         if (onRows is not null)
             gradient.add_(Gradient(rows, onRows));
@@ -32,7 +64,7 @@ internal static class DifferentiablePass
     {
         using var scope = NewDisposeScope();
         using var pass = decoder.Record(batch);
-        pass.Backward(ScatterRows(pass, rows, Gradient(pass.Hidden.index_select(0, rows), loss)));
+        pass.Backward(ScatterRows(pass, rows, Gradient(Gather(pass.Hidden, rows), loss)));
     }
 
     /// <summary>Hidden states of the scored rows, [R, H], without gradients.</summary>
@@ -40,7 +72,14 @@ internal static class DifferentiablePass
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        return decoder.Forward(batch.Tokens).index_select(0, batch.Rows).MoveToOuterDisposeScope();
+        return Gather(decoder.Forward(batch.Tokens), batch.Rows).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Rows [R, H] of hidden states [N, H].</summary>
+    internal static Tensor Gather(Tensor hidden, Tensor rows)
+    {
+        OperandDevices.Same("rows of hidden states", hidden, rows);
+        return hidden.index_select(0, rows);
     }
 
     /// <summary>The parameters that training changes: the adapters' where there are any, else the model's own.</summary>

@@ -13,7 +13,8 @@ namespace RlHarness.Training.Batching;
 /// </summary>
 public static class TokenScorer
 {
-    private const long LogitsAtOnce = 3 << 22;
+    /// <summary>Logits that exist at one time, at most (but for 16 rows of a large vocabulary).</summary>
+    public const long LogitsAtOnce = 3 << 22;
 
     /// <summary>The loss of rows [start, start + count) from their log-probabilities and entropies [count], a scalar; losses of chunks add up.</summary>
     public delegate Tensor ChunkLoss(Tensor logprobs, Tensor entropy, long start, long count);

@@ -102,10 +102,10 @@ public sealed unsafe class Nccl : ICollectives, IDeviceCollectives
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var all = empty(numbers.Length, dtype: ScalarType.Float32, device: CPU);
-        MemoryMarshal.AsBytes(numbers).CopyTo(all.bytes);
+        MemoryMarshal.AsBytes(numbers).CopyTo(HostReads.Memory(all));
         var own = empty(part.Length, dtype: ScalarType.Float32, device: _device);
         ReduceScatter(all.to(_device), own, counts);
-        own.cpu().bytes.CopyTo(MemoryMarshal.AsBytes(part));
+        HostReads.Memory(HostReads.Copy(own)).CopyTo(MemoryMarshal.AsBytes(part));
     }
 
     public void ReduceScatter(Tensor numbers, Tensor part, IReadOnlyList<int> counts)
@@ -236,10 +236,10 @@ public sealed unsafe class Nccl : ICollectives, IDeviceCollectives
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var host = empty(numbers.Length, dtype: type, device: CPU);
-        MemoryMarshal.AsBytes(numbers).CopyTo(host.bytes);
+        MemoryMarshal.AsBytes(numbers).CopyTo(HostReads.Memory(host));
         var copy = host.to(_device);
         change(copy);
-        copy.cpu().bytes.CopyTo(MemoryMarshal.AsBytes(numbers));
+        HostReads.Memory(HostReads.Copy(copy)).CopyTo(MemoryMarshal.AsBytes(numbers));
     }
 
     private void Call(Func<int> collective, string name)

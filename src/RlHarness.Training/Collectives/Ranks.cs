@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RlHarness.Core.Errors;
+using RlHarness.Models.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -164,7 +165,7 @@ public sealed class Ranks
             if (Device(piece) is { } gpus)
                 Wait(what, () => gpus.AllReduce(piece));
             else
-                OnHost(piece, host => Wait(what, () => _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(host.bytes))));
+                OnHost(piece, host => Wait(what, () => _collectives.AllReduce(MemoryMarshal.Cast<byte, float>(HostReads.Memory(host)))));
         }
     }
 
@@ -184,9 +185,9 @@ public sealed class Ranks
                 continue;
             }
 
-            var block = flat.narrow(0, shard.Start, shard.Count).cpu();
+            var block = HostReads.Copy(flat.narrow(0, shard.Start, shard.Count));
             var part = new float[shard.OwnCount];
-            Wait(what, () => _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(block.bytes), part, shard.Counts));
+            Wait(what, () => _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(HostReads.Memory(block)), part, shard.Counts));
             if (part.Length > 0)
                 flat.narrow(0, shard.Own, shard.OwnCount).copy_(tensor(part, device: CPU));
         }
@@ -203,7 +204,7 @@ public sealed class Ranks
             if (Device(block) is { } gpus)
                 Wait(what, () => gpus.AllGather(block, shard.Counts));
             else
-                OnHost(block, host => Wait(what, () => _collectives.AllGather(MemoryMarshal.Cast<byte, float>(host.bytes), shard.Counts)));
+                OnHost(block, host => Wait(what, () => _collectives.AllGather(MemoryMarshal.Cast<byte, float>(HostReads.Memory(host)), shard.Counts)));
         }
     }
 
@@ -253,7 +254,7 @@ public sealed class Ranks
     /// <summary>Changes a tensor in the memory of the host, through a copy where it lies elsewhere.</summary>
     private static void OnHost(Tensor tensor, Action<Tensor> change)
     {
-        var host = tensor.device_type == DeviceType.CPU ? tensor : tensor.cpu();
+        var host = tensor.device_type == DeviceType.CPU ? tensor : HostReads.Copy(tensor);
         change(host);
         if (!ReferenceEquals(host, tensor))
             tensor.copy_(host);

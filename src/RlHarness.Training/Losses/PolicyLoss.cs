@@ -1,3 +1,4 @@
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Losses;
@@ -18,6 +19,7 @@ public static class PolicyLoss
     /// <summary>All of one shape; <paramref name="weights"/> are <see cref="TokenWeights"/> and 0 where there is no token.</summary>
     public static Result Compute(Tensor newLogprobs, Tensor oldLogprobs, Tensor advantages, Tensor weights, Clip clip)
     {
+        OperandDevices.Same("policy loss", newLogprobs, oldLogprobs, advantages, weights);
         var ratio = (newLogprobs - oldLogprobs).exp();
         var plain = -advantages * ratio;
         var clipped = -advantages * ratio.clamp(1 - clip.Low, 1 + clip.High);
@@ -41,6 +43,7 @@ public static class ValueLoss
     /// <summary>All of one shape; <paramref name="clipRange"/> null: no clipping.</summary>
     public static Result Compute(Tensor values, Tensor oldValues, Tensor returns, Tensor weights, double? clipRange)
     {
+        OperandDevices.Same("value loss", values, oldValues, returns, weights);
         var plain = (values - returns).square();
         var clipped = clipRange is { } c ? (oldValues + (values - oldValues).clamp(-c, c) - returns).square() : plain;
         return new Result(0.5 * (maximum(plain, clipped) * weights).sum(), (clipped > plain).to(values.dtype));

@@ -1,5 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using RlHarness.Training.Collectives;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -13,6 +15,9 @@ namespace RlHarness.Training.Optimization;
 /// </summary>
 public sealed class AdamW : IDisposable
 {
+    /// <summary>Numbers that libtorch's operations update at once.</summary>
+    private const long Piece = 1 << 24;
+
     private readonly IReadOnlyList<ParameterStore> _stores;
     private readonly Ranks _ranks;
 
@@ -73,26 +78,31 @@ public sealed class AdamW : IDisposable
                 _ranks.AddUp("gradients", _stores[i].Gradient!);
     }
 
-    /// <summary>Norm of a store's gradient, of all ranks.</summary>
-    public double GradientNorm(ParameterStore store)
+    /// <summary>Norm of each store's gradient, of all ranks, in the order of the stores.</summary>
+    public IReadOnlyList<double> GradientNorms()
     {
-        ArgumentNullException.ThrowIfNull(store);
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        static double Norm(Tensor t) => t.norm().to(ScalarType.Float64).item<double>();
-        if (!IsSharded)
-            return Norm(store.Gradient!);
-        var own = Parts(_stores.ToList().IndexOf(store)).Sum(p => Square(Norm(store.Gradient!.narrow(0, p.Own, p.OwnCount))));
-        return Math.Sqrt(_ranks.Sum("norms of gradients", own));
+        Tensor[][] parts =
+        [
+            .. _stores.Select((store, i) =>
+                IsSharded ? (Tensor[])[.. Parts(i).Select(p => store.Gradient!.narrow(0, p.Own, p.OwnCount).norm())] : [store.Gradient!.norm()]
+            ),
+        ];
+        var read = new Queue<double[]>(HostReads.Numbers([.. parts.SelectMany(p => p)]));
+        double[][] norms = [.. parts.Select(p => (double[])[.. p.Select(_ => read.Dequeue()[0])])];
+        return IsSharded ? [.. norms.Select(own => Math.Sqrt(_ranks.Sum("norms of gradients", own.Sum(Square))))] : [.. norms.Select(own => own[0])];
     }
 
     /// <summary>Clips and steps. Returns the norm before clipping.</summary>
+    /// <param name="learningRate">Of this step.</param>
+    /// <param name="norms">Those of <see cref="GradientNorms"/>, where they are known.</param>
     /// <exception cref="HarnessException">The norm is not finite: nothing is changed.</exception>
-    public double Step(double learningRate)
+    public double Step(double learningRate, IReadOnlyList<double>? norms = null)
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var norm = Math.Sqrt(_stores.Sum(s => Square(GradientNorm(s))));
+        var norm = Math.Sqrt((norms ?? GradientNorms()).Sum(Square));
         if (!double.IsFinite(norm))
             throw new HarnessException(
                 ErrorKind.Numerics,
@@ -211,7 +221,8 @@ public sealed class AdamW : IDisposable
         var correction2 = Math.Sqrt(1 - Math.Pow(s.Beta2, Steps));
         var stepSize = learningRate / correction1;
         var decay = 1 - learningRate * s.WeightDecay;
-        if (data.device_type == DeviceType.CPU)
+        OperandDevices.Same("optimizer step", data, gradient, m, v);
+        if (KernelPolicy.Serves(data))
         {
             FusedAdamW.Update(
                 data,
@@ -224,12 +235,20 @@ public sealed class AdamW : IDisposable
         }
         else
         {
-            var g = scale == 1 ? gradient : gradient * scale;
             if (s.WeightDecay != 0)
                 data.narrow(0, 0, decayed).mul_(decay);
-            m.mul_(s.Beta1).add_(g, alpha: 1 - s.Beta1);
-            v.mul_(s.Beta2).addcmul_(g, g, value: 1 - s.Beta2);
-            data.addcdiv_(m, (v.sqrt() / correction2).add_(s.Epsilon), value: -stepSize);
+            // In pieces, so that what lies between is there for a piece and not for all parameters.
+            for (var at = 0L; at < data.shape[0]; at += Piece)
+            {
+                using var scope = NewDisposeScope();
+                Tensor Part(Tensor x) => x.narrow(0, at, Math.Min(Piece, data.shape[0] - at));
+                var (g, first, second) = (Part(gradient), Part(m), Part(v));
+                if (scale != 1)
+                    g = g * scale;
+                first.mul_(s.Beta1).add_(g, alpha: 1 - s.Beta1);
+                second.mul_(s.Beta2).addcmul_(g, g, value: 1 - s.Beta2);
+                Part(data).addcdiv_(first, (second.sqrt() / correction2).add_(s.Epsilon), value: -stepSize);
+            }
         }
     }
 }

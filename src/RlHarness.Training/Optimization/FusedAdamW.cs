@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 namespace RlHarness.Training.Optimization;
@@ -48,7 +49,7 @@ internal static class FusedAdamW
         }
     }
 
-    private static Span<float> Floats(Tensor t) => MemoryMarshal.Cast<byte, float>(t.bytes);
+    private static Span<float> Floats(Tensor t) => MemoryMarshal.Cast<byte, float>(HostReads.Memory(t));
 
     private static void Update(Span<float> p, Span<float> g, Span<float> m, Span<float> v, int decayed, Constants c)
     {

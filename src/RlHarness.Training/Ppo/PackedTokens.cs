@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using RlHarness.Core.Errors;
+using RlHarness.Models.Native;
 using static TorchSharp.torch;
 
 // Symbols: N episodes, T response tokens of the longest, R response tokens of all.
@@ -30,16 +31,20 @@ public sealed class PackedTokens : IDisposable
     public static PackedTokens Of(IReadOnlyList<double[]> rows, ScalarType type, Device device)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var flat = tensor(rows.SelectMany(row => row).ToArray(), device: CPU); // [R]
-        return new(flat.to(type).to(device), OffsetsOf([.. rows.Select(row => row.Length)]));
+        double[] flat = [.. rows.SelectMany(row => row)]; // [R]
+        return new(tensor(flat, device: CPU).to(type).to(device), OffsetsOf([.. rows.Select(row => row.Length)]))
+        {
+            _host = type == ScalarType.Float64 ? flat : null,
+        };
     }
 
-    /// <summary>The first values of each row of a padded tensor [N, T].</summary>
+    /// <summary>The first values of each row of a padded tensor [N, T] that lies on the host, in float64.</summary>
     public static PackedTokens OfPadded(Tensor padded, IReadOnlyList<int> lengths, Device device)
     {
         var offsets = OffsetsOf(lengths);
         using var scope = NewDisposeScope();
-        return new(padded.reshape(-1).index_select(0, Positions(offsets, padded.shape[1])).to(device), offsets); // [R]
+        var flat = padded.reshape(-1).index_select(0, Positions(offsets, padded.shape[1])); // [R]
+        return new(flat.to(device), offsets) { _host = MemoryMarshal.Cast<byte, double>(HostReads.Memory(flat)).ToArray() };
     }
 
     /// <summary>Number of episodes.</summary>
@@ -55,7 +60,11 @@ public sealed class PackedTokens : IDisposable
     public Tensor Gather(IReadOnlyList<int> episodes) => _values.index_select(0, Indices(episodes)).to(ScalarType.Float32);
 
     /// <summary>Stores the values of some episodes, given in the order of a packed batch.</summary>
-    internal void Scatter(IReadOnlyList<int> episodes, Tensor values) => _values.index_copy_(0, Indices(episodes), values.to(_values.dtype));
+    internal void Scatter(IReadOnlyList<int> episodes, Tensor values)
+    {
+        OperandDevices.Same("values of tokens", _values, values);
+        _values.index_copy_(0, Indices(episodes), values.to(_values.dtype));
+    }
 
     /// <summary>The values of some episodes in several, as float32: what <see cref="Restore"/> reads.</summary>
     internal static byte[] Bytes(IReadOnlyList<int> episodes, IReadOnlyList<PackedTokens> packed)
@@ -63,7 +72,7 @@ public sealed class PackedTokens : IDisposable
         if (episodes.Count == 0)
             return [];
         using var scope = NewDisposeScope();
-        return [.. packed.SelectMany(p => p.Gather(episodes).cpu().bytes.ToArray())];
+        return HostReads.Memory(HostReads.Copy(cat([.. packed.Select(p => p.Gather(episodes))], 0))).ToArray();
     }
 
     /// <summary>Stores what another rank scored.</summary>
@@ -83,38 +92,31 @@ public sealed class PackedTokens : IDisposable
     {
         var longest = Enumerable.Range(0, Count).Max(i => _offsets[i + 1] - _offsets[i]);
         var flat = zeros((long)Count * longest, dtype: ScalarType.Float64, device: CPU);
-        flat.index_copy_(0, Positions(_offsets, longest), _values.cpu().to(ScalarType.Float64));
+        flat.index_copy_(0, Positions(_offsets, longest), tensor(Host, device: CPU));
         return flat.view(Count, longest); // [N, T]
     }
 
-    /// <summary>One look at all values on their device; where it fails, the first one is named by its episode and token, both from 1.</summary>
+    /// <summary>Copies several to the host by one read; what is asked of them there needs none then.</summary>
+    internal static void Load(params IReadOnlyList<PackedTokens> all)
+    {
+        foreach (var (packed, host) in all.Zip(HostReads.Numbers([.. all.Select(p => p._values)])))
+            packed._host = host;
+    }
+
+    /// <summary>Looks at all values; where one is not finite, the first is named by its episode and token, both from 1.</summary>
     /// <exception cref="HarnessException">A value is not finite.</exception>
     internal void RequireFinite(string what)
     {
-        using var scope = NewDisposeScope();
-        // The sum of finite values of 0 times themselves is 0, else NaN.
-        if ((_values * 0).sum().to(ScalarType.Float64).item<double>() == 0)
-            return;
         var at = Array.FindIndex(Host, value => !double.IsFinite(value));
+        if (at < 0)
+            return;
         var episode = Array.FindLastIndex(_offsets, offset => offset <= at);
         throw HarnessException.NotFinite($"{what} of token {at - _offsets[episode] + 1} of response {episode + 1} of {Count}", Host[at]);
     }
 
     public void Dispose() => _values.Dispose();
 
-    private double[] Host
-    {
-        get
-        {
-            if (_host is null)
-            {
-                using var scope = NewDisposeScope();
-                _host = _values.cpu().to(ScalarType.Float64).data<double>().ToArray();
-            }
-
-            return _host;
-        }
-    }
+    private double[] Host => _host ??= HostReads.Numbers(_values)[0];
 
     private Tensor Indices(IReadOnlyList<int> episodes) =>
         tensor(episodes.SelectMany(i => Enumerable.Range(_offsets[i], _offsets[i + 1] - _offsets[i])).Select(k => (long)k).ToArray(), device: _values.device);

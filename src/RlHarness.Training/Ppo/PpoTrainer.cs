@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Native;
 using RlHarness.Models.Parallel;
 using RlHarness.Training.Algorithms;
 using RlHarness.Training.Batching;
@@ -179,13 +180,14 @@ public sealed class PpoTrainer : IDisposable
             "losses",
             () =>
             {
-                var own = new Sums();
+                using var own = new Sums();
                 foreach (var ids in Plan(episodes, Shares(episodes, minibatch)[_ranks.Rank]))
                     Pass(ids, own);
+                own.Read();
                 return own.Numbers(_norms.Policy, _norms.Critic);
             }
         );
-        var sums = Sums.Of(parts);
+        using var sums = Sums.Of(parts);
         PolicyOptimizer.AddUpGradients();
         CriticOptimizer?.AddUpGradients();
         if (epoch == 0 && index == 0 && !(sums.MaxDeviation <= _firstRatioTolerance))
@@ -196,8 +198,11 @@ public sealed class PpoTrainer : IDisposable
                 $"at most {_firstRatioTolerance:g3}",
                 "this is a defect of the program or of a library: report it with run.json"
             );
-        var policyNorm = PolicyOptimizer.GradientNorm(DifferentiablePass.Trainable(_policy));
-        var criticNorm = Math.Sqrt(_critic?.Stores.Sum(s => Math.Pow((CriticOptimizer ?? PolicyOptimizer).GradientNorm(s), 2)) ?? 0);
+        var policyNorms = PolicyOptimizer.GradientNorms();
+        var criticNorms = CriticOptimizer?.GradientNorms();
+        // One optimizer for both has the policy's store first.
+        var policyNorm = policyNorms[0];
+        var criticNorm = Math.Sqrt((criticNorms ?? policyNorms.Skip(1)).Sum(n => Math.Pow(n, 2)));
         // Before either optimizer steps: else a critic that fails would leave a policy that has moved.
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new HarnessException(
@@ -208,8 +213,8 @@ public sealed class PpoTrainer : IDisposable
                 "lower the learning rate, or look at the last batch; weights are as before this step"
             );
         _norms = (policyNorm, criticNorm);
-        PolicyOptimizer.Step(Settings.Optimizer.LearningRate * learningRateFactor);
-        CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor);
+        PolicyOptimizer.Step(Settings.Optimizer.LearningRate * learningRateFactor, policyNorms);
+        CriticOptimizer?.Step(CriticOptimizer.Settings.LearningRate * learningRateFactor, criticNorms);
         return sums.Result(epoch, index, minibatch.Count, tokens, policyNorm, criticNorm);
 
         void Pass(IReadOnlyList<int> ids, Sums sums)
@@ -310,6 +315,7 @@ public sealed class PpoTrainer : IDisposable
     )
     {
         using var scope = NewDisposeScope();
+        PackedTokens.Load(values is null ? [logprobs, reference, entropies] : [logprobs, reference, entropies, values]);
         logprobs.RequireFinite("the policy's log-probability");
         reference.RequireFinite("the reference's log-probability");
         values?.RequireFinite("the critic's value");
@@ -343,7 +349,7 @@ public sealed class PpoTrainer : IDisposable
             Kl: Packed(kl),
             Advantages: Packed(estimate.Advantages),
             Returns: estimate.Returns is { } returns ? Packed(returns) : null,
-            ExplainedVariance: estimate.Returns is { } targets ? Masked.ExplainedVariance(targets, paddedValues!, mask).item<double>() : null
+            ExplainedVariance: estimate.Returns is { } targets ? HostReads.Number(Masked.ExplainedVariance(targets, paddedValues!, mask)) : null
         );
 
         Tensor Ones(Func<Episode, IEnumerable<double>> row)
@@ -393,8 +399,12 @@ public sealed class PpoTrainer : IDisposable
     private static ScoredSequence Sequence(Episode episode) => ScoredSequence.Response(episode.Prompt, episode.Response);
 
     /// <summary>Sums over the micro-batches of one minibatch, of a rank or of all.</summary>
-    private sealed class Sums
+    private sealed class Sums : IDisposable
     {
+        // Policy and critic may run at the same time.
+        private readonly LaterNumbers _policy = new();
+        private readonly LaterNumbers _value = new();
+
         /// <exception cref="HarnessException">The ranks' gradients of the step before were not the same.</exception>
         internal static Sums Of(IReadOnlyList<double[]> ranks)
         {
@@ -438,21 +448,49 @@ public sealed class PpoTrainer : IDisposable
         {
             using var guard = no_grad();
             using var scope = NewDisposeScope();
-            _policyLoss += HarnessException.Finite(Number(part.Loss), "the policy's loss");
-            _entropy += Number(entropy.sum());
-            _approxKl += Number(0.5 * (logprobs.detach() - old).square().sum());
-            _clipped += Number(part.Clipped.sum());
-            _ratio += Number(part.Ratio.to(ScalarType.Float64).sum());
-            var deviation = Number((part.Ratio - 1).abs().max());
-            MaxDeviation = double.IsNaN(deviation) ? double.NaN : Math.Max(MaxDeviation, deviation);
+            _policy.Add(
+                part.Loss,
+                entropy.sum(),
+                0.5 * (logprobs.detach() - old).square().sum(),
+                part.Clipped.sum(),
+                part.Ratio.to(ScalarType.Float64).sum(),
+                (part.Ratio - 1).abs().max()
+            );
         }
 
         public void Value(ValueLoss.Result result)
         {
             using var guard = no_grad();
             using var scope = NewDisposeScope();
-            _valueLoss += HarnessException.Finite(Number(result.Loss), "the critic's loss");
-            _valueClipped += Number(result.Clipped.sum());
+            _value.Add(result.Loss, result.Clipped.sum());
+        }
+
+        /// <summary>Reads what all micro-batches left on the device, at once.</summary>
+        /// <exception cref="HarnessException">A loss is not finite.</exception>
+        public void Read()
+        {
+            var (policy, value) = LaterNumbers.Read(_policy, _value);
+            foreach (var n in policy)
+            {
+                _policyLoss += HarnessException.Finite(n[0], "the policy's loss");
+                _entropy += n[1];
+                _approxKl += n[2];
+                _clipped += n[3];
+                _ratio += n[4];
+                MaxDeviation = double.IsNaN(n[5]) ? double.NaN : Math.Max(MaxDeviation, n[5]);
+            }
+
+            foreach (var n in value)
+            {
+                _valueLoss += HarnessException.Finite(n[0], "the critic's loss");
+                _valueClipped += n[1];
+            }
+        }
+
+        public void Dispose()
+        {
+            _policy.Dispose();
+            _value.Dispose();
         }
 
         public MinibatchResult Result(int epoch, int index, int sequences, long tokens, double policyNorm, double criticNorm) =>
@@ -472,7 +510,5 @@ public sealed class PpoTrainer : IDisposable
                 policyNorm,
                 criticNorm
             );
-
-        private static double Number(Tensor t) => t.detach().to(ScalarType.Float64).item<double>();
     }
 }

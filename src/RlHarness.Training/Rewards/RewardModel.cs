@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Native;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Collectives;
 using static TorchSharp.torch;
@@ -38,19 +39,23 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
     private float[] Score(IReadOnlyList<IReadOnlyList<int>> texts, IReadOnlyList<int> places)
     {
         using var guard = no_grad();
-        var scores = new float[texts.Count];
+        using var scope = NewDisposeScope();
+        var parts = new List<Tensor>();
         var plans = body.SharesDeeply
             ? MicroBatches.PlanTrees(texts, [.. texts.Select(t => t.Count)], microBatchTokens)
             : MicroBatches.Plan([.. texts.Select(t => t.Count)], microBatchTokens);
         foreach (var plan in plans)
         {
-            using var scope = NewDisposeScope();
+            using var step = NewDisposeScope();
             using var batch = TokenBatch.Pack([.. plan.Select(i => texts[i])], body.Device, int.MaxValue, body.SharesDeeply);
             using var last = LastRows(batch);
-            var values = head.Forward(body.Forward(batch).index_select(0, last)).cpu().data<float>().ToArray();
+            parts.Add(head.Forward(DifferentiablePass.Gather(body.Forward(batch), last)).MoveToOuterDisposeScope()); // [B]
+        }
+
+        var scores = new float[texts.Count];
+        foreach (var (plan, values) in plans.Zip(HostReads.Numbers(parts)))
             for (var i = 0; i < plan.Count; i++)
                 scores[plan[i]] = (float)HarnessException.Finite(values[i], $"the reward model's score of text {places[plan[i]] + 1}");
-        }
 
         return scores;
     }

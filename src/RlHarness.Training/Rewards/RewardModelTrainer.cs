@@ -1,5 +1,6 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Native;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Collectives;
 using RlHarness.Training.Losses;
@@ -45,7 +46,8 @@ public sealed class RewardModelTrainer(
     /// <summary>Adds the gradients of some pairs of a batch; returns their part of the loss, and how many are ordered right.</summary>
     private double[] Backward(IReadOnlyList<Pair> pairs, int total)
     {
-        var (loss, right) = (0.0, 0.0);
+        var counts = new List<int>();
+        using var numbers = new LaterNumbers();
         foreach (var plan in MicroBatches.Plan([.. pairs.Select(p => p.Chosen.Count + p.Rejected.Count)], microBatchTokens))
         {
             using var scope = NewDisposeScope();
@@ -60,13 +62,18 @@ public sealed class RewardModelTrainer(
                 var scores = model.Head.Forward(rows); // [2 · pairs]
                 var (chosen, rejected) = (scores.narrow(0, 0, plan.Count), scores.narrow(0, plan.Count, plan.Count));
                 var part = PreferenceLoss.BradleyTerry(chosen, rejected, centering: centering) * ((double)plan.Count / total);
-                loss += HarnessException.Finite(part.item<float>(), "the loss of the reward model");
-                right += PreferenceLoss.Accuracy(chosen.detach(), rejected.detach()).item<double>() * plan.Count;
+                numbers.Add(part, PreferenceLoss.Accuracy(chosen.detach(), rejected.detach()));
+                counts.Add(plan.Count);
                 return part;
             });
         }
 
-        return [loss, right];
+        var read = numbers.Read();
+        return
+        [
+            read.Sum(n => HarnessException.Finite(n[0], "the loss of the reward model")),
+            read.Zip(counts, (n, count) => n[1] * count).Sum(),
+        ];
     }
 
     /// <summary>Share of pairs that the model orders as they are labelled, and the mean score over both sides.</summary>

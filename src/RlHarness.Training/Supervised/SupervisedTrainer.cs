@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Native;
 using RlHarness.Training.Batching;
 using RlHarness.Training.Collectives;
 using RlHarness.Training.Optimization;
@@ -51,19 +52,19 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
             s => s.Ids.Count,
             (model, part) =>
             {
-                var sum = 0.0;
+                using var losses = new LaterNumbers();
                 foreach (var plan in MicroBatches.Plan(model, part, microBatchTokens))
                 {
                     using var packed = ScoredBatch.Pack([.. plan.Select(i => part[i])], model.Device, model.SharesDeeply);
                     DifferentiablePass.Run(model, packed, temperature: 1, (logprobs, _, _, _) =>
                     {
                         var loss = -logprobs.sum() / total;
-                        sum += HarnessException.Finite(loss.item<float>(), "the loss of tuning");
+                        losses.Add(loss);
                         return loss;
                     });
                 }
 
-                return sum;
+                return losses.Read().Sum(loss => HarnessException.Finite(loss[0], "the loss of tuning"));
             }
         );
 
@@ -83,21 +84,18 @@ public sealed class SupervisedTrainer(Decoder decoder, AdamWSettings settings, i
     /// <summary>Σ −log p over scored tokens, and their number.</summary>
     private double[] Sum(IReadOnlyList<ScoredSequence> sequences)
     {
-        var (sum, count) = (0.0, 0);
+        var count = 0;
+        using var sums = new LaterNumbers();
         foreach (var plan in MicroBatches.Plan(decoder, sequences, microBatchTokens))
         {
             using var scope = NewDisposeScope();
             using var packed = ScoredBatch.Pack([.. plan.Select(i => sequences[i])], decoder.Device, decoder.SharesDeeply);
-            sum -= TokenScorer
-                .Score(decoder, DifferentiablePass.HiddenAtScored(decoder, packed), packed.Targets, 1)
-                .Logprobs.to(ScalarType.Float64)
-                .sum()
-                .item<double>();
-            HarnessException.Finite(sum, "the loss of held-out sequences");
+            var scores = TokenScorer.Score(decoder, DifferentiablePass.HiddenAtScored(decoder, packed), packed.Targets, 1);
+            sums.Add(scores.Logprobs.to(ScalarType.Float64).sum());
             count += packed.Scored;
         }
 
-        return [sum, count];
+        return [sums.Read().Aggregate(0.0, (sum, part) => HarnessException.Finite(sum - part[0], "the loss of held-out sequences")), count];
     }
 
     public void Dispose()

@@ -1,4 +1,6 @@
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Families;
+using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using static TorchSharp.torch;
 
@@ -83,6 +85,58 @@ public sealed class ComputeTypeTests
         var merged = Logits(decoder, batch);
         Assert.True(((with - plain).norm() / plain.norm()).item<float>() > 0.2);
         Assert.True(((with - merged).norm() / with.norm()).item<float>() < 5e-2);
+    }
+
+    /// <summary>
+    /// Two layers of 7,680 weights (qkv 64 x 32, output 32 x 32, gate and up 96 x 32, down 32 x 48), and a head of 300 x 32 where it is its own.
+    /// </summary>
+    [Theory]
+    [InlineData(false, 15360 + 9600)]
+    [InlineData(true, 15360)]
+    public void A_frozen_model_has_its_matrices_in_bfloat16_alone_and_computes_the_same_numbers_bit_for_bit(bool tied, long low)
+    {
+        using var scope = NewDisposeScope();
+        using var whole = Tiny.Decoder(Tiny.Config with { TieWordEmbeddings = tied });
+        var folder = Directory.CreateTempSubdirectory("rlharness-frozen-");
+        try
+        {
+            var family = DecoderFamilies.Find("llama")!;
+            ModelSaver.Save(folder.FullName, whole, family, ModelSaver.ConfigJson(whole.Config, family), null);
+            using var loaded = ModelLoader.Load(folder.FullName, CPU, withTokenizer: false, frozen: ScalarType.BFloat16);
+            var frozen = loaded.Decoder;
+            whole.ComputeType = ScalarType.BFloat16;
+            Assert.Equal(low, frozen.Parameters.Low!.numel());
+            Assert.Equal(whole.Parameters.Count - low, frozen.Parameters.Data.numel());
+            Assert.Throws<InvalidOperationException>(frozen.Parameters.EnableGradients);
+            using var batch = TokenBatch.Pack(Rows, CPU);
+            Assert.Equal(0, GoldenModelTests.LargestDifference(Logits(whole, batch), Logits(frozen, batch)));
+            var requests = Rows.Select((r, i) => new GenerationRequest(r, i)).ToArray();
+            IReadOnlyList<GeneratedSequence> Answers(Decoder d) =>
+                new BatchGenerator(d).Generate(requests, new SamplingSettings { MaxNewTokens = 12 }, new Core.Randomness.Seeds(3));
+            foreach (var (a, b) in Answers(whole).Zip(Answers(frozen)))
+            {
+                Assert.Equal(a.Tokens, b.Tokens);
+                Assert.Equal(a.Logprobs, b.Logprobs);
+            }
+
+            // Adapters on it have the gradients that they have on weights in fp32.
+            Tensor Gradient(Decoder d)
+            {
+                d.Adapters = LoraFolder.Create(d, ["all-linear"], 4, 8, new Core.Randomness.Seeds(2).For("adapter"));
+                using (no_grad())
+                    foreach (var s in d.Adapters.Slices)
+                        d.Adapters.Parameters[s.B].fill_(0.1f);
+                using var pass = d.Record(batch);
+                pass.Backward(pass.Hidden.cos());
+                return d.Adapters.Parameters.Gradient!.clone();
+            }
+
+            Assert.Equal(0, GoldenModelTests.LargestDifference(Gradient(whole), Gradient(frozen)));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     private static Tensor Logits(Decoder decoder, TokenBatch batch)

@@ -149,7 +149,7 @@ public sealed class RotaryTableTests
         table.At(tensor(new long[] { 3 }), 3, CPU);
         var (cos, sin) = table.At(tensor(new long[] { 0, 700 }), 700, CPU);
         Close([1, 1, 1, 1, MathF.Cos(700), MathF.Cos(7), MathF.Cos(700), MathF.Cos(7)], cos.data<float>().ToArray(), 1e-5f);
-        Close([0, 0, 0, 0, MathF.Sin(700), MathF.Sin(7), MathF.Sin(700), MathF.Sin(7)], sin.data<float>().ToArray(), 1e-5f);
+        Close([0, 0, 0, 0, -MathF.Sin(700), -MathF.Sin(7), MathF.Sin(700), MathF.Sin(7)], sin.data<float>().ToArray(), 1e-5f);
     }
 
     /// <summary>Within 1e-6 of the expected number's size, or the absolute tolerance.</summary>

@@ -70,7 +70,7 @@ public sealed class FusedKernelTests
                 tokens = 37;
             var x = Gaussian(1, tokens, 2 + heads * headDim).to(type);
             var angle = Gaussian(2, tokens, rotary / 2);
-            var (cos, sin) = (cat([angle.cos(), angle.cos()], 1), cat([angle.sin(), angle.sin()], 1));
+            var (cos, sin) = (cat([angle.cos(), angle.cos()], 1), cat([-angle.sin(), angle.sin()], 1));
             // A turn by an angle is a product of complex numbers: (a + ib)(cos + i sin) for dimensions i and i + rotary / 2.
             var part = x.narrow(1, 2, heads * headDim).to(ScalarType.Float32).view(tokens, heads, headDim);
             var (a, b) = (part.narrow(2, 0, rotary / 2), part.narrow(2, rotary / 2, rotary / 2));

@@ -62,6 +62,54 @@ public class RunPlanTests
         Assert.True(RunPlan.Of(new RunSettings { Rl = new() { KeepCheckpoints = 9 } }).DiskGiB > one.DiskGiB);
     }
 
+    /// <summary>
+    /// 32 layers of 4096: q, k, v, o 4096 x 4096 each and three of 4096 x 11008 are 6.476 G weights, the embeddings 0.131 G. Frozen, in bfloat16: 2 bytes for
+    /// each matrix, 4 for each embedding, and 2 for its cast where it is the head: 12.95 + 0.79 GB. Adapters of rank 16 are 39.98 M weights, with gradients and
+    /// moments 0.64 GB. GRPO has no critic, and the reward model rests on disk.
+    /// </summary>
+    [Fact]
+    public void A_7_B_model_with_adapters_needs_its_matrices_in_bfloat16_once()
+    {
+        RunSettings With(bool resident, string precision) =>
+            new()
+            {
+                Model = new()
+                {
+                    Precision = precision,
+                    ActivationCheckpointing = true,
+                    New = new()
+                    {
+                        HiddenSize = 4096,
+                        IntermediateSize = 11008,
+                        NumHiddenLayers = 32,
+                        NumAttentionHeads = 32,
+                        NumKeyValueHeads = 32,
+                        VocabSize = 32000,
+                    },
+                },
+                Reward = new() { Resident = resident },
+                Rl = new()
+                {
+                    Adapter = new() { Rank = 16 },
+                    Algorithm = Training.Algorithms.AlgorithmKind.Grpo,
+                    SamplesPerPrompt = 4,
+                    PromptsPerStep = 1,
+                    RolloutBatchSize = 1,
+                    MaxNewTokens = 16,
+                    Minibatches = 4,
+                },
+                Evaluate = new() { BatchSize = 1 },
+            };
+        var rl = RunPlan.Of(With(resident: false, "bfloat16")).Stages[^1].MemoryGiB;
+        const double gib = 1 << 30;
+        const double weights = (2 * 6.4760e9) + (6 * 0.13107e9) + (16 * 39.98e6);
+        // Beside them the matrices once more, as generation packs them, and little else: a micro-batch is one answer.
+        Assert.InRange(rl, (weights + (2 * 6.607e9)) / gib, ((weights + (2 * 6.607e9)) / gib) + 2);
+        // A reward model in memory has the matrices in 2 bytes and its embeddings in 4.
+        Assert.Equal(((2 * 6.4760e9) + (4 * 0.13107e9)) / gib, RunPlan.Of(With(resident: true, "bfloat16")).Stages[^1].MemoryGiB - rl, 0.02);
+        Assert.True(RunPlan.Of(With(resident: false, "float32")).Stages[^1].MemoryGiB > rl + (2 * 6.476e9 / gib));
+    }
+
     [Fact]
     public void Three_tiers_are_planned_as_three()
     {

@@ -196,6 +196,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         ),
         .. Supervised("reward", ("epochs", "2"), ("batch_size", "4"), ("held_out_fraction", "0.2"), ("micro_batch_tokens", "999"), ("centering", "0.5")),
         Seen("reward.path", "SmallRunTests.Rl_on_a_model_that_is_tuned_already_is_the_rl_of_the_run_that_tuned_it"),
+        Seen("reward.resident", "RewardFunctionTests.A_reward_model_that_rests_on_disk_gives_the_same_scores_and_leaves_no_tensor"),
         On("run", "reward.weights.model", "2"),
         Seen("reward.weights.objective_rule", "RewardFunctionTests"),
         On("run", "reward.weights.format_penalty", "3"),

@@ -2,6 +2,7 @@ using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Decoders;
+using RlHarness.Models.Loading;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
 using RlHarness.Training.Rewards;
@@ -128,10 +129,50 @@ public sealed class RewardFunctionTests : IClassFixture<TinyRun>, IDisposable
         Assert.DoesNotContain(RewardFunction.ModelPart, mixer.Score([RewardInput.From(_user, TranscriptParser.Parse(_claim, true))])[0].Keys);
     }
 
+    /// <summary>In bfloat16 too, where a model that is frozen has its matrices in that type alone: the same numbers by another way.</summary>
+    [Theory]
+    [InlineData("float32")]
+    [InlineData("bfloat16")]
+    public void A_reward_model_that_rests_on_disk_gives_the_same_scores_and_leaves_no_tensor(string precision)
+    {
+        var folder = Directory.CreateTempSubdirectory("rlharness-reward-");
+        try
+        {
+            ScalarHeadFolder.Save(folder.FullName, _tiny.Model.Decoder, _head, _tiny.Model);
+            RunSettings With(bool resident) =>
+                TinyRun.Small("") with
+                {
+                    Model = TinyRun.Small("").Model with { Precision = precision },
+                    Reward = new() { Path = folder.FullName, Resident = resident },
+                };
+            int[][] texts =
+            [
+                [.. RewardStage.Text(_tiny.Conversation, _user, _claim)],
+                [.. RewardStage.Text(_tiny.Conversation, _user, _refusal)],
+            ];
+            using var always = new TinyRun(With(resident: true));
+            using var opened = RewardStage.Open(always.Context)!;
+            using var never = new TinyRun(With(resident: false));
+            _model.Body.ComputeType = always.Context.ComputeType;
+            var expected = _model.Score(texts);
+            Assert.Equal(expected, opened.Score(texts));
+            var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+            using var resting = RewardStage.Open(never.Context)!;
+            Assert.Equal(expected, resting.Score(texts));
+            Assert.Equal(expected, resting.Score(texts));
+            Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        }
+        finally
+        {
+            _model.Body.ComputeType = torch.ScalarType.Float32;
+            folder.Delete(recursive: true);
+        }
+    }
+
     private float RawScore(string output) => _model.Score([RewardStage.Text(_tiny.Conversation, _user, output)])[0];
 
     private IReadOnlyDictionary<string, double> Score(string text) =>
-        new RewardFunction(Settings, _model, _tiny.Conversation, _tiny.Context.ObjectiveRule).Score([
+        new RewardFunction(Settings, _model.Score, _tiny.Conversation, _tiny.Context.ObjectiveRule).Score([
             RewardInput.From(_user, TranscriptParser.Parse(text, scratchpadExpected: true)),
         ])[0];
 }

@@ -22,6 +22,8 @@ internal static class GpuCheckCommand
         command.SetAction(parsed =>
             CommandLine.Guard(() =>
             {
+                // Before anything computes: a tensor that was left on the other side is named, where libtorch may take it without a word.
+                AppContext.SetSwitch(OperandDevices.Switch, true);
                 var chosen = Devices.Choose(parsed.GetValue(device)!);
                 var wanted = (parsed.GetValue(shapes) ?? [])
                     .Select(s =>
