@@ -185,10 +185,15 @@ public sealed class Ranks
             }
 
             var block = flat.narrow(0, shard.Start, shard.Count).cpu();
-            var part = new float[shard.OwnCount];
-            Wait(what, () => _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(block.bytes), part, shard.Counts));
-            if (part.Length > 0)
-                flat.narrow(0, shard.Own, shard.OwnCount).copy_(tensor(part, device: CPU));
+            // Memory that goes back at once: garbage of this size outlives what sharding spares.
+            var part = empty(shard.OwnCount, dtype: ScalarType.Float32, device: CPU);
+            Wait(
+                what,
+                () =>
+                    _collectives.ReduceScatter(MemoryMarshal.Cast<byte, float>(block.bytes), MemoryMarshal.Cast<byte, float>(part.bytes), shard.Counts)
+            );
+            if (shard.OwnCount > 0)
+                flat.narrow(0, shard.Own, shard.OwnCount).copy_(part);
         }
     }
 
