@@ -80,8 +80,8 @@ public sealed class OneProcess : ICollectives
 /// <param name="Offset">What this rank has of the blocks before: where the part lies in memory that holds nothing but parts.</param>
 internal sealed record Shard(long Start, int[] Counts, long Own, int OwnCount, long Offset)
 {
-    /// <summary>Numbers of a block: 256 MiB of fp32.</summary>
-    private const long Block = 1 << 26;
+    /// <summary>Numbers of a block: 16 MiB of fp32, since MPI takes its size again for a reduce-scatter.</summary>
+    private const long Block = 1 << 22;
 
     internal int Count => Counts.Sum();
 
