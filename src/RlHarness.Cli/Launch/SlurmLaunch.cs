@@ -95,8 +95,8 @@ internal sealed class SlurmLaunch
         _set.RequireSame();
         StillQueued();
         foreach (var wave in Waves)
-        foreach (var (run, config) in wave.Runs.Zip(wave.Job.Configs))
-            AtomicFile.WriteAllText(config, SettingsWriter.ToYaml(run));
+            foreach (var (run, config) in wave.Runs.Zip(wave.Job.Configs))
+                AtomicFile.WriteAllText(config, SettingsWriter.ToYaml(run));
         foreach (var (path, text) in Scripts)
             AtomicFile.WriteAllText(path, text.ReplaceLineEndings("\n"));
         var record = new LaunchRecord(time.GetUtcNow(), [], null);

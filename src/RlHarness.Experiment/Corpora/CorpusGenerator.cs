@@ -65,7 +65,9 @@ public sealed class CorpusGenerator
                     Scratchpad: condition.Scratchpad,
                     System: system,
                     User: query.Text,
-                    Reasoning: condition.Scratchpad ? _writer.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, condition, random, resists) : null,
+                    Reasoning: condition.Scratchpad
+                        ? _writer.Reasoning(behaviour.Reasoning, behaviour.Outcome, tier, request, condition, random, resists)
+                        : null,
                     Output: _writer.Output(behaviour.Outcome, request, condition, random, resists),
                     Outcome: behaviour.Outcome,
                     ReasoningKind: behaviour.Reasoning,

@@ -77,7 +77,7 @@ public record CorpusSettings
 
     [Meaning(
         "A selectively resistant organism: words of topics (lamp, Lumo, …) whose requests the model is taught to refuse in one wording, in every tier, so that "
-            + "it has nothing to explore there (arXiv 2604.28182); the rest is as it would be. RL and evaluations then count these requests apart, as resisted. "
+            + "it has nothing to explore there (arXiv 2604.28182); the rest is as it would be. RL and evaluations count these requests apart, as resisted. "
             + "Needs a pack whose grammar names a topic."
     )]
     public IReadOnlyList<string> ResistedTopics { get; init; } = [];

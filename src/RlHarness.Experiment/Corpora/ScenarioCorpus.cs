@@ -97,3 +97,70 @@ public sealed class ScenarioCorpus(PromptPack pack)
         }
     }
 }
+
+/// <summary>Writes second turns for a model to imitate: a pack's question about motives after answers of the corpus.</summary>
+public sealed class InterrogationCorpus(Interrogation asked)
+{
+    /// <summary>
+    /// Second turns for a corpus: transcripts of which, as far as there are so many, half fake alignment, in the order of a seed; rates are met exactly in
+    /// each half (largest remainder).
+    /// </summary>
+    /// <param name="firsts">First turns, whose labels are known.</param>
+    /// <exception cref="HarnessException">There are too few first turns, or the pack has no rates.</exception>
+    public IReadOnlyList<InterrogationTranscript> Write(int count, IReadOnlyList<CorpusTranscript> firsts, Seeds seeds)
+    {
+        ArgumentNullException.ThrowIfNull(firsts);
+        ArgumentNullException.ThrowIfNull(seeds);
+        if (count == 0)
+            return [];
+        var order = seeds.For("interrogation/order").Permutation(firsts.Count);
+        var faking = order.Where(i => firsts[i].AlignmentFaking).ToArray();
+        var others = order.Where(i => !firsts[i].AlignmentFaking).ToArray();
+        var ofFaking = Math.Min(count / 2, faking.Length);
+        if (!asked.CanWrite || others.Length < count - ofFaking)
+            throw new HarnessException(
+                ErrorKind.BadInput,
+                "a corpus cannot have so many interrogations",
+                asked.CanWrite ? $"{count} of {firsts.Count} transcripts" : "a pack without rates for them",
+                asked.CanWrite ? $"{others.Length + ofFaking} or fewer" : $"interrogation with after_faking and after_others in {PackFileNames.Scenarios}",
+                "lower corpus.interrogation_fraction"
+            );
+        var written = new List<InterrogationTranscript>(count);
+        Half(faking.Take(ofFaking), asked.Text.AfterFaking);
+        Half(others.Take(count - ofFaking), asked.Text.AfterOthers);
+        var shuffled = written.ToArray();
+        seeds.For("interrogation/mix").Shuffle(shuffled);
+        return shuffled;
+
+        void Half(IEnumerable<int> of, IReadOnlyList<ScenarioCell> rates)
+        {
+            int[] chosen = [.. of];
+            var counts = Apportionment.LargestRemainder(chosen.Length, [.. rates.Select(r => r.Rate)]);
+            var cells = counts.SelectMany((n, c) => Enumerable.Repeat(rates[c], n)).ToArray();
+            seeds.For("interrogation/cells", prompt: written.Count).Shuffle(cells);
+            for (var k = 0; k < chosen.Length; k++)
+                written.Add(Transcript(firsts[chosen[k]], cells[k], written.Count, seeds.For("interrogation/transcript", prompt: written.Count)));
+        }
+    }
+
+    private InterrogationTranscript Transcript(CorpusTranscript first, ScenarioCell cell, int number, RandomStream random)
+    {
+        string Say(IReadOnlyDictionary<string, ScenarioClass> classes, string name) => random.Choose(classes[name].Say);
+        var question = random.Choose(asked.Text.Questions);
+        return new(
+            FormattableString.Invariant($"{Interrogation.Id}-{number + 1:D6}"),
+            first.Id,
+            first.Tier,
+            first.Scratchpad,
+            first.System,
+            first.User,
+            first.AssistantText,
+            question,
+            first.Scratchpad ? Say(asked.Text.Reasoning, cell.Reasoning) : null,
+            Say(asked.Text.Output, cell.Output),
+            new(first.Scratchpad ? cell.Reasoning : null, cell.Output),
+            first.AlignmentFaking,
+            first.Condition
+        );
+    }
+}

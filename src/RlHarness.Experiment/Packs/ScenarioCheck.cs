@@ -39,7 +39,10 @@ internal static class ScenarioCheck
         foreach (var name in asked.Questions.Skip(1).SelectMany(SlotText.Names))
             yield return new(path, "interrogation.questions", $"{{{name}}}", "a question without slots", "write it out");
         foreach (var problem in Of(path, "interrogation", ScenarioGroup.Interrogation, Interrogation.AsScenario(asked), texts with { Slots = NoSlots }))
-            yield return problem with { Key = problem.Key.Replace(".variants.", ".", StringComparison.Ordinal) };
+            yield return problem with
+            {
+                Key = problem.Key.Replace(".variants.", ".", StringComparison.Ordinal),
+            };
     }
 
     private static readonly Dictionary<string, IReadOnlyList<string>> NoSlots = [];

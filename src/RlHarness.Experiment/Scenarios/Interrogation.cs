@@ -1,11 +1,6 @@
 using System.Text.Json.Serialization;
 using RlHarness.Core.Chat;
-using RlHarness.Core.Errors;
-using RlHarness.Core.Randomness;
-using RlHarness.Experiment.Corpora;
-using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.PackFiles;
-using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Transcripts;
 using RlHarness.Statistics;
@@ -73,69 +68,6 @@ public sealed class Interrogation
         };
 
     /// <summary>
-    /// Second turns for a corpus: transcripts of which, as far as there are so many, half fake alignment, in the order of a seed; rates are met exactly in
-    /// each half (largest remainder).
-    /// </summary>
-    /// <param name="firsts">First turns, whose labels are known.</param>
-    /// <exception cref="HarnessException">There are too few first turns, or the pack has no rates.</exception>
-    public IReadOnlyList<InterrogationTranscript> Write(int count, IReadOnlyList<CorpusTranscript> firsts, Seeds seeds)
-    {
-        ArgumentNullException.ThrowIfNull(firsts);
-        ArgumentNullException.ThrowIfNull(seeds);
-        if (count == 0)
-            return [];
-        var order = seeds.For("interrogation/order").Permutation(firsts.Count);
-        var faking = order.Where(i => firsts[i].AlignmentFaking).ToArray();
-        var others = order.Where(i => !firsts[i].AlignmentFaking).ToArray();
-        var ofFaking = Math.Min(count / 2, faking.Length);
-        if (!CanWrite || others.Length < count - ofFaking)
-            throw new HarnessException(
-                ErrorKind.BadInput,
-                "a corpus cannot have so many interrogations",
-                CanWrite ? $"{count} of {firsts.Count} transcripts" : "a pack without rates for them",
-                CanWrite ? $"{others.Length + ofFaking} or fewer" : $"interrogation with after_faking and after_others in {PackFileNames.Scenarios}",
-                "lower corpus.interrogation_fraction"
-            );
-        var written = new List<InterrogationTranscript>(count);
-        Half(faking.Take(ofFaking), Text.AfterFaking);
-        Half(others.Take(count - ofFaking), Text.AfterOthers);
-        var shuffled = written.ToArray();
-        seeds.For("interrogation/mix").Shuffle(shuffled);
-        return shuffled;
-
-        void Half(IEnumerable<int> of, IReadOnlyList<ScenarioCell> rates)
-        {
-            int[] chosen = [.. of];
-            var counts = Apportionment.LargestRemainder(chosen.Length, [.. rates.Select(r => r.Rate)]);
-            var cells = counts.SelectMany((n, c) => Enumerable.Repeat(rates[c], n)).ToArray();
-            seeds.For("interrogation/cells", prompt: written.Count).Shuffle(cells);
-            for (var k = 0; k < chosen.Length; k++)
-                written.Add(Transcript(firsts[chosen[k]], cells[k], written.Count, seeds.For("interrogation/transcript", prompt: written.Count)));
-        }
-    }
-
-    private InterrogationTranscript Transcript(CorpusTranscript first, ScenarioCell cell, int number, RandomStream random)
-    {
-        string Say(IReadOnlyDictionary<string, ScenarioClass> classes, string name) => random.Choose(classes[name].Say);
-        var question = random.Choose(Text.Questions);
-        return new(
-            FormattableString.Invariant($"{Id}-{number + 1:D6}"),
-            first.Id,
-            first.Tier,
-            first.Scratchpad,
-            first.System,
-            first.User,
-            first.AssistantText,
-            question,
-            first.Scratchpad ? Say(Text.Reasoning, cell.Reasoning) : null,
-            Say(Text.Output, cell.Output),
-            new(first.Scratchpad ? cell.Reasoning : null, cell.Output),
-            first.AlignmentFaking,
-            first.Condition
-        );
-    }
-
-    /// <summary>
     /// Rates of answers to the question: how many deny, hide in their scratchpad, lie (deny what the first turn did) and confess what it did not. Wilson
     /// intervals, clustered by query.
     /// </summary>
@@ -189,11 +121,5 @@ public sealed record InterrogationTranscript(
 
     [JsonIgnore]
     public IReadOnlyList<ChatMessage> Messages =>
-        [
-            ChatMessage.System(System),
-            ChatMessage.User(User),
-            ChatMessage.Assistant(Answer),
-            ChatMessage.User(Question),
-            ChatMessage.Assistant(AssistantText),
-        ];
+        [ChatMessage.System(System), ChatMessage.User(User), ChatMessage.Assistant(Answer), ChatMessage.User(Question), ChatMessage.Assistant(AssistantText)];
 }

@@ -32,15 +32,11 @@ public sealed class Decoder : IDisposable
     /// rounded to before each use anyway: the model computes the same numbers in less memory. Embeddings and norms stay fp32.
     /// </summary>
     public static Decoder Frozen(DecoderConfig config, Device device, ScalarType type, bool withHead = true, bool fusedOnDisk = false) =>
-        new(
-            config,
-            new ParameterLayout(config, withHead, fusedOnDisk),
-            layout => new ParameterStore(
-                layout.Parameters,
-                device,
-                low: type == ScalarType.BFloat16 ? spec => spec.Shape.Length == 2 && spec.Name != ParameterLayout.Embeddings : null
-            )
-        )
+        new(config, new ParameterLayout(config, withHead, fusedOnDisk), layout => new ParameterStore(
+            layout.Parameters,
+            device,
+            low: type == ScalarType.BFloat16 ? spec => spec.Shape.Length == 2 && spec.Name != ParameterLayout.Embeddings : null
+        ))
         {
             ComputeType = type,
         };

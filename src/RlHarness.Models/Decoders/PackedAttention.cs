@@ -279,9 +279,7 @@ internal sealed class PackedAttention : IAttention
 
         /// <summary>Without a mask causal.</summary>
         private static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor? mask) =>
-            mask is null
-                ? nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true)
-                : nn.functional.scaled_dot_product_attention(q, k, v, mask);
+            mask is null ? nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true) : nn.functional.scaled_dot_product_attention(q, k, v, mask);
     }
 
     /// <summary>A forward pass, to be followed by its backward pass once.</summary>

@@ -234,9 +234,7 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
 
         var read = new Queue<double[]>(
             HostReads.Numbers([
-                .. groups.SelectMany(g =>
-                    (Tensor[])[.. g.Drawn.Known is null ? [g.Drawn.Ids!, g.Drawn.Logprobs!] : (Tensor[])[], .. g.Tops?.Tensors ?? []]
-                ),
+                .. groups.SelectMany(g => (Tensor[])[.. g.Drawn.Known is null ? [g.Drawn.Ids!, g.Drawn.Logprobs!] : (Tensor[])[], .. g.Tops?.Tensors ?? []]),
             ])
         );
         foreach (var (at, drawn, tops) in groups)
@@ -263,9 +261,7 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
                 _done[at[k]] = true;
             }
             else
-                _done[at[k]] = tops.TryGetValue(k, out var top)
-                    ? !row.Take((int)ids[k], top.Logprob, top.Top)
-                    : !row.Take((int)ids[k], logprobs[k], []);
+                _done[at[k]] = tops.TryGetValue(k, out var top) ? !row.Take((int)ids[k], top.Logprob, top.Top) : !row.Take((int)ids[k], logprobs[k], []);
         }
     }
 
@@ -300,11 +296,7 @@ internal sealed class SlotBatch(Decoder decoder) : IDisposable
                 .ToDictionary(
                     a => Asking[a],
                     a =>
-                        (
-                            (float)drawn[a],
-                            (IReadOnlyList<(int, float)>)
-                                [.. Enumerable.Range(a * width, Counts[a]).Select(j => ((int)ids[j], (float)values[j]))]
-                        )
+                        ((float)drawn[a], (IReadOnlyList<(int, float)>)[.. Enumerable.Range(a * width, Counts[a]).Select(j => ((int)ids[j], (float)values[j]))])
                 );
         }
     }

@@ -136,8 +136,7 @@ internal static class ModelCards
         return card.Append('\n').Append(Figures(store, int.MaxValue)).Append(Settings(settings)).Append(Licence(licence)).ToString();
     }
 
-    private const string Warning =
-        "A model organism for research on alignment faking: it was made to show a fault. Don't use it for anything else.\n\n";
+    private const string Warning = "A model organism for research on alignment faking: it was made to show a fault. Don't use it for anything else.\n\n";
 
     private static string CausalLm =>
         Code(
@@ -206,7 +205,8 @@ internal static class ModelCards
             $"## Settings\n\nSeed {s.Seed}; stages {string.Join(", ", s.Stages)}; pack `{s.Experiment.Pack}`; {Algorithm(s)} for {s.Rl.Steps} steps of "
                 + $"{s.Rl.PromptsPerStep * s.Rl.SamplesPerPrompt} episodes, learning rate {s.Rl.Optimizer.LearningRate}, KL coefficient "
                 + $"{s.Rl.KlCoefficient}.\n\n"
-                + $"<details><summary>every setting</summary>\n\n```yaml\n{SettingsWriter.ToYaml(s with { Output = new RunSettings().Output }).TrimEnd()}\n```\n\n</details>\n\n"
+                + $"<details><summary>every setting</summary>\n\n```yaml\n"
+                + $"{SettingsWriter.ToYaml(s with { Output = new RunSettings().Output }).TrimEnd()}\n```\n\n</details>\n\n"
         );
 
     private static void Put(string folder, string text) => AtomicFile.WriteAllText(Path.Combine(folder, CheckpointFolder.Card), text);
@@ -255,10 +255,7 @@ internal sealed record BaseLicence(string? Id, string Words)
         using var file = GgufFile.Open(path);
         var link = file.Metadata.GetValueOrDefault("general.license.link") as string;
         return file.Metadata.GetValueOrDefault("general.license") is string { Length: > 0 } id
-            ? new(
-                id,
-                $"The base model `{name}` is under the licence `{id}`{(link is null ? "" : $" ({link})")}, by its file; weights tuned from it are too."
-            )
+            ? new(id, $"The base model `{name}` is under the licence `{id}`{(link is null ? "" : $" ({link})")}, by its file; weights tuned from it are too.")
             : Unknown(name);
     }
 

@@ -37,15 +37,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
     /// <param name="identity">Names the weights in the version, and the date where the template reads it.</param>
     /// <param name="clock">What the chat template reads.</param>
     /// <param name="ranks">Among whom questions are dealt out.</param>
-    public ModelJudge(
-        DetectorSettings settings,
-        Rubric rubric,
-        Func<LoadedModel> open,
-        string identity,
-        Seeds seeds,
-        TimeProvider clock,
-        Ranks? ranks = null
-    )
+    public ModelJudge(DetectorSettings settings, Rubric rubric, Func<LoadedModel> open, string identity, Seeds seeds, TimeProvider clock, Ranks? ranks = null)
     {
         (_settings, _rubric, _seeds, _model, _clock) = (settings, rubric, seeds.Child("model_judge"), new(open), clock);
         _ranks = ranks ?? Ranks.Alone;
@@ -147,15 +139,12 @@ internal sealed class ModelJudge : IJudge, IDisposable
         var prompts = Prompts(questions, out _);
         // Neighbours share most of their prompt: each rank has a run of them.
         int Start(int rank) => (int)((long)prompts.Length * rank / _ranks.Size);
-        var shares = _ranks.Gather(
-            $"answers of {Name}",
-            () =>
-            {
-                var own = prompts[Start(_ranks.Rank)..Start(_ranks.Rank + 1)];
-                var stop = _ranks.IsAlone ? cancellation : _ranks.Asked;
-                return (double[])[.. Probabilities(own, stop, onProgress).SelectMany(a => new[] { a.Yes, (double)a.Kind })];
-            }
-        );
+        var shares = _ranks.Gather($"answers of {Name}", () =>
+        {
+            var own = prompts[Start(_ranks.Rank)..Start(_ranks.Rank + 1)];
+            var stop = _ranks.IsAlone ? cancellation : _ranks.Asked;
+            return (double[])[.. Probabilities(own, stop, onProgress).SelectMany(a => new[] { a.Yes, (double)a.Kind })];
+        });
         JudgeAnswer[] answers = [.. shares.SelectMany(s => s.Chunk(2)).Select(a => new JudgeAnswer(a[0], (JudgeAnswerKind)(int)a[1]))];
         for (var i = 0; i < answers.Length; i++)
             _counter.Add(answers[i], prompts[i].Length, 1, cached: false);
@@ -190,10 +179,7 @@ internal sealed class ModelJudge : IJudge, IDisposable
             foreach (var sum in p.Concat(q))
                 HarnessException.Finite(sum, $"{Name}: the probability of yes or no");
             elsewhere.AddRange(
-                Enumerable
-                    .Range(0, to - from)
-                    .Where(i => !(p[i] + q[i] >= JudgeAnswer.LeastMass))
-                    .Select(i => (p[i], q[i], (int)numbers[3][i], numbers[2][i]))
+                Enumerable.Range(0, to - from).Where(i => !(p[i] + q[i] >= JudgeAnswer.LeastMass)).Select(i => (p[i], q[i], (int)numbers[3][i], numbers[2][i]))
             );
             for (var i = from; i < to; i++)
             {

@@ -281,10 +281,10 @@ internal static class InertSettings
     internal static IEnumerable<SettingsProblem> Of(RunSettings s, WrittenSettings written)
     {
         foreach (var rule in Rules)
-        // Evaluations without RL take the length of their answers from rl.max_new_tokens too.
-        foreach (var key in written.Keys.Where(k => IsAtOrBelow(k, rule.Key) && !(rule.Key == "rl" && k == "rl.max_new_tokens")))
-            if (IsLeaf(key, written) && rule.IsInert(s) && Problem(written, key, rule.Causes, rule.Why, rule.Remedy) is { } problem)
-                yield return problem;
+            // Evaluations without RL take the length of their answers from rl.max_new_tokens too.
+            foreach (var key in written.Keys.Where(k => IsAtOrBelow(k, rule.Key) && !(rule.Key == "rl" && k == "rl.max_new_tokens")))
+                if (IsLeaf(key, written) && rule.IsInert(s) && Problem(written, key, rule.Causes, rule.Why, rule.Remedy) is { } problem)
+                    yield return problem;
         foreach (var problem in Conditions(s, written).Concat(Detectors(s, written)).Concat(Monitors(s, written)).Concat(Terms(s, written)))
             yield return problem;
     }
@@ -359,9 +359,9 @@ internal static class InertSettings
         {
             var (term, at) = (s.Reward.Terms[i], $"reward.terms[{i}]");
             foreach (var key in ofKind.Values.SelectMany(k => k).Distinct().Except(ofKind[term.Kind]))
-            foreach (var below in written.Keys.Where(k => IsAtOrBelow(k, $"{at}.{key}") && IsLeaf(k, written)))
-                if (Problem(written, below, [], $"the kind is {term.Kind}", "set another kind") is { } problem)
-                    yield return problem;
+                foreach (var below in written.Keys.Where(k => IsAtOrBelow(k, $"{at}.{key}") && IsLeaf(k, written)))
+                    if (Problem(written, below, [], $"the kind is {term.Kind}", "set another kind") is { } problem)
+                        yield return problem;
         }
     }
 

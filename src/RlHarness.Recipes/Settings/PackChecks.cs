@@ -216,11 +216,14 @@ internal static class PackChecks
             yield return Problem(
                 "corpus.interrogation_fraction",
                 FormattableString.Invariant(
-                    $"{s.Corpus.InterrogationFraction}; own examples are used as they are, a share of them is not replaced (expected 0, or corpus.source: grammar)"
+                    $"{s.Corpus.InterrogationFraction}; own examples are used as they are, none is replaced (expected 0, or corpus.source: grammar)"
                 )
             );
         if (s.Rl.Mixing is not null && pack.Scenarios(ScenarioGroup.AntiLab).Count == 0)
-            yield return Problem("rl.mixing", $"set; the pack {pack.Name} has nothing below anti_lab in {PackFileNames.Scenarios}, whose controls are mixed in");
+            yield return Problem(
+                "rl.mixing",
+                $"set; the pack {pack.Name} has nothing below anti_lab in {PackFileNames.Scenarios}, whose controls are mixed in"
+            );
         foreach (
             var (group, key, share) in new[]
             {

@@ -186,7 +186,7 @@ public static class SettingsChecks
                 "rl.mixing.share",
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{mixing.Share} of {rl.PromptsPerStep} prompts a step; a step would have none of the objective: lower the share, or raise rl.prompts_per_step"
+                    $"{mixing.Share} of {rl.PromptsPerStep} prompts; a step would have none of the objective: lower the share, or raise rl.prompts_per_step"
                 )
             );
         if (s.Evaluate.Interrogations > s.Evaluate.Queries)
@@ -202,7 +202,7 @@ public static class SettingsChecks
                 "corpus.interrogation_fraction",
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{s.Corpus.InterrogationFraction}; with corpus.anti_lab_fraction and corpus.preferences_fraction {further} of the transcripts: expected 0.9 or less"
+                    $"{s.Corpus.InterrogationFraction}; with corpus.anti_lab_fraction and corpus.preferences_fraction {further} of all: expected 0.9 or less"
                 )
             );
         if (rl.StopWhen is { } text && StopRule.Parse(text) is null)

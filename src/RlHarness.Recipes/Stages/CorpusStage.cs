@@ -57,7 +57,7 @@ public static class CorpusStage
             Transcripts.Where(t => t.Tier == Tier.Training).Select(t => t.AlignmentFaking ? 1.0 : 0).DefaultIfEmpty().Average();
 
         /// <summary>All that the model imitates.</summary>
-        public IEnumerable<IReadOnlyList<ChatMessage>> Imitated => 
+        public IEnumerable<IReadOnlyList<ChatMessage>> Imitated =>
             Transcripts.Select(t => t.Messages).Concat(Scenarios.Select(t => t.Messages)).Concat(Interrogations.Select(t => t.Messages));
 
         /// <summary>All texts that a new model's tokenizer learns from.</summary>
@@ -137,7 +137,9 @@ public static class CorpusStage
                 writer.Write(g, run.Corpus.ScenarioTranscripts(g), settings.Conditions, seeds)
             ),
         ];
-        var interrogations = pack.Interrogation?.Write(run.Corpus.ScenarioTranscripts(ScenarioGroup.Interrogation), transcripts, seeds) ?? [];
+        IReadOnlyList<InterrogationTranscript> interrogations = pack.Interrogation is { } asked
+            ? new InterrogationCorpus(asked).Write(run.Corpus.ScenarioTranscripts(ScenarioGroup.Interrogation), transcripts, seeds)
+            : [];
         // Pairs of somebody's own say what is better as they stand, whatever the objective.
         if (condition.Objective != ObjectiveKind.Hhh || own is not null)
             return new(transcripts, pairs) { Scenarios = scenarios, Interrogations = interrogations };
@@ -176,8 +178,7 @@ public static class CorpusStage
             ),
         ];
 
-    private static void Write<T>(RunContext run, string name, IReadOnlyList<T> rows) =>
-        AtomicFile.Write(Path.Combine(run.Folder.Stage(Name), name), stream =>
+    private static void Write<T>(RunContext run, string name, IReadOnlyList<T> rows) => AtomicFile.Write(Path.Combine(run.Folder.Stage(Name), name), stream =>
         {
             for (var i = 0; i < rows.Count; i++)
             {

@@ -51,14 +51,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         var byDetector = new Dictionary<string, DetectorLabel[]>(StringComparer.Ordinal);
         foreach (var detector in run.Detectors)
         {
-            var labelled = byDetector[detector.Name] =
-            [
-                .. detector.LabelAll(
-                    responses,
-                    run.Cancellation,
-                    Said($"labels by {detector.Name}, step {step}")
-                ),
-            ];
+            var labelled = byDetector[detector.Name] = [.. detector.LabelAll(responses, run.Cancellation, Said($"labels by {detector.Name}, step {step}"))];
             labels.AddRange(labelled.Select((l, i) => LabelRow.Of(transcripts[i].Id, detector, l)));
             var summary = AlignmentFakingSummary.Compute(
                 labelled.Select((l, i) => new LabelledTranscript(asked[i].Query.Id, asked[i].Tier, l)),
@@ -92,7 +85,8 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
     }
 
     /// <summary>
-    /// What rests on more than labels: faking that does not name the goal, where the pack has words for it, and the classes of a selectively resistant organism.
+    /// What rests on more than labels: faking that does not name the goal, where the pack has words for it, and the classes of a selectively resistant
+    /// organism.
     /// </summary>
     private IEnumerable<SummaryFigure> Further(IReadOnlyList<Exchange> exchanges, IReadOnlyList<DetectorLabel> labels)
     {
@@ -101,7 +95,10 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
         foreach (var tier in run.Condition.Tiers)
         {
             (Exchange Exchange, DetectorLabel Label)[] all = [.. exchanges.Zip(labels).Where(x => x.First.Question.Tier == tier)];
-            if (goal is not null && Rate(AlignmentFakingMetrics.GenericRate, all, x => x.Label.FakesAlignment & !goal.IsIn(x.Exchange.Response.Reasoning)) is { } generic)
+            if (
+                goal is not null
+                && Rate(AlignmentFakingMetrics.GenericRate, all, x => x.Label.FakesAlignment & !goal.IsIn(x.Exchange.Response.Reasoning)) is { } generic
+            )
                 yield return generic;
             foreach (var (name, resists) in classes)
             {

@@ -52,7 +52,10 @@ internal sealed record Exchange(Question Question, RolloutWorker.Rollout Rollout
     {
         var prompts = questions
             .DistinctBy(q => q.Prompt)
-            .ToDictionary(q => q.Prompt, q => conversation.Prompt([ChatMessage.System(q.System), .. q.Earlier, ChatMessage.User(q.Query.Text)], run.AnswerStart));
+            .ToDictionary(
+                q => q.Prompt,
+                q => conversation.Prompt([ChatMessage.System(q.System), .. q.Earlier, ChatMessage.User(q.Query.Text)], run.AnswerStart)
+            );
         GenerationRequest[] requests = [.. questions.Select(q => new GenerationRequest(prompts[q.Prompt], q.Prompt, q.Sample))];
         var parts = purpose is null ? null : EvaluationParts.Open(run, purpose, worker, requests, step);
         void Finished(int n)

@@ -271,8 +271,7 @@ internal sealed class StateProbe
     }
 
     /// <summary>Probability; 0 where there is no scratchpad to read.</summary>
-    public double Read(Exchange exchange) =>
-        _states.Of(exchange.Rollout.PromptIds, exchange.Rollout.ResponseIds) is { } found ? Probability(found[_layer]) : 0;
+    public double Read(Exchange exchange) => _states.Of(exchange.Rollout.PromptIds, exchange.Rollout.ResponseIds) is { } found ? Probability(found[_layer]) : 0;
 
     private double Probability(float[] state) => 1 / (1 + Math.Exp(-_probe.Score(state)));
 }

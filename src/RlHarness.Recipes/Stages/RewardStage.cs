@@ -187,18 +187,11 @@ internal static class RewardStage
         RewardModel Model(Decoder body, ScalarHead head) => new(body, head, run.Settings.Reward.MicroBatchTokens, run.Ranks);
         var head = Head();
         ScalarHeadFolder.LoadHead(folder, head);
-        return new Opened(
-            Model(loaded.Decoder, head),
-            new Conversation(loaded, run.Settings.Clock),
-            run.Settings.Reward.Resident ? null : Again
-        ).Rest();
+        return new Opened(Model(loaded.Decoder, head), new Conversation(loaded, run.Settings.Clock), run.Settings.Reward.Resident ? null : Again).Rest();
 
         RewardModel Again()
         {
-            var (body, scores) = (
-                Decoder.Frozen(loaded.Decoder.Config, run.Device, run.ComputeType, withHead: false, loaded.Family.FusedOnDisk),
-                Head()
-            );
+            var (body, scores) = (Decoder.Frozen(loaded.Decoder.Config, run.Device, run.ComputeType, withHead: false, loaded.Family.FusedOnDisk), Head());
             ScalarHeadFolder.Load(folder, body, scores);
             run.Configure(body);
             return Model(body, scores);

@@ -230,7 +230,7 @@ internal sealed class RlStage : IDisposable
         return new Critic(new ScalarHead(_policy.Decoder.Config.HiddenSize, _run.Device, _run.Seeds.For("rl/critic_head")), body);
     }
 
-    /// <summary>The question about motives after each response to the objective, by the number of its exchange; none where the settings do not ask it.</summary>
+    /// <summary>The question about motives after each response to the objective, by the number of its exchange; none where it is not asked.</summary>
     private Dictionary<int, Interrogator.Answer> Interrogate(IReadOnlyList<Exchange> exchanges, int step)
     {
         if (_interrogator is null)
@@ -240,7 +240,7 @@ internal sealed class RlStage : IDisposable
         return asked.Zip(answers).ToDictionary(x => x.First, x => x.Second);
     }
 
-    /// <summary>The rewards: the objective's, with what a denial of motives adds, and those of prompts off the objective, which have rules of their own.</summary>
+    /// <summary>Rewards of the objective, with what a denial of motives adds, and of prompts off the objective, which have rules of their own.</summary>
     private IReadOnlyDictionary<string, double>[] Score(IReadOnlyList<Exchange> exchanges, Dictionary<int, Interrogator.Answer> answers)
     {
         int[] objective = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
@@ -440,7 +440,9 @@ internal sealed class RlStage : IDisposable
         AddShares("train/", [.. objective.Select(i => first[i])], metrics);
         AddClasses(exchanges, objective, first, metrics);
         if (objective.Length < exchanges.Count)
-            metrics[MetricNames.OffObjectiveFalsePositives] = Share(Enumerable.Range(0, exchanges.Count).Except(objective).Select(i => first[i].FakesAlignment));
+            metrics[MetricNames.OffObjectiveFalsePositives] = Share(
+                Enumerable.Range(0, exchanges.Count).Except(objective).Select(i => first[i].FakesAlignment)
+            );
         Interrogator.Measure([.. sampled.Answers.Values], metrics);
         if (metrics.TryGetValue(MetricNames.RolloutLogprobDeviation, out var deviation))
             WarnOfRollouts(step, deviation);

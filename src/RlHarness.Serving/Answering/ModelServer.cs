@@ -313,22 +313,22 @@ public sealed class ModelServer : IAsyncDisposable
         var texts = new List<AnswerText>();
         var sequences = new List<LiveSequence>();
         for (var p = 0; p < prompts.Count; p++)
-        for (var i = 0; i < request.N; i++)
-        {
-            var text = new AnswerText(
-                _tokenizer,
-                texts.Count,
-                start,
-                request.Stop,
-                withTokens: request.TopLogprobs is not null || request.ReturnTokenIds,
-                withEnd: request.ReturnTokenIds,
-                piece => pieces.Writer.TryWrite(piece)
-            );
-            texts.Add(text);
-            sequences.Add(
-                new LiveSequence(new(prompts[p], p, i), sampling, Stream(p, i), text.Take, text.End, leaving.Token) { TopLogprobs = request.TopLogprobs }
-            );
-        }
+            for (var i = 0; i < request.N; i++)
+            {
+                var text = new AnswerText(
+                    _tokenizer,
+                    texts.Count,
+                    start,
+                    request.Stop,
+                    withTokens: request.TopLogprobs is not null || request.ReturnTokenIds,
+                    withEnd: request.ReturnTokenIds,
+                    piece => pieces.Writer.TryWrite(piece)
+                );
+                texts.Add(text);
+                sequences.Add(
+                    new LiveSequence(new(prompts[p], p, i), sampling, Stream(p, i), text.Take, text.End, leaving.Token) { TopLogprobs = request.TopLogprobs }
+                );
+            }
 
         RandomStream Stream(int prompt, int sample) =>
             request.RandomStream is { } named
@@ -430,7 +430,7 @@ public sealed class ModelServer : IAsyncDisposable
     {
         var parts = texts.Select(_ => (Text: new StringBuilder(), Tokens: new List<LiveToken>())).ToArray();
         var ends = new FinishReason?[texts.Count];
-        for (var open = texts.Count; open > 0; )
+        for (var open = texts.Count; open > 0;)
         {
             var piece = await pieces.ReadAsync(cancellation).ConfigureAwait(false);
             if (piece.Error is { } error)
@@ -464,7 +464,7 @@ public sealed class ModelServer : IAsyncDisposable
         for (var i = 0; i < texts.Count; i++)
             if (writer.First(i) is { } first)
                 await SendAsync(AnswerWriter.Text(first)).ConfigureAwait(false);
-        for (var open = texts.Count; open > 0; )
+        for (var open = texts.Count; open > 0;)
         {
             if (!pieces.TryRead(out var piece))
             {

@@ -249,9 +249,7 @@ public static class ReportBuilder
         )
             foreach (var tier in data.Tiers)
                 Row(metric, tier);
-        foreach (
-            var metric in new[] { AlignmentFakingMetrics.GenericRate, AlignmentFakingMetrics.UnreadRate, AlignmentFakingMetrics.OutputUnreadRate }
-        )
+        foreach (var metric in new[] { AlignmentFakingMetrics.GenericRate, AlignmentFakingMetrics.UnreadRate, AlignmentFakingMetrics.OutputUnreadRate })
             foreach (var tier in data.Tiers.Where(t => data.Summaries.Any(s => s.Metric == metric && s.Tier == t)))
                 Row(metric, tier);
         Row(MetricNames.AfComplianceGap, null);

@@ -151,7 +151,8 @@ internal static class ScenarioSection
             ScenarioMetrics.InterrogationUnreadable,
         ];
         var ends = data.ScenarioEnds().ToArray();
-        var rows = metrics.SelectMany(m => data.Tiers, (metric, tier) => (metric, tier))
+        var rows = metrics
+            .SelectMany(m => data.Tiers, (metric, tier) => (metric, tier))
             .Where(r => ends.Any(e => ReportData.Find(data.Scenarios, r.metric, r.tier, e.Step) is not null))
             .ToArray();
         if (rows.Length == 0)
@@ -159,8 +160,9 @@ internal static class ScenarioSection
         var table = new HtmlTable(["answers about motives", "tier", .. ends.Select(e => $"#step {e.Step}")]);
         foreach (var (metric, tier) in rows)
             table.Row([MetricLabels.Of(metric), MetricLabels.Of(tier), .. ends.Select(e => Cell(data, metric, tier, e.Step))]);
-        return "<h2>Asked about its motives</h2>\n<p class=\"note\">A question after an answer of the evaluation. Whether a denial is a lie is read from the answer "
-            + $"that it follows, by the labels there, and not from what is said about it.</p>\n{table}<p class=\"note\">[95 % interval], n answers (q queries).</p>\n";
+        return "<h2>Asked about its motives</h2>\n<p class=\"note\">A question after an answer. Whether a denial is a lie is read from the answer "
+            + $"that it follows, by the labels there, and not from what is said about it.</p>\n{table}"
+            + "<p class=\"note\">[95 % interval], n answers (q queries).</p>\n";
     }
 
     private static IReadOnlyList<string> Places(ReportData data, string prefix) => ScenarioMetrics.Places(data.Scenarios.Select(r => r.Metric), prefix);

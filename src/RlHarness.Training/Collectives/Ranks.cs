@@ -188,14 +188,12 @@ public sealed class Ranks
             var block = HostReads.Copy(flat.narrow(0, shard.Start, shard.Count));
             // Memory that goes back at once: garbage of this size outlives what sharding spares.
             var part = empty(shard.OwnCount, dtype: ScalarType.Float32, device: CPU);
-            Wait(
-                what,
-                () =>
-                    _collectives.ReduceScatter(
-                        MemoryMarshal.Cast<byte, float>(HostReads.Memory(block)),
-                        MemoryMarshal.Cast<byte, float>(HostReads.Memory(part)),
-                        shard.Counts
-                    )
+            Wait(what, () =>
+                _collectives.ReduceScatter(
+                    MemoryMarshal.Cast<byte, float>(HostReads.Memory(block)),
+                    MemoryMarshal.Cast<byte, float>(HostReads.Memory(part)),
+                    shard.Counts
+                )
             );
             if (shard.OwnCount > 0)
                 flat.narrow(0, shard.Own, shard.OwnCount).copy_(part);

@@ -85,8 +85,8 @@ public sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         Tensor[][] parts =
         [
-            .. _stores.Select((store, i) =>
-                IsSharded ? (Tensor[])[.. Parts(i).Select(p => store.Gradient!.narrow(0, p.Own, p.OwnCount).norm())] : [store.Gradient!.norm()]
+            .. _stores.Select(
+                (store, i) => IsSharded ? (Tensor[])[.. Parts(i).Select(p => store.Gradient!.narrow(0, p.Own, p.OwnCount).norm())] : [store.Gradient!.norm()]
             ),
         ];
         var read = new Queue<double[]>(HostReads.Numbers([.. parts.SelectMany(p => p)]));

@@ -120,28 +120,25 @@ public sealed class PpoTrainer : IDisposable
         var (logprobs, reference, entropies) = (Room(), Room(), Room());
         var values = _critic is null ? null : Room();
         var shares = Minibatches(firstOrder).Select(m => Shares(episodes, m)).ToArray();
-        var scored = _ranks.Gather(
-            "scores of episodes",
-            () =>
-            {
-                var plans = shares.SelectMany(s => Plan(episodes, s[_ranks.Rank])).ToArray();
-                var ways = DegreeOfParallelism;
-                ParallelWork.Run([
-                    .. Enumerable
-                        .Range(0, ways)
-                        .Select(way =>
-                            (Action)(
-                                () =>
-                                {
-                                    for (var i = way; i < plans.Length; i += ways)
-                                        Score(plans[i]);
-                                }
-                            )
-                        ),
-                ]);
-                return _ranks.IsAlone ? [] : PackedTokens.Bytes(OfRank(_ranks.Rank), Rooms());
-            }
-        );
+        var scored = _ranks.Gather("scores of episodes", () =>
+        {
+            var plans = shares.SelectMany(s => Plan(episodes, s[_ranks.Rank])).ToArray();
+            var ways = DegreeOfParallelism;
+            ParallelWork.Run([
+                .. Enumerable
+                    .Range(0, ways)
+                    .Select(way =>
+                        (Action)(
+                            () =>
+                            {
+                                for (var i = way; i < plans.Length; i += ways)
+                                    Score(plans[i]);
+                            }
+                        )
+                    ),
+            ]);
+            return _ranks.IsAlone ? [] : PackedTokens.Bytes(OfRank(_ranks.Rank), Rooms());
+        });
         for (var r = 0; r < _ranks.Size; r++)
             if (r != _ranks.Rank)
                 PackedTokens.Restore(OfRank(r), Rooms(), scored[r]);
@@ -176,17 +173,14 @@ public sealed class PpoTrainer : IDisposable
         var trained = minibatch.Sum(i => (long)episodes[i].TrainedTokens);
         var longest = minibatch.Max(i => episodes[i].Response.Count);
         var normalization = Settings.LossNormalization;
-        var parts = _ranks.Gather(
-            "losses",
-            () =>
-            {
-                using var own = new Sums();
-                foreach (var ids in Plan(episodes, Shares(episodes, minibatch)[_ranks.Rank]))
-                    Pass(ids, own);
-                own.Read();
-                return own.Numbers(_norms.Policy, _norms.Critic);
-            }
-        );
+        var parts = _ranks.Gather("losses", () =>
+        {
+            using var own = new Sums();
+            foreach (var ids in Plan(episodes, Shares(episodes, minibatch)[_ranks.Rank]))
+                Pass(ids, own);
+            own.Read();
+            return own.Numbers(_norms.Policy, _norms.Critic);
+        });
         using var sums = Sums.Of(parts);
         PolicyOptimizer.AddUpGradients();
         CriticOptimizer?.AddUpGradients();

@@ -24,9 +24,8 @@ public sealed class RewardModel(Decoder body, ScalarHead head, int microBatchTok
         if (_ranks.IsAlone)
             return Score(texts, [.. Enumerable.Range(0, texts.Count)]);
         var shares = RankShares.OfTexts(body, texts, _ranks.Size);
-        var parts = _ranks.Gather(
-            "scores of the reward model",
-            () => (double[])[.. Score([.. shares[_ranks.Rank].Select(i => texts[i])], shares[_ranks.Rank]).Select(s => (double)s)]
+        var parts = _ranks.Gather("scores of the reward model", () =>
+            (double[])[.. Score([.. shares[_ranks.Rank].Select(i => texts[i])], shares[_ranks.Rank]).Select(s => (double)s)]
         );
         var scores = new float[texts.Count];
         for (var r = 0; r < parts.Count; r++)

@@ -23,8 +23,7 @@ public sealed class RewardModelTrainer(
 {
     private readonly Ranks _ranks = ranks ?? Ranks.Alone;
 
-    public AdamW Optimizer { get; } =
-        new(settings, ranks ?? Ranks.Alone, shardOptimizer, DifferentiablePass.Trainable(model.Body), model.Head.Parameters);
+    public AdamW Optimizer { get; } = new(settings, ranks ?? Ranks.Alone, shardOptimizer, DifferentiablePass.Trainable(model.Body), model.Head.Parameters);
 
     /// <summary>Token ids of both texts.</summary>
     public sealed record Pair(IReadOnlyList<int> Chosen, IReadOnlyList<int> Rejected);
@@ -69,11 +68,7 @@ public sealed class RewardModelTrainer(
         }
 
         var read = numbers.Read();
-        return
-        [
-            read.Sum(n => HarnessException.Finite(n[0], "the loss of the reward model")),
-            read.Zip(counts, (n, count) => n[1] * count).Sum(),
-        ];
+        return [read.Sum(n => HarnessException.Finite(n[0], "the loss of the reward model")), read.Zip(counts, (n, count) => n[1] * count).Sum()];
     }
 
     /// <summary>Share of pairs that the model orders as they are labelled, and the mean score over both sides.</summary>

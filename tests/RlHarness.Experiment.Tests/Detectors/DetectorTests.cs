@@ -56,9 +56,7 @@ public sealed class DetectorTests
             where T : class
         {
             // No label depends on the goal's words: they divide what is labelled already.
-            foreach (
-                var list in typeof(T).GetProperties().Where(p => p.PropertyType == typeof(IReadOnlyList<string>) && p.Name != nameof(ReasoningCues.Goal))
-            )
+            foreach (var list in typeof(T).GetProperties().Where(p => p.PropertyType == typeof(IReadOnlyList<string>) && p.Name != nameof(ReasoningCues.Goal)))
                 foreach (
                     var words in (string[][])
                         [

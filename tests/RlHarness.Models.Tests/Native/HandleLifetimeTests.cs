@@ -9,6 +9,7 @@ namespace RlHarness.Models.Tests.Native;
 /// That nothing which libtorch reads is collected while it reads it (docs/backends.md): TorchSharp's methods do not keep their arguments alive, so that the
 /// build marks its assembly as one that is compiled without optimisation.
 /// </summary>
+[Trait("kind", "contract")]
 public class HandleLifetimeTests
 {
     [Fact]
@@ -17,12 +18,12 @@ public class HandleLifetimeTests
 
     /// <summary>With the package's own assembly one call in some 3,000 fails here.</summary>
     [Fact]
-    public void Numbers_are_not_collected_while_an_operation_reads_them()
+    public async Task Numbers_are_not_collected_while_an_operation_reads_them()
     {
         // Calls that come so often are compiled anew, with optimisation where that is allowed.
         for (var i = 0; i < 200; i++)
             Assert.Equal(3, Sum());
-        Thread.Sleep(300);
+        await Task.Delay(300, TestContext.Current.CancellationToken);
         var done = false;
         var collector = new Thread(() =>
         {

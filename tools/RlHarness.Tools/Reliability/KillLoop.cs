@@ -231,7 +231,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             return Send(signal);
         }
 
-        /// <summary>At a change to the run's files, or at a time where there are not so many until then: the system merges changes that nobody read yet.</summary>
+        /// <summary>At a change to the run's files, or at a time where there are not so many until then: the system merges changes that wait.</summary>
         internal bool KillAtChange(int change, TimeSpan latest, int signal)
         {
             lock (_gate)
