@@ -47,13 +47,22 @@ public sealed class RolloutServiceTests
                         return;
                     }
 
-                    var text = await new StreamReader(context.Request.InputStream).ReadToEndAsync();
-                    var (path, body) = (context.Request.Url!.AbsolutePath, text.Length == 0 ? null : JsonNode.Parse(text));
-                    Calls.Add((path, body));
-                    var (status, said) = answer(path, body);
-                    context.Response.StatusCode = status;
-                    await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(said));
-                    context.Response.Close();
+                    // A client that went away takes its own request with it, and no other.
+                    try
+                    {
+                        var text = await new StreamReader(context.Request.InputStream).ReadToEndAsync();
+                        var (path, body) = (context.Request.Url!.AbsolutePath, text.Length == 0 ? null : JsonNode.Parse(text));
+                        Calls.Add((path, body));
+                        var (status, said) = answer(path, body);
+                        context.Response.StatusCode = status;
+                        context.Response.KeepAlive = false;
+                        await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(said));
+                        context.Response.Close();
+                    }
+                    catch (Exception e) when (e is HttpListenerException or ObjectDisposedException or IOException)
+                    {
+                        context.Response.Abort();
+                    }
                 }
             });
         }
@@ -87,6 +96,7 @@ public sealed class RolloutServiceTests
                     Endpoint = service.Address + "v1",
                     Model = "base",
                     Retries = 1,
+                    TimeoutSeconds = 20,
                 },
             },
         };
