@@ -160,7 +160,8 @@ public sealed class RewardFunctionTests : IClassFixture<TinyRun>, IDisposable
             using var resting = RewardStage.Open(never.Context)!;
             Assert.Equal(expected, resting.Score(texts));
             Assert.Equal(expected, resting.Score(texts));
-            Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+            // The collector may take tensors of earlier tests meanwhile, so that there can be fewer.
+            Assert.InRange(DisposeScopeManager.Statistics.ThreadTotalLiveCount, 0, before);
         }
         finally
         {
