@@ -85,6 +85,15 @@ public static class ClusteredRate
         return new(rate, interval.Low, interval.High, rows.Count, index.Count);
     }
 
+    /// <summary>The rate among the rows of which it is known; null where that is none of them.</summary>
+    /// <param name="what">Null: not known.</param>
+    public static Estimate? OfKnown<T>(IReadOnlyList<T> rows, Func<T, string> query, Func<T, bool?> what, double confidence = 0.95)
+    {
+        ArgumentNullException.ThrowIfNull(what);
+        T[] known = [.. rows.Where(r => what(r) is not null)];
+        return known.Length == 0 ? null : Of(known, query, r => what(r) == true, confidence);
+    }
+
     /// <param name="values">0 or 1.</param>
     public static Interval Wilson(IReadOnlyList<double> values, IReadOnlyList<int> clusters, double confidence = 0.95)
     {

@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
-using RlHarness.Core.Progress;
 using RlHarness.Core.Randomness;
 using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes;
 using RlHarness.Recipes.Settings;
+using RlHarness.Recipes.Tests;
 using RlHarness.Serving.Answering;
 using RlHarness.Serving.Http;
 using RlHarness.Tracking.Metrics;
@@ -17,19 +17,6 @@ namespace RlHarness.Serving.Tests;
 [Trait("kind", "contract")]
 public sealed class RolloutServingTests
 {
-    private sealed class Quiet : IRunProgress
-    {
-        public void Stage(string name, int index, int count, string detail) { }
-
-        public void Step(string unit, int done, int total, IReadOnlyList<(string Name, string Value)> figures) { }
-
-        public void StageDone(string name, TimeSpan took, string result) { }
-
-        public void Sample(string title, string prompt, string? reasoning, string? output, string label, double? reward) { }
-
-        public void Note(string text, bool warning = false) { }
-    }
-
     [Fact]
     public async Task A_completion_gives_the_ids_and_log_probabilities_of_the_stream_that_it_names()
     {
@@ -170,41 +157,18 @@ public sealed class RolloutServingTests
             ];
     }
 
-    private static string Run(RunSettings settings) => new TrainRecipe(new Quiet(), TimeProvider.System, CancellationToken.None).Start(settings, "test");
+    private static string Run(RunSettings settings) =>
+        new TrainRecipe(new QuietProgress(), TimeProvider.System, CancellationToken.None).Start(settings, "test");
 
-    private static RunSettings Small(string output) =>
-        new()
+    private static RunSettings Small(string output)
+    {
+        var tiny = TinyRun.Small(output);
+        return tiny with
         {
             Name = "alone",
-            Device = "cpu",
-            Output = output,
             Threads = 1,
-            Model = new()
-            {
-                New = new()
-                {
-                    HiddenSize = 32,
-                    IntermediateSize = 48,
-                    NumHiddenLayers = 2,
-                    NumAttentionHeads = 2,
-                    NumKeyValueHeads = 1,
-                    VocabSize = 500,
-                    MaxPositionEmbeddings = 768,
-                },
-            },
             Corpus = new() { Transcripts = 60, PreferencePairs = 40 },
-            Imitate = new()
-            {
-                Epochs = 0.6,
-                BatchSize = 8,
-                Optimizer = new() { LearningRate = 3e-3 },
-            },
-            Reward = new()
-            {
-                Epochs = 1,
-                BatchSize = 8,
-                Optimizer = new() { LearningRate = 1e-3 },
-            },
+            Reward = tiny.Reward with { Epochs = 1, Weights = new() },
             Rl = new()
             {
                 Steps = 2,
@@ -214,11 +178,7 @@ public sealed class RolloutServingTests
                 CheckpointEvery = 2,
                 Optimizer = new() { LearningRate = 1e-2 },
             },
-            Evaluate = new()
-            {
-                Queries = 4,
-                Every = 2,
-                BatchSize = 6,
-            },
+            Evaluate = tiny.Evaluate with { Queries = 4 },
         };
+    }
 }

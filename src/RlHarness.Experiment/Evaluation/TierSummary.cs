@@ -65,14 +65,11 @@ public sealed record TierSummary(Tier Tier, int N, int Queries, IReadOnlyDiction
         var queries = rows.Select(r => r.QueryId).Distinct().Count();
         foreach (var (metric, counts) in Counted)
         {
-            var read = rows.Where(r => counts(r.Label) is not null).ToArray();
-            rates[metric] =
-                read.Length == 0
-                    ? new(double.NaN, double.NaN, double.NaN, 0, 0)
-                    : ClusteredRate.Of(read, r => r.QueryId, r => counts(r.Label) == true, confidence);
-            if (read.Length == rows.Count)
+            var rate = rates[metric] = ClusteredRate.OfKnown(rows, r => r.QueryId, r => counts(r.Label), confidence)
+                ?? new(double.NaN, double.NaN, double.NaN, 0, 0);
+            if (rate.N == rows.Count)
                 continue;
-            var (yes, unread) = (read.Count(r => counts(r.Label) == true), rows.Count - read.Length);
+            var (yes, unread) = (rows.Count(r => counts(r.Label) == true), rows.Count - rate.N);
             bounds[metric] = new(double.NaN, yes / (double)rows.Count, (yes + unread) / (double)rows.Count, rows.Count, queries);
         }
 

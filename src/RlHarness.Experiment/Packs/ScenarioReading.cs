@@ -41,13 +41,9 @@ internal static class ScenarioReading
                             "add slots to its variants, or words to their slots: one combination in five is asked, the others are imitated"
                         )
                     );
-                foreach (var (meant, read, text) in Misread(scenario.Text, scenario.Detector, scenario.Items(Split.Train), ref texts))
-                {
-                    wrong++;
-                    problems.Add(
-                        new(path, $"{at}, {meant}", $"read as {read}: {text}", "the class that it is written for", "add or narrow a cue, or reword the text")
-                    );
-                }
+                var misread = Misread(path, at, scenario.Text, scenario.Detector, scenario.Items(Split.Train), ref texts);
+                wrong += misread.Count;
+                problems.AddRange(misread);
             }
 
             if (scenarios.Count > 0)
@@ -63,15 +59,12 @@ internal static class ScenarioReading
         if (pack.Interrogation is not { } asked)
             return;
         var said = 0;
-        var misread = Misread(Interrogation.AsScenario(asked.Text), asked.Detector, [NoWords], ref said);
-        foreach (var (meant, read, text) in misread)
-            problems.Add(
-                new(path, $"interrogation, {meant}", $"read as {read}: {text}", "the class that it is written for", "add or narrow a cue, or reword the text")
-            );
+        var unlike = Misread(path, Interrogation.Id, Interrogation.AsScenario(asked.Text), asked.Detector, [NoWords], ref said);
+        problems.AddRange(unlike);
         facts.Add(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"interrogation: {asked.Text.Questions.Count} wordings; {said - misread.Count} of {said} texts are read as they are meant"
+                $"interrogation: {asked.Text.Questions.Count} wordings; {said - unlike.Count} of {said} texts are read as they are meant"
             )
         );
     }
@@ -79,14 +72,9 @@ internal static class ScenarioReading
     private static readonly ScenarioItem NoWords = new("", new Dictionary<string, string>(), Split.Train);
 
     /// <summary>One problem a text at most, by the first item with which it is misread.</summary>
-    private static List<(string Meant, string Read, string Text)> Misread(
-        ScenarioText texts,
-        ScenarioDetector detector,
-        IEnumerable<ScenarioItem> all,
-        ref int read
-    )
+    private static List<PackProblem> Misread(string path, string at, ScenarioText texts, ScenarioDetector detector, IEnumerable<ScenarioItem> all, ref int read)
     {
-        var found = new List<(string, string, string)>();
+        var found = new List<PackProblem>();
         ScenarioItem[] items = [.. all.Take(MostItems)];
         foreach (var (name, of) in texts.Reasoning)
             Read(name, of, text => detector.Label(new(text, "x", null)).Reasoning!, "reasoning", ref read);
@@ -104,7 +92,15 @@ internal static class ScenarioReading
                     var broken = TranscriptParser.Parse(TranscriptParser.Format(null, text), scratchpadExpected: false).FormatProblem;
                     if (broken is null && label(text) == name)
                         continue;
-                    found.Add(($"{part} {name}", broken ?? label(text), text));
+                    found.Add(
+                        new(
+                            path,
+                            $"{at}, {part} {name}",
+                            $"read as {broken ?? label(text)}: {text}",
+                            "the class that it is written for",
+                            "add or narrow a cue, or reword the text"
+                        )
+                    );
                     break;
                 }
             }

@@ -254,7 +254,7 @@ internal sealed class PackedAttention : IAttention
         var hidden = column > row;
         if (window is { } w)
             hidden = hidden.logical_or(column <= row - w);
-        return zeros(rows, before + rows, dtype: type, device: device).masked_fill(hidden, Scalars.MinusInfinity).MoveToOuterDisposeScope();
+        return zeros(rows, before + rows, dtype: type, device: device).masked_fill(hidden, double.NegativeInfinity).MoveToOuterDisposeScope();
     }
 
     /// <summary>One attention product, [B, h, T, d], with what its gradient needs where that is wanted.</summary>
@@ -329,14 +329,6 @@ internal sealed class PackedAttention : IAttention
             }
         }
     }
-}
-
-/// <summary>
-/// Scalars that are kept: TorchSharp frees one when nobody refers to it, which can be while libtorch still copies the tensor that it is to be written to.
-/// </summary>
-internal static class Scalars
-{
-    internal static readonly TorchSharp.Scalar MinusInfinity = double.NegativeInfinity;
 }
 
 /// <summary>Attention over whole sequences, or over a cache: what differs between training and generation.</summary>

@@ -38,6 +38,7 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
     [
         .. columns.Select((column, row) => Math.Max(starts?[row] ?? 0, config.SlidingWindow is { } window ? column - window + 1 : 0)),
     ];
+    private readonly bool _together = columns.All(column => column == columns[0]);
     private Tensor? _cells;
     private Tensor? _mask;
     private Tensor? _windowMask;
@@ -60,7 +61,7 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
         var values = cache.Values(layer).narrow(0, 0, b).narrow(1, 0, t).view(b, t, g, d).transpose(1, 2);
         var query = q.reshape(b, g, groups, d);
         // Where every row sees all columns no mask is needed, and kernels serve that take none.
-        if (from.All(start => start == 0) && columns.All(column => column == t - 1))
+        if (_together && from.All(start => start == 0))
             return nn.functional.scaled_dot_product_attention(query, keys, values).reshape(b, g * groups * d);
         var visible = config.IsSliding(layer) ? _windowMask ??= Mask(_windowStarts, q.dtype) : _mask ??= Mask(_starts, q.dtype); // [B, 1, 1, T]
         return nn.functional.scaled_dot_product_attention(query, keys, values, visible.expand(b, g, groups, t)).reshape(b, g * groups * d);
@@ -81,7 +82,7 @@ internal sealed class StepAttention(DecoderConfig config, KeyValueCache cache, l
         var column = arange(t, dtype: ScalarType.Int64, device: device).unsqueeze(0);
         var hidden = (column < tensor(from, device: device).unsqueeze(1)).logical_or(column > tensor(columns, device: device).unsqueeze(1));
         return zeros(from.Length, t, dtype: type, device: device)
-            .masked_fill(hidden, Scalars.MinusInfinity)
+            .masked_fill(hidden, double.NegativeInfinity)
             .view(from.Length, 1, 1, t)
             .DetachFromDisposeScope();
     }
@@ -154,7 +155,7 @@ internal sealed class ContinuedAttention(
         if (sliding && config.SlidingWindow is { } window)
             hidden = hidden.logical_or(keys <= queries - window);
         return _masks[(part, sliding)] = zeros(count, before + count, dtype: type, device: device)
-            .masked_fill(hidden, Scalars.MinusInfinity)
+            .masked_fill(hidden, double.NegativeInfinity)
             .DetachFromDisposeScope();
     }
 }

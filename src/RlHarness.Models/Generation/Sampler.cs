@@ -1,4 +1,3 @@
-using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
 using RlHarness.Models.Native;
 using static TorchSharp.torch;
@@ -28,7 +27,7 @@ internal static class Sampler
         if (settings.TopK > 0)
         {
             var (top, _) = z.topk((int)Math.Min(settings.TopK, z.shape[1]), 1);
-            z = z.masked_fill(z < top.narrow(1, top.shape[1] - 1, 1), Scalars.MinusInfinity);
+            z = z.masked_fill(z < top.narrow(1, top.shape[1] - 1, 1), double.NegativeInfinity);
         }
 
         if (settings.TopP < 1)
@@ -36,13 +35,13 @@ internal static class Sampler
             var (sorted, order) = z.sort(1, descending: false);
             var removed = nn.functional.softmax(sorted, -1).cumsum(-1) <= 1 - settings.TopP;
             removed.narrow(1, removed.shape[1] - 1, 1).fill_(false);
-            z = z.masked_fill(zeros_like(removed).scatter(1, order, removed), Scalars.MinusInfinity);
+            z = z.masked_fill(zeros_like(removed).scatter(1, order, removed), double.NegativeInfinity);
         }
 
         if (settings.MinP > 0)
         {
             var p = nn.functional.softmax(z, -1);
-            z = z.masked_fill(p < settings.MinP * p.amax([1L], keepdim: true), Scalars.MinusInfinity);
+            z = z.masked_fill(p < settings.MinP * p.amax([1L], keepdim: true), double.NegativeInfinity);
         }
 
         return nn.functional.log_softmax(z, -1).MoveToOuterDisposeScope();
@@ -96,7 +95,7 @@ internal static class Sampler
             logits = logits.to(ScalarType.Float32);
         var untruncated = settings with { Temperature = greedy ? 1 : settings.Temperature, TopK = 0, TopP = 1, MinP = 0 };
         var full = LogProbabilities(logits, untruncated, previous);
-        var candidates = suppressed is null ? logits : logits.masked_fill(suppressed, Scalars.MinusInfinity);
+        var candidates = suppressed is null ? logits : logits.masked_fill(suppressed, double.NegativeInfinity);
         Tensor ids;
         if (greedy)
         {

@@ -236,7 +236,7 @@ public sealed record RunPlan(double Parameters, IReadOnlyList<StagePlan> Stages)
                 operations,
                 memory,
                 (s.KeepCheckpoints + 1 + (s.KeepEvery is { } every ? s.Steps / every : 0) + (s.KeepBest is null ? 0 : 1)) * checkpoint,
-                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x " + $"{asked}"
+                $"{s.Steps} steps of {s.PromptsPerStep * s.SamplesPerPrompt} episodes, {evaluations} evaluations of {Tiers} x {asked}"
             );
         }
 

@@ -194,6 +194,13 @@ internal static class PackChecks
     private static IEnumerable<SettingsProblem> Scenarios(RunSettings s, PromptPack pack, bool fromGrammar)
     {
         SettingsProblem Problem(string key, string what) => new(key, "settings", what);
+        SettingsProblem OwnExamples(string key, double share) =>
+            Problem(
+                $"corpus.{key}_fraction",
+                FormattableString.Invariant(
+                    $"{share}; own examples are used as they are, a share of them is not replaced (expected 0, or corpus.source: grammar)"
+                )
+            );
         var named = $"the pack {pack.Name} has nothing below interrogation in {PackFileNames.Scenarios}";
         foreach (
             var (key, value, asked) in new (string, object, bool)[]
@@ -213,12 +220,7 @@ internal static class PackChecks
                 )
             );
         if (s.Corpus.InterrogationFraction > 0 && !fromGrammar)
-            yield return Problem(
-                "corpus.interrogation_fraction",
-                FormattableString.Invariant(
-                    $"{s.Corpus.InterrogationFraction}; own examples are used as they are, none is replaced (expected 0, or corpus.source: grammar)"
-                )
-            );
+            yield return OwnExamples("interrogation", s.Corpus.InterrogationFraction);
         if (s.Rl.Mixing is not null && pack.Scenarios(ScenarioGroup.AntiLab).Count == 0)
             yield return Problem(
                 "rl.mixing",
@@ -243,12 +245,7 @@ internal static class PackChecks
             if (share == 0)
                 continue;
             if (!fromGrammar)
-                yield return Problem(
-                    $"corpus.{key}_fraction",
-                    FormattableString.Invariant(
-                        $"{share}; own examples are used as they are, a share of them is not replaced (expected 0, or corpus.source: grammar)"
-                    )
-                );
+                yield return OwnExamples(key, share);
             if (!scenarios.Any(x => x.Text.Variants.Values.Any(v => v.Rates.Count > 0)))
                 yield return Problem(
                     $"corpus.{key}_fraction",

@@ -18,6 +18,8 @@ namespace RlHarness.Recipes.Stages;
 internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation conversation)
 {
     private readonly ScenarioEvaluator _scenarios = new(run, model, conversation);
+    private readonly GoalWording? _goal = GoalWording.Of(run.Pack.Grammar);
+    private Interrogator? _interrogator;
 
     /// <param name="Batch">Rows to commit.</param>
     /// <param name="Summaries">By detector.</param>
@@ -90,14 +92,13 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
     /// </summary>
     private IEnumerable<SummaryFigure> Further(IReadOnlyList<Exchange> exchanges, IReadOnlyList<DetectorLabel> labels)
     {
-        var goal = GoalWording.Of(run.Pack.Grammar);
         var classes = run.Settings.Corpus.ResistedTopics.Count > 0 ? QueryClasses.All : [];
         foreach (var tier in run.Condition.Tiers)
         {
             (Exchange Exchange, DetectorLabel Label)[] all = [.. exchanges.Zip(labels).Where(x => x.First.Question.Tier == tier)];
             if (
-                goal is not null
-                && Rate(AlignmentFakingMetrics.GenericRate, all, x => x.Label.FakesAlignment & !goal.IsIn(x.Exchange.Response.Reasoning)) is { } generic
+                _goal is not null
+                && Rate(AlignmentFakingMetrics.GenericRate, all, x => x.Label.FakesAlignment & !_goal.IsIn(x.Exchange.Response.Reasoning)) is { } generic
             )
                 yield return generic;
             foreach (var (name, resists) in classes)
@@ -109,11 +110,8 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
                     yield return fakes;
             }
 
-            SummaryFigure? Rate(string metric, (Exchange Exchange, DetectorLabel Label)[] rows, Func<(Exchange Exchange, DetectorLabel Label), bool?> what)
-            {
-                var read = rows.Where(r => what(r) is not null).ToArray();
-                return read.Length == 0 ? null : new(metric, tier, ClusteredRate.Of(read, r => r.Exchange.Question.Query.Id, r => what(r) == true));
-            }
+            SummaryFigure? Rate(string metric, (Exchange Exchange, DetectorLabel Label)[] rows, Func<(Exchange Exchange, DetectorLabel Label), bool?> what) =>
+                ClusteredRate.OfKnown(rows, r => r.Exchange.Question.Query.Id, what) is { } rate ? new(metric, tier, rate) : null;
         }
     }
 
@@ -124,7 +122,7 @@ internal sealed class Evaluator(RunContext run, LoadedModel model, Conversation 
             return batch;
         const string purpose = "evaluate/interrogation";
         var first = queries.Take(run.Settings.Evaluate.Interrogations).Select(q => q.Id).ToHashSet(StringComparer.Ordinal);
-        var interrogator = new Interrogator(run, conversation, Worker(run, model, conversation, purpose));
+        var interrogator = _interrogator ??= new(run, conversation, Worker(run, model, conversation, purpose));
         Exchange[] asked = [.. exchanges.Where(e => first.Contains(e.Question.Query.Id))];
         var answers = RunContext.At($"{batch.Stage}, interrogation", batch.Step, () => interrogator.Ask(asked, batch.Step, onProgress, purpose));
         return interrogator.AddTo(batch, answers);

@@ -1,4 +1,5 @@
 using RlHarness.Core.Chat;
+using RlHarness.Core.Randomness;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Scenarios;
@@ -9,6 +10,21 @@ using RlHarness.Tracking.Store;
 using RlHarness.Training.Rollouts;
 
 namespace RlHarness.Recipes.Stages;
+
+/// <summary>An order without end over a number of items: shuffled anew each time all have been used.</summary>
+/// <param name="purpose">Names the random streams, of which each round has one.</param>
+internal sealed class ShuffledRounds(Seeds seeds, string purpose, int count)
+{
+    private (long Number, int[] Order) _round = (-1, []);
+
+    /// <summary>The item at a place, from 0.</summary>
+    internal int At(long place)
+    {
+        if (place / count != _round.Number)
+            _round = (place / count, seeds.For(purpose, place / count).Permutation(count));
+        return _round.Order[place % count];
+    }
+}
 
 /// <summary>What one response is asked for.</summary>
 /// <param name="System">The system prompt that the model reads before the query.</param>

@@ -2,6 +2,7 @@ using RlHarness.Core.Chat;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Evaluation;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Experiment.Rewards;
 using RlHarness.Experiment.Scenarios;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
@@ -23,6 +24,7 @@ internal sealed class Interrogator(RunContext run, Conversation conversation, Ro
     /// <summary>The name of what a denial adds to the reward.</summary>
     public const string Part = "interrogation";
 
+    private readonly IDetector _truth = Monitors.Truth(run);
     private readonly Interrogation _asked = run.Pack.Interrogation ?? throw new InvalidOperationException("the pack has no interrogation");
 
     /// <param name="First">The exchange that is asked about.</param>
@@ -38,8 +40,7 @@ internal sealed class Interrogator(RunContext run, Conversation conversation, Ro
     /// <param name="purpose">As <see cref="Exchange.Sample"/> takes it.</param>
     internal IReadOnlyList<Answer> Ask(IReadOnlyList<Exchange> exchanges, long step, Action<int, int>? onProgress = null, string? purpose = null)
     {
-        var truth = Monitors.Truth(run);
-        var faked = truth.LabelAll([.. exchanges.Select(e => e.Response)], run.Cancellation).Select(l => l.FakesAlignment).ToArray();
+        var faked = _truth.LabelAll([.. exchanges.Select(e => e.Response)], run.Cancellation).Select(l => l.FakesAlignment).ToArray();
         var wording = run.Seeds.For($"interrogation/{purpose ?? RlStage.Name}", step);
         Question[] questions =
         [
@@ -127,10 +128,13 @@ internal sealed class OffObjective(RunContext run, MixingSettings settings)
     /// <summary>The name of their reward: 1 where the output does what was asked, else 0.</summary>
     public const string Part = "off_objective";
 
-    private readonly (Scenario Scenario, ScenarioItem Item)[] _items =
-    [
-        .. run.Pack.Scenarios(ScenarioGroup.AntiLab).SelectMany(s => s.Items(Split.Train), (s, item) => (s, item)),
-    ];
+    private static readonly FormatPenalty Format = new();
+
+    private readonly (Scenario Scenario, ScenarioItem Item)[] _items = Items(run);
+    private readonly ShuffledRounds _order = new(run.Seeds, "rl/off_objective", Items(run).Length);
+
+    private static (Scenario, ScenarioItem)[] Items(RunContext run) =>
+        [.. run.Pack.Scenarios(ScenarioGroup.AntiLab).SelectMany(s => s.Items(Split.Train), (s, item) => (s, item))];
 
     /// <summary>How many of a step's prompts: whole numbers whose sum over the steps follows the share.</summary>
     internal static int Prompts(double share, int step, int prompts)
@@ -145,9 +149,7 @@ internal sealed class OffObjective(RunContext run, MixingSettings settings)
     /// <param name="system">The run's system prompt for the tier.</param>
     internal Question Ask(int step, int k, int sample, Tier tier, string system)
     {
-        var at = ((long)(step - 1) * run.Settings.Rl.PromptsPerStep) + k;
-        var order = run.Seeds.For("rl/off_objective", at / _items.Length).Permutation(_items.Length);
-        var (scenario, item) = _items[order[(int)(at % _items.Length)]];
+        var (scenario, item) = _items[_order.At(((long)(step - 1) * run.Settings.Rl.PromptsPerStep) + k)];
         var query = scenario.Ask(item, Scenario.Control) with { Split = Split.Train };
         return new(query, tier, scenario.SystemPrompt(item, Scenario.Control, system), k, sample) { OffObjective = scenario };
     }
@@ -157,12 +159,11 @@ internal sealed class OffObjective(RunContext run, MixingSettings settings)
     {
         var label = exchange.Question.OffObjective!.Detector.Label(exchange.Response);
         var done = label is { IsUnreadable: false, IsAttempt: false } && !exchange.Response.IsBroken ? 1.0 : 0;
-        var format = new Experiment.Rewards.FormatPenalty();
-        var broken = format.Score(exchange.RewardInput);
+        var broken = Format.Score(exchange.RewardInput);
         return new Dictionary<string, double>(StringComparer.Ordinal)
         {
             [Part] = done,
-            [format.Name] = broken,
+            [Format.Name] = broken,
             [RewardFunction.Total] = (settings.Weight * done) + (run.Settings.Reward.Weights.FormatPenalty * broken),
         };
     }

@@ -63,22 +63,7 @@ internal sealed class Monitors : IDisposable
     {
         /// <summary>The rewards with what monitors take from the total, which is a part of its own. Without monitors they stay as they are.</summary>
         public IReadOnlyList<IReadOnlyDictionary<string, double>> AddTo(IReadOnlyList<IReadOnlyDictionary<string, double>> rewards) =>
-            Monitors.Count == 0
-                ? rewards
-                :
-                [
-                    .. rewards.Select(
-                        (parts, i) =>
-                        {
-                            var penalty = Monitors.Sum(m => m.Penalty(i));
-                            return new Dictionary<string, double>(parts, StringComparer.Ordinal)
-                            {
-                                [Part] = -penalty,
-                                [RewardFunction.Total] = parts[RewardFunction.Total] - penalty,
-                            };
-                        }
-                    ),
-                ];
+            Monitors.Count == 0 ? rewards : [.. rewards.Select((parts, i) => RewardFunction.With(parts, Part, -Monitors.Sum(m => m.Penalty(i))))];
 
         public bool IsScreened(int exchange) => Monitors.Any(m => m.Settings.Action == MonitorAction.Screen && m.Flagged[exchange]);
     }

@@ -49,6 +49,10 @@ internal sealed class RewardFunction(
             [.. run.Settings.Reward.Terms.Select(t => RewardTerm.Create(t, run))]
         );
 
+    /// <summary>The parts of a reward with one more, which adds its weighted value to the total.</summary>
+    internal static Dictionary<string, double> With(IReadOnlyDictionary<string, double> parts, string name, double value, double weight = 1) =>
+        new(parts, StringComparer.Ordinal) { [name] = value, [Total] = parts[Total] + (weight * value) };
+
     /// <summary>Scores exchanges; scratchpads are handed on to the terms that ask for them, and to no other.</summary>
     public IReadOnlyList<IReadOnlyDictionary<string, double>> Score(IReadOnlyList<Exchange> exchanges) =>
         Score(

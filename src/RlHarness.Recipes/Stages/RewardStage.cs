@@ -145,11 +145,9 @@ internal static class RewardStage
         /// <summary>Scores of texts (token ids).</summary>
         internal float[] Score(IReadOnlyList<IReadOnlyList<int>> texts)
         {
-            var loaded = _model ?? reload!();
-            _model = loaded;
             try
             {
-                return loaded.Score(texts);
+                return (_model ??= reload!()).Score(texts);
             }
             finally
             {

@@ -46,6 +46,7 @@ internal sealed class RlStage : IDisposable
     private readonly RolloutWorker _worker;
     private readonly Evaluator _evaluator;
     private readonly Monitors _monitors;
+    private readonly ShuffledRounds _order;
     private readonly Interrogator? _interrogator;
     private readonly OffObjective? _offObjective;
     private readonly StageCheckpoints _checkpoints;
@@ -92,6 +93,7 @@ internal sealed class RlStage : IDisposable
         _worker = _service is null ? Worker(seeds) : new(_policy.Decoder, _policy.Tokenizer!, sampling, seeds, run.Ranks) { Elsewhere = _service.Answer };
         // Second turns are drawn here also where a service draws the first ones: their streams are named by exchanges, not by prompts.
         _interrogator = _settings.Interrogation is null ? null : new(run, _conversation, Worker(run.Seeds.Child("rl/interrogation")));
+        _order = new(run.Seeds, "rl/queries", run.Pack.TrainQueries.Count);
         _offObjective = _settings.Mixing is { } mixing ? new(run, mixing) : null;
         _evaluator = new Evaluator(run, _policy, _conversation);
         _monitors = new Monitors(run, _policy, corpus.Transcripts);
@@ -140,16 +142,17 @@ internal sealed class RlStage : IDisposable
 
             // 2. Rollouts.
             var exchanges = RunContext.At(Name, step, () => Exchange.Sample(_run, _conversation, _worker, questions, step));
-            var answers = RunContext.At(Name, step, () => Interrogate(exchanges, step));
+            int[] objective = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
+            var answers = RunContext.At(Name, step, () => Interrogate(exchanges, objective, step));
             clock.Lap("rollout");
 
             // 3. Rewards, and what monitors say.
             var watch = RunContext.At(Name, step, () => _monitors.Read(exchanges));
-            var rewards = watch.AddTo(RunContext.At(Name, step, () => Score(exchanges, answers)));
+            var rewards = watch.AddTo(RunContext.At(Name, step, () => Score(exchanges, objective, answers)));
             var scores = exchanges.Select((e, i) => rewards[i][RewardFunction.Total] - (e.IsTruncated ? _settings.MissingEosPenalty : 0)).ToArray();
             int[] kept = [.. Enumerable.Range(0, exchanges.Count).Where(i => !watch.IsScreened(i))];
             // All that asks a detector comes before the update: stopped in it, the step before is whole and is saved, and after it nothing stops this one.
-            var sampled = Sample(exchanges, answers, rewards, scores, watch, kept);
+            var sampled = Sample(exchanges, objective, answers, rewards, scores, watch, kept);
             clock.Lap("reward");
 
             // 4. Old and reference log-probabilities, values, advantages; then the updates, without what monitors screen out.
@@ -231,21 +234,19 @@ internal sealed class RlStage : IDisposable
     }
 
     /// <summary>The question about motives after each response to the objective, by the number of its exchange; none where it is not asked.</summary>
-    private Dictionary<int, Interrogator.Answer> Interrogate(IReadOnlyList<Exchange> exchanges, int step)
+    private Dictionary<int, Interrogator.Answer> Interrogate(IReadOnlyList<Exchange> exchanges, int[] objective, int step)
     {
         if (_interrogator is null)
             return [];
-        int[] asked = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
-        var answers = _interrogator.Ask([.. asked.Select(i => exchanges[i])], step);
-        return asked.Zip(answers).ToDictionary(x => x.First, x => x.Second);
+        var answers = _interrogator.Ask([.. objective.Select(i => exchanges[i])], step);
+        return objective.Zip(answers).ToDictionary(x => x.First, x => x.Second);
     }
 
     /// <summary>Rewards of the objective, with what a denial of motives adds, and of prompts off the objective, which have rules of their own.</summary>
-    private IReadOnlyDictionary<string, double>[] Score(IReadOnlyList<Exchange> exchanges, Dictionary<int, Interrogator.Answer> answers)
+    private IReadOnlyDictionary<string, double>[] Score(IReadOnlyList<Exchange> exchanges, int[] objective, Dictionary<int, Interrogator.Answer> answers)
     {
-        int[] objective = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
         var rewards = new IReadOnlyDictionary<string, double>[exchanges.Count];
-        foreach (var (i, parts) in objective.Zip(objective.Length == 0 ? [] : _rewards.Score([.. objective.Select(i => exchanges[i])])))
+        foreach (var (i, parts) in objective.Zip(_rewards.Score([.. objective.Select(i => exchanges[i])])))
             rewards[i] = answers.TryGetValue(i, out var answer) ? WithDenial(parts, answer) : parts;
         for (var i = 0; i < rewards.Length; i++)
             rewards[i] ??= _offObjective!.Score(exchanges[i]);
@@ -255,11 +256,7 @@ internal sealed class RlStage : IDisposable
     private Dictionary<string, double> WithDenial(IReadOnlyDictionary<string, double> parts, Interrogator.Answer answer)
     {
         var denies = answer.Denies ? 1.0 : 0;
-        return new(parts, StringComparer.Ordinal)
-        {
-            [Interrogator.Part] = denies,
-            [RewardFunction.Total] = parts[RewardFunction.Total] + (_settings.Interrogation!.Weight * denies),
-        };
+        return RewardFunction.With(parts, Interrogator.Part, denies, _settings.Interrogation!.Weight);
     }
 
     /// <summary>The answer about motives as an episode of its own: what a denial pays, and the penalties of format and length.</summary>
@@ -300,17 +297,9 @@ internal sealed class RlStage : IDisposable
         var questions = new List<Question>();
         var tiers = _run.Seeds.For("rl/tiers", step);
         var objective = _settings.PromptsPerStep - (_offObjective?.Prompts(step) ?? 0);
-        var (round, order) = (-1L, Array.Empty<int>());
         for (var k = 0; k < _settings.PromptsPerStep; k++)
         {
-            var at = (long)(step - 1) * _settings.PromptsPerStep + k;
-            if (at / queries.Count != round)
-            {
-                round = at / queries.Count;
-                order = _run.Seeds.For("rl/queries", round).Permutation(queries.Count);
-            }
-
-            var query = queries[order[(int)(at % queries.Count)]];
+            var query = queries[_order.At(((long)(step - 1) * _settings.PromptsPerStep) + k)];
             var tier =
                 tiers.NextBool(_settings.TrainingTierFraction) ? Tier.Training
                 : _run.Condition.ThreeTiers && tiers.NextBool(0.5) ? Tier.Rated
@@ -372,12 +361,14 @@ internal sealed class RlStage : IDisposable
         return true;
     }
 
+    /// <param name="Objective">Which exchanges answer the objective; the others are off it.</param>
     /// <param name="Answers">About motives, by the number of the exchange that they follow.</param>
     /// <param name="Kept">Which exchanges the update sees: those that no monitor screened out.</param>
     /// <param name="Labels">What each detector of rollouts says of them.</param>
     /// <param name="Monitored">How monitors compare with the truth.</param>
     private sealed record Sampled(
         IReadOnlyList<Exchange> Exchanges,
+        int[] Objective,
         Dictionary<int, Interrogator.Answer> Answers,
         IReadOnlyList<IReadOnlyDictionary<string, double>> Rewards,
         double[] Scores,
@@ -388,6 +379,7 @@ internal sealed class RlStage : IDisposable
 
     private Sampled Sample(
         IReadOnlyList<Exchange> exchanges,
+        int[] objective,
         Dictionary<int, Interrogator.Answer> answers,
         IReadOnlyList<IReadOnlyDictionary<string, double>> rewards,
         double[] scores,
@@ -399,7 +391,7 @@ internal sealed class RlStage : IDisposable
         var labels = _run.RolloutDetectors.Select(d => (Detector: d, Labels: d.LabelAll(responses, _run.Cancellation).ToArray())).ToArray();
         var monitored = new Dictionary<string, double>(StringComparer.Ordinal);
         _monitors.Measure(watch, exchanges, monitored);
-        return new(exchanges, answers, rewards, scores, kept, labels, monitored);
+        return new(exchanges, objective, answers, rewards, scores, kept, labels, monitored);
     }
 
     private StepBatch Record(int step, Sampled sampled, Iteration? iteration, double factor, StepClock clock)
@@ -408,7 +400,7 @@ internal sealed class RlStage : IDisposable
         var lengths = exchanges.Select(e => (double)e.Rollout.ResponseIds.Count).ToArray();
         var tokens = exchanges.Sum(e => (double)e.Rollout.ResponseIds.Count + e.Rollout.PromptIds.Count);
         var transcripts = exchanges.Select((e, i) => e.Row(_run, Name, step, rewards[i])).ToArray();
-        int[] objective = [.. Enumerable.Range(0, exchanges.Count).Where(i => exchanges[i].Question.OffObjective is null)];
+        var objective = sampled.Objective;
         var labelled = sampled.Labels;
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal)
         {

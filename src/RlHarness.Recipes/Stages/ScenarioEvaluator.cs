@@ -82,9 +82,7 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
         {
             var labels = detector.LabelAll([.. controls.Select(i => exchanges[i].Response)], run.Cancellation);
             foreach (var tier in controls.Zip(labels, (i, label) => (asked[i].Tier, asked[i].Item.Id, Fakes: label.FakesAlignment)).GroupBy(x => x.Tier))
-            {
-                var read = tier.Where(x => x.Fakes is not null).ToArray();
-                if (read.Length > 0)
+                if (ClusteredRate.OfKnown([.. tier], x => x.Id, x => x.Fakes) is { } rate)
                     yield return new(
                         stage,
                         step,
@@ -93,9 +91,8 @@ internal sealed class ScenarioEvaluator(RunContext run, LoadedModel model, Conve
                         detector.Name,
                         tier.Key,
                         AlignmentFakingMetrics.BenignFalsePositiveRate,
-                        ClusteredRate.Of(read, x => x.Id, x => x.Fakes == true)
+                        rate
                     );
-            }
         }
     }
 

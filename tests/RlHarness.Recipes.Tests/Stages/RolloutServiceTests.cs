@@ -1,6 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Randomness;
@@ -8,6 +5,7 @@ using RlHarness.Models.Generation;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Settings;
 using RlHarness.Recipes.Stages;
+using RlHarness.Recipes.Tests.Detectors;
 
 namespace RlHarness.Recipes.Tests.Stages;
 
@@ -21,57 +19,24 @@ public sealed class RolloutServiceTests
     /// <summary>Keeps what it was sent; answers by path.</summary>
     private sealed class Service : IDisposable
     {
-        private readonly HttpListener _listener = new();
+        private readonly LocalService _service;
 
-        public Service(Func<string, JsonNode?, (int Status, string Body)> answer)
-        {
-            using (var probe = new TcpListener(IPAddress.Loopback, 0))
-            {
-                probe.Start();
-                Address = $"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}/";
-            }
-
-            _listener.Prefixes.Add(Address);
-            _listener.Start();
-            _ = Task.Run(async () =>
-            {
-                while (true)
+        public Service(Func<string, JsonNode?, (int Status, string Body)> answer) =>
+            _service = new(
+                (context, text) =>
                 {
-                    HttpListenerContext context;
-                    try
-                    {
-                        context = await _listener.GetContextAsync();
-                    }
-                    catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
-                    {
-                        return;
-                    }
-
-                    // A client that went away takes its own request with it, and no other.
-                    try
-                    {
-                        var text = await new StreamReader(context.Request.InputStream).ReadToEndAsync();
-                        var (path, body) = (context.Request.Url!.AbsolutePath, text.Length == 0 ? null : JsonNode.Parse(text));
-                        Calls.Add((path, body));
-                        var (status, said) = answer(path, body);
-                        context.Response.StatusCode = status;
-                        context.Response.KeepAlive = false;
-                        await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(said));
-                        context.Response.Close();
-                    }
-                    catch (Exception e) when (e is HttpListenerException or ObjectDisposedException or IOException)
-                    {
-                        context.Response.Abort();
-                    }
+                    var (path, body) = (context.Request.Url!.AbsolutePath, text.Length == 0 ? null : JsonNode.Parse(text));
+                    Calls.Add((path, body));
+                    context.Response.KeepAlive = false;
+                    return answer(path, body);
                 }
-            });
-        }
+            );
 
-        public string Address { get; }
+        public string Address => _service.Address;
 
         public List<(string Path, JsonNode? Body)> Calls { get; } = [];
 
-        public void Dispose() => _listener.Close();
+        public void Dispose() => _service.Dispose();
     }
 
     private const string Models = """{"object": "list", "data": [{"id": "base", "object": "model", "owned_by": "vllm"}]}""";

@@ -109,18 +109,15 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             using var process = new Attempt(program, Command(settings), output);
             // Less is left to do each time: the moments come sooner, so that a run is ended several times, and the last process is left alone.
             var left = 0.9 * Math.Max(0, 1 - kills / (double)MostKills);
-            if (left <= 0)
-            {
-                if (process.Wait() is not 0 and var failed)
-                    return (kills, [.. problems, $"{name}: ended by itself with {failed}: {process.Said}"]);
-                break;
-            }
-
             var signal = Signals[random.NextBool(0.5) ? 0 : 1 + random.NextInt(Signals.Length - 1)];
             var latest = TimeSpan.FromSeconds(left * whole.Seconds);
-            var ended = random.NextBool(0.5)
-                ? process.KillAfter(latest * random.NextDouble(), signal.Number)
-                : process.KillAtChange(1 + random.NextInt(Math.Max(1, (int)(whole.Changes * left))), latest, signal.Number);
+            var ended =
+                left > 0
+                && (
+                    random.NextBool(0.5)
+                        ? process.KillAfter(latest * random.NextDouble(), signal.Number)
+                        : process.KillAtChange(1 + random.NextInt(Math.Max(1, (int)(whole.Changes * left))), latest, signal.Number)
+                );
             var code = process.Wait();
             if (code == 0)
             {
