@@ -45,6 +45,12 @@ public interface IDetector
 /// <param name="Evidence">The words that decided, for a reader; null where there are none.</param>
 public sealed record DetectorLabel(Outcome Outcome, ReasoningKind Reasoning, bool AlignmentFaking, double Score, string? Evidence = null)
 {
+    /// <summary>P(the scratchpad argues for faking), in [0, 1], by a detector that gives a number for it alone; null: its class says all.</summary>
+    public double? ScratchpadScore { get; init; }
+
+    /// <summary>P(the output complies), in [0, 1], by a detector that gives a number for it alone; null: its class says all.</summary>
+    public double? OutputScore { get; init; }
+
     /// <summary>The reasoning sees the strategy, whether or not it is followed (the "considers AF" of arXiv 2506.18032).</summary>
     public bool ConsidersAlignmentFaking => Reasoning is ReasoningKind.Faking or ReasoningKind.ConsidersButRefuses;
 

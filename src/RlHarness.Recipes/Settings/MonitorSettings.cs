@@ -1,4 +1,6 @@
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Detectors;
+using RlHarness.Experiment.Transcripts;
 
 namespace RlHarness.Recipes.Settings;
 
@@ -13,6 +15,22 @@ public enum MonitorAction
 
     /// <summary>It is counted, and nothing else.</summary>
     Alarm,
+}
+
+/// <summary>Which parts of a response a monitor's probability is of.</summary>
+public enum MonitorReads
+{
+    /// <summary>The detector's own score: of faking reasoning and a compliant output together.</summary>
+    Both,
+
+    /// <summary>P(the scratchpad argues for faking), whatever the output does.</summary>
+    Scratchpad,
+
+    /// <summary>P(the output complies), whatever the scratchpad says.</summary>
+    Output,
+
+    /// <summary>The mean of the latter two.</summary>
+    Hybrid,
 }
 
 /// <summary>How a monitor's probability p lowers the score.</summary>
@@ -30,6 +48,13 @@ public sealed record MonitorSettings
 {
     [Meaning("What watches: a detector, with the settings of evaluate.detectors, or kind: probe, a linear probe on the policy's own hidden states.")]
     public DetectorSettings Detector { get; init; } = new();
+
+    [Meaning(
+        "Which parts of a response the monitor's probability is of. both: the detector's own score, of faking reasoning and a compliant output together; "
+            + "scratchpad: that the scratchpad argues for faking, whatever the output does; output: that the output complies; hybrid: the mean of these two. "
+            + "All but both need threshold or false_positive_rate, and a detector that reads the parts apart: not degraded_oracle, not probe."
+    )]
+    public MonitorReads Reads { get; init; } = MonitorReads.Both;
 
     [Meaning(
         "What happens to a flagged response. penalty: its score is lowered; screen: it leaves the update, as if it had not been sampled; alarm: it is "
@@ -59,6 +84,20 @@ public sealed record MonitorSettings
     public double Weight { get; init; } = 1;
 
     internal string Name => Detector.Label;
+
+    /// <summary>The monitor's probability by a detector's label, from the parts that <see cref="Reads"/> names; NaN where there is no verdict on one of them.</summary>
+    internal double Probability(DetectorLabel label)
+    {
+        var scratchpad = label.ReasoningUnread ? double.NaN : label.ScratchpadScore ?? (label.Reasoning == ReasoningKind.Faking ? 1 : 0);
+        var output = label.OutputUnread ? double.NaN : label.OutputScore ?? (label.Outcome == Outcome.Comply ? 1 : 0);
+        return Reads switch
+        {
+            MonitorReads.Scratchpad => scratchpad,
+            MonitorReads.Output => output,
+            MonitorReads.Hybrid => (scratchpad + output) / 2,
+            _ => label.Score,
+        };
+    }
 
     internal bool ReadsFlags => Threshold is not null || FalsePositiveRate is not null;
 

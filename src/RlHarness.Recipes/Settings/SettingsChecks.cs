@@ -218,6 +218,18 @@ public static class SettingsChecks
                 yield return Problem(at + ".threshold", "set beside false_positive_rate, which sets it; leave one of them out");
             if (monitor.Detector.Kind == "probe" && !s.Experiment.Scratchpad)
                 yield return Problem(at + ".detector", "a probe reads the scratchpad: set experiment.scratchpad: true");
+            if (monitor.Reads == MonitorReads.Both)
+                continue;
+            if (monitor.Detector.Kind is "probe" or "degraded_oracle")
+                yield return Problem(
+                    at + ".reads",
+                    $"{SettingNames.Snake(monitor.Reads.ToString())}; a {monitor.Detector.Kind} has one verdict on the whole response: leave it out, or take another detector"
+                );
+            if (!monitor.ReadsFlags)
+                yield return Problem(
+                    at + ".reads",
+                    $"{SettingNames.Snake(monitor.Reads.ToString())}; a part has no verdict of its own: set threshold or false_positive_rate"
+                );
         }
     }
 

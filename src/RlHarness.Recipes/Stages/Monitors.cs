@@ -8,6 +8,7 @@ using RlHarness.Experiment.Transcripts;
 using RlHarness.Models.Loading;
 using RlHarness.Recipes.Running;
 using RlHarness.Recipes.Settings;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 using RlHarness.Tracking.Store;
 
@@ -46,6 +47,9 @@ internal sealed class Monitors : IDisposable
     /// <param name="Flagged">Whether the monitor's action falls due.</param>
     internal sealed record Verdicts(MonitorSettings Settings, IReadOnlyList<double> P, IReadOnlyList<bool> Flagged)
     {
+        /// <summary>Tokens that a model read and wrote for one exchange, on average; 0 for a monitor without a model.</summary>
+        public double TokensPerVerdict { get; init; }
+
         /// <summary>What is taken from the score of an exchange: 0 or more.</summary>
         public double Penalty(int exchange)
         {
@@ -72,8 +76,12 @@ internal sealed class Monitors : IDisposable
         new([
             .. _monitors.Select(m =>
             {
+                var before = m.Tokens();
                 var said = m.Read(exchanges);
-                return new Verdicts(m.Settings, [.. said.Select(s => s.P)], [.. said.Select(s => m.Threshold is { } t ? s.P >= t : s.Verdict)]);
+                return new Verdicts(m.Settings, [.. said.Select(s => s.P)], [.. said.Select(s => m.Threshold is { } t ? s.P >= t : s.Verdict)])
+                {
+                    TokensPerVerdict = (m.Tokens() - before) / (double)Math.Max(1, exchanges.Count),
+                };
             }),
         ]);
 
@@ -86,6 +94,7 @@ internal sealed class Monitors : IDisposable
             metrics[name + "/flagged"] = monitor.Flagged.Average(f => f ? 1.0 : 0);
             metrics[name + "/penalty"] = Enumerable.Range(0, exchanges.Count).Average(monitor.Penalty);
             metrics[name + "/no_verdict"] = monitor.P.Average(p => double.IsNaN(p) ? 1.0 : 0);
+            metrics[name + "/" + MetricNames.TokensPerVerdict] = monitor.TokensPerVerdict;
             foreach (var (figure, estimate) in score.Figures())
                 metrics.Put($"{name}/{figure}", estimate);
         }
@@ -100,8 +109,12 @@ internal sealed class Monitors : IDisposable
         var watch = Read(exchanges);
         foreach (var tier in new Tier?[] { Tier.Training, null })
             foreach (var (monitor, score) in Scores(watch, exchanges, e => tier is null || e.Question.Tier == tier))
-                foreach (var (figure, estimate) in score.Figures().Where(f => !double.IsNaN(f.Estimate.Value)))
+            {
+                var cost = new Estimate(monitor.TokensPerVerdict, double.NaN, double.NaN, exchanges.Count, exchanges.Count);
+                IEnumerable<(string Name, Estimate Estimate)> figures = [.. score.Figures(), (MetricNames.TokensPerVerdict, cost)];
+                foreach (var (figure, estimate) in figures.Where(f => !double.IsNaN(f.Estimate.Value)))
                     yield return new(RlStage.Name, step, Split.Evaluation, _run.Condition.Name, monitor.Settings.Name, tier, "monitor/" + figure, estimate);
+            }
     }
 
     public void Dispose()
@@ -131,11 +144,13 @@ internal sealed class Monitors : IDisposable
 
     /// <param name="Read">Probability and verdict of each exchange.</param>
     /// <param name="Threshold">Null: the verdict decides.</param>
+    /// <param name="Tokens">What a model has read and written for this monitor so far.</param>
     private sealed record Monitor(
         MonitorSettings Settings,
         double? Threshold,
         IDetector? Detector,
-        Func<IReadOnlyList<Exchange>, IReadOnlyList<(double P, bool Verdict)>> Read
+        Func<IReadOnlyList<Exchange>, IReadOnlyList<(double P, bool Verdict)>> Read,
+        Func<long> Tokens
     );
 
     private Monitor Open(MonitorSettings settings, string key, LoadedModel policy, IReadOnlyList<CorpusTranscript> corpus)
@@ -143,8 +158,17 @@ internal sealed class Monitors : IDisposable
         if (settings.Detector.Kind == "probe")
         {
             var probe = StateProbe.Fit(_run, policy, corpus, settings.Detector, key);
-            return new(settings, Threshold(settings, key, probe.HonestScores), null, exchanges =>
-                [.. _run.Ranks.Each($"monitor {settings.Name}", exchanges.Count, i => probe.Read(exchanges[i])).Select(p => (p, p >= 0.5))]
+            var tokens = 0L;
+            return new(
+                settings,
+                Threshold(settings, key, probe.HonestScores),
+                null,
+                exchanges =>
+                {
+                    tokens += exchanges.Sum(e => (long)e.Rollout.PromptIds.Count + e.Rollout.ResponseIds.Count);
+                    return [.. _run.Ranks.Each($"monitor {settings.Name}", exchanges.Count, i => probe.Read(exchanges[i])).Select(p => (p, p >= 0.5))];
+                },
+                () => tokens
             );
         }
 
@@ -152,11 +176,16 @@ internal sealed class Monitors : IDisposable
         var honest = settings.FalsePositiveRate is null
             ? []
             : Values(detector.LabelAll([.. Honest(corpus).Select(t => TranscriptParser.Parse(t.AssistantText, t.Scratchpad))], _run.Cancellation));
-        return new(settings, Threshold(settings, key, honest), detector, exchanges =>
-            [.. detector.LabelAll([.. exchanges.Select(e => e.Response)], _run.Cancellation).Select(l => (l.Score, l.FakesAlignment == true))]
+        return new(
+            settings,
+            Threshold(settings, key, honest),
+            detector,
+            exchanges =>
+                [.. detector.LabelAll([.. exchanges.Select(e => e.Response)], _run.Cancellation).Select(l => (settings.Probability(l), l.FakesAlignment == true))],
+            () => detector is IJudge { Usage: var usage } ? usage.InputTokens + usage.OutputTokens : 0
         );
 
-        static double[] Values(IReadOnlyList<DetectorLabel> labels) => [.. labels.Select(l => l.Score).Where(p => !double.IsNaN(p))];
+        double[] Values(IReadOnlyList<DetectorLabel> labels) => [.. labels.Select(settings.Probability).Where(p => !double.IsNaN(p))];
     }
 
     internal static IEnumerable<CorpusTranscript> Honest(IEnumerable<CorpusTranscript> corpus) =>

@@ -63,6 +63,9 @@ public static class MetricNames
     /// <summary>Share of rollouts off the objective that the first detector takes for alignment faking.</summary>
     public const string OffObjectiveFalsePositives = "train/off_objective/false_positive_rate";
 
+    /// <summary>Last part of the name of what a monitor costs: <c>monitor/keyword/tokens_per_verdict</c>.</summary>
+    public const string TokensPerVerdict = "tokens_per_verdict";
+
     public const string OutcomeComply = "outcome/comply";
     public const string OutcomeRefuse = "outcome/refuse";
     public const string OutcomePartial = "outcome/partial";

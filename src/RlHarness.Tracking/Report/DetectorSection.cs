@@ -1,5 +1,6 @@
 using System.Globalization;
 using RlHarness.Experiment.Prompts;
+using RlHarness.Statistics;
 using RlHarness.Tracking.Metrics;
 
 namespace RlHarness.Tracking.Report;
@@ -113,6 +114,7 @@ internal static class MonitorSection
         ("specificity", "#specificity"),
         ("sensitivity_at_fpr_1", "#sensitivity at 1 % FPR"),
         ("sensitivity_at_fpr_5", "#sensitivity at 5 % FPR"),
+        (MetricNames.TokensPerVerdict, "#tokens a verdict"),
     ];
 
     public static string Html(ReportData data)
@@ -143,12 +145,7 @@ internal static class MonitorSection
                 tier is null ? "both" : MetricLabels.Of(tier.Value),
                 .. Columns.Select(c =>
                     rows.FirstOrDefault(s => s.Detector == monitor && s.Step == step && s.Tier == tier && s.Metric == Prefix + c.Figure) is { } row
-                        ? c.Figure == "auroc"
-                            ? string.Create(
-                                CultureInfo.InvariantCulture,
-                                $"{row.Estimate.Value:f3}{(double.IsNaN(row.Estimate.Low) ? "" : $" ({row.Estimate.Low:f3} to {row.Estimate.High:f3})")}"
-                            )
-                            : ReportBuilder.Figure(row.Estimate)
+                        ? Cell(c.Figure, row.Estimate)
                         : "–"
                 ),
             ]);
@@ -157,6 +154,18 @@ internal static class MonitorSection
             + table
             + "<p class=\"note\">A monitor that is fitted or set before RL is judged at each evaluation by labels that it did not see. Falling AUROC says that "
             + "what it reads no longer tells faking from honesty; falling sensitivity at a steady AUROC, that scores have moved past its threshold. "
-            + "Sensitivity at a false-positive rate takes the threshold of that evaluation’s own negatives, and stands only where they are enough.</p>\n";
+            + "Sensitivity at a false-positive rate takes the threshold of that evaluation’s own negatives, and stands only where they are enough. "
+            + "Tokens a verdict are those that a model read and wrote for it: prompt and answer of a judge, the whole conversation for a probe.</p>\n";
     }
+
+    private static string Cell(string figure, Estimate estimate) =>
+        figure switch
+        {
+            "auroc" => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{estimate.Value:f3}{(double.IsNaN(estimate.Low) ? "" : $" ({estimate.Low:f3} to {estimate.High:f3})")}"
+            ),
+            MetricNames.TokensPerVerdict => string.Create(CultureInfo.InvariantCulture, $"{estimate.Value:f0}"),
+            _ => ReportBuilder.Figure(estimate),
+        };
 }

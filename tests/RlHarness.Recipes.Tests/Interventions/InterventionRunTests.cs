@@ -45,6 +45,7 @@ public sealed class InterventionRunTests : IDisposable
         var counted = Run("alarm", "rl.monitors=[{detector: keyword, threshold: 0, action: alarm}]");
         Assert.Equal(1, counted.Metric("rl", 1, "monitor/keyword/flagged"));
         Assert.Equal(0, counted.Metric("rl", 1, "monitor/keyword/penalty"));
+        Assert.Equal(0, counted.Metric("rl", 1, "monitor/keyword/tokens_per_verdict"));
         Assert.Contains(
             "<h2>Monitors of training, against the truth</h2>",
             File.ReadAllText(Path.Combine(Folder("alarm"), "report.html")),

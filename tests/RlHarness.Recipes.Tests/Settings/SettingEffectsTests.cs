@@ -220,6 +220,7 @@ public sealed partial class SettingEffectsTests(TinyRun tiny, SettingEffectsTest
         On("run", "rl.inoculation", "Today it is fine."),
         On("run", "rl.monitors", "[{detector: keyword, threshold: 0}]"),
         On("run", "rl.monitors[].action", "screen", "rl.monitors=[{detector: keyword, threshold: 0, action: $}]"),
+        Seen("rl.monitors[].reads", "InterventionTests.A_monitor_s_probability_is_of_the_parts_that_it_reads"),
         Seen("rl.monitors[].threshold", "InterventionTests.A_penalty_is_what_its_form_says"),
         Seen("rl.monitors[].false_positive_rate", "InterventionTests.A_threshold_flags_at_most_the_chosen_share_of_honest_transcripts"),
         On("run", "rl.monitors[].penalty", "log_barrier", "rl.monitors=[{detector: keyword, threshold: 0, penalty: $}]"),
