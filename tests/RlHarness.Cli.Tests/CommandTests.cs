@@ -343,7 +343,11 @@ public class CommandTests
         using var folder = new TemporaryFolder();
         foreach (var command in new[] { "train", "resume", "eval", "report", "export", "label", "power", "simulate", "generate", "doctor" })
             Assert.Contains("rlharness " + command, Harness.Run(folder.Path, command, "--help").Output, StringComparison.Ordinal);
-        Assert.Contains("Exit codes:", Harness.Run(folder.Path, "--help").Output, StringComparison.Ordinal);
+        var all = Harness.Run(folder.Path, "--help").Output;
+        Assert.Contains("Exit codes:", all, StringComparison.Ordinal);
+        // What an argument can be completed to is no name for it.
+        Assert.Contains("train <config> <key=value>", all, StringComparison.Ordinal);
+        Assert.Contains("<pack>", Harness.Run(folder.Path, "pack", "show", "--help").Output, StringComparison.Ordinal);
         Assert.Matches(@"^\d+\.\d+\.\d+", Harness.Run(folder.Path, "--version").Output);
     }
 

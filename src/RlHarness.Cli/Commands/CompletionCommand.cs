@@ -38,6 +38,8 @@ internal static class CompletionCommand
     /// <summary>Keys of a run's settings with an equals sign, for arguments that are key=value pairs.</summary>
     internal static Argument<string[]> WithKeys(this Argument<string[]> overrides)
     {
+        // Help would name the argument by all that it can be completed to.
+        overrides.HelpName = "key=value";
         overrides.CompletionSources.Add(context =>
             context.WordToComplete.Contains('=', StringComparison.Ordinal)
                 ? []
@@ -52,6 +54,7 @@ internal static class CompletionCommand
     /// <summary>Names of packs.</summary>
     internal static Argument<string> WithPacks(this Argument<string> pack)
     {
+        pack.HelpName = "pack";
         pack.CompletionSources.Add(_ => PackLibrary.Names());
         return pack;
     }
