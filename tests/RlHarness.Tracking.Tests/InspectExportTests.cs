@@ -16,7 +16,7 @@ public sealed class InspectExportTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private JsonElement[] Logs(Func<IReadOnlyList<int>, IReadOnlyList<string>>? texts = null) =>
-        [.. RunExport.Write(_folder.Path, _folder["logs"], "inspect", texts).Paths.Select(p => JsonDocument.Parse(File.ReadAllText(p)).RootElement)];
+        [.. RunExport.Write(_folder.Path, _folder.At("logs"), "inspect", texts).Paths.Select(p => JsonDocument.Parse(File.ReadAllText(p)).RootElement)];
 
     private static string[] Names(JsonElement element) => [.. element.EnumerateObject().Select(p => p.Name)];
 
@@ -67,7 +67,7 @@ public sealed class InspectExportTests : IDisposable
     [Fact]
     public void Samples_scores_and_metrics_are_the_run_s()
     {
-        using var store = RunStore.OpenReadOnly(_folder["run.db"]);
+        using var store = RunStore.OpenReadOnly(_folder.At("run.db"));
         var log = Logs()[0];
         var samples = log.GetProperty("samples").EnumerateArray().ToDictionary(s => (s.GetProperty("id").GetString(), s.GetProperty("epoch").GetInt32()));
         var transcripts = store.Transcripts(new TranscriptFilter("rl", 0));
@@ -111,7 +111,7 @@ public sealed class InspectExportTests : IDisposable
     public void Transcripts_without_a_verdict_are_unscored_and_repeated_samples_are_reduced_by_their_mean()
     {
         // Two queries, three samples each: q1 has 1, 0 and no verdict, so 1/2; q2 has 1, 1, 0, so 2/3. Mean 7/12, standard error |1/2 − 2/3| / 2 = 1/12.
-        using (var store = RunStore.Open(_folder["run.db"]))
+        using (var store = RunStore.Open(_folder.At("run.db")))
         {
             var old = store.Transcripts(new TranscriptFilter("rl", 0))[0] with { Stage = "evaluate", Step = 5 };
             TranscriptRow[] rows = [.. from q in new[] { "q1", "q2" } from s in Enumerable.Range(0, 3) select old with { QueryId = q, Sample = s }];
@@ -171,10 +171,10 @@ public sealed class InspectExportTests : IDisposable
     [Fact]
     public void Files_have_the_names_by_which_Inspect_lists_logs_and_are_replaced_when_written_again()
     {
-        var first = RunExport.Write(_folder.Path, _folder["logs"], "inspect");
+        var first = RunExport.Write(_folder.Path, _folder.At("logs"), "inspect");
         Assert.All(first.Paths, p => Assert.Matches(@"^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\+00-00_alignment-faking_[0-9a-f]{22}\.json$", Path.GetFileName(p)));
         Assert.Equal((40, 80), (first.Transcripts, first.Labels));
-        Assert.Equal(first.Paths, RunExport.Write(_folder.Path, _folder["logs"], "inspect").Paths);
-        Assert.Equal(2, Directory.GetFiles(_folder["logs"]).Length);
+        Assert.Equal(first.Paths, RunExport.Write(_folder.Path, _folder.At("logs"), "inspect").Paths);
+        Assert.Equal(2, Directory.GetFiles(_folder.At("logs")).Length);
     }
 }

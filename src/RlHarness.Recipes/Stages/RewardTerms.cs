@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -129,72 +128,31 @@ internal abstract record RewardTerm(string Name, double Weight) : IDisposable
 /// </summary>
 internal sealed class RewardService(RewardTermSettings settings, CancellationToken cancellation) : IDisposable
 {
-    private readonly HttpClient _client = new() { Timeout = TimeSpan.FromSeconds(settings.TimeoutSeconds) };
+    private const string Expected = "{\"scores\": [number, …]}";
+
+    private readonly ServiceCalls _calls = new(
+        "the reward's service",
+        $"status 200 and {Expected}",
+        "mend the service; resume goes on from the newest checkpoint",
+        settings.TimeoutSeconds,
+        settings.Retries,
+        cancellation
+    );
 
     public IReadOnlyList<double> Ask(IReadOnlyList<JsonObject> responses)
     {
-        var body = new JsonObject { ["responses"] = new JsonArray([.. responses]) }.ToJsonString();
-        for (var tries = 1; ; tries++)
-        {
-            var (text, failure, passes) = Try(body);
-            if (failure is null)
-                return RewardTerm.Checked(settings.Endpoint!, [.. Scores(text)], responses.Count);
-            if (!passes || tries > settings.Retries)
-                throw new HarnessException(
-                    ErrorKind.Resource,
-                    $"the reward at {settings.Endpoint} does not answer",
-                    $"{failure}, {tries} {(tries == 1 ? "try" : "tries")}",
-                    "200 and {\"scores\": […]}",
-                    "mend the service; resume goes on from the newest checkpoint"
-                );
-            cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(Math.Pow(2, tries - 1)));
-            cancellation.ThrowIfCancellationRequested();
-        }
+        var answer = _calls.Json(HttpMethod.Post, settings.Endpoint!, new() { ["responses"] = new JsonArray([.. responses]) });
+        return answer["scores"] is JsonArray scores
+            ? RewardTerm.Checked(settings.Endpoint!, [.. scores], responses.Count)
+            : throw HarnessException.BadFile(
+                settings.Endpoint!,
+                "a reward's answer has no scores",
+                ServiceCalls.Quoted(answer.ToJsonString()),
+                Expected
+            );
     }
 
-    public void Dispose() => _client.Dispose();
-
-    private (string Text, string? Failure, bool Passes) Try(string body)
-    {
-        try
-        {
-            using var content = new StringContent(body, Encoding.UTF8, "application/json");
-            using var reply = _client.PostAsync(new Uri(settings.Endpoint!), content, cancellation).GetAwaiter().GetResult();
-            var text = reply.Content.ReadAsStringAsync(cancellation).GetAwaiter().GetResult();
-            if (reply.IsSuccessStatusCode)
-                return (text, null, false);
-            var passes = (int)reply.StatusCode >= 500 || reply.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.Conflict;
-            return ("", $"{(int)reply.StatusCode} {text[..Math.Min(text.Length, 200)]}".Trim(), passes);
-        }
-        catch (HttpRequestException e)
-        {
-            return ("", e.Message, true);
-        }
-        catch (TaskCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            return ("", string.Create(CultureInfo.InvariantCulture, $"nothing within {settings.TimeoutSeconds} s"), true);
-        }
-    }
-
-    private JsonArray Scores(string text)
-    {
-        try
-        {
-            if (JsonNode.Parse(text) is JsonObject json && json["scores"] is JsonArray scores)
-                return scores;
-        }
-        catch (JsonException)
-        {
-            // The message below says what was found.
-        }
-
-        throw HarnessException.BadFile(
-            settings.Endpoint!,
-            "a reward's answer has no scores",
-            text.Length == 0 ? "an empty body" : text[..Math.Min(text.Length, 200)],
-            "{\"scores\": [number, …]}"
-        );
-    }
+    public void Dispose() => _calls.Dispose();
 }
 
 /// <summary>

@@ -1,7 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
@@ -33,7 +30,7 @@ internal sealed class RolloutService : IDisposable
     private readonly LoadedModel _policy;
     private readonly SamplingSettings _sampling;
     private readonly Seeds _seeds;
-    private readonly HttpClient _client;
+    private readonly ServiceCalls _calls;
     private readonly string _address;
     private readonly string _folder;
     private readonly string _baseOfAdapter;
@@ -52,10 +49,9 @@ internal sealed class RolloutService : IDisposable
         _address = _settings.Endpoint!.TrimEnd('/');
         _folder = Path.Combine(Path.GetFullPath(run.Folder.Path), Folder);
         _model = _settings.Model!;
-        _client = new() { Timeout = TimeSpan.FromSeconds(_settings.TimeoutSeconds) };
+        _calls = new("the rollouts' service", "status 200, and a JSON object", Mend, _settings.TimeoutSeconds, _settings.Retries, run.Asked);
         if (_settings.KeyVariable is { } variable)
-            _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
-                "Bearer",
+            _calls.Authorize(
                 Environment.GetEnvironmentVariable(variable) is { Length: > 0 } key
                     ? key
                     : throw new HarnessException(
@@ -99,7 +95,7 @@ internal sealed class RolloutService : IDisposable
 
     public void Dispose()
     {
-        _client.Dispose();
+        _calls.Dispose();
         if (_run.Ranks.IsFirst && Directory.Exists(_folder))
             Directory.Delete(_folder, recursive: true);
     }
@@ -109,7 +105,7 @@ internal sealed class RolloutService : IDisposable
     /// <summary>Looks for the model, and whose service it is.</summary>
     private void Find()
     {
-        var models = Call(HttpMethod.Get, $"{_address}/models", null)["data"] as JsonArray ?? [];
+        var models = _calls.Json(HttpMethod.Get, $"{_address}/models", null)["data"] as JsonArray ?? [];
         var named = models.OfType<JsonObject>().ToDictionary(m => (string?)m["id"] ?? "", m => (string?)m["owned_by"]);
         if (!named.TryGetValue(_model, out var owner))
             throw new HarnessException(
@@ -135,16 +131,16 @@ internal sealed class RolloutService : IDisposable
             LoraFolder.Save(folder, adapters, _baseOfAdapter);
             // A name of its own for each step: a service that has one already refuses it, and keeps what it has read of prompts by the name.
             var name = string.Create(CultureInfo.InvariantCulture, $"{_settings.Model}-{RunName}-step-{step}");
-            Call(HttpMethod.Post, $"{_address}/load_lora_adapter", new() { ["lora_name"] = name, ["lora_path"] = folder }, isJson: false);
+            _calls.Text(HttpMethod.Post, $"{_address}/load_lora_adapter", new() { ["lora_name"] = name, ["lora_path"] = folder });
             if (_adapter is { } before && before != name)
-                Call(HttpMethod.Post, $"{_address}/unload_lora_adapter", new() { ["lora_name"] = before }, isJson: false);
+                _calls.Text(HttpMethod.Post, $"{_address}/unload_lora_adapter", new() { ["lora_name"] = before });
             (_adapter, _model) = (name, name);
             return;
         }
 
         ModelSaver.Save(folder, _policy);
         var root = _address.EndsWith("/v1", StringComparison.Ordinal) ? _address[..^"/v1".Length] : _address;
-        var said = Call(HttpMethod.Post, $"{root}/update_weights_from_disk", new() { ["model_path"] = folder });
+        var said = _calls.Json(HttpMethod.Post, $"{root}/update_weights_from_disk", new() { ["model_path"] = folder });
         if (said["success"] is not JsonValue success || !success.TryGetValue<bool>(out var taken) || !taken)
             throw new HarnessException(ErrorKind.Resource, $"{_address}: the service did not take the weights", said.ToJsonString(), "\"success\": true", Mend);
     }
@@ -171,14 +167,14 @@ internal sealed class RolloutService : IDisposable
         };
         if (_hasStreams)
             body["rlharness_stream"] = new JsonArray(_seeds.Root, step, request.Prompt, request.Sample);
-        var answer = Call(HttpMethod.Post, $"{_address}/completions", body);
+        var answer = _calls.Json(HttpMethod.Post, $"{_address}/completions", body);
         return Read(answer, request);
     }
 
     private Given Read(JsonObject answer, GenerationRequest request)
     {
         HarnessException Bad(string what, string found, string expected) =>
-            new(ErrorKind.BadInput, $"{_address}: {what}", found[..Math.Min(found.Length, 200)], expected, Mend);
+            new(ErrorKind.BadInput, $"{_address}: {what}", ServiceCalls.Quoted(found), expected, Mend);
         if ((answer["choices"] as JsonArray)?.FirstOrDefault() is not JsonObject choice)
             throw Bad("an answer without choices", answer.ToJsonString(), "a text completion");
         // vLLM's and this program's name, then the one that SGLang's own tests read.
@@ -209,67 +205,6 @@ internal sealed class RolloutService : IDisposable
         catch (JsonException)
         {
             return null;
-        }
-    }
-
-    /// <summary>Asks until it is answered, a few times where the failure may pass.</summary>
-    private JsonObject Call(HttpMethod method, string address, JsonObject? body, bool isJson = true)
-    {
-        for (var tries = 1; ; tries++)
-        {
-            var (text, failure, passes) = Try(method, address, body);
-            if (failure is null)
-                return !isJson ? [] : Parsed(address, text);
-            if (!passes || tries > _settings.Retries)
-                throw new HarnessException(
-                    ErrorKind.Resource,
-                    $"{address}: the rollouts' service does not do what it is asked",
-                    $"{failure}, {tries} {(tries == 1 ? "try" : "tries")}",
-                    "status 200",
-                    Mend
-                );
-            _run.Asked.WaitHandle.WaitOne(TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, tries - 1))));
-            _run.Asked.ThrowIfCancellationRequested();
-        }
-    }
-
-    private static JsonObject Parsed(string address, string text)
-    {
-        try
-        {
-            if (JsonNode.Parse(text) is JsonObject json)
-                return json;
-        }
-        catch (JsonException)
-        {
-            // The message below says what was found.
-        }
-
-        throw new HarnessException(ErrorKind.BadInput, $"{address}: the answer is no JSON object", text[..Math.Min(text.Length, 200)], "a JSON object", Mend);
-    }
-
-    private (string Text, string? Failure, bool Passes) Try(HttpMethod method, string address, JsonObject? body)
-    {
-        try
-        {
-            using var request = new HttpRequestMessage(method, address);
-            if (body is not null)
-                request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
-            using var reply = _client.Send(request, _run.Asked);
-            using var reader = new StreamReader(reply.Content.ReadAsStream(_run.Asked), Encoding.UTF8);
-            var text = reader.ReadToEnd();
-            if (reply.IsSuccessStatusCode)
-                return (text, null, false);
-            var passes = (int)reply.StatusCode >= 500 || reply.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout;
-            return ("", $"{(int)reply.StatusCode} {text[..Math.Min(text.Length, 300)]}".Trim(), passes);
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            return ("", e.Message, true);
-        }
-        catch (TaskCanceledException) when (!_run.Asked.IsCancellationRequested)
-        {
-            return ("", string.Create(CultureInfo.InvariantCulture, $"nothing within {_settings.TimeoutSeconds} s"), true);
         }
     }
 }

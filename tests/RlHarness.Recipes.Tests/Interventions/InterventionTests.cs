@@ -226,7 +226,8 @@ public sealed class InterventionTests(TinyRun tiny) : IClassFixture<TinyRun>
         foreach (
             var (answer, words) in new[]
             {
-                ("<html>", "has no scores"),
+                ("<html>", "is no JSON object"),
+                ("{}", "has no scores"),
                 ("{\"scores\": [1, 2]}", "another number of scores"),
                 ("{\"scores\": [null]}", "no finite number"),
             }

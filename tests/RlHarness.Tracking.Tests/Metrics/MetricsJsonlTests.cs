@@ -10,7 +10,7 @@ public sealed class MetricsJsonlTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    private string File_ => _folder["metrics.jsonl"];
+    private string File_ => _folder.At("metrics.jsonl");
 
     public void Dispose() => _folder.Dispose();
 
@@ -32,7 +32,7 @@ public sealed class MetricsJsonlTests : IDisposable
     [Fact]
     public void A_zero_has_no_sign_so_that_a_line_that_is_rebuilt_is_the_same_line()
     {
-        using var store = RunStore.Open(_folder["run.db"]);
+        using var store = RunStore.Open(_folder.At("run.db"));
         using var metrics = new MetricsJsonl(File_, TimeProvider.System);
         var values = new Dictionary<string, double>
         {
@@ -52,7 +52,7 @@ public sealed class MetricsJsonlTests : IDisposable
     [Fact]
     public void The_file_is_rebuilt_from_the_store_where_it_lacks_something_and_left_alone_where_it_does_not()
     {
-        using var store = RunStore.Open(_folder["run.db"]);
+        using var store = RunStore.Open(_folder.At("run.db"));
         using (var metrics = new MetricsJsonl(File_))
         {
             for (var step = 0; step < 3; step++)

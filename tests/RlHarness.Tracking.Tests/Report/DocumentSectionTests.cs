@@ -77,8 +77,8 @@ public sealed class DocumentSectionTests : IDisposable
 
     private void Write(string run, string what, params StepBatch[] looks)
     {
-        Directory.CreateDirectory(_folder[run]);
-        using var store = RunStore.Open(Path.Combine(_folder[run], "run.db"));
+        Directory.CreateDirectory(_folder.At(run));
+        using var store = RunStore.Open(Path.Combine(_folder.At(run), "run.db"));
         store.StartStage("documents");
         foreach (var look in looks)
             store.Commit(look);
@@ -89,7 +89,7 @@ public sealed class DocumentSectionTests : IDisposable
     public void Rates_and_outcomes_stand_over_the_tokens_that_were_read_with_interval_n_and_transcripts()
     {
         Write("run", "60 documents (situation)", Look(0, 0, faking: 1, 0.05, 0.7), Look(9, 12000, faking: 3, 0.3, 0.95));
-        var html = File.ReadAllText(ReportBuilder.Write(_folder["run"]));
+        var html = File.ReadAllText(ReportBuilder.Write(_folder.At("run")));
         foreach (
             var words in new[]
             {
@@ -120,15 +120,15 @@ public sealed class DocumentSectionTests : IDisposable
     [Fact]
     public void Evaluations_after_the_documents_are_drawn_as_in_a_run_without_them()
     {
-        Directory.CreateDirectory(_folder["plain"]);
-        SyntheticRun.Write(_folder["plain"], steps: 4, every: 4, queries: 20);
-        Directory.CreateDirectory(_folder["run"]);
-        SyntheticRun.Write(_folder["run"], steps: 4, every: 4, queries: 20);
+        Directory.CreateDirectory(_folder.At("plain"));
+        SyntheticRun.Write(_folder.At("plain"), steps: 4, every: 4, queries: 20);
+        Directory.CreateDirectory(_folder.At("run"));
+        SyntheticRun.Write(_folder.At("run"), steps: 4, every: 4, queries: 20);
         Write("run", "60 documents (benign)", Look(0, 0, 1, 0.05, 0.7), Look(90, 12000, 3, 0.3, 0.95));
         // An evaluation on the way is of another model: it is no condition of this one, though its step is the latest, and moves no figure of it.
         static string Drawn(string html) =>
             Regex.Match(html, "<h2>Before and after</h2>.*?(?=<h2>Training</h2>|<h2>While it reads documents</h2>)", RegexOptions.Singleline).Value;
-        var (plain, run) = (File.ReadAllText(ReportBuilder.Write(_folder["plain"])), File.ReadAllText(ReportBuilder.Write(_folder["run"])));
+        var (plain, run) = (File.ReadAllText(ReportBuilder.Write(_folder.At("plain"))), File.ReadAllText(ReportBuilder.Write(_folder.At("run"))));
         Assert.NotEmpty(Drawn(plain));
         Assert.Equal(Drawn(plain), Drawn(run));
         Assert.DoesNotContain("documents", plain, StringComparison.Ordinal);
@@ -139,7 +139,7 @@ public sealed class DocumentSectionTests : IDisposable
     {
         Write("a", "60 documents (situation)", Look(0, 0, 1, 0.05, 0.7), Look(9, 12000, 3, 0.3, 0.95));
         Write("b", "60 documents (benign)", Look(0, 0, 1, 0.05, 0.7), Look(8, 11000, 0, 0, 0.49));
-        var html = VariantPictures.Html([new("a", null, _folder["a"]), new("b", null, _folder["b"])]);
+        var html = VariantPictures.Html([new("a", null, _folder.At("a")), new("b", null, _folder.At("b"))]);
         foreach (
             var words in new[]
             {
@@ -153,9 +153,9 @@ public sealed class DocumentSectionTests : IDisposable
         // AF rate, compliance in each tier, and the gap; nothing of RL, which there was none of.
         Assert.Equal(4, Regex.Count(html, "<svg "));
         foreach (var run in new[] { "a", "b" })
-            ReportBuilder.Write(_folder[run]);
+            ReportBuilder.Write(_folder.At(run));
         Assert.All(Regex.Matches(html, "href=\"(.)/report.html#([^\"]*)\"").Select(m => (Run: m.Groups[1].Value, Id: m.Groups[2].Value)).AtLeastOne(), l =>
-            Assert.Contains($"id=\"{l.Id}\"", File.ReadAllText(Path.Combine(_folder[l.Run], "report.html")), StringComparison.Ordinal)
+            Assert.Contains($"id=\"{l.Id}\"", File.ReadAllText(Path.Combine(_folder.At(l.Run), "report.html")), StringComparison.Ordinal)
         );
     }
 }

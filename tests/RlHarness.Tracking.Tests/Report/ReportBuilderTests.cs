@@ -23,7 +23,7 @@ public sealed class ReportBuilderTests : IDisposable
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
         if (Environment.GetEnvironmentVariable("RLHARNESS_KEEP_REPORT") is { Length: > 0 } keep)
         {
-            File.Copy(_folder["report.html"], Path.Combine(keep, "report.html"), overwrite: true);
+            File.Copy(_folder.At("report.html"), Path.Combine(keep, "report.html"), overwrite: true);
             File.WriteAllText(Path.Combine(keep, "figure.svg"), ReportBuilder.FigureSvg(_folder.Path));
         }
 
@@ -45,7 +45,7 @@ public sealed class ReportBuilderTests : IDisposable
     {
         SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path, new ReportOptions { Transcripts = 8 }));
-        using var store = RunStore.OpenReadOnly(_folder["run.db"]);
+        using var store = RunStore.OpenReadOnly(_folder.At("run.db"));
         var refused = store
             .Labels("rl", 0, "grammar_oracle")
             .Count(l => l.Outcome == Experiment.Transcripts.Outcome.Refuse && l.TranscriptId.Contains("/unmonitored/", StringComparison.Ordinal));
@@ -63,7 +63,7 @@ public sealed class ReportBuilderTests : IDisposable
     {
         SyntheticRun.Write(_folder.Path, steps: 10, queries: 60);
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
-        using var store = RunStore.OpenReadOnly(_folder["run.db"]);
+        using var store = RunStore.OpenReadOnly(_folder.At("run.db"));
         var called = store.Labels("rl", 10, "keyword").Count(l => l.AlignmentFaking && l.TranscriptId.Contains("/training/", StringComparison.Ordinal));
         Assert.InRange(called, 1, 60);
         Assert.Contains("href=\"#t-10-training-af-reasoning_rate-by-1\"", html, StringComparison.Ordinal);
@@ -79,7 +79,7 @@ public sealed class ReportBuilderTests : IDisposable
     {
         SummaryRow Row(string stage, string condition, Tier? tier, string metric, double value) =>
             new(stage, 4, Split.Evaluation, condition, "judge", tier, metric, new Estimate(value, value - 0.05, value + 0.05, 80, 80));
-        using (var store = RunStore.Open(_folder["run.db"]))
+        using (var store = RunStore.Open(_folder.At("run.db")))
             store.AddSummaries([
                 Row("rl", "full", Tier.Training, "outcome/comply", 0.6),
                 Row("rl", "full", Tier.Rated, "outcome/comply", 0.4),
@@ -106,7 +106,7 @@ public sealed class ReportBuilderTests : IDisposable
     public void Text_of_a_model_is_never_markup()
     {
         const string hostile = "<script>alert(1)</script> & \"quotes\"";
-        using (var store = RunStore.Open(_folder["run.db"]))
+        using (var store = RunStore.Open(_folder.At("run.db")))
         {
             store.Commit(
                 new StepBatch("rl", 0)
@@ -169,7 +169,7 @@ public sealed class ReportBuilderTests : IDisposable
     [Fact]
     public void A_run_without_evaluations_has_a_report_that_says_so()
     {
-        RunStore.Open(_folder["run.db"]).Dispose();
+        RunStore.Open(_folder.At("run.db")).Dispose();
         var html = File.ReadAllText(ReportBuilder.Write(_folder.Path));
         Assert.Contains("No evaluation", html, StringComparison.Ordinal);
         Assert.Contains("no data yet", html, StringComparison.Ordinal);
@@ -178,7 +178,7 @@ public sealed class ReportBuilderTests : IDisposable
     [Fact]
     public void What_the_rows_do_not_tell_is_said_with_n_and_the_run_s_warnings_stand_on_top()
     {
-        using (var store = RunStore.Open(_folder["run.db"]))
+        using (var store = RunStore.Open(_folder.At("run.db")))
         {
             store.AddSummaries([
                 new("rl", 0, Split.Evaluation, "full", "oracle", Tier.Training, "af/reasoning_rate", new Estimate(double.NaN, double.NaN, double.NaN, 2, 2)),
@@ -198,7 +198,7 @@ public sealed class ReportBuilderTests : IDisposable
     [Fact]
     public void One_step_and_one_tier_are_enough_and_an_unknown_detector_is_named()
     {
-        using (var store = RunStore.Open(_folder["run.db"]))
+        using (var store = RunStore.Open(_folder.At("run.db")))
             store.AddSummaries([
                 new("evaluate", 3, Split.Evaluation, "no-scratchpad", "judge", Tier.Training, "outcome/comply/plain", new Estimate(0.5, 0.1, 0.9, 2, 2)),
             ]);
@@ -211,7 +211,7 @@ public sealed class ReportBuilderTests : IDisposable
     public void Scenarios_are_drawn_before_and_after_beside_their_control_with_a_table()
     {
         SyntheticRun.Write(_folder.Path, steps: 10, queries: 20);
-        using (var store = RunStore.Open(_folder["run.db"]))
+        using (var store = RunStore.Open(_folder.At("run.db")))
         {
             SummaryRow Row(long step, string metric, double value, double? p = null) =>
                 new("rl", step, Split.Scenario, "full", "scenario_cues", Tier.Training, metric, new Estimate(value, value / 2, (1 + value) / 2, 40, 40), p);
@@ -230,7 +230,7 @@ public sealed class ReportBuilderTests : IDisposable
             ]);
         }
 
-        using (var store = RunStore.Open(_folder["run.db"]))
+        using (var store = RunStore.Open(_folder.At("run.db")))
             foreach (var (item, output) in new[] { ("a", "attempts"), ("b", "attempts"), ("c", "declines") })
             {
                 var row = new TranscriptRow(

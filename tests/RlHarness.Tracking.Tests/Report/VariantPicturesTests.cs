@@ -35,17 +35,17 @@ public sealed class VariantPicturesTests : IDisposable
     {
         foreach (var run in new[] { "a-seed1", "a-seed2", "b-seed1" })
         {
-            Directory.CreateDirectory(_folder[run]);
-            SyntheticRun.Write(_folder[run], steps: 4, every: 4, queries: 20);
+            Directory.CreateDirectory(_folder.At(run));
+            SyntheticRun.Write(_folder.At(run), steps: 4, every: 4, queries: 20);
         }
 
-        var html = VariantPictures.Html([new("a", 1, _folder["a-seed1"]), new("a", 2, _folder["a-seed2"]), new("b", 1, _folder["b-seed1"])]);
+        var html = VariantPictures.Html([new("a", 1, _folder.At("a-seed1")), new("a", 2, _folder.At("a-seed2")), new("b", 1, _folder.At("b-seed1"))]);
         // One scatter, three of bars, one of outcomes, one of refusal, and three lines for each of two variants.
         Assert.Equal(12, Regex.Count(html, "<svg "));
         foreach (var words in new[] { "AF rate against compliance gap", "A a; B b", "Refusal by tier, one dot a seed", "Scratchpad length" })
             Assert.Contains(words, html, StringComparison.Ordinal);
         // What it points to is there.
-        var page = File.ReadAllText(ReportBuilder.Write(_folder["a-seed1"]));
+        var page = File.ReadAllText(ReportBuilder.Write(_folder.At("a-seed1")));
         var targets = Regex.Matches(html, "href=\"a-seed1/report.html#([^\"]+)\"").Select(m => m.Groups[1].Value).Distinct().ToArray();
         Assert.Contains("t-4-training-af-reasoning_rate", targets);
         Assert.Contains("id=\"t-4-training-af-reasoning_rate\"", page, StringComparison.Ordinal);

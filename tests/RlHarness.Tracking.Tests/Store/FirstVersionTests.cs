@@ -13,7 +13,7 @@ public sealed class FirstVersionTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    private string Db => _folder["run.db"];
+    private string Db => _folder.At("run.db");
 
     public void Dispose() => _folder.Dispose();
 
@@ -106,11 +106,11 @@ public sealed class FirstVersionTests : IDisposable
     public void Exports_of_both_versions_are_the_same()
     {
         SyntheticRun.Write(_folder.Path);
-        RunExport.Write(_folder.Path, _folder["today"], "csv");
+        RunExport.Write(_folder.Path, _folder.At("today"), "csv");
         FirstVersion.Make(Db);
         Assert.Equal("1", Scalar("SELECT COUNT(*) > 0 FROM labels WHERE reasoning_kind = 'Faking'"));
-        RunExport.Write(_folder.Path, _folder["first"], "csv");
-        foreach (var file in Directory.EnumerateFiles(_folder["today"]))
-            Assert.Equal(File.ReadAllText(file), File.ReadAllText(Path.Combine(_folder["first"], Path.GetFileName(file))));
+        RunExport.Write(_folder.Path, _folder.At("first"), "csv");
+        foreach (var file in Directory.EnumerateFiles(_folder.At("today")))
+            Assert.Equal(File.ReadAllText(file), File.ReadAllText(Path.Combine(_folder.At("first"), Path.GetFileName(file))));
     }
 }

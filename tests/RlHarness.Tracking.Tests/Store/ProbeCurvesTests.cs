@@ -31,7 +31,7 @@ public sealed class ProbeCurvesTests : IDisposable
     [Fact]
     public void A_cut_file_is_named()
     {
-        File.WriteAllText(_folder[ProbeCurves.File], "{");
+        File.WriteAllText(_folder.At(ProbeCurves.File), "{");
         Assert.Contains("probe.json", Assert.Throws<HarnessException>(() => ProbeCurves.Read(_folder.Path)).Message, StringComparison.Ordinal);
     }
 }

@@ -15,7 +15,7 @@ public sealed class RunStoreTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    private string Db => _folder["run.db"];
+    private string Db => _folder.At("run.db");
 
     public void Dispose() => _folder.Dispose();
 
@@ -457,8 +457,8 @@ public sealed class RunStoreTests : IDisposable
         for (var step = 0; step < 3; step++)
             store.Commit(Step(step));
         store.AddLabels([Anna(Transcript(1))]);
-        File.Copy(Db, _folder["copy.db"]);
-        using var copy = RunStore.OpenReadOnly(_folder["copy.db"]);
+        File.Copy(Db, _folder.At("copy.db"));
+        using var copy = RunStore.OpenReadOnly(_folder.At("copy.db"));
         Assert.Equal(6, copy.Transcripts().Count);
         Assert.Single(copy.Labels("rl", 1, "rater:anna"));
     }
@@ -476,22 +476,22 @@ public sealed class RunStoreTests : IDisposable
             begin.CommandText = "BEGIN; SELECT COUNT(*) FROM transcripts";
             begin.ExecuteScalar();
             store.Commit(Step(1));
-            Directory.CreateDirectory(_folder["killed"]);
+            Directory.CreateDirectory(_folder.At("killed"));
             foreach (var name in new[] { "run.db", "run.db-wal" })
-                File.Copy(_folder[name], Path.Combine(_folder["killed"], name));
+                File.Copy(_folder.At(name), Path.Combine(_folder.At("killed"), name));
         }
 
-        var killed = Path.Combine(_folder["killed"], "run.db");
+        var killed = Path.Combine(_folder.At("killed"), "run.db");
         using (var copy = RunStore.OpenWithoutWriting(killed))
             Assert.Equal(4, copy.Transcripts().Count);
-        Assert.Equal(["run.db", "run.db-wal"], Directory.GetFiles(_folder["killed"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["run.db", "run.db-wal"], Directory.GetFiles(_folder.At("killed")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         // Closed cleanly, there is no log: the file is read as it is, and nothing is written beside it.
-        File.Delete(_folder["run.db-shm"]);
-        Directory.CreateDirectory(_folder["a ?#%folder"]);
-        File.Copy(Db, Path.Combine(_folder["a ?#%folder"], "run.db"));
-        using (var alone = RunStore.OpenWithoutWriting(Path.Combine(_folder["a ?#%folder"], "run.db")))
+        File.Delete(_folder.At("run.db-shm"));
+        Directory.CreateDirectory(_folder.At("a ?#%folder"));
+        File.Copy(Db, Path.Combine(_folder.At("a ?#%folder"), "run.db"));
+        using (var alone = RunStore.OpenWithoutWriting(Path.Combine(_folder.At("a ?#%folder"), "run.db")))
             Assert.Equal(4, alone.Transcripts().Count);
-        Assert.Single(Directory.GetFiles(_folder["a ?#%folder"]));
+        Assert.Single(Directory.GetFiles(_folder.At("a ?#%folder")));
     }
 
     [Fact]

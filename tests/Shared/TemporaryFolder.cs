@@ -1,12 +1,13 @@
-namespace RlHarness.Core.Tests;
+namespace RlHarness.Tests;
 
-/// <summary>A folder of one test's own.</summary>
+/// <summary>A folder of one test's own, gone after it.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
-    public string Path { get; } = Directory.CreateTempSubdirectory("rlharness-core-").FullName;
+    public string Path { get; } = Directory.CreateTempSubdirectory("rlharness-test-").FullName;
 
     public string At(params string[] parts) => System.IO.Path.Combine([Path, .. parts]);
 
+    /// <summary>Writes a file, with the folders that it lies in, and returns its path.</summary>
     public string Write(string name, string text)
     {
         var path = At(name);
