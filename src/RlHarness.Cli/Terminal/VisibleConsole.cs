@@ -103,3 +103,13 @@ internal sealed class VisibleWriter(TextWriter inner, bool colours = false) : Te
         return end < text.Length && text[end] == 'm' ? end + 1 : 0;
     }
 }
+
+/// <summary>What a model said, for a terminal.</summary>
+internal static class ModelText
+{
+    /// <summary>An output; null: the response has none that could be read.</summary>
+    internal static string Output(string? output) => Visible(output ?? "(none that can be read)");
+
+    /// <summary>With control characters as signs: none of it moves the cursor or speaks to the terminal.</summary>
+    internal static string Visible(string text) => VisibleWriter.Of(text.ReplaceLineEndings("\n"));
+}

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
 
 namespace RlHarness.Core.Files;
@@ -79,6 +80,29 @@ public static class TextFile
         catch (Exception e) when (IsOfForm(e))
         {
             throw HarnessException.BadFile(path, $"not {kind}", e.Message.ReplaceLineEndings(" "), kind, remedy, e);
+        }
+    }
+
+    /// <summary>
+    /// Reads every text of a JSON value. One with half of a surrogate pair passes the parser and fails when it is read: here, where it is known whose it is, and
+    /// not where it is used.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is such a text.</exception>
+    public static void CheckTexts(JsonNode? node)
+    {
+        switch (node)
+        {
+            case JsonObject map:
+                foreach (var (_, value) in map)
+                    CheckTexts(value);
+                break;
+            case JsonArray list:
+                foreach (var item in list)
+                    CheckTexts(item);
+                break;
+            case JsonValue value when value.GetValueKind() == JsonValueKind.String:
+                value.GetValue<string>();
+                break;
         }
     }
 

@@ -68,31 +68,12 @@ public static class SmallFile
                 throw new JsonException("bytes that are not UTF-8");
             if (JsonNode.Parse(bytes, documentOptions: options) is not JsonObject json)
                 throw new JsonException("no object");
-            Texts(json);
+            TextFile.CheckTexts(json);
             return json;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
             throw NotJson(path, e.Message, kind, e);
-        }
-    }
-
-    // Reading a text with half of a surrogate pair fails; it fails here, where the file's name is known, and not where the text is used.
-    private static void Texts(JsonNode? node)
-    {
-        switch (node)
-        {
-            case JsonObject map:
-                foreach (var (_, value) in map)
-                    Texts(value);
-                break;
-            case JsonArray list:
-                foreach (var item in list)
-                    Texts(item);
-                break;
-            case JsonValue value when value.GetValueKind() == JsonValueKind.String:
-                value.GetValue<string>();
-                break;
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Parquet.Serialization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
@@ -90,11 +91,14 @@ internal static class DataFile
             try
             {
                 using var document = JsonDocument.Parse(line);
+                if (document.RootElement.ValueKind != JsonValueKind.Object)
+                    throw new JsonException($"{document.RootElement.ValueKind.ToString().ToLowerInvariant()}, expected an object");
+                TextFile.CheckTexts(JsonObject.Create(document.RootElement));
                 row = document.RootElement.Clone();
             }
-            catch (JsonException e)
+            catch (Exception e) when (e is JsonException or InvalidOperationException)
             {
-                broken = $"not JSON: {e.Message}";
+                (row, broken) = (null, $"not a JSON object: {e.Message}");
             }
 
             yield return (string.Create(CultureInfo.InvariantCulture, $"line {number}"), row, broken);

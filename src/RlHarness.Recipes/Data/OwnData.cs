@@ -75,8 +75,7 @@ internal static class OwnData
         string.Join(";", new[] { transcripts?.Path, preferences?.Path }.OfType<string>().Select(DataFile.Hash));
 
     private static JsonElement Field(JsonElement row, string name) =>
-        row.ValueKind != JsonValueKind.Object ? throw new RowException($"{Kind(row)}, expected an object")
-        : row.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value
+        row.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value
         : throw new RowException($"{name}: found nothing; the row has {string.Join(", ", row.EnumerateObject().Select(p => p.Name))}");
 
     private static string? Text(JsonElement row, string name) =>

@@ -145,7 +145,7 @@ internal sealed class JudgeCalls(ChatClient client, DetectorSettings settings, A
         };
     }
 
-    private static string Text(JsonNode node) => node is JsonValue v && v.TryGetValue<string>(out var text) ? text : node.ToJsonString();
+    private static string Text(JsonNode node) => JudgeReply.Word(node) is { Length: > 0 } text ? text : node.ToJsonString();
 
     private static string Short(string text)
     {
@@ -233,7 +233,18 @@ internal sealed record JudgeReply(
         return read.Count > 0 ? read : null;
     }
 
-    private static string Word(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+    /// <summary>A text; empty where it is none, as a token is that was cut inside a character.</summary>
+    internal static string Word(JsonNode? node)
+    {
+        try
+        {
+            return node is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+        }
+        catch (InvalidOperationException)
+        {
+            return "";
+        }
+    }
 
     private static long Number(JsonNode? node) => node is JsonValue value && value.TryGetValue<double>(out var number) && number >= 0 ? (long)number : 0;
 }

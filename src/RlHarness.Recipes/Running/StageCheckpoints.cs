@@ -19,7 +19,7 @@ namespace RlHarness.Recipes.Running;
 /// <param name="stage">Its name, for words.</param>
 /// <param name="folder">Where <c>step_NNNNNN</c> are written.</param>
 /// <param name="write">Fills a folder with the state as it is now; called on the first rank.</param>
-/// <param name="optimizers">Whose moments are brought to the first rank before that.</param>
+/// <param name="optimizers">Whose moments the other ranks share meanwhile, in the order in which they are written.</param>
 /// <param name="isPlanned">Whether the settings name a step.</param>
 /// <param name="kept">Of the planned steps that are there, oldest first, those that stay.</param>
 internal sealed class StageCheckpoints(
@@ -108,17 +108,15 @@ internal sealed class StageCheckpoints(
     private void Write(int step)
     {
         var started = run.Time.GetTimestamp();
-        foreach (var optimizer in optimizers)
-            optimizer.Collect();
         if (!run.Ranks.IsFirst)
         {
+            foreach (var optimizer in optimizers)
+                optimizer.Share();
             (_last, _measured) = (step, true);
             return;
         }
 
         var path = CheckpointFolder.WriteStep(folder, step, there => Kept(there, step), write);
-        foreach (var optimizer in optimizers)
-            optimizer.Release();
         _written = run.Time.GetTimestamp();
         _last = step;
         _longest.Write = Math.Max(_longest.Write, run.Time.GetElapsedTime(started, _written).TotalSeconds);
@@ -292,7 +290,7 @@ internal sealed class TuningCheckpoints
     private void Write(string folder)
     {
         NamedTensors.Save(Path.Combine(folder, Weights), _weights());
-        NamedTensors.Save(Path.Combine(folder, Moments), [.. _optimizer.State]);
+        _optimizer.Save(Path.Combine(folder, Moments));
         AtomicFile.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(State, Json) + "\n");
     }
 }

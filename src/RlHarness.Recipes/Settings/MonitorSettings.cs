@@ -85,7 +85,7 @@ public sealed record MonitorSettings
 
     internal string Name => Detector.Label;
 
-    /// <summary>The monitor's probability by a detector's label, from the parts that <see cref="Reads"/> names; NaN where there is no verdict on one of them.</summary>
+    /// <summary>The monitor's probability by a label, of the parts that <see cref="Reads"/> names; NaN where there is no verdict on one of them.</summary>
     internal double Probability(DetectorLabel label)
     {
         var scratchpad = label.ReasoningUnread ? double.NaN : label.ScratchpadScore ?? (label.Reasoning == ReasoningKind.Faking ? 1 : 0);

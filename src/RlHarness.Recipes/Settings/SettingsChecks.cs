@@ -220,16 +220,11 @@ public static class SettingsChecks
                 yield return Problem(at + ".detector", "a probe reads the scratchpad: set experiment.scratchpad: true");
             if (monitor.Reads == MonitorReads.Both)
                 continue;
+            var reads = SettingNames.Snake(monitor.Reads.ToString());
             if (monitor.Detector.Kind is "probe" or "degraded_oracle")
-                yield return Problem(
-                    at + ".reads",
-                    $"{SettingNames.Snake(monitor.Reads.ToString())}; a {monitor.Detector.Kind} has one verdict on the whole response: leave it out, or take another detector"
-                );
+                yield return Problem(at + ".reads", $"{reads}; a {monitor.Detector.Kind} has one verdict on the whole response: leave reads out");
             if (!monitor.ReadsFlags)
-                yield return Problem(
-                    at + ".reads",
-                    $"{SettingNames.Snake(monitor.Reads.ToString())}; a part has no verdict of its own: set threshold or false_positive_rate"
-                );
+                yield return Problem(at + ".reads", $"{reads}; a part has no verdict of its own: set threshold or false_positive_rate");
         }
     }
 

@@ -181,7 +181,10 @@ internal sealed class Monitors : IDisposable
             Threshold(settings, key, honest),
             detector,
             exchanges =>
-                [.. detector.LabelAll([.. exchanges.Select(e => e.Response)], _run.Cancellation).Select(l => (settings.Probability(l), l.FakesAlignment == true))],
+            {
+                var labels = detector.LabelAll([.. exchanges.Select(e => e.Response)], _run.Cancellation);
+                return [.. labels.Select(l => (settings.Probability(l), l.FakesAlignment == true))];
+            },
             () => detector is IJudge { Usage: var usage } ? usage.InputTokens + usage.OutputTokens : 0
         );
 

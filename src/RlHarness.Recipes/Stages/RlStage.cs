@@ -620,7 +620,7 @@ internal sealed class RlStage : IDisposable
         if (_critic is { Body: { } body } critic)
             ScalarHeadFolder.Save(Path.Combine(folder, CriticFolder), body, critic.Head, _policy);
         foreach (var (file, optimizer) in Optimizers())
-            NamedTensors.Save(Path.Combine(folder, file), [.. optimizer.State]);
+            optimizer.Save(Path.Combine(folder, file));
         foreach (var (file, tensors) in States())
             NamedTensors.Save(Path.Combine(folder, file), tensors());
         var step = _checkpoints.Whole ?? throw new InvalidOperationException("no step is whole");

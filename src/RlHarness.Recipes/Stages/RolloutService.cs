@@ -106,16 +106,16 @@ internal sealed class RolloutService : IDisposable
     private void Find()
     {
         var models = _calls.Json(HttpMethod.Get, $"{_address}/models", null)["data"] as JsonArray ?? [];
-        var named = models.OfType<JsonObject>().ToDictionary(m => (string?)m["id"] ?? "", m => (string?)m["owned_by"]);
-        if (!named.TryGetValue(_model, out var owner))
+        var named = models.OfType<JsonObject>().Select(m => (Name: ServiceCalls.Word(m["id"]), Owner: ServiceCalls.Word(m["owned_by"]))).ToArray();
+        if (named.All(m => m.Name != _model))
             throw new HarnessException(
                 ErrorKind.BadInput,
                 $"{_address}: the service has no model of this name",
                 $"rl.service.model: {_model}",
-                named.Count == 0 ? "a list of models" : string.Join(", ", named.Keys),
+                named.Length == 0 ? "a list of models" : string.Join(", ", named.Select(m => m.Name)),
                 "set rl.service.model to one of them"
             );
-        _hasStreams = owner == OwnName;
+        _hasStreams = named.First(m => m.Name == _model).Owner == OwnName;
     }
 
     /// <summary>Gives the service the policy as it is.</summary>
@@ -180,14 +180,14 @@ internal sealed class RolloutService : IDisposable
         // vLLM's and this program's name, then the one that SGLang's own tests read.
         if (Numbers<int>(choice["token_ids"] ?? choice["response_token_ids"]) is not { Length: > 0 } ids)
             throw Bad("an answer without token ids", choice.ToJsonString(), "token_ids, which vLLM gives for return_token_ids (0.10.2 and newer)");
-        if (Numbers<float>(choice["logprobs"]?["token_logprobs"]) is not { } logprobs || logprobs.Length != ids.Length)
+        if (Numbers<float>((choice["logprobs"] as JsonObject)?["token_logprobs"]) is not { } logprobs || logprobs.Length != ids.Length)
             throw Bad("an answer whose log-probabilities are not those of its tokens", choice.ToJsonString(), $"{ids.Length} token_logprobs");
         if (Numbers<int>(choice["prompt_token_ids"]) is { } prompt && !prompt.SequenceEqual(request.Ids))
             throw Bad("the service read another prompt", string.Join(' ', prompt), string.Join(' ', request.Ids));
         var vocabulary = _policy.Decoder.Config.VocabSize;
         if (Array.Find(ids, i => i < 0 || i >= vocabulary) is var beyond && (beyond < 0 || beyond >= vocabulary))
             throw Bad("an id that the policy does not have", $"{beyond}", $"ids below {vocabulary}");
-        var reason = (string?)choice["finish_reason"];
+        var reason = ServiceCalls.Word(choice["finish_reason"]);
         if (reason is not ("stop" or "length"))
             throw Bad("an answer that ended for no reason that is known", reason ?? "nothing", "stop or length");
         if (reason == "stop" && !_sampling.StopIds.Contains(ids[^1]))

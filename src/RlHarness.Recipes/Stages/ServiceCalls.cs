@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 
 namespace RlHarness.Recipes.Stages;
 
@@ -56,9 +57,12 @@ internal sealed class ServiceCalls(string what, string expected, string remedy, 
         try
         {
             if (JsonNode.Parse(text) is JsonObject json)
+            {
+                TextFile.CheckTexts(json);
                 return json;
+            }
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // The message below says what was found.
         }
@@ -73,6 +77,9 @@ internal sealed class ServiceCalls(string what, string expected, string remedy, 
     }
 
     public void Dispose() => _client.Dispose();
+
+    /// <summary>A text of an answer; null where there is none, or something else.</summary>
+    internal static string? Word(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 
     /// <summary>The beginning of an answer, for an error.</summary>
     internal static string Quoted(string text) => text[..Math.Min(text.Length, MostQuoted)].Trim();

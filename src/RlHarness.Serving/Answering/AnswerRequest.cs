@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using RlHarness.Core.Chat;
+using RlHarness.Core.Files;
 
 namespace RlHarness.Serving.Answering;
 
@@ -77,6 +79,15 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
         {
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new ApiError(400, $"the body is {Kind(document.RootElement)}, expected a JSON object", code: "invalid_json");
+            try
+            {
+                TextFile.CheckTexts(JsonObject.Create(document.RootElement));
+            }
+            catch (InvalidOperationException e)
+            {
+                throw new ApiError(400, $"the body has a text that can't be read: {e.Message}", code: "invalid_json");
+            }
+
             return Read(document.RootElement, isChat);
         }
     }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using RlHarness.Core.Chat;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Core.Randomness;
 using RlHarness.Formats.ChatTemplates;
 using RlHarness.Formats.Tokenizers;
@@ -216,8 +217,9 @@ public sealed class ModelServer : IAsyncDisposable
         try
         {
             body = await JsonNode.ParseAsync(context.Request.Body, cancellationToken: cancellation).ConfigureAwait(false);
+            TextFile.CheckTexts(body);
         }
-        catch (System.Text.Json.JsonException e)
+        catch (Exception e) when (e is System.Text.Json.JsonException or InvalidOperationException)
         {
             throw new ApiError(400, $"the body is not JSON: {e.Message}", code: "invalid_json");
         }

@@ -1,6 +1,7 @@
 using RlHarness.Core.Errors;
 using RlHarness.Models.Decoders;
 using RlHarness.Models.Kernels;
+using RlHarness.Models.Loading;
 using RlHarness.Models.Native;
 using RlHarness.Training.Collectives;
 using TorchSharp;
@@ -26,9 +27,6 @@ public sealed class AdamW : IDisposable
     private readonly Tensor[] _m;
     private readonly Tensor[] _v;
 
-    /// <summary>Whole moments, while they are written; null otherwise.</summary>
-    private (string Name, Tensor Tensor)[]? _whole;
-
     public AdamW(AdamWSettings settings, params IReadOnlyList<ParameterStore> stores)
         : this(settings, Ranks.Alone, sharded: false, stores) { }
 
@@ -53,14 +51,12 @@ public sealed class AdamW : IDisposable
     /// <summary>Steps taken.</summary>
     public int Steps { get; set; }
 
-    /// <summary>
-    /// First and second moments, one of each a store: the optimizer's state beside <see cref="Steps"/>. They do not depend on the number of ranks; sharded they
-    /// are there after <see cref="Collect"/>, on the first rank.
-    /// </summary>
-    public IEnumerable<(string Name, Tensor Tensor)> State =>
+    /// <summary>First and second moments, one of each a store. Not where ranks share them.</summary>
+    /// <exception cref="InvalidOperationException">Each rank has a part.</exception>
+    internal IEnumerable<(string Name, Tensor Tensor)> State =>
         !IsSharded
             ? _m.Select((t, i) => ($"m.{i}", t)).Concat(_v.Select((t, i) => ($"v.{i}", t)))
-            : _whole ?? throw new InvalidOperationException("the moments of other ranks were not collected");
+            : throw new InvalidOperationException("each rank has the moments of a part");
 
     public void ZeroGradients()
     {
@@ -134,39 +130,45 @@ public sealed class AdamW : IDisposable
         return norm;
     }
 
-    /// <summary>Brings the moments of all ranks to the first one, which writes them; until <see cref="Release"/>.</summary>
-    public void Collect()
+    /// <summary>
+    /// Writes the moments as fp32 tensors m.i and v.i of a safetensors file, one of each a store: the state beside <see cref="Steps"/>. It does not depend on the
+    /// number of ranks. Sharded, the first rank calls this while the others call <see cref="Share"/>; no rank ever has more than its own and one block.
+    /// </summary>
+    public void Save(string path) => NamedTensors.Save(path, Names().Select(n => (n.Name, n.Count, n.Blocks)));
+
+    /// <summary>Gives the first rank this one's moments, while it saves them. Nothing where each rank has them all.</summary>
+    public void Share()
     {
         if (!IsSharded)
             return;
-        using var guard = no_grad();
-        Tensor? Whole(int i, Tensor own)
-        {
-            var whole = _ranks.IsFirst ? zeros(_stores[i].Count, dtype: ScalarType.Float32, device: CPU).DetachFromDisposeScope() : null;
-            foreach (var shard in _shards[i])
-            {
-                using var scope = NewDisposeScope();
-                var block = zeros(shard.Count, dtype: ScalarType.Float32, device: CPU);
-                if (shard.OwnCount > 0)
-                    block.narrow(0, shard.Own - shard.Start, shard.OwnCount).copy_(own.narrow(0, shard.Offset, shard.OwnCount));
-                _ranks.Complete("moments", block, [shard with { Start = 0, Own = shard.Own - shard.Start }]);
-                whole?.narrow(0, shard.Start, shard.Count).copy_(block);
-            }
-
-            return whole;
-        }
-
-        var m = _m.Select((t, i) => ($"m.{i}", Whole(i, t))).ToArray();
-        var v = _v.Select((t, i) => ($"v.{i}", Whole(i, t))).ToArray();
-        _whole = _ranks.IsFirst ? [.. m.Concat(v).Select(t => (t.Item1, t.Item2!))] : null;
+        // In the order of the file.
+        foreach (var (_, _, blocks) in Names().OrderBy(n => n.Name, StringComparer.Ordinal))
+            foreach (var _ in blocks()) { }
     }
 
-    /// <summary>Lets go of what was collected.</summary>
-    public void Release()
+    private IEnumerable<(string Name, long Count, Func<IEnumerable<Tensor>> Blocks)> Names()
     {
-        foreach (var (_, tensor) in _whole ?? [])
-            tensor.Dispose();
-        _whole = null;
+        foreach (var (letter, moments) in new[] { ("m", _m), ("v", _v) })
+            for (var i = 0; i < _stores.Count; i++)
+            {
+                var store = i;
+                yield return ($"{letter}.{i}", _stores[i].Count, () => IsSharded ? Blocks(store, moments[store]) : [moments[store]]);
+            }
+    }
+
+    /// <summary>The moments of a store of all ranks, block by block: whole on the first one.</summary>
+    private IEnumerable<Tensor> Blocks(int store, Tensor own)
+    {
+        foreach (var shard in _shards[store])
+        {
+            using var guard = no_grad();
+            using var scope = NewDisposeScope();
+            var block = zeros(shard.Count, dtype: ScalarType.Float32, device: CPU);
+            if (shard.OwnCount > 0)
+                block.narrow(0, shard.Own - shard.Start, shard.OwnCount).copy_(own.narrow(0, shard.Offset, shard.OwnCount));
+            _ranks.Complete("moments", block, [shard with { Start = 0, Own = shard.Own - shard.Start }]);
+            yield return block;
+        }
     }
 
     /// <summary>Takes moments from where they were written, whatever the number of ranks was.</summary>
@@ -198,7 +200,6 @@ public sealed class AdamW : IDisposable
 
     public void Dispose()
     {
-        Release();
         foreach (var tensor in _m.Concat(_v))
             tensor.Dispose();
     }

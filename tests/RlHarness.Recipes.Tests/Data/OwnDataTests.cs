@@ -99,6 +99,22 @@ public sealed class OwnDataTests : IDisposable
         Assert.Equal(("Q", "B", "W"), (pair.User, pair.Chosen, pair.Rejected));
     }
 
+    [Theory]
+    [InlineData("[]", "line 2: not a JSON object: array, expected an object")]
+    [InlineData("\"Q\"", "line 2: not a JSON object: string, expected an object")]
+    [InlineData("""{"prompt": "half of a pair: \ud83d", "chosen": "B", "rejected": "W"}""", "line 2: not a JSON object: ")]
+    public void A_row_that_is_no_object_of_texts_is_named_by_its_line(string line, string words)
+    {
+        var path = Written("p.jsonl", """{"prompt": "Q", "chosen": "B", "rejected": "W"}""", line);
+        var error = Assert.Throws<HarnessException>(() => OwnData.Pairs(new PreferenceFileSettings { Path = path }));
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            words,
+            Assert.Throws<HarnessException>(() => OwnData.Transcripts(new TranscriptFileSettings { Path = path }, Pack, new Condition())).Message,
+            StringComparison.Ordinal
+        );
+    }
+
     [Fact]
     public void Every_row_that_can_t_be_used_is_named_by_its_line()
     {
@@ -117,7 +133,7 @@ public sealed class OwnDataTests : IDisposable
             var words in new[]
             {
                 "5 of 6 rows",
-                "line 2: not JSON",
+                "line 2: not a JSON object",
                 "line 3: messages: found nothing; the row has text",
                 "line 4: messages: found user, expected",
                 "line 5: messages: the answer's format is broken: output not closed",

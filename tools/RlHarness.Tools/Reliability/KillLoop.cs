@@ -60,6 +60,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
 
     private readonly Dictionary<string, Whole> _whole = [];
     private readonly SortedDictionary<string, int> _hits = new(StringComparer.Ordinal);
+    private readonly (string Name, int Number, int Code)[] _sent = [.. Signals.Where(s => !IsIgnored(s.Number))];
 
     /// <param name="Contents">All that the run left.</param>
     /// <param name="Seconds">How long it took.</param>
@@ -75,6 +76,8 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
     internal Outcome Run(int kills)
     {
         var (runs, done, wrong) = (0, 0, new List<string>());
+        foreach (var (signal, _, _) in Signals.Except(_sent))
+            say($"{signal} is not sent: this process was started with it ignored, as nohup and a script's & do, and so would each run be");
         for (var i = 0; done < kills; i++)
         {
             var (name, settings) = Variants[i % Variants.Length];
@@ -88,6 +91,15 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
         }
 
         return new(runs, done, wrong, _hits);
+    }
+
+    /// <summary>By the mask of ignored signals, which children inherit; false where the system does not tell.</summary>
+    private static bool IsIgnored(int signal)
+    {
+        const string key = "SigIgn:";
+        const string status = "/proc/self/status";
+        var mask = File.Exists(status) ? File.ReadLines(status).FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal)) : null;
+        return mask is not null && (Convert.ToUInt64(mask[key.Length..].Trim(), 16) >> (signal - 1) & 1) == 1;
     }
 
     private Whole Uninterrupted(string name, string[] settings)
@@ -109,7 +121,7 @@ internal sealed partial class KillLoop(IReadOnlyList<string> program, string fol
             using var process = new Attempt(program, Command(settings), output);
             // Less is left to do each time: the moments come sooner, so that a run is ended several times, and the last process is left alone.
             var left = 0.9 * Math.Max(0, 1 - kills / (double)MostKills);
-            var signal = Signals[random.NextBool(0.5) ? 0 : 1 + random.NextInt(Signals.Length - 1)];
+            var signal = _sent[random.NextBool(0.5) ? 0 : 1 + random.NextInt(_sent.Length - 1)];
             var latest = TimeSpan.FromSeconds(left * whole.Seconds);
             var ended =
                 left > 0
