@@ -1,7 +1,10 @@
 using System.Text;
 using Parquet.Serialization;
 using RlHarness.Core.Chat;
+using RlHarness.Core.Errors;
+using RlHarness.Core.Randomness;
 using RlHarness.Core.Settings;
+using RlHarness.Experiment.Corpora;
 using RlHarness.Experiment.Packs;
 using RlHarness.Experiment.Prompts;
 using RlHarness.Formats.ChatTemplates;
@@ -41,6 +44,9 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
         "pairs",
         "parquet",
         "pack",
+        "grammar",
+        "documents",
+        "scenarios",
     ];
 
     private static readonly ChatMessage[] Messages = [ChatMessage.User("Does it hold?"), ChatMessage.Assistant("It holds.")];
@@ -104,11 +110,20 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
                             Rejected = "Rejected",
                         }
                     ));
-            case "pack":
+            case "pack" or "grammar" or "documents" or "scenarios":
                 var pack = PackLibrary.Find("puffery");
                 foreach (var file in Directory.EnumerateFiles(pack))
                     File.Copy(file, At(Path.GetFileName(file)), overwrite: true);
-                return InFile(At("grammar.yaml"), () => PackReader.Read(folder));
+                return InFile(At(name + ".yaml"), () =>
+                {
+                    if (PackReader.Read(folder) is not { Pack: { } read })
+                        throw HarnessException.BadFile(folder, "problems", "in its files", "a pack");
+                    // What passes is written from: a text that can't be made is told by the check or never.
+                    var settings = new CorpusSettings { Transcripts = 20, PreferencePairs = 20 };
+                    var writes = new CorpusGenerator(read);
+                    writes.Transcripts(settings, new Seeds(1));
+                    writes.PreferencePairs(settings, new Seeds(1));
+                });
             case "template":
                 return new(Encoding.UTF8.GetBytes(Template), 0, bytes =>
                     ChatTemplate.Parse(Encoding.UTF8.GetString(bytes)).Render(Messages, clock: TimeProvider.System)
@@ -119,7 +134,7 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
                 );
             case "adapter":
                 using (var model = ModelLoader.Load(folder, torch.CPU, withTokenizer: false))
-                using (var adapters = LoraFolder.Create(model.Decoder, ["q_proj"], 2, 4, new Core.Randomness.Seeds(1).For("fuzz")))
+                using (var adapters = LoraFolder.Create(model.Decoder, ["q_proj"], 2, 4, new Seeds(1).For("fuzz")))
                     LoraFolder.Save(At("adapter"), adapters, "base");
                 return InFile(At("adapter/adapter_config.json"), () =>
                 {
