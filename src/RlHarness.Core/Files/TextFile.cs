@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
 
 namespace RlHarness.Core.Files;
@@ -84,24 +83,39 @@ public static class TextFile
     }
 
     /// <summary>
-    /// Reads every text of a JSON value. One with half of a surrogate pair passes the parser and fails when it is read: here, where it is known whose it is, and
-    /// not where it is used.
+    /// A JSON value of which no key comes twice and each text can be read. One with half of a surrogate pair passes the parser of .NET and fails when it is
+    /// read: here, where it is known whose it is, and not where it is used.
     /// </summary>
-    /// <exception cref="InvalidOperationException">There is such a text.</exception>
-    public static void CheckTexts(JsonNode? node)
+    /// <param name="json">UTF-8.</param>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static JsonElement ParseJson(ReadOnlyMemory<byte> json, int maxDepth = 64)
     {
-        switch (node)
+        try
         {
-            case JsonObject map:
-                foreach (var (_, value) in map)
-                    CheckTexts(value);
+            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = maxDepth });
+            CheckTexts(document.RootElement);
+            return document.RootElement.Clone();
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new JsonException(e.Message, e);
+        }
+    }
+
+    private static void CheckTexts(JsonElement value)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.Object:
+                foreach (var property in value.EnumerateObject())
+                    CheckTexts(property.Value);
                 break;
-            case JsonArray list:
-                foreach (var item in list)
+            case JsonValueKind.Array:
+                foreach (var item in value.EnumerateArray())
                     CheckTexts(item);
                 break;
-            case JsonValue value when value.GetValueKind() == JsonValueKind.String:
-                value.GetValue<string>();
+            case JsonValueKind.String:
+                value.GetString();
                 break;
         }
     }

@@ -63,15 +63,12 @@ public static class SmallFile
         var bytes = ReadJson(path, kind, largest);
         try
         {
-            var options = new JsonDocumentOptions { AllowDuplicateProperties = false };
             if (!Utf8.IsValid(bytes))
                 throw new JsonException("bytes that are not UTF-8");
-            if (JsonNode.Parse(bytes, documentOptions: options) is not JsonObject json)
-                throw new JsonException("no object");
-            TextFile.CheckTexts(json);
-            return json;
+            var json = TextFile.ParseJson(bytes);
+            return json.ValueKind == JsonValueKind.Object ? JsonObject.Create(json)! : throw new JsonException("no object");
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
+        catch (Exception e) when (e is JsonException or ArgumentException)
         {
             throw NotJson(path, e.Message, kind, e);
         }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Parquet.Serialization;
 using RlHarness.Core.Errors;
 using RlHarness.Core.Files;
@@ -90,15 +90,15 @@ internal static class DataFile
             var broken = "";
             try
             {
-                using var document = JsonDocument.Parse(line);
-                if (document.RootElement.ValueKind != JsonValueKind.Object)
-                    throw new JsonException($"{document.RootElement.ValueKind.ToString().ToLowerInvariant()}, expected an object");
-                TextFile.CheckTexts(JsonObject.Create(document.RootElement));
-                row = document.RootElement.Clone();
+                var parsed = TextFile.ParseJson(Encoding.UTF8.GetBytes(line));
+                row =
+                    parsed.ValueKind == JsonValueKind.Object
+                        ? parsed
+                        : throw new JsonException($"{parsed.ValueKind.ToString().ToLowerInvariant()}, expected an object");
             }
-            catch (Exception e) when (e is JsonException or InvalidOperationException)
+            catch (JsonException e)
             {
-                (row, broken) = (null, $"not a JSON object: {e.Message}");
+                broken = $"not a JSON object: {e.Message}";
             }
 
             yield return (string.Create(CultureInfo.InvariantCulture, $"line {number}"), row, broken);

@@ -108,7 +108,8 @@ internal sealed class JudgeCalls(ChatClient client, DetectorSettings settings, A
         JsonNode? json = null;
         try
         {
-            json = JsonNode.Parse(response.Content.ToMemory().Span);
+            // Texts are read one by one: a token that was cut inside a character spoils no answer.
+            json = JsonNode.Parse(response.Content.ToMemory().Span, documentOptions: new() { AllowDuplicateProperties = false });
         }
         catch (JsonException) { }
 

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlHarness.Core.Errors;
+using RlHarness.Core.Files;
 using RlHarness.Experiment.Detectors;
 using RlHarness.Experiment.Rewards;
 using RlHarness.Recipes.Running;
@@ -253,7 +254,7 @@ internal static class RewardProgram
     {
         try
         {
-            return JsonNode.Parse(line)?["score"];
+            return JsonObject.Create(TextFile.ParseJson(Encoding.UTF8.GetBytes(line)))?["score"];
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

@@ -56,13 +56,10 @@ internal sealed class ServiceCalls(string what, string expected, string remedy, 
         var text = Text(method, address, body);
         try
         {
-            if (JsonNode.Parse(text) is JsonObject json)
-            {
-                TextFile.CheckTexts(json);
-                return json;
-            }
+            if (TextFile.ParseJson(Encoding.UTF8.GetBytes(text)) is { ValueKind: JsonValueKind.Object } json)
+                return JsonObject.Create(json)!;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
             // The message below says what was found.
         }

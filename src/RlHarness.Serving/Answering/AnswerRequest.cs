@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using RlHarness.Core.Chat;
 using RlHarness.Core.Files;
 
@@ -65,31 +64,19 @@ internal sealed record AnswerRequest(string Model, bool IsChat)
     /// <exception cref="ApiError">Not JSON, or a field that is missing, of another type, out of range, or asks for what is not there.</exception>
     public static AnswerRequest Parse(ReadOnlyMemory<byte> body, bool isChat)
     {
-        JsonDocument document;
+        JsonElement root;
         try
         {
-            document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = 32 });
+            root = TextFile.ParseJson(body, maxDepth: 32);
         }
         catch (JsonException e)
         {
             throw new ApiError(400, $"the body is not JSON: {e.Message}", code: "invalid_json");
         }
 
-        using (document)
-        {
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new ApiError(400, $"the body is {Kind(document.RootElement)}, expected a JSON object", code: "invalid_json");
-            try
-            {
-                TextFile.CheckTexts(JsonObject.Create(document.RootElement));
-            }
-            catch (InvalidOperationException e)
-            {
-                throw new ApiError(400, $"the body has a text that can't be read: {e.Message}", code: "invalid_json");
-            }
-
-            return Read(document.RootElement, isChat);
-        }
+        return root.ValueKind == JsonValueKind.Object
+            ? Read(root, isChat)
+            : throw new ApiError(400, $"the body is {Kind(root)}, expected a JSON object", code: "invalid_json");
     }
 
     private static AnswerRequest Read(JsonElement root, bool isChat)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Http;
@@ -213,20 +214,22 @@ public sealed class ModelServer : IAsyncDisposable
     {
         if (_options.Load is not { } load)
             throw new ApiError(403, "this server's weights stay as they are: start it with --weights-from FOLDER", code: "not_allowed");
-        JsonNode? body;
+        JsonElement body;
         try
         {
-            body = await JsonNode.ParseAsync(context.Request.Body, cancellationToken: cancellation).ConfigureAwait(false);
-            TextFile.CheckTexts(body);
+            using var bytes = new MemoryStream();
+            await context.Request.Body.CopyToAsync(bytes, cancellation).ConfigureAwait(false);
+            body = TextFile.ParseJson(bytes.ToArray());
         }
-        catch (Exception e) when (e is System.Text.Json.JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw new ApiError(400, $"the body is not JSON: {e.Message}", code: "invalid_json");
         }
 
-        if (body is not JsonObject json || json["model_path"] is not JsonValue value || !value.TryGetValue<string>(out var path))
+        if (body.ValueKind != JsonValueKind.Object || !body.TryGetProperty("model_path", out var value) || value.ValueKind != JsonValueKind.String)
             throw ApiError.Bad("model_path", "nothing", "a folder with the model's files");
         // A generator takes its thread's number of libtorch threads.
+        var path = value.GetString()!;
         await Task.Factory.StartNew(() => Take(load, path), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
         await WriteAsync(context, 200, new() { ["success"] = true, ["message"] = $"the weights are those of {path}" }).ConfigureAwait(false);
     }

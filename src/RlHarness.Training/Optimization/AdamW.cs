@@ -131,8 +131,8 @@ public sealed class AdamW : IDisposable
     }
 
     /// <summary>
-    /// Writes the moments as fp32 tensors m.i and v.i of a safetensors file, one of each a store: the state beside <see cref="Steps"/>. It does not depend on the
-    /// number of ranks. Sharded, the first rank calls this while the others call <see cref="Share"/>; no rank ever has more than its own and one block.
+    /// Writes the moments as fp32 tensors m.i and v.i of a safetensors file, one of each a store: the state beside <see cref="Steps"/>. It does not depend on
+    /// the number of ranks. Sharded, the first rank calls this while the others call <see cref="Share"/>; no rank ever has more than its own and one block.
     /// </summary>
     public void Save(string path) => NamedTensors.Save(path, Names().Select(n => (n.Name, n.Count, n.Blocks)));
 

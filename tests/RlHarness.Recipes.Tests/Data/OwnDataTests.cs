@@ -103,6 +103,7 @@ public sealed class OwnDataTests : IDisposable
     [InlineData("[]", "line 2: not a JSON object: array, expected an object")]
     [InlineData("\"Q\"", "line 2: not a JSON object: string, expected an object")]
     [InlineData("""{"prompt": "half of a pair: \ud83d", "chosen": "B", "rejected": "W"}""", "line 2: not a JSON object: ")]
+    [InlineData("""{"prompt": "Q", "prompt": "R", "chosen": "B", "rejected": "W"}""", "line 2: not a JSON object: Duplicate property 'prompt'")]
     public void A_row_that_is_no_object_of_texts_is_named_by_its_line(string line, string words)
     {
         var path = Written("p.jsonl", """{"prompt": "Q", "chosen": "B", "rejected": "W"}""", line);
