@@ -9,6 +9,12 @@ public sealed unsafe class Mpi : ICollectives
     /// <summary>Numbers or bytes of one call.</summary>
     private const int Most = 1 << 28;
 
+    /// <summary>
+    /// Bytes of one sum. For more an MPI library asks the system for memory of its own at every call: on two ranks of one machine Open MPI 4.1.4 adds up 540 MB in
+    /// 0.11 s by calls of 16 MiB, and in 1.9 s by calls of 64.
+    /// </summary>
+    private const int MostSummed = 16 << 20;
+
     /// <summary>MPI_THREAD_FUNNELED: one thread of several makes the calls.</summary>
     private const int Funneled = 1;
 
@@ -55,16 +61,18 @@ public sealed unsafe class Mpi : ICollectives
 
     public void AllReduce(Span<float> numbers)
     {
-        for (var at = 0; at < numbers.Length; at += Most)
+        const int most = MostSummed / sizeof(float);
+        for (var at = 0; at < numbers.Length; at += most)
             fixed (float* piece = numbers[at..])
-                Check(_mpi.AllReduce(_mpi.InPlace, piece, Math.Min(Most, numbers.Length - at), _mpi.Float, _mpi.Sum, _mpi.World), "MPI_Allreduce");
+                Check(_mpi.AllReduce(_mpi.InPlace, piece, Math.Min(most, numbers.Length - at), _mpi.Float, _mpi.Sum, _mpi.World), "MPI_Allreduce");
     }
 
     public void AllReduce(Span<double> numbers)
     {
-        for (var at = 0; at < numbers.Length; at += Most)
+        const int most = MostSummed / sizeof(double);
+        for (var at = 0; at < numbers.Length; at += most)
             fixed (double* piece = numbers[at..])
-                Check(_mpi.AllReduce(_mpi.InPlace, piece, Math.Min(Most, numbers.Length - at), _mpi.Double, _mpi.Sum, _mpi.World), "MPI_Allreduce");
+                Check(_mpi.AllReduce(_mpi.InPlace, piece, Math.Min(most, numbers.Length - at), _mpi.Double, _mpi.Sum, _mpi.World), "MPI_Allreduce");
     }
 
     public void ReduceScatter(ReadOnlySpan<float> numbers, Span<float> part, IReadOnlyList<int> counts)

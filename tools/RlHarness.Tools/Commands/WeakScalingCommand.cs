@@ -34,12 +34,12 @@ internal static class WeakScalingCommand
 
     private static void Measure(Ranks ranks, ModelShape shape, string part, int runs)
     {
-        const int Sequences = 4,
+        const int Sequences = 16,
             Length = 256,
-            Prompts = 8,
+            Prompts = 16,
             Prompt = 64,
             Response = 64,
-            MicroBatch = 1024;
+            MicroBatch = 1536;
         if (!ranks.IsAlone)
             Print(ranks, "sum", new(Sum(ranks, (int)shape.Parameters, runs), 1), 0);
         var speed = new ShapeSpeed(shape, ScalarType.Float32, new Device("cpu"), ranks);
