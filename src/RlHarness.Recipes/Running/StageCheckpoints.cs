@@ -32,12 +32,21 @@ internal sealed class StageCheckpoints(
     Func<IReadOnlyList<int>, IEnumerable<int>>? kept = null
 )
 {
+    /// <summary>Share of a stage's time that its checkpoints may take before that is said.</summary>
+    private const double MostOfTime = 0.02;
+
+    /// <summary>Seconds of a stage before which the share says little: the first checkpoint comes after the first step.</summary>
+    private const double LeastSeconds = 600;
+
+    private readonly long _begun = run.Time.GetTimestamp();
     private long _written = run.Time.GetTimestamp();
     private long _stepped = run.Time.GetTimestamp();
     private (double Step, double Write) _longest;
     private int _last = -1;
     private bool _measured;
     private bool _warned;
+    private double _spent;
+    private bool _warnedOfCost;
 
     /// <summary>The step whose state is in memory, whole; null while weights are between two steps.</summary>
     internal int? Whole { get; set; }
@@ -126,11 +135,29 @@ internal sealed class StageCheckpoints(
         if (!_measured)
             run.Progress.Note(measured.Words(stage));
         _measured = true;
+        WarnOfCost(run.Time.GetElapsedTime(started, _written).TotalSeconds);
         if (_warned || run.Attempt?.SignalSeconds is not { } lead || measured.Seconds <= lead)
             return;
         _warned = true;
         run.Progress.Note(measured.TooShort(stage, lead), warning: true);
         run.Log.Warning("{Warning}", measured.TooShort(stage, lead));
+    }
+
+    private void WarnOfCost(double seconds)
+    {
+        _spent += seconds;
+        var elapsed = run.Time.GetElapsedTime(_begun, _written).TotalSeconds;
+        if (_warnedOfCost || elapsed < LeastSeconds || _spent < MostOfTime * elapsed)
+            return;
+        _warnedOfCost = true;
+        run.Progress.Note(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{stage}: checkpoints have taken {100 * _spent / elapsed:0.#} % of the time so far; a higher "
+                    + $"{(kept is null ? "checkpoint_steps" : "rl.checkpoint_every")} or checkpoint_minutes makes them fewer"
+            ),
+            warning: true
+        );
     }
 
     private IEnumerable<int> Kept(IReadOnlyList<int> there, int step)
