@@ -21,9 +21,7 @@ public static class NamedTensors
     /// <summary>Saves tensors that are there in blocks alone, one after another: each is asked for when the one before it is on its way to the disk.</summary>
     /// <param name="tensors">Name, numbers in all, and the blocks, each [n].</param>
     public static void Save(string path, IEnumerable<(string Name, long Count, Func<IEnumerable<torch.Tensor>> Blocks)> tensors) =>
-        SafetensorsWriter.Write(
-            path,
-            tensors.Select(t => new WeightSource(t.Name, WeightType.F32, [t.Count], stream =>
+        SafetensorsWriter.Write(path, tensors.Select(t => new WeightSource(t.Name, WeightType.F32, [t.Count], stream =>
             {
                 var from = 0L;
                 foreach (var block in t.Blocks())
@@ -31,8 +29,7 @@ public static class NamedTensors
                     ModelSaver.Write(stream, block, 0, block.shape[0], from == 0 ? t.Name : $"{t.Name}, from its number {from} on,");
                     from += block.shape[0];
                 }
-            }))
-        );
+            })));
 
     /// <summary>Fills tensors from a file.</summary>
     /// <exception cref="HarnessException">Names or shapes differ; nothing is changed then.</exception>

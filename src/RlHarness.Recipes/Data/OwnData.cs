@@ -75,8 +75,9 @@ internal static class OwnData
         string.Join(";", new[] { transcripts?.Path, preferences?.Path }.OfType<string>().Select(DataFile.Hash));
 
     private static JsonElement Field(JsonElement row, string name) =>
-        row.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value
-        : throw new RowException($"{name}: found nothing; the row has {string.Join(", ", row.EnumerateObject().Select(p => p.Name))}");
+        row.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
+            ? value
+            : throw new RowException($"{name}: found nothing; the row has {string.Join(", ", row.EnumerateObject().Select(p => p.Name))}");
 
     private static string? Text(JsonElement row, string name) =>
         row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

@@ -55,16 +55,13 @@ internal sealed class StageCheckpoints(
     /// <exception cref="HarnessException">It is damaged: names the newest that is whole.</exception>
     internal (int Step, string Path)? Open(int? from = null)
     {
-        var found = run.Ranks.FromFirst(
-            "the newest checkpoint",
-            () =>
-            {
-                var newest = CheckpointFolder.Open(folder, from);
-                if (from is not null && newest is { } chosen)
-                    CheckpointFolder.GoBack(folder, chosen.Step);
-                return newest;
-            }
-        );
+        var found = run.Ranks.FromFirst("the newest checkpoint", () =>
+        {
+            var newest = CheckpointFolder.Open(folder, from);
+            if (from is not null && newest is { } chosen)
+                CheckpointFolder.GoBack(folder, chosen.Step);
+            return newest;
+        });
         if (found is not { } checkpoint)
             return null;
         run.AwaitFolder(checkpoint.Path);
@@ -85,9 +82,8 @@ internal sealed class StageCheckpoints(
         _longest.Step = Math.Max(_longest.Step, run.Time.GetElapsedTime(_stepped, now).TotalSeconds);
         var minutes = run.Settings.CheckpointMinutes;
         if (
-            run.Ranks.FromFirst(
-                "whether a checkpoint is due",
-                () => isDue || IsPlanned(step) || !_measured || (minutes > 0 && run.Time.GetElapsedTime(_written, now).TotalMinutes >= minutes)
+            run.Ranks.FromFirst("whether a checkpoint is due", () =>
+                isDue || IsPlanned(step) || !_measured || (minutes > 0 && run.Time.GetElapsedTime(_written, now).TotalMinutes >= minutes)
             )
         )
             Write(step);

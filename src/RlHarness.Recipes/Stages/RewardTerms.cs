@@ -145,12 +145,7 @@ internal sealed class RewardService(RewardTermSettings settings, CancellationTok
         var answer = _calls.Json(HttpMethod.Post, settings.Endpoint!, new() { ["responses"] = new JsonArray([.. responses]) });
         return answer["scores"] is JsonArray scores
             ? RewardTerm.Checked(settings.Endpoint!, [.. scores], responses.Count)
-            : throw HarnessException.BadFile(
-                settings.Endpoint!,
-                "a reward's answer has no scores",
-                ServiceCalls.Quoted(answer.ToJsonString()),
-                Expected
-            );
+            : throw HarnessException.BadFile(settings.Endpoint!, "a reward's answer has no scores", ServiceCalls.Quoted(answer.ToJsonString()), Expected);
     }
 
     public void Dispose() => _calls.Dispose();

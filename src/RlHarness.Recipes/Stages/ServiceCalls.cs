@@ -94,8 +94,7 @@ internal sealed class ServiceCalls(string what, string expected, string remedy, 
             if (reply.IsSuccessStatusCode)
                 return (text, null, false);
             var passes =
-                (int)reply.StatusCode >= 500
-                || reply.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout or HttpStatusCode.Conflict;
+                (int)reply.StatusCode >= 500 || reply.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout or HttpStatusCode.Conflict;
             return ("", $"{(int)reply.StatusCode} {Quoted(text)}".Trim(), passes);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)

@@ -113,15 +113,9 @@ public sealed class SplitTests(ITestOutputHelper output)
             // 7 episodes in 3 minibatches are 3, 2 and 2: of the last two a third rank has none.
             for (var step = 0; step < 2; step++)
             {
-                using var iteration = trainer.Iterate(
-                    Tiny.Episodes(7),
-                    epoch => new Seeds(5).For("order", step, epoch).Permutation(7),
-                    learningRateFactor: 1
-                );
+                using var iteration = trainer.Iterate(Tiny.Episodes(7), epoch => new Seeds(5).For("order", step, epoch).Permutation(7), learningRateFactor: 1);
                 Assert.Equal(0, iteration.Updates[0].MaxRatioDeviation);
-                figures.AddRange(iteration.Updates.SelectMany(u =>
-                    new[] { u.PolicyLoss, u.ValueLoss, u.Entropy, u.ApproxKl, u.ClipFraction, u.RatioMean }
-                ));
+                figures.AddRange(iteration.Updates.SelectMany(u => new[] { u.PolicyLoss, u.ValueLoss, u.Entropy, u.ApproxKl, u.ClipFraction, u.RatioMean }));
                 figures.AddRange([iteration.Experience.MeanKl, iteration.Experience.ExplainedVariance!.Value]);
                 if (ranks.IsFirst)
                     sensitive.Add([
@@ -164,40 +158,34 @@ public sealed class SplitTests(ITestOutputHelper output)
         using var alone = Tiny.Decoder(requiresGrad: true);
         using var expected = Trained(alone, Ranks.Alone);
         var one = Whole(expected.Optimizer, alone);
-        var written = ThreadRanks.Run(
-            3,
-            ranks =>
-            {
-                using var decoder = Tiny.Decoder(requiresGrad: true);
-                using var trainer = Trained(decoder, ranks);
-                if (ranks.IsFirst)
-                    return Whole(trainer.Optimizer, decoder);
-                trainer.Optimizer.Share();
-                Assert.Throws<InvalidOperationException>(() => trainer.Optimizer.State);
-                return [];
-            }
-        )[0];
+        var written = ThreadRanks.Run(3, ranks =>
+        {
+            using var decoder = Tiny.Decoder(requiresGrad: true);
+            using var trainer = Trained(decoder, ranks);
+            if (ranks.IsFirst)
+                return Whole(trainer.Optimizer, decoder);
+            trainer.Optimizer.Share();
+            Assert.Throws<InvalidOperationException>(() => trainer.Optimizer.State);
+            return [];
+        })[0];
         Assert.Equal(one.Select(t => t.Name), written.Select(t => t.Name));
         foreach (var (a, b) in one.Zip(written))
             Assert.All(a.Values.Zip(b.Values), p => Assert.Equal(p.First, p.Second, 1e-6f));
-        var read = ThreadRanks.Run(
-            2,
-            ranks =>
+        var read = ThreadRanks.Run(2, ranks =>
+        {
+            using var decoder = Tiny.Decoder(requiresGrad: true);
+            using var optimizer = new AdamW(Adam, ranks, sharded: true, decoder.Parameters);
+            optimizer.Load(tensors =>
             {
-                using var decoder = Tiny.Decoder(requiresGrad: true);
-                using var optimizer = new AdamW(Adam, ranks, sharded: true, decoder.Parameters);
-                optimizer.Load(tensors =>
-                {
-                    foreach (var ((_, to), (_, values)) in tensors.Zip(written))
-                        to.copy_(tensor(values));
-                });
-                optimizer.Steps = 1;
-                if (ranks.IsFirst)
-                    return Whole(optimizer, decoder);
-                optimizer.Share();
-                return [];
-            }
-        )[0];
+                foreach (var ((_, to), (_, values)) in tensors.Zip(written))
+                    to.copy_(tensor(values));
+            });
+            optimizer.Steps = 1;
+            if (ranks.IsFirst)
+                return Whole(optimizer, decoder);
+            optimizer.Share();
+            return [];
+        })[0];
         Assert.Equal(written.SelectMany(t => t.Values), read.SelectMany(t => t.Values));
     }
 
@@ -288,7 +276,18 @@ public sealed class SplitTests(ITestOutputHelper output)
     }
 
     private static RolloutWorker Worker(Decoder decoder, Ranks ranks) =>
-        new(decoder, Tiny.Tokenizer(), new SamplingSettings { MaxNewTokens = 12, StopIds = [2], BatchSize = 4 }, new Seeds(8), ranks);
+        new(
+            decoder,
+            Tiny.Tokenizer(),
+            new SamplingSettings
+            {
+                MaxNewTokens = 12,
+                StopIds = [2],
+                BatchSize = 4,
+            },
+            new Seeds(8),
+            ranks
+        );
 
     private static float[] Weights(Decoder decoder) => [.. decoder.Parameters.Data.data<float>()];
 
