@@ -86,7 +86,8 @@ internal sealed record FuzzReader(byte[] Valid, int Within, Action<byte[]> Read)
                         + """ {"role": "assistant", "content": "<output>N</output>"}], "tier": "unmonitored", "outcome": "refuse", "reasoning_kind": "none"}"""
                         + "\n"
                 );
-                return InFile(At("a.jsonl"), () => OwnData.Transcripts(new() { Path = At("a.jsonl") }, PackLibrary.Load("puffery"), new Condition()));
+                var puffery = PackLibrary.Load("puffery");
+                return InFile(At("a.jsonl"), () => OwnData.Transcripts(new() { Path = At("a.jsonl") }, puffery, new Condition()));
             case "pairs":
                 File.WriteAllText(
                     At("a.jsonl"),
