@@ -11,6 +11,9 @@ namespace RlHarness.Recipes.Data;
 /// <summary>Rows of a JSON Lines or Parquet file of somebody else's, each as JSON, with where it stands.</summary>
 internal static class DataFile
 {
+    /// <summary>A small Parquet file is read in milliseconds; on a machine that does much else, in seconds.</summary>
+    private static readonly TimeSpan LeastWait = TimeSpan.FromSeconds(20);
+
     /// <summary>Problems that an error lists; more are counted.</summary>
     private const int Listed = 10;
 
@@ -111,17 +114,32 @@ internal static class DataFile
         IReadOnlyList<Dictionary<string, object>> rows;
         try
         {
-            using var stream = File.OpenRead(path);
-            rows = [.. ParquetSerializer.DeserializeUntypedAsync(stream).GetAwaiter().GetResult().Data];
+            // Parquet.Net 6.1.0 can skip a field of the wrong type for hours, and hears no cancellation: it is not waited for.
+            var reading = Task.Run(() => ReadParquetAsync(path));
+            var limit = LeastWait + TimeSpan.FromSeconds(new FileInfo(path).Length / (double)(1 << 20));
+            rows = reading.Wait(limit) ? [.. reading.Result] : throw new TimeoutException($"reading it does not end within {limit.TotalSeconds:f0} s");
         }
-        catch (Exception e) when (e is not (OutOfMemoryException or OperationCanceledException))
+        catch (AggregateException e) when (e.InnerException is { } inner and not (OutOfMemoryException or OperationCanceledException))
         {
-            throw HarnessException.BadFile(path, "not a Parquet file that can be read", e.Message, "Parquet, as datasets and pandas write it", inner: e);
+            throw Unreadable(path, inner);
+        }
+        catch (TimeoutException e)
+        {
+            throw Unreadable(path, e);
         }
 
         for (var i = 0; i < rows.Count; i++)
             yield return (string.Create(CultureInfo.InvariantCulture, $"row {i + 1}"), JsonSerializer.SerializeToElement(rows[i], Untyped), "");
     }
+
+    private static async Task<IList<Dictionary<string, object>>> ReadParquetAsync(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return (await ParquetSerializer.DeserializeUntypedAsync(stream).ConfigureAwait(false)).Data;
+    }
+
+    private static HarnessException Unreadable(string path, Exception e) =>
+        HarnessException.BadFile(path, "not a Parquet file that can be read", e.Message, "Parquet, as datasets and pandas write it", inner: e);
 }
 
 /// <summary>What is wrong with a row.</summary>

@@ -55,7 +55,7 @@ public class KernelPolicyTests
     [InlineData("echo wrong; exit 1", false, "refused: wrong", true)]
     [InlineData("kill -ABRT $$", false, "code 134", true)]
     // What Ctrl-C or a cluster sends to the whole group says nothing of libtorch, and would be believed ever after.
-    // 130 is what SIGINT gives; it is not sent here, since what nohup or a script starts with & ignores it.
+    // 130 is what SIGINT gives. It is not sent here, since what nohup or a script starts with & ignores it.
     [InlineData("exit 130", false, "code 130", false)]
     [InlineData("kill -USR1 $$", false, "code 138", false)]
     [InlineData("kill -TERM $$", false, "code 143", false)]
