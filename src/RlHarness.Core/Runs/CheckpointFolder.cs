@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using RlHarness.Core.Errors;
@@ -204,15 +205,24 @@ public static class CheckpointFolder
     {
         var hashes = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
         // A run waits for its checkpoint: its threads have nothing else to do meanwhile.
-        Parallel.ForEach(Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories), file =>
+        try
         {
-            var name = Path.GetRelativePath(folder, file);
-            if (name == Card)
-                return;
-            using (var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite))
-                stream.Flush(flushToDisk: true);
-            hashes[name] = HashOf(file);
-        });
+            Parallel.ForEach(Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories), file =>
+            {
+                var name = Path.GetRelativePath(folder, file);
+                if (name == Card)
+                    return;
+                using (var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite))
+                    stream.Flush(flushToDisk: true);
+                hashes[name] = HashOf(file);
+            });
+        }
+        catch (AggregateException e)
+        {
+            // A full disk is told as one, and not as several errors of which none is known.
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+
         var sorted = new SortedDictionary<string, string>(hashes, StringComparer.Ordinal);
         AtomicFile.WriteAllText(Path.Combine(folder, Manifest), JsonSerializer.Serialize(sorted, Indented) + "\n");
     }

@@ -124,14 +124,15 @@ internal sealed class StageCheckpoints(
         var path = CheckpointFolder.WriteStep(folder, step, there => Kept(there, step), write);
         _written = run.Time.GetTimestamp();
         _last = step;
-        _longest.Write = Math.Max(_longest.Write, run.Time.GetElapsedTime(started, _written).TotalSeconds);
-        run.Log.Information("checkpoint {Path} in {Seconds} s", path, run.Time.GetElapsedTime(started, _written).TotalSeconds);
+        var seconds = run.Time.GetElapsedTime(started, _written).TotalSeconds;
+        _longest.Write = Math.Max(_longest.Write, seconds);
+        run.Log.Information("checkpoint {Path} in {Seconds} s", path, seconds);
         var measured = new StopTime(_longest.Step, _longest.Write);
         run.Store.KeepNote(StopTime.Key + stage, JsonSerializer.Serialize(measured, StopTime.Json));
         if (!_measured)
             run.Progress.Note(measured.Words(stage));
         _measured = true;
-        WarnOfCost(run.Time.GetElapsedTime(started, _written).TotalSeconds);
+        WarnOfCost(seconds);
         if (_warned || run.Attempt?.SignalSeconds is not { } lead || measured.Seconds <= lead)
             return;
         _warned = true;

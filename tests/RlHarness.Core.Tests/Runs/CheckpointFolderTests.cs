@@ -21,6 +21,16 @@ public class CheckpointFolderTests
         );
 
     [Fact]
+    public void A_file_that_can_t_be_sealed_is_told_as_what_it_is_and_leaves_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.ThrowsAny<IOException>(() =>
+            CheckpointFolder.Write(folder.At("a"), aside => File.CreateSymbolicLink(Path.Combine(aside, "weights"), folder.At("nowhere")))
+        );
+        Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
     public void A_checkpoint_verifies_as_long_as_no_file_of_it_changes()
     {
         using var folder = new TemporaryFolder();
